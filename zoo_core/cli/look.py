@@ -1,0 +1,199 @@
+"""The verbs that look at the registry, the plugins, this machine and earlier runs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from zoo_core.cli.options import JsonFlag
+from zoo_core.columns import columns
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from zoo_core.plugins import Plugins
+    from zoo_core.registry import Registry
+
+
+def models(json_wanted: JsonFlag = False) -> int:
+    """List the models of the registry."""
+    from zoo_core import listing
+
+    registry, plugins = _both()
+    rows = listing.models(registry, plugins)
+    _warn(plugins)
+    table = [
+        (r["id"], r["task"], r["source"], "yes" if r["runnable"] else f"no: {r['reason']}")
+        for r in rows
+    ]
+    return _list("models", rows, ("model", "task", "source", "runnable"), table, json_wanted)
+
+
+def backends(json_wanted: JsonFlag = False) -> int:
+    """List every registered backend, and what keeps those that cannot run here."""
+    from zoo_core import listing
+
+    plugins = _plugins()
+    rows = listing.backends(plugins)
+    _warn(plugins)
+    table = [
+        (
+            r["name"],
+            r["compiler"],
+            r["runtime"],
+            " ".join(r["precisions"]),
+            " ".join(d["id"] if d["available"] else f"({d['id']})" for d in r["devices"]),
+            r["version"] or "-",
+            "yes" if r["available"] else f"no: {r['reason']}; {r['next_step']}",
+        )
+        for r in rows
+    ]
+    head = ("backend", "compiler", "runtime", "precisions", "devices", "version", "available")
+    return _list("backends", rows, head, table, json_wanted)
+
+
+def plugins(json_wanted: JsonFlag = False) -> int:
+    """List the installed plugins, what they provide, and why broken ones failed."""
+    from zoo_core import listing
+
+    rows = listing.plugins_table(_plugins())
+    table = [
+        (
+            r["name"],
+            f"{r['distribution']} {r['version']}",
+            "" if r["api"] is None else str(r["api"]),
+            r["failure"]
+            or "; ".join(f"{kind}: {', '.join(n)}" for kind, n in r["providers"].items()),
+        )
+        for r in rows
+    ]
+    head = ("plugin", "distribution", "hooks", "provides, or why it failed")
+    return _list("plugins", rows, head, table, json_wanted)
+
+
+def datasets(json_wanted: JsonFlag = False) -> int:
+    """List the data sets."""
+    from zoo_core import listing
+
+    rows = listing.datasets(_plugins())
+    table = [(r["name"], r["distribution"], r["summary"]) for r in rows]
+    return _list("datasets", rows, ("data set", "distribution", "summary"), table, json_wanted)
+
+
+def protocols(json_wanted: JsonFlag = False) -> int:
+    """List the scoring protocols and their values."""
+    from zoo_core import listing
+
+    rows = listing.protocols(_both()[0])
+    table = [
+        (r["name"], r["task"], " ".join(f"{k}={v}" for k, v in r["values"].items())) for r in rows
+    ]
+    return _list("protocols", rows, ("protocol", "task", "values"), table, json_wanted)
+
+
+def show(
+    model: Annotated[str, typer.Argument(help="A model's id.")], json_wanted: JsonFlag = False
+) -> int:
+    """Show a model's card, its family merged in."""
+    import yaml
+
+    from zoo_core import listing
+
+    card = listing.show(_both()[0].model(model))
+    if json_wanted:
+        return _print({"schema": "zoo.show/1", "card": card})
+    sys.stdout.write(yaml.safe_dump(card, sort_keys=False, allow_unicode=True, width=100))
+    return 0
+
+
+def check(json_wanted: JsonFlag = False) -> int:
+    """Check the registry and the plugins; exits 2 where something is wrong."""
+    from zoo_core import listing
+
+    registry, plugins = _both()
+    rows = listing.check(registry, plugins)
+    table = [(r["severity"], r["where"], r["message"], r["next"]) for r in rows]
+    _list("findings", rows, ("severity", "where", "what", "next"), table, json_wanted)
+    return 2 if any(row["severity"] == "error" for row in rows) else 0
+
+
+def doctor(json_wanted: JsonFlag = False) -> int:
+    """Look at everything a run needs on this machine, and say what is missing."""
+    from dataclasses import asdict
+
+    from zoo_core.doctor import checks
+
+    rows = [asdict(item) for item in checks(_plugins())]
+    table = [("ok" if r["ok"] else "--", r["name"], r["found"], r["next"]) for r in rows]
+    return _list("checks", rows, ("", "what", "found", "next"), table, json_wanted)
+
+
+def runs(json_wanted: JsonFlag = False) -> int:
+    """List earlier runs on this machine."""
+    from zoo_core.workflow import remembered
+
+    rows = remembered()
+    table = [
+        (
+            r["when"],
+            r["model"],
+            f"{r['backend']}/{r['device']}",
+            r["precision"],
+            _first(r),
+            r["output"],
+        )
+        for r in rows
+    ]
+    head = ("when", "model", "backend", "precision", "figure", "folder")
+    return _list("runs", rows, head, table, json_wanted)
+
+
+VERBS = (models, backends, plugins, datasets, protocols, show, check, doctor, runs)
+
+
+def _first(row: dict[str, Any]) -> str:
+    for name, value in (row["metrics"] or {}).items():
+        if value is not None:
+            sample = " (sample)" if row["assets"]["weights"] == "sample" else ""
+            return f"{name} {value:.4f}{sample}"
+    return "-"
+
+
+def _plugins() -> Plugins:
+    from zoo_core.plugins import Plugins
+
+    return Plugins.installed()
+
+
+def _both() -> tuple[Registry, Plugins]:
+    from zoo_core.registry import load_registry
+
+    plugins = _plugins()
+    return load_registry(plugins.registry_files()), plugins
+
+
+def _warn(plugins: Plugins) -> None:
+    for plugin in plugins.failures:
+        sys.stderr.write(f"zoo: plugin {plugin.name} failed: {plugin.failure}\n")
+
+
+def _list(
+    name: str,
+    rows: Sequence[Any],
+    head: Sequence[str],
+    table: Sequence[Sequence[str]],
+    json_wanted: bool,
+) -> int:
+    if json_wanted:
+        return _print({"schema": f"zoo.{name}/1", name: list(rows)})
+    for line in columns(head, table):
+        typer.echo(line.rstrip())
+    return 0
+
+
+def _print(value: Any) -> int:
+    sys.stdout.write(json.dumps(value, indent=1) + "\n")
+    return 0

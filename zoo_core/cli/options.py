@@ -1,0 +1,158 @@
+"""The options that verbs share, in groups; a verb names its groups and gets a `RunRequest`."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from zoo_core.errors import UsageError
+from zoo_core.planner.request import RunRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Fields = dict[str, Any]
+JsonTo = Annotated[
+    str | None, typer.Option("--json", metavar="FILE|-", help="Write the result as JSON.")
+]
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Output = Annotated[Path | None, typer.Option("--output", "-o", help="Folder to write.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Tell more.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Tell nothing but errors.")]
+
+
+def target(
+    model: Annotated[str, typer.Argument(help="A model's id; see `zoo models`.")],
+    backend: Annotated[str, typer.Option(help="See `zoo backends`.")] = "onnxruntime",
+    precision: Annotated[str, typer.Option(help="What the backend offers.")] = "fp32",
+    device: Annotated[str | None, typer.Option(help="A device of the backend.")] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Images per inference.")] = 1,
+    size: Annotated[
+        str | None, typer.Option(metavar="H,W", help="Network input; default: the card's.")
+    ] = None,
+    option: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="A backend's own option.")
+    ] = None,
+) -> Fields:
+    """What to run, and on what."""
+    return {
+        "model": model,
+        "backend": backend,
+        "precision": precision,
+        "device": device,
+        "batch": batch,
+        "size": _size(size),
+        "options": dict(_pair(text) for text in option or ()),
+    }
+
+
+def assets(
+    assets: Annotated[str, typer.Option(metavar="auto|published|sample")] = "auto",
+    weights: Annotated[
+        str | None, typer.Option(metavar="PATH|random[:SEED]", help="Weights of your own.")
+    ] = None,
+    cfg: Annotated[Path | None, typer.Option(help="Darknet .cfg of the weights.")] = None,
+    names: Annotated[Path | None, typer.Option(help="Label names, one a line.")] = None,
+    source: Annotated[
+        str, typer.Option(metavar="builtin|repo|DIR", help="Which code exports the model.")
+    ] = "builtin",
+) -> Fields:
+    """Which weights, and which code exports them."""
+    if assets not in ("auto", "published", "sample"):
+        raise UsageError(f"no assets '{assets}'", next="use auto, published or sample")
+    return {"assets": assets, "weights": weights, "cfg": cfg, "names": names, "source": source}
+
+
+def data(
+    images: Annotated[Path | None, typer.Option(help="Folder of images of your own.")] = None,
+    annotations: Annotated[Path | None, typer.Option(help="Their truth.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="See `zoo datasets`.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N images.")] = None,
+) -> Fields:
+    """Which images."""
+    return {"images": images, "annotations": annotations, "dataset": dataset, "limit": limit}
+
+
+def calibration(
+    calibration: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Calibration images of your own.")
+    ] = None,
+    calibration_images: Annotated[int, typer.Option(min=1, help="How many.")] = 50,
+    calibrator: Annotated[str | None, typer.Option(help="A method of the compiler.")] = None,
+) -> Fields:
+    """How an integer precision is calibrated."""
+    return {
+        "calibration": calibration,
+        "calibration_images": calibration_images,
+        "calibrator": calibrator,
+    }
+
+
+def protocol(
+    protocol: Annotated[str | None, typer.Option(help="See `zoo protocols`.")] = None,
+    resize: Annotated[str | None, typer.Option(metavar="stretch|letterbox")] = None,
+    conf: Annotated[float | None, typer.Option(help="Confidence threshold.")] = None,
+    nms: Annotated[float | None, typer.Option(help="Overlap threshold.")] = None,
+    nms_kind: Annotated[str | None, typer.Option(metavar="iou|diou")] = None,
+    box_labels: Annotated[str | None, typer.Option(metavar="best|multi")] = None,
+) -> Fields:
+    """How predictions are settled; each option derives a new, named protocol."""
+    changes = {
+        "resize": resize,
+        "conf": conf,
+        "nms": nms,
+        "nms_kind": nms_kind,
+        "box_labels": box_labels,
+    }
+    if resize not in (None, "stretch", "letterbox"):
+        raise UsageError(f"no resize '{resize}'", next="use stretch or letterbox")
+    return {"protocol": protocol, "changes": {k: v for k, v in changes.items() if v is not None}}
+
+
+def with_request(*groups: Callable[..., Fields]) -> Callable[[Callable[..., int]], Any]:
+    """Gives a verb the groups' options; the verb's first parameter is the `RunRequest`.
+
+    The one place that composes a signature, so that thirty options are not written out per verb.
+    """
+
+    def decorate(verb: Callable[..., int]) -> Callable[..., int]:
+        shared = [(group, _parameters(group)) for group in groups]
+        own = _parameters(verb)[1:]
+
+        def command(**given: Any) -> int:
+            fields: Fields = {}
+            for group, parameters in shared:
+                fields |= group(**{p.name: given.pop(p.name) for p in parameters})
+            return verb(RunRequest(**fields), **given)
+
+        parameters = [p for _, group in shared for p in group] + own
+        command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        command.__annotations__ = {p.name: p.annotation for p in parameters}
+        command.__name__, command.__doc__ = verb.__name__, verb.__doc__
+        return command
+
+    return decorate
+
+
+def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    found = inspect.signature(function, eval_str=True).parameters.values()
+    return [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in found]
+
+
+def _size(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    parts = text.replace("x", ",").split(",")
+    if len(parts) != 2 or not all(part.strip().isdigit() and int(part) for part in parts):
+        raise UsageError(f"'{text}' is no size", where="--size", next="write H,W as in 416,416")
+    return int(parts[0]), int(parts[1])
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise UsageError(f"'{text}' is no option", where="--option", next="write KEY=VALUE")
+    return key, value

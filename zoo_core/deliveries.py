@@ -1,0 +1,83 @@
+"""Results of the store put where a user wants them, and files a user brings put into the cache."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zoo_core.digest import file_digest
+from zoo_core.errors import DataError
+from zoo_core.nouns.graph import GRAPH_FILE
+from zoo_core.planner.assets import by_hand_file
+from zoo_core.report.build import maker_of
+
+if TYPE_CHECKING:
+    from zoo_core.nouns import ModelCard, Source
+    from zoo_core.workflow import Made
+    from zoo_core.workplace import Workplace
+
+
+def deliver_graph(made: Made, output: Path) -> list[Path]:
+    """Copy the graph, its description and its check against the source to a folder."""
+    found = [_copy_stage(made, maker_of(made.run.plan, GRAPH_FILE), output)]
+    check = maker_of(made.run.plan, "verify.json")
+    if check:
+        found.append(_copy_stage(made, check, output))
+    return [path for paths in found for path in paths]
+
+
+def deliver_artefact(made: Made, output: Path | None) -> list[Path]:
+    """Copy the artefact to a folder; without one, name where it lies in the store."""
+    name = maker_of(made.run.plan, "artefact.json")
+    if output is None:
+        return [made.results[name].entry.path]
+    return _copy_stage(made, name, output)
+
+
+def _copy_stage(made: Made, name: str, output: Path) -> list[Path]:
+    result = made.results[name]
+    output.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for file in result.stage.outputs:
+        source, target = result.entry.path / file, output / file
+        if source.is_dir():
+            shutil.copytree(source, target, dirs_exist_ok=True)
+        else:
+            shutil.copyfile(source, target)
+        paths.append(target)
+    return paths
+
+
+def take_file(work: Workplace, model: str, path: Path) -> str:
+    """Put a file that was brought by hand where planning finds it; returns what it was taken for.
+
+    A file with the digest of one of the card's sources is that source; any other can only be the
+    source that a card marks `by_hand` without a digest, and is checked when it is exported.
+    """
+    card = work.registry.model(model)
+    if not path.is_file():
+        raise DataError("no such file", where=str(path), next="check --from-file")
+    source = _match(card, path)
+    target = by_hand_file(card.id, source)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    beside = target.with_name(f".{target.name}.part")
+    shutil.copyfile(path, beside)
+    beside.replace(target)
+    return f"{path} is now {source.name} of {card.id}"
+
+
+def _match(card: ModelCard, path: Path) -> Source:
+    sha256 = file_digest(path)
+    sources = [source for option in card.weights for source in option.files.values()]
+    for source in sources:
+        if source.sha256 == sha256:
+            return source
+    by_hand = [s for s in sources if s.by_hand and s.sha256 is None]
+    fitting = [s for s in by_hand if Path(s.name).suffix == path.suffix]
+    if fitting:
+        return fitting[0]
+    known = "; ".join(f"{s.name} {s.sha256 or 'by hand'}" for s in sources)
+    raise DataError(
+        f"is none of {card.id}'s files (sha256 {sha256})", where=str(path), next=f"known: {known}"
+    )

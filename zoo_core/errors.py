@@ -1,0 +1,102 @@
+"""The error tree; every handled failure is one of these and carries its exit code.
+
+    ZooError                1   a stage, tool or assumption failed
+    ├── StageError          1   a stage failed; names its log and its partial folder
+    ├── UsageError          2   unknown name, bad option
+    │   └── RegistryError   2   a registry or configuration file is wrong
+    ├── AccuracyGateError   3   a measured accuracy misses its gate
+    ├── SpeedGateError      4   a measured speed misses its gate
+    ├── UnavailableError    5   a backend, device or plugin cannot be used here
+    └── DataError           6   data, weights or images are missing, wrong or refused
+
+Anything else that escapes is a defect of zoo and shows its traceback.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class ZooError(Exception):
+    """A failure with one clear line: what happened, where, and what to do next."""
+
+    exit_code: ClassVar[int] = 1
+    code: ClassVar[str] = "failed"
+
+    def __init__(self, what: str, *, where: str = "", next: str = "") -> None:
+        self.what = what
+        self.where = where
+        self.next = next
+        super().__init__(what)
+
+    def __str__(self) -> str:
+        place = f"{self.where}: " if self.where else ""
+        step = f"; {self.next}" if self.next else ""
+        return f"{place}{self.what}{step}"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild, (type(self), self.what, self.where, self.next))
+
+
+def _rebuild(kind: type[ZooError], what: str, where: str, next_step: str) -> ZooError:
+    return kind(what, where=where, next=next_step)
+
+
+class StageError(ZooError):
+    """A stage failed; its log and partial folder are kept."""
+
+    code = "stage"
+
+
+class UsageError(ZooError):
+    """The request cannot be understood or does not fit together."""
+
+    exit_code = 2
+    code = "usage"
+
+
+class RegistryError(UsageError):
+    """A registry or configuration file is wrong."""
+
+    code = "registry"
+
+
+class AccuracyGateError(ZooError):
+    """A measured accuracy misses the gate that was asked for."""
+
+    exit_code = 3
+    code = "accuracy_gate"
+
+
+class SpeedGateError(ZooError):
+    """A measured speed misses the gate that was asked for."""
+
+    exit_code = 4
+    code = "speed_gate"
+
+
+class UnavailableError(ZooError):
+    """A backend, device or plugin cannot be used here."""
+
+    exit_code = 5
+    code = "unavailable"
+
+
+class DataError(ZooError):
+    """Data, weights or images are missing, wrong or refused."""
+
+    exit_code = 6
+    code = "data"
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A hint that names the closest known spelling, else the known names."""
+    names = sorted(known)
+    close = get_close_matches(name, names, n=1, cutoff=0.6)
+    if close:
+        return f"did you mean '{close[0]}'?"
+    return f"known: {', '.join(names)}" if names else "none is registered"

@@ -1,0 +1,173 @@
+"""Runs a plan: what the store has is taken, the rest is made, one lock per key."""
+
+from __future__ import annotations
+
+import shutil
+import time
+import traceback
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Protocol
+
+from zoo_core.errors import StageError, ZooError
+from zoo_core.nouns import StageContext
+from zoo_core.store import LOG, disk_errors, is_disk_error
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from zoo_core.journal import Journal
+    from zoo_core.nouns import Stage
+    from zoo_core.plan import Plan, PlannedStage
+    from zoo_core.plugins import Plugins
+    from zoo_core.sessions import SessionPool
+    from zoo_core.store import Entry, Store
+
+
+class Listener(Protocol):
+    """Told what happens while a plan runs."""
+
+    def started(self, stage: Stage, expected: float | None) -> None:
+        """A stage begins; `expected` seconds, None where never seen."""
+
+    def advanced(self, stage: Stage, done: float, total: float, note: str) -> None:
+        """The stage has finished `done` of `total` units."""
+
+    def finished(self, result: StageResult) -> None:
+        """The stage is in the store."""
+
+
+@dataclass(frozen=True, slots=True)
+class StageResult:
+    """A stage whose entry is in the store; `seconds` is what making it took this time."""
+
+    stage: Stage
+    entry: Entry
+    cached: bool
+    seconds: float
+
+    def to_data(self) -> dict[str, Any]:
+        """The row of a report."""
+        return {
+            "name": self.stage.name,
+            "key": self.entry.key,
+            "cached": self.cached,
+            "seconds": round(self.seconds, 3),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Executor:
+    """What running needs; open it once per command, so that sessions are shared by stages."""
+
+    store: Store
+    plugins: Plugins
+    journal: Journal
+    listener: Listener
+    sessions: SessionPool
+
+    def run(self, plan: Plan) -> dict[str, StageResult]:
+        """Run what is missing, in order; returns the results by stage name.
+
+        Raises the stage's own ZooError, or StageError for any other failure, after its partial
+        folder and log have been moved to where the message says.
+        """
+        results: dict[str, StageResult] = {}
+        for item in plan:
+            results[item.stage.name] = result = self._one(item, results)
+            self.listener.finished(result)
+            self.plugins.hook.zoo_stage_done(
+                stage=item.stage, key=item.key, seconds=result.seconds, cached=result.cached
+            )
+        return results
+
+    def _one(self, item: PlannedStage, results: Mapping[str, StageResult]) -> StageResult:
+        entry = self.store.get(item.key)
+        if entry:
+            self.store.touch(entry)
+            return StageResult(item.stage, entry, True, 0.0)
+        with disk_errors(self.store.root), self.store.lock(item.key):
+            entry = self.store.get(item.key)
+            if entry:
+                return StageResult(item.stage, entry, True, 0.0)
+            self.listener.started(item.stage, self.journal.seconds(item.stage))
+            began = time.perf_counter()
+            entry = self._make(item, results)
+            seconds = time.perf_counter() - began
+            self.journal.add(item.stage, item.key, seconds)
+            return StageResult(item.stage, entry, False, seconds)
+
+    def _make(self, item: PlannedStage, results: Mapping[str, StageResult]) -> Entry:
+        stage, work = item.stage, self.store.work(item.key, item.stage.name)
+        context = self._context(stage, work, results)
+        began = time.time()
+        with self._kept_on_failure(stage, work):
+            if not self.plugins.hook.zoo_run_stage(stage=stage, context=context):
+                run_here(stage, context)
+            facts = {"name": stage.name, "parts": item.parts, "began": began, "ended": time.time()}
+            return self.store.commit(item.key, work, stage.outputs, facts)
+
+    def _context(
+        self, stage: Stage, work: Path, results: Mapping[str, StageResult]
+    ) -> StageContext:
+        inputs = {arg: _locate(ref, results) for arg, ref in stage.inputs.items()}
+
+        def progress(done: float, total: float, note: str = "") -> None:
+            self.listener.advanced(stage, done, total, note)
+
+        return StageContext(
+            inputs=inputs,
+            params=stage.params,
+            locations=stage.locations,
+            out=work,
+            log=work / LOG,
+            progress=progress,
+            plugins=self.plugins,
+            sessions=self.sessions,
+        )
+
+    @contextmanager
+    def _kept_on_failure(self, stage: Stage, work: Path) -> Iterator[None]:
+        try:
+            yield
+        except KeyboardInterrupt:
+            shutil.rmtree(work, ignore_errors=True)
+            raise
+        except ZooError as error:
+            _log(work, traceback.format_exc())
+            _name_remains(error, self.store.keep_failed(work))
+            raise
+        except Exception as error:
+            if is_disk_error(error):
+                shutil.rmtree(work, ignore_errors=True)
+                raise
+            _log(work, traceback.format_exc())
+            kept = self.store.keep_failed(work)
+            raise StageError(
+                f"failed: {type(error).__name__}: {error}",
+                where=f"stage {stage.name}",
+                next=f"see {kept / LOG}",
+            ) from error
+
+
+def run_here(stage: Stage, context: StageContext) -> None:
+    """Run a stage's function in this process."""
+    module, _, function = stage.run.partition(":")
+    getattr(import_module(module), function)(context)
+
+
+def _locate(ref: str, results: Mapping[str, StageResult]) -> Path:
+    name, _, file = ref.partition("/")
+    return results[name].entry.path / file
+
+
+def _log(work: Path, text: str) -> None:
+    with (work / LOG).open("a", encoding="utf-8") as stream:
+        stream.write(text)
+
+
+def _name_remains(error: ZooError, kept: Path) -> None:
+    place = f"log and partial files: {kept}"
+    error.next = f"{error.next}; {place}" if error.next else place

@@ -1,0 +1,105 @@
+"""What is known of files: their sha256, remembered as long as their size and times stand."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from contextlib import closing, contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from zoo_core.digest import file_digest
+from zoo_core.errors import DataError
+from zoo_core.home import folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+_TABLE = "CREATE TABLE IF NOT EXISTS files (path BLOB PRIMARY KEY, facts TEXT, sha256 TEXT)"
+_BATCH = 500
+_TICK_NS = 100_000_000  # a file changed twice within a tick of the clock has the same times
+
+
+def file_digest_cached(path: Path) -> str:
+    """The sha256 of one file; see `file_digests`."""
+    return file_digests([path])[0]
+
+
+def file_digests(paths: Iterable[Path]) -> list[str]:
+    """The sha256 of each file; a file is read only when its size, inode or times have changed.
+
+    Raises DataError where a file is missing or cannot be read. What cannot be remembered (a full
+    disk, a damaged cache) is read again the next time.
+    """
+    settled = time.time_ns() - _TICK_NS
+    wanted = [(os.fsencode(path.absolute()), path, _facts(path)) for path in paths]
+    known = _recall([name for name, _, _ in wanted])
+    fresh: dict[bytes, tuple[str, str]] = {}
+    digests = []
+    for name, path, facts in wanted:
+        seen = known.get(name)
+        if seen is None or seen[0] != facts:
+            seen = known[name] = fresh[name] = (facts, _read(path))
+        digests.append(seen[1])
+    _remember({name: seen for name, seen in fresh.items() if _changed(seen[0]) < settled})
+    return digests
+
+
+def _recall(names: list[bytes]) -> dict[bytes, tuple[str, str]]:
+    try:
+        with _open() as base:
+            return _known(base, names)
+    except sqlite3.OperationalError:
+        return {}
+    except sqlite3.DatabaseError:
+        _file().unlink(missing_ok=True)
+        return {}
+
+
+def _remember(fresh: Mapping[bytes, tuple[str, str]]) -> None:
+    rows = [(name, *seen) for name, seen in fresh.items()]
+    if rows:
+        with suppress(sqlite3.DatabaseError), _open() as base:
+            base.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", rows)
+            base.commit()
+
+
+@contextmanager
+def _open() -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(_file(), timeout=30)) as base:
+        base.execute(_TABLE)
+        yield base
+
+
+def _file() -> Path:
+    return folder("facts") / "files.sqlite"
+
+
+def _changed(facts: str) -> int:
+    return int(facts.split()[2])
+
+
+def _facts(path: Path) -> str:
+    try:
+        stat = path.stat()
+    except OSError as error:
+        raise DataError("cannot be read: no such file", where=str(path)) from error
+    return f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns} {stat.st_ino}"
+
+
+def _read(path: Path) -> str:
+    try:
+        return file_digest(path)
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror}", where=str(path)) from error
+
+
+def _known(base: sqlite3.Connection, names: list[bytes]) -> dict[bytes, tuple[str, str]]:
+    known: dict[bytes, tuple[str, str]] = {}
+    for start in range(0, len(names), _BATCH):
+        part = names[start : start + _BATCH]
+        marks = ",".join("?" * len(part))
+        query = f"SELECT path, facts, sha256 FROM files WHERE path IN ({marks})"
+        known.update({row[0]: (row[1], row[2]) for row in base.execute(query, part)})
+    return known

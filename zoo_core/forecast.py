@@ -1,0 +1,90 @@
+"""What a plan will do: hits, misses and why, time, download and disk, before anything runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from zoo_core.plan import PlannedStage
+    from zoo_core.planner.build import Run
+    from zoo_core.store import Entry
+    from zoo_core.workplace import Workplace
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """Rows per stage, and sums. `seconds` is None where a stage was never seen before."""
+
+    rows: list[dict[str, Any]]
+    download_bytes: int
+    seconds: float | None
+
+    @property
+    def missing(self) -> int:
+        """How many stages will run."""
+        return sum(not row["cached"] for row in self.rows)
+
+    def line(self) -> str:
+        """The sentence that a run begins with."""
+        if not self.missing:
+            return f"{len(self.rows)} stages, all in the store"
+        parts = [f"{len(self.rows)} stages, {self.missing} to run"]
+        if self.download_bytes:
+            parts.append(f"{self.download_bytes / 1e6:.0f} MB to download")
+        known = [row["expected_seconds"] for row in self.rows if row["expected_seconds"]]
+        if known:
+            more = "at least" if self.seconds is None else "about"
+            parts.append(f"{more} {sum(known):.0f} s")
+        return ", ".join(parts)
+
+
+def forecast(run: Run, work: Workplace, explain: bool) -> Forecast:
+    """Looks each key up; `explain` also says what differs from the nearest earlier result."""
+    rows = []
+    for item in run.plan:
+        cached = work.store.get(item.key) is not None
+        expected = None if cached else work.journal.seconds(item.stage)
+        rows.append(
+            {
+                "name": item.stage.name,
+                "key": item.key,
+                "cached": cached,
+                "expected_seconds": expected and round(expected, 1),
+                "changed": [] if cached or not explain else _changed(item, work),
+            }
+        )
+    missing = [row for row in rows if not row["cached"]]
+    unseen = any(row["expected_seconds"] is None for row in missing)
+    total = None if unseen else sum(row["expected_seconds"] for row in missing)
+    return Forecast(rows, _download(run, rows), total)
+
+
+def _download(run: Run, rows: list[dict[str, Any]]) -> int:
+    cached = {row["name"] for row in rows if row["cached"]}
+    weights = run.resolved.weights
+    if "weights" in cached or not weights.urls():
+        return 0
+    return sum(source.size or 0 for source in weights.files.values() if source.url)
+
+
+def _changed(item: PlannedStage, work: Workplace) -> list[str]:
+    """What differs from the newest entry of the same stage; empty where there is none."""
+    alike = [e for e in work.store.entries() if e.manifest.get("name") == item.stage.name]
+    if not alike:
+        return []
+    newest: Entry = max(alike, key=lambda entry: float(entry.manifest.get("ended", 0)))
+    return sorted(_paths(newest.manifest["parts"], item.parts))
+
+
+def _paths(before: Any, after: Any, path: str = "") -> list[str]:
+    if isinstance(before, dict) and isinstance(after, dict):
+        keys = set(before) | set(after)
+        return [p for key in keys for p in _inner(before, after, str(key), path)]
+    return [] if before == after else [path]
+
+
+def _inner(before: Mapping[str, Any], after: Mapping[str, Any], key: str, path: str) -> list[str]:
+    return _paths(before.get(key), after.get(key), f"{path}.{key}" if path else key)

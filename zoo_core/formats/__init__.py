@@ -1,0 +1,3 @@
+"""File formats that are not zoo's own: darknet's, and archives."""
+
+from __future__ import annotations

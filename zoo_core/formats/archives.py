@@ -1,0 +1,174 @@
+"""Archives from elsewhere, unpacked as if they were hostile."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import stat
+import tempfile
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from zoo_core.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    Progress = Callable[[int, int], None]
+
+_BLOCK = 1 << 20
+_MOST_ENTRIES = 2_000_000
+_ENCRYPTED = 0x1
+_NEXT = "download the archive again from its source"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What an archive may cost: `ratio` is unpacked size to packed size, above `free_of_ratio`.
+
+    `spare` bytes stay free on the disk.
+    """
+
+    ratio: float = 200.0
+    free_of_ratio: int = 16 << 20
+    spare: int = 64 << 20
+
+
+_LIMITS = Limits()
+
+
+def unpack_zip(
+    path: Path,
+    target: Path,
+    members: Collection[str] | None = None,
+    progress: Progress | None = None,
+    limits: Limits = _LIMITS,
+) -> Path:
+    """Unpack a zip into the new folder `target`, which appears whole or not at all.
+
+    `members` names the files wanted (all of them by default). `progress` is told bytes done and
+    bytes in all. Names that lead out of the folder, links, devices, encrypted and doubled entries
+    are refused before anything is written, as is an archive whose declared sizes break `limits`;
+    entries that hold more than they declare, or other bytes than their checksum, end it too. All
+    raise `DataError`. Every file gets plain permissions and the time of unpacking.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.exists():
+        raise DataError("exists already", where=str(target), next="remove it first")
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as beside:
+        tree = Path(beside) / target.name
+        try:
+            tree.mkdir()
+            with zipfile.ZipFile(path) as archive:
+                entries = _chosen(archive, members, path)
+                _check_sizes(entries, path, tree, limits)
+                _extract(archive, entries, tree, progress)
+            tree.rename(target)
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+            raise DataError(f"is no sound zip: {error}", where=str(path), next=_NEXT) from error
+        except OSError as error:
+            raise _os_error(error, path, target) from error
+    return target
+
+
+def list_zip(path: Path) -> dict[str, int]:
+    """Names of the files in a zip and their sizes in bytes, checked as `unpack_zip` does."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return {entry.filename: entry.file_size for entry in _chosen(archive, None, path)}
+    except (zipfile.BadZipFile, NotImplementedError) as error:
+        raise DataError(f"is no sound zip: {error}", where=str(path), next=_NEXT) from error
+    except OSError as error:
+        raise _os_error(error, path, path) from error
+
+
+def _chosen(
+    archive: zipfile.ZipFile, members: Collection[str] | None, path: Path
+) -> list[zipfile.ZipInfo]:
+    entries = archive.infolist()
+    if len(entries) > _MOST_ENTRIES:
+        raise _refused(path, f"holds {len(entries):,} entries")
+    files: dict[str, zipfile.ZipInfo] = {}
+    for entry in entries:
+        _check_entry(entry, path)
+        if entry.is_dir():
+            continue
+        if entry.filename in files:
+            raise _refused(path, f"holds {entry.filename!r} twice")
+        files[entry.filename] = entry
+    _check_nesting(files, path)
+    if members is None:
+        return list(files.values())
+    missing = sorted(set(members) - files.keys())
+    if missing:
+        raise DataError(f"lacks {missing[0]!r} ({len(missing)} missing)", where=str(path))
+    return [files[name] for name in dict.fromkeys(members)]
+
+
+def _check_entry(entry: zipfile.ZipInfo, path: Path) -> None:
+    name = entry.orig_filename
+    parts = PurePosixPath(name).parts
+    if not parts or name.startswith("/") or ".." in parts or set(name) & set("\\:\0"):
+        raise _refused(path, f"holds the name {name!r}, which may lead elsewhere")
+    mode = entry.external_attr >> 16
+    if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
+        raise _refused(path, f"holds {name!r}, which is a link or a device")
+    if entry.flag_bits & _ENCRYPTED:
+        raise _refused(path, f"holds {name!r}, which is encrypted")
+
+
+def _check_nesting(files: Collection[str], path: Path) -> None:
+    for name in files:
+        for parent in PurePosixPath(name).parents:
+            if str(parent) in files:
+                raise _refused(path, f"holds {str(parent)!r} as a file and as a folder")
+
+
+def _check_sizes(entries: list[zipfile.ZipInfo], path: Path, folder: Path, limits: Limits) -> None:
+    total = sum(entry.file_size for entry in entries)
+    packed = min(sum(entry.compress_size for entry in entries), path.stat().st_size)
+    if total > limits.free_of_ratio and total > limits.ratio * max(packed, 1):
+        raise _refused(path, f"would unpack {packed:,} bytes to {total:,}")
+    free = shutil.disk_usage(folder).free
+    if total + limits.spare > free:
+        raise DataError(
+            f"needs {total:,} bytes of disk, {free:,} are free",
+            where=str(path),
+            next=f"make room for {folder.parent.parent}",
+        )
+
+
+def _extract(
+    archive: zipfile.ZipFile,
+    entries: list[zipfile.ZipInfo],
+    folder: Path,
+    progress: Progress | None,
+) -> None:
+    total, done = sum(entry.file_size for entry in entries), 0
+    for entry in entries:
+        place = folder / entry.filename
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with archive.open(entry) as source, place.open("xb") as stream:
+            while block := source.read(_BLOCK):
+                stream.write(block)
+                done += len(block)
+        size = place.stat().st_size
+        if size != entry.file_size:
+            raise zipfile.BadZipFile(f"{entry.filename!r} has {size} bytes")
+        if progress is not None:
+            progress(done, total)
+
+
+def _refused(path: Path, why: str) -> DataError:
+    return DataError(f"the archive is refused: it {why}", where=str(path), next=_NEXT)
+
+
+def _os_error(error: OSError, path: Path, target: Path) -> DataError:
+    if error.errno == errno.ENOSPC:
+        return DataError("the disk is full", where=str(target), next="make room and run again")
+    reason = error.strerror or os.strerror(error.errno or 0)
+    return DataError(f"cannot be unpacked: {reason}", where=str(path), next=f"check {target}")

@@ -1,0 +1,101 @@
+"""Detections as text, one file per image: lines `label score x1 y1 x2 y2`, none of them if empty.
+
+The vendor tools and the evaluation scripts around them read this form. Labels may hold blanks, so
+a line is read from its right end. Boxes are in pixels of the image as read.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from zoo_core.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+SUFFIX = ".txt"
+_NUMBERS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class TextDetection:
+    """One line: the box is x1, y1, x2, y2 in pixels of the image as read."""
+
+    label: str
+    score: float
+    box: tuple[float, float, float, float]
+
+    def to_line(self) -> str:
+        """The line, without its end; every number reads back as the same float."""
+        numbers = " ".join(repr(float(value)) for value in (self.score, *self.box))
+        return f"{' '.join(self.label.split())} {numbers}"
+
+
+def write_detections(path: Path, detections: Iterable[TextDetection]) -> None:
+    """Write one image's file; it is empty where there is no detection."""
+    with path.open("w", encoding="utf-8", newline="\n") as stream:
+        stream.writelines(f"{detection.to_line()}\n" for detection in detections)
+
+
+def read_detections(path: Path) -> list[TextDetection]:
+    """Read one image's file; blank lines are skipped.
+
+    Raises `DataError` naming file and line for a line that has no label or not five numbers at
+    its end, and for a file that cannot be read as text.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror}", where=str(path)) from error
+    except UnicodeDecodeError as error:
+        raise DataError("is no UTF-8 text", where=str(path)) from error
+    lines = enumerate(text.split("\n"), start=1)
+    return [_parse(line, f"{path}:{number}") for number, line in lines if line.strip()]
+
+
+def text_names(images: Sequence[str]) -> list[str]:
+    """The text file of each image, for image names relative to their folder.
+
+    It is `<stem>.txt`; `<file name>.txt` where two images share a stem; and the whole relative
+    path with `__` for `/` where they share the file name too (a number after it as the last
+    resort). Names that differ only in case count
+    as shared, for file systems that do not tell them apart.
+    """
+    levels = [0] * len(images)
+    while True:
+        names = [_name(image, row, levels[row]) for row, image in enumerate(images)]
+        counts = Counter(name.casefold() for name in names)
+        shared = [row for row, name in enumerate(names) if counts[name.casefold()] > 1]
+        if not shared:
+            return names
+        for row in shared:
+            levels[row] += 1
+
+
+def _name(image: str, row: int, level: int) -> str:
+    path = PurePosixPath(image)
+    plain = (path.stem, path.name, "__".join(path.parts))
+    if level < len(plain):
+        return plain[level] + SUFFIX
+    # "a/b.jpg" and "a__b.jpg" collide still; the row cannot.
+    return f"{plain[-1]}~{row}{'~' * (level - len(plain))}{SUFFIX}"
+
+
+def _parse(line: str, where: str) -> TextDetection:
+    parts = line.strip().rsplit(maxsplit=_NUMBERS)
+    try:
+        score, x1, y1, x2, y2 = (float(part) for part in parts[1:])
+    except ValueError:
+        raise _error(line, where) from None
+    if not all(math.isfinite(value) for value in (score, x1, y1, x2, y2)):
+        raise _error(line, where)
+    return TextDetection(parts[0], score, (x1, y1, x2, y2))
+
+
+def _error(line: str, where: str) -> DataError:
+    return DataError(f"'{line.strip()[:60]}' is no line `label score x1 y1 x2 y2`", where=where)

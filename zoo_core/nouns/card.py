@@ -1,0 +1,105 @@
+"""The facts about one model, as registry.yaml states them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where one file comes from and how it is recognised.
+
+    Exactly one of `url` (http, https or file), `resource` ("package:path/inside") and `by_hand`
+    (a page where a person can get it) is set. `size` is in bytes. A source by hand may lack the
+    digest: its content is then accepted by what it holds, and its own digest is recorded.
+    """
+
+    name: str
+    url: str | None = None
+    resource: str | None = None
+    by_hand: str | None = None
+    size: int | None = None
+    sha256: str | None = None
+    md5: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightsOption:
+    """One equal way to the weights: a format and its files by role (`weights`, `cfg` ...)."""
+
+    format: str
+    files: Mapping[str, Source]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repository:
+    """The source repository a model comes from, pinned."""
+
+    name: str
+    url: str
+    commit: str | None = None
+    license: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedResult:
+    """A figure somebody published, with all that it must match to be compared.
+
+    `metrics` are fractions under the evaluator's names; `performance` and `conditions` are kept
+    as they were published (units are in the key names). `size` is (height, width).
+    """
+
+    id: str
+    protocol: str
+    dataset: str
+    weights: str
+    precision: str
+    device: str
+    size: tuple[int, int]
+    metrics: Mapping[str, float]
+    performance: Mapping[str, Any] = field(default_factory=dict)
+    conditions: Mapping[str, Any] = field(default_factory=dict)
+    provenance: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCard:
+    """One model: facts only.
+
+    `size` is the default network input (height, width). `preprocess` is the data form of
+    `zoo_core.vision.Preprocess`. `dataset` is the published one, `given_dataset` reads a folder
+    and annotations of the user's, `sample_dataset` goes with the sample weights. `labels` are the
+    class names in the network's output order. `protocols` maps a backend's name to the protocol
+    that is its default. `backends` maps a backend's name to what that plugin reads; the core does
+    not look inside.
+    """
+
+    id: str
+    task: str
+    family: str | None
+    summary: str
+    repository: Repository
+    license: str
+    exporter: str
+    exporter_params: Mapping[str, Any]
+    decoder: str
+    decoder_params: Mapping[str, Any]
+    evaluator: str
+    dataset: str
+    given_dataset: str | None
+    size: tuple[int, int]
+    preprocess: tuple[Mapping[str, Any], ...]
+    labels: tuple[str, ...]
+    protocol: str
+    protocols: Mapping[str, str]
+    weights: tuple[WeightsOption, ...]
+    sample: WeightsOption | None
+    sample_dataset: str | None
+    published: tuple[PublishedResult, ...]
+    training_overlap: str | None
+    backends: Mapping[str, Mapping[str, Any]]
+    origin: str

@@ -1,0 +1,66 @@
+"""A network as a file, and the tensors that go in and out of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+GRAPH_FILE = "graph.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorSpec:
+    """Name, shape and dtype (NumPy's spelling) of a tensor; a str dimension is dynamic."""
+
+    name: str
+    shape: tuple[int | str, ...]
+    dtype: str = "float32"
+
+    def to_data(self) -> dict[str, Any]:
+        """The JSON form."""
+        return {"name": self.name, "shape": list(self.shape), "dtype": self.dtype}
+
+    @classmethod
+    def from_data(cls, data: dict[str, Any]) -> TensorSpec:
+        """The inverse of `to_data`."""
+        return cls(name=data["name"], shape=tuple(data["shape"]), dtype=data["dtype"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Graph:
+    """What an export makes; stored as `graph.json` beside the file it names.
+
+    `format` is an open string (onnx, torchscript, darknet ...); `path` is relative to the folder
+    of `graph.json`. `form` says what the outputs are: `heads` (raw) or `e2e` (decoded). `facts`
+    holds what the maker knows beyond that, such as the opset found in the file.
+    """
+
+    format: str
+    path: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    form: str = "heads"
+    facts: dict[str, Any]
+
+    def to_data(self) -> dict[str, Any]:
+        """The JSON form."""
+        return {
+            "format": self.format,
+            "path": self.path,
+            "inputs": [spec.to_data() for spec in self.inputs],
+            "outputs": [spec.to_data() for spec in self.outputs],
+            "form": self.form,
+            "facts": self.facts,
+        }
+
+    @classmethod
+    def from_data(cls, data: dict[str, Any]) -> Graph:
+        """The inverse of `to_data`."""
+        return cls(
+            format=data["format"],
+            path=data["path"],
+            inputs=tuple(TensorSpec.from_data(item) for item in data["inputs"]),
+            outputs=tuple(TensorSpec.from_data(item) for item in data["outputs"]),
+            form=data["form"],
+            facts=data["facts"],
+        )

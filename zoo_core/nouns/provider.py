@@ -1,0 +1,25 @@
+"""What a hook returns: a name, a sentence, and the way to the real thing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provider(Generic[T_co]):
+    """One thing a plugin offers.
+
+    `name` is lower-case and unique among its kind; `summary` is one line. `load` imports the
+    module that does the work and returns the object; it is called only when the thing is used,
+    so listing stays cheap and a missing dependency breaks nothing else.
+    """
+
+    name: str
+    summary: str
+    load: Callable[[], T_co]

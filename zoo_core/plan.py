@@ -1,0 +1,94 @@
+"""A plan: stages in order, each with the key of what it does and of all it is made from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+from zoo_core.code import source_digest
+from zoo_core.digest import digest
+from zoo_core.errors import ZooError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from zoo_core.nouns import Stage
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStage:
+    """A stage, its key, and the parts that the key digests."""
+
+    stage: Stage
+    key: str
+    parts: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Stages in an order in which they can run."""
+
+    stages: tuple[PlannedStage, ...]
+
+    def __iter__(self) -> Iterator[PlannedStage]:
+        return iter(self.stages)
+
+    def __len__(self) -> int:
+        return len(self.stages)
+
+    def find(self, name: str) -> PlannedStage | None:
+        """A stage by name."""
+        return next((item for item in self.stages if item.stage.name == name), None)
+
+    def maker(self, file: str) -> PlannedStage | None:
+        """The last stage that outputs a file of this name."""
+        found = [item for item in self.stages if file in item.stage.outputs]
+        return found[-1] if found else None
+
+    def until(self, name: str) -> Plan:
+        """The stages that `name` needs, and itself."""
+        needed = {name}
+        for item in reversed(self.stages):
+            if item.stage.name in needed:
+                needed |= {ref.partition("/")[0] for ref in item.stage.inputs.values()}
+        return Plan(tuple(item for item in self.stages if item.stage.name in needed))
+
+
+def make_plan(stages: Iterable[Stage]) -> Plan:
+    """Check that names are unique and inputs are made earlier; compute the keys. Pure."""
+    planned: dict[str, PlannedStage] = {}
+    for stage in stages:
+        if stage.name in planned:
+            raise ZooError(f"two stages are named '{stage.name}'", where="plan")
+        parts = _parts(stage, planned)
+        planned[stage.name] = PlannedStage(stage, digest(parts), parts)
+    return Plan(tuple(planned.values()))
+
+
+def _parts(stage: Stage, earlier: Mapping[str, PlannedStage]) -> dict[str, Any]:
+    module = stage.run.partition(":")[0]
+    return {
+        "run": stage.run,
+        "source": source_digest([module, *stage.sources]),
+        "params": dict(stage.params),
+        "outputs": list(stage.outputs),
+        "versions": {name: _version(name) for name in stage.versions},
+        "inputs": {arg: _input(stage, ref, earlier) for arg, ref in stage.inputs.items()},
+    }
+
+
+def _input(stage: Stage, ref: str, earlier: Mapping[str, PlannedStage]) -> list[str]:
+    name, _, file = ref.partition("/")
+    if name not in earlier:
+        raise ZooError(f"stage '{stage.name}' needs '{ref}', which no earlier stage makes")
+    if file not in earlier[name].stage.outputs:
+        raise ZooError(f"stage '{stage.name}' needs '{ref}', '{name}' does not output it")
+    return [earlier[name].key, file]
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "absent"

@@ -1,0 +1,178 @@
+"""Which weights and which data: published, given, random, or the bundled sample."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zoo_core.errors import DataError, UsageError
+from zoo_core.facts import file_digest_cached
+from zoo_core.home import home
+from zoo_core.nouns import Source, Stage, WeightsOption
+from zoo_core.resources import resource_path
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from zoo_core.nouns import Exporter, ModelCard
+    from zoo_core.planner.request import RunRequest
+
+WEIGHTS_STAGE = "weights"
+_BRING = "zoo_core.stages.assets:bring"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weights:
+    """The chosen weights: kind, format, sources by role, and files that lie on this machine."""
+
+    kind: str
+    format: str
+    files: Mapping[str, Source]
+    locations: Mapping[str, str] = field(default_factory=dict)
+    seed: int = 0
+
+    def stage(self) -> Stage | None:
+        """The stage that brings the files; None where there are none."""
+        if not self.files:
+            return None
+        return Stage(
+            name=WEIGHTS_STAGE,
+            run=_BRING,
+            params={"files": {role: _identity(source) for role, source in self.files.items()}},
+            outputs=tuple(source.name for source in self.files.values()),
+            locations={role: self._place(role, source) for role, source in self.files.items()},
+        )
+
+    def _place(self, role: str, source: Source) -> str:
+        resource = f"resource:{source.resource}" if source.resource else ""
+        return self.locations.get(role) or source.url or resource
+
+    def references(self) -> dict[str, str]:
+        """Role -> "stage/file" in the plan."""
+        return {role: f"{WEIGHTS_STAGE}/{source.name}" for role, source in self.files.items()}
+
+    def urls(self) -> list[str]:
+        """Where the files come from, as far as they come from a network."""
+        away = (source for role, source in self.files.items() if role not in self.locations)
+        return [source.url for source in away if source.url]
+
+
+def by_hand_file(model: str, source: Source) -> Path:
+    """Where `zoo fetch --from-file` puts a file that cannot be downloaded."""
+    return home() / "by-hand" / model / source.name
+
+
+def given_weights(request: RunRequest, card: ModelCard, exporter: Exporter) -> Weights:
+    """Weights of `--weights`: a file, with its companions; or random."""
+    text = request.weights or ""
+    if text == "random" or text.startswith("random:"):
+        return _random(text, request, card, exporter)
+    path = Path(text).expanduser()
+    form = exporter.suffixes.get(path.suffix.lower())
+    if not path.is_file():
+        raise DataError("no such weights file", where=str(path), next="check --weights")
+    if form is None:
+        known = ", ".join(sorted(exporter.suffixes))
+        raise DataError(f"weights must end in {known}", where=str(path))
+    paths = {"weights": path, **_companions(path, request, exporter)}
+    return _local("given", form, paths)
+
+
+def published_weights(card: ModelCard) -> list[Weights]:
+    """The card's equal options; those by hand only where the file has been brought."""
+    found = []
+    for option in card.weights:
+        weights = _published(card.id, option)
+        if weights:
+            found.append(weights)
+    return found
+
+
+def sample_weights(card: ModelCard) -> Weights:
+    """The sample that comes with the exporter's plugin; raises DataError where it has none."""
+    if card.sample is None:
+        step = "give --weights FILE, or run where there is a network"
+        raise DataError(f"{card.id} has no bundled sample", next=step)
+    return _resources(card.sample)
+
+
+def first_ready(
+    options: Sequence[Weights],
+    have: Callable[[Sequence[Stage]], bool],
+    reachable: Callable[[str], bool],
+) -> Weights | None:
+    """The first option that the store holds, else the first that can be had; else None."""
+    staged = [(weights, weights.stage()) for weights in options]
+    for weights, stage in staged:
+        if stage and (have([stage]) or not weights.urls()):
+            return weights
+    return next((w for w, _ in staged if all(reachable(url) for url in w.urls())), None)
+
+
+def _identity(source: Source) -> dict[str, object]:
+    """What a file is, wherever it lies: equal files given and published have equal keys."""
+    return {"name": source.name, "sha256": source.sha256, "size": source.size}
+
+
+def _random(text: str, request: RunRequest, card: ModelCard, exporter: Exporter) -> Weights:
+    seed = text.partition(":")[2] or "0"
+    if not seed.isdigit():
+        raise UsageError(f"'{seed}' is no seed", where="--weights", next="use random or random:7")
+    files: dict[str, Source] = {}
+    locations: dict[str, str] = {}
+    if request.cfg and "cfg" in exporter.companions:
+        given = _local("given", "", {"cfg": request.cfg})
+        files, locations = dict(given.files), dict(given.locations)
+    elif exporter.companions and card.weights:
+        roles = card.weights[0].files
+        files = {role: source for role, source in roles.items() if role in exporter.companions}
+    form = card.weights[0].format if card.weights else ""
+    return Weights(kind="random", format=form, files=files, locations=locations, seed=int(seed))
+
+
+def _companions(path: Path, request: RunRequest, exporter: Exporter) -> dict[str, Path]:
+    given = {"cfg": request.cfg} if request.cfg else {}
+    found = {}
+    for role, suffix in exporter.companions.items():
+        beside = given.get(role) or path.with_suffix(suffix)
+        if not beside.is_file():
+            step = f"put it beside the weights, or give --{role} FILE"
+            raise DataError(f"no {suffix} file for the weights", where=str(beside), next=step)
+        found[role] = beside
+    return found
+
+
+def _local(kind: str, form: str, paths: Mapping[str, Path]) -> Weights:
+    files = {
+        role: _digested(Source(name=path.name, by_hand="given"), path)
+        for role, path in paths.items()
+    }
+    places = {role: str(path.absolute()) for role, path in paths.items()}
+    return Weights(kind=kind, format=form, files=files, locations=places)
+
+
+def _digested(source: Source, path: Path) -> Source:
+    return replace(source, sha256=file_digest_cached(path), size=path.stat().st_size)
+
+
+def _published(model: str, option: WeightsOption) -> Weights | None:
+    files: dict[str, Source] = {}
+    locations: dict[str, str] = {}
+    for role, source in option.files.items():
+        files[role] = source
+        path = by_hand_file(model, source)
+        if path.is_file():
+            files[role] = _digested(source, path)
+            locations[role] = str(path)
+        elif source.by_hand:
+            return None
+    return Weights(kind="published", format=option.format, files=files, locations=locations)
+
+
+def _resources(option: WeightsOption) -> Weights:
+    files = {
+        role: _digested(source, resource_path(source.resource or ""))
+        for role, source in option.files.items()
+    }
+    return Weights(kind="sample", format=option.format, files=files)

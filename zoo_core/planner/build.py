@@ -1,0 +1,261 @@
+"""The stages of a run, from weights to metrics, put together into a plan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from zoo_core.code import provider_modules
+from zoo_core.errors import UsageError, ZooError
+from zoo_core.nouns import CompileRequest, ExportRequest, Stage
+from zoo_core.nouns.graph import GRAPH_FILE
+from zoo_core.plan import Plan, make_plan
+from zoo_core.planner.resolve import resolve
+from zoo_core.protocols import task_values
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from zoo_core.nouns import Compiler, DataPlan, Exporter
+    from zoo_core.planner.request import RunRequest
+    from zoo_core.planner.resolve import Resolved, Surroundings
+    from zoo_core.plugins import Plugins
+    from zoo_core.registry import Registry
+
+_FLOOR = 0.001
+"""Candidates above this score are kept, so that re-scoring with other thresholds runs nothing."""
+
+
+class Goal(StrEnum):
+    """How far a plan goes."""
+
+    FETCH = "fetch"
+    EXPORT = "export"
+    COMPILE = "compile"
+    PREDICT = "predict"
+    SCORE = "score"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A resolved request and its plan."""
+
+    request: RunRequest
+    resolved: Resolved
+    plan: Plan
+
+
+def plan_run(
+    request: RunRequest, registry: Registry, plugins: Plugins, world: Surroundings, goal: Goal
+) -> Run:
+    """Pure but for reading: the plan of a request up to its goal."""
+    needs_data = goal in (Goal.FETCH, Goal.PREDICT, Goal.SCORE)
+    resolved = resolve(request, registry, plugins, world, needs_data)
+    builder = _Builder(request, resolved, plugins)
+    return Run(request=request, resolved=resolved, plan=make_plan(builder.stages(goal)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Builder:
+    request: RunRequest
+    resolved: Resolved
+    plugins: Plugins
+
+    def stages(self, goal: Goal) -> list[Stage]:
+        weights = self.resolved.weights.stage()
+        stages = [weights] if weights else []
+        if goal is Goal.FETCH:
+            return _unique([*stages, *self._data_stages()])
+        exporter = self.plugins.exporter(self.resolved.card.exporter)
+        compiler = self.plugins.compiler(self.resolved.backend.compiler)
+        stages += self._export(exporter, compiler)
+        if goal is Goal.EXPORT:
+            return stages
+        stages += self._compile(exporter, compiler, stages)
+        if goal is Goal.COMPILE or self.resolved.data is None:
+            return _unique(stages)
+        stages += self._predict(self.resolved.data)
+        if goal is Goal.SCORE and self.resolved.data.has_truth:
+            stages += self._score(self.resolved.data)
+        return _unique(stages)
+
+    def _data_stages(self) -> list[Stage]:
+        plans = (self.resolved.calibration, self.resolved.data)
+        return [stage for plan in plans if plan for stage in plan.stages]
+
+    def _export(self, exporter: Exporter, compiler: Compiler) -> list[Stage]:
+        resolved = self.resolved
+        if not set(exporter.formats) & set(compiler.formats):
+            raise UsageError(
+                f"{resolved.card.id} exports {', '.join(exporter.formats)}; "
+                f"{resolved.backend.name} takes {', '.join(compiler.formats)}"
+            )
+        asked = ExportRequest(
+            weights=resolved.weights.kind,
+            format=resolved.weights.format,
+            files=resolved.weights.references(),
+            seed=resolved.weights.seed,
+            size=resolved.size,
+            classes=len(resolved.card.labels),
+            source=self.request.source,
+            form=self.request.form or compiler.form,
+            options={},
+        )
+        return list(exporter.stages(resolved.card, asked))
+
+    def _compile(
+        self, exporter: Exporter, compiler: Compiler, before: Sequence[Stage]
+    ) -> list[Stage]:
+        resolved, stages = self.resolved, []
+        calibration = None
+        if resolved.calibration:
+            stages += [*resolved.calibration.stages, self._calibration(resolved.calibration)]
+            calibration = "calibration/images.json"
+        maker = _maker(before, GRAPH_FILE)
+        asked = CompileRequest(
+            card=resolved.card,
+            target=resolved.target,
+            graph=f"{maker.name}/{GRAPH_FILE}",
+            format=next(form for form in exporter.formats if form in compiler.formats),
+            form=self.request.form or compiler.form,
+            calibration=calibration,
+            calibrator=self.request.calibrator,
+            preprocess=resolved.preprocess.to_data(),
+            protocol=resolved.protocol,
+            size=resolved.size,
+        )
+        return [*stages, *compiler.stages(asked)]
+
+    def _calibration(self, data: DataPlan) -> Stage:
+        return Stage(
+            name="calibration",
+            run="zoo_core.stages.calibrate:select",
+            params={
+                "dataset": data.dataset,
+                "data": dict(data.params),
+                "count": data.count,
+                "content": data.content,
+            },
+            inputs=data.inputs,
+            locations=data.locations,
+            outputs=("images.json", "images"),
+            sources=self._modules(("dataset", data.dataset)),
+            cost=data.count,
+        )
+
+    def _predict(self, data: DataPlan) -> list[Stage]:
+        resolved, card = self.resolved, self.resolved.card
+        evaluator = self.plugins.evaluator(card.evaluator)
+        values = task_values(resolved.protocol)
+        common = {
+            "dataset": data.dataset,
+            "data": dict(data.params),
+            "runtime": resolved.backend.runtime,
+            "target": resolved.target.to_data(),
+            "decoder": card.decoder,
+            "decoder_params": dict(card.decoder_params),
+            "classes": len(card.labels),
+            "floor": min(_FLOOR, evaluator.floor(values)),
+            "preprocess": resolved.preprocess.to_data(),
+        }
+        sources = self._modules(
+            ("dataset", data.dataset),
+            ("runtime", resolved.backend.runtime),
+            ("decoder", card.decoder),
+        )
+        shards = [
+            Stage(
+                name=f"predict-{number:04d}",
+                run="zoo_core.stages.predict:shard",
+                params={
+                    **common,
+                    "start": shard.start,
+                    "stop": shard.stop,
+                    "content": shard.content,
+                },
+                inputs={**data.inputs, "artefact": "compile/artefact.json"},
+                outputs=("candidates.npz",),
+                sources=sources,
+                locations=data.locations,
+                cost=shard.stop - shard.start,
+            )
+            for number, shard in enumerate(data.shards)
+        ]
+        return [*data.stages, *shards, *self._settle(shards, values)]
+
+    def _settle(self, shards: Sequence[Stage], values: dict[str, object]) -> list[Stage]:
+        card = self.resolved.card
+        sources = self._modules(("evaluator", card.evaluator))
+        cost = sum(stage.cost for stage in shards)
+        settle = Stage(
+            name="settle",
+            run="zoo_core.stages.score:settle",
+            params={"evaluator": card.evaluator, "values": values},
+            inputs={
+                f"shard-{stage.name.removeprefix('predict-')}": f"{stage.name}/candidates.npz"
+                for stage in shards
+            },
+            outputs=("settled",),
+            sources=sources,
+            cost=cost,
+        )
+        write = Stage(
+            name="write",
+            run="zoo_core.stages.score:write",
+            params={"evaluator": card.evaluator, "labels": list(card.labels)},
+            inputs={"settled": "settle/settled"},
+            outputs=("predictions",),
+            sources=sources,
+            cost=cost,
+        )
+        return [settle, write, *self._leakage()]
+
+    def _leakage(self) -> list[Stage]:
+        if self.resolved.calibration is None:
+            return []
+        inputs = {"calibration": "calibration/images.json", "settled": "settle/settled"}
+        run = "zoo_core.stages.leakage:find"
+        return [Stage(name="leakage", run=run, inputs=inputs, outputs=("leakage.json",))]
+
+    def _score(self, data: DataPlan) -> list[Stage]:
+        if self.resolved.weights.kind == "random":
+            return []
+        card = self.resolved.card
+        return [
+            Stage(
+                name="score",
+                run="zoo_core.stages.score:score",
+                params={
+                    "evaluator": card.evaluator,
+                    "labels": list(card.labels),
+                    "dataset": data.dataset,
+                    "data": dict(data.params),
+                    "content": data.content,
+                },
+                inputs={**data.inputs, "settled": "settle/settled"},
+                outputs=("metrics.json",),
+                sources=self._modules(("evaluator", card.evaluator), ("dataset", data.dataset)),
+                locations=data.locations,
+                cost=data.count,
+            )
+        ]
+
+    def _modules(self, *providers: tuple[str, str]) -> tuple[str, ...]:
+        return tuple(
+            module
+            for kind, name in providers
+            for module in provider_modules(self.plugins.provider(kind, name))
+        )
+
+
+def _maker(stages: Sequence[Stage], file: str) -> Stage:
+    found = [stage for stage in stages if file in stage.outputs]
+    if not found:
+        raise ZooError(f"no stage of the exporter outputs {file}")
+    return found[-1]
+
+
+def _unique(stages: Sequence[Stage]) -> list[Stage]:
+    """Data stages that calibration and evaluation share stand once."""
+    return list({(stage.name, stage.run, str(stage.params)): stage for stage in stages}.values())

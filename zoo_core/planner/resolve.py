@@ -1,0 +1,217 @@
+"""A request with everything looked up: card, target, protocol, preprocessing, weights, data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from zoo_core.errors import DataError, UsageError, did_you_mean
+from zoo_core.nouns import DataRequest, Target
+from zoo_core.planner.assets import (
+    Weights,
+    first_ready,
+    given_weights,
+    published_weights,
+    sample_weights,
+)
+from zoo_core.protocols import choose, derive, effective_preprocess, task_values
+from zoo_core.vision import Preprocess
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from zoo_core.nouns import Backend, DataPlan, ModelCard, ScoringProtocol, Stage
+    from zoo_core.planner.request import RunRequest
+    from zoo_core.plugins import Plugins
+    from zoo_core.registry import Registry
+
+FOLDER = "folder"
+"""The data set that reads a folder of images without truth."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What planning asks about the world: is a stage's result here, can a host be reached."""
+
+    have: Callable[[Sequence[Stage]], bool]
+    reachable: Callable[[str], bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolved:
+    """Everything that a run is about. `data` and `calibration` are None where not needed."""
+
+    card: ModelCard
+    backend: Backend
+    target: Target
+    protocol: ScoringProtocol
+    preprocess: Preprocess
+    size: tuple[int, int]
+    weights: Weights
+    data: DataPlan | None
+    calibration: DataPlan | None
+
+
+def resolve(
+    request: RunRequest,
+    registry: Registry,
+    plugins: Plugins,
+    world: Surroundings,
+    needs_data: bool,
+) -> Resolved:
+    """Look everything up; raises the error of the first thing that does not fit.
+
+    `needs_data` is false where nothing is scored, as for an export.
+    """
+    card = _labelled(registry.model(request.model), request.names)
+    backend = plugins.backend(request.backend)
+    target = _target(request, backend)
+    size = request.size or card.size
+    protocol = derive(
+        choose(registry.protocols, card, backend.name, request.protocol), request.changes
+    )
+    plugins.evaluator(card.evaluator).check(task_values(protocol))
+    base = Preprocess.from_data(
+        card.preprocess, where=f"{card.origin}: models.{card.id}.preprocess"
+    )
+    chooser = _Chooser(request, card, plugins, world)
+    weights, data = chooser.choose(needs_data)
+    calibration = None
+    if plugins.compiler(backend.compiler).needs_calibration(target.precision):
+        calibration = chooser.calibration(weights)
+    return Resolved(
+        card=card,
+        backend=backend,
+        target=target,
+        protocol=protocol,
+        preprocess=effective_preprocess(base, protocol, size),
+        size=size,
+        weights=weights,
+        data=data,
+        calibration=calibration,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Chooser:
+    request: RunRequest
+    card: ModelCard
+    plugins: Plugins
+    world: Surroundings
+
+    def choose(self, needs_data: bool) -> tuple[Weights, DataPlan | None]:
+        request, card = self.request, self.card
+        if request.weights:
+            weights = given_weights(request, card, self.plugins.exporter(card.exporter))
+            if request.assets == "sample":
+                raise UsageError("--assets sample and --weights exclude each other")
+            return weights, self._data_for(weights.kind) if needs_data else None
+        if request.assets == "sample":
+            return self._sample(needs_data)
+        return self._published(needs_data)
+
+    def calibration(self, weights: Weights) -> DataPlan:
+        count = self.request.calibration_images
+        if self.request.calibration:
+            return self._plan(FOLDER, "calibrate", self.request.calibration, count)
+        own = weights.kind in ("sample", "random") and self.card.sample_dataset
+        return self._plan(own or self.card.dataset, "calibrate", None, count)
+
+    def _published(self, needs_data: bool) -> tuple[Weights, DataPlan | None]:
+        data = self._data_for("published") if needs_data else None
+        options = published_weights(self.card)
+        if self.request.assets == "published":
+            if not options:
+                raise DataError(f"{self.card.id} has no published weights that can be fetched")
+            ready = first_ready(options, self.world.have, lambda _url: True)
+            return ready or options[0], data
+        weights = first_ready(options, self.world.have, self.world.reachable)
+        if weights and (data is None or self._data_ready(data, weights)):
+            return weights, data
+        own = self.request.images or self.request.predict or self.request.dataset
+        if self.card.sample and not own:
+            return self._sample(needs_data)
+        raise DataError(
+            f"no network, and the published weights of {self.card.id} are not in the cache",
+            next="run `zoo fetch` where there is a network, or give --weights FILE",
+        )
+
+    def _data_ready(self, data: DataPlan, weights: Weights) -> bool:
+        if not data.stages or self.world.have(data.stages):
+            return True
+        urls = weights.urls() or ["https://github.com"]
+        return self.world.reachable(urls[0])
+
+    def _sample(self, needs_data: bool) -> tuple[Weights, DataPlan | None]:
+        if self.request.images or self.request.predict:
+            step = "give --weights FILE too, or leave the images out to see the sample's scenes"
+            raise UsageError("sample weights are never run on given images", next=step)
+        weights = sample_weights(self.card)
+        if not needs_data:
+            return weights, None
+        name = self.card.sample_dataset or ""
+        return weights, self._plan(name, "evaluate", None, self.request.limit)
+
+    def _data_for(self, kind: str) -> DataPlan:
+        request, card = self.request, self.card
+        if request.predict:
+            return self._plan(FOLDER, "predict", request.predict, request.limit)
+        if request.images:
+            name = request.dataset or card.given_dataset
+            if name is None:
+                raise UsageError(f"{card.id} takes no folder of images", next="use --dataset NAME")
+            return self._plan(name, "evaluate", request.images, request.limit)
+        if request.annotations:
+            raise UsageError("--annotations needs --images DIR")
+        own = card.sample_dataset if kind == "random" else None
+        plan = self._plan(request.dataset or own or card.dataset, "evaluate", None, request.limit)
+        if kind == "given" and plan.kind == "sample":
+            raise UsageError(
+                "given weights are never scored on the sample scenes",
+                next="give --images DIR --annotations FILE",
+            )
+        return plan
+
+    def _plan(self, name: str, purpose: str, images: Path | None, limit: int | None) -> DataPlan:
+        annotations = self.request.annotations if purpose == "evaluate" else None
+        asked = DataRequest(purpose=purpose, images=images, annotations=annotations, limit=limit)
+        return self.plugins.dataset(name).plan(asked)
+
+
+def _labelled(card: ModelCard, names: Path | None) -> ModelCard:
+    if names is None:
+        return card
+    try:
+        lines = names.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"label names cannot be read: {error}", where=str(names)) from error
+    labels = tuple(line.strip() for line in lines if line.strip())
+    if not labels:
+        raise DataError("holds no label name", where=str(names))
+    return replace(card, labels=labels)
+
+
+def _target(request: RunRequest, backend: Backend) -> Target:
+    if request.precision not in backend.precisions:
+        raise UsageError(
+            f"backend '{backend.name}' has no precision '{request.precision}'",
+            next=did_you_mean(request.precision, backend.precisions),
+        )
+    for key in request.options:
+        if key not in backend.options:
+            hint = did_you_mean(key, backend.options)
+            raise UsageError(f"backend '{backend.name}' has no option '{key}'", next=hint)
+    return Target(
+        backend=backend.name,
+        precision=request.precision,
+        device=request.device or _default_device(backend),
+        batch=request.batch,
+        options=dict(request.options),
+    )
+
+
+def _default_device(backend: Backend) -> str:
+    devices = backend.probe().devices
+    usable = [device.id for device in devices if device.available]
+    return usable[0] if usable else devices[0].id if devices else "default"

@@ -1,0 +1,85 @@
+"""`zoo predict`: settled predictions as files and as pictures."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+from zoo_core.predictions import StoredPredictions
+from zoo_core.sessions import SessionPool
+from zoo_core.vision import read_rgb, write_image
+from zoo_core.workflow import executor, require_available, run_folder, write_json
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from zoo_core.execute import Listener
+    from zoo_core.nouns import Evaluator, Prediction, Predictions
+    from zoo_core.planner.build import Run
+    from zoo_core.workplace import Workplace
+
+SCHEMA = "zoo.predict/1"
+
+Painter = Callable[["Prediction"], "NDArray[Any]"]
+
+
+def predict_folder(
+    run: Run, work: Workplace, listener: Listener, output: Path | None, show_conf: float
+) -> dict[str, Any]:
+    """Run the images and leave txt/, predictions.json and pictures/ in a run folder.
+
+    Pictures show what scores above `show_conf`; the files hold all that the protocol lets through.
+    """
+    resolved = run.resolved
+    require_available(resolved)
+    with SessionPool() as sessions:
+        results = executor(work, listener, sessions).run(run.plan)
+    folder = run_folder(resolved, output)
+    shutil.copytree(results["write"].entry.path / "predictions", folder, dirs_exist_ok=True)
+    evaluator = work.plugins.evaluator(resolved.card.evaluator)
+    settled = results["settle"].entry.path / "settled"
+    draw = _painter(evaluator, resolved.card.labels, show_conf)
+    rows = _pictures(StoredPredictions(settled), draw, folder / "pictures")
+    report = {
+        "schema": SCHEMA,
+        "model": resolved.card.id,
+        "backend": resolved.backend.name,
+        "device": resolved.target.device,
+        "precision": resolved.target.precision,
+        "assets": {
+            "weights": resolved.weights.kind,
+            "data": resolved.data.kind if resolved.data else None,
+        },
+        "protocol": {"name": resolved.protocol.name, "hash": resolved.protocol.hash},
+        "show_conf": show_conf,
+        "images": rows,
+        "lines": [f"{row['picture']}: {row['found']}" for row in rows],
+        "output": str(folder),
+    }
+    write_json(folder / "report.json", report)
+    return report
+
+
+def _painter(evaluator: Evaluator, labels: Sequence[str], least: float) -> Painter:
+    def paint(prediction: Prediction) -> NDArray[Any]:
+        sample = prediction.sample
+        image = read_rgb(sample.path, expect=sample.size)
+        return evaluator.draw(image, prediction.arrays, labels, least)
+
+    return paint
+
+
+def _pictures(predictions: Predictions, paint: Painter, folder: Path) -> list[dict[str, Any]]:
+    rows = []
+    for prediction in predictions:
+        target = folder / PurePath(prediction.sample.name).with_suffix(".jpg")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_image(target, paint(prediction))
+        found = len(next(iter(prediction.arrays.values())))
+        rows.append({"id": prediction.sample.id, "picture": str(target), "found": found})
+    return rows

@@ -1,0 +1,181 @@
+"""From a registry file's mappings to cards, protocols and their parts."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from zoo_core.errors import RegistryError, did_you_mean
+from zoo_core.nouns import (
+    ModelCard,
+    PublishedResult,
+    Repository,
+    ScoringProtocol,
+    Source,
+    WeightsOption,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from zoo_core.registry.reader import Reader
+
+MODEL_KEYS = (
+    "family",
+    "task",
+    "summary",
+    "source",
+    "license",
+    "exporter",
+    "exporter_params",
+    "decoder",
+    "decoder_params",
+    "evaluator",
+    "dataset",
+    "given_dataset",
+    "size",
+    "preprocess",
+    "labels",
+    "protocol",
+    "protocols",
+    "weights",
+    "sample",
+    "sample_dataset",
+    "published",
+    "training_overlap",
+    "backends",
+)
+
+
+def protocol(name: str, reader: Reader) -> ScoringProtocol:
+    """One entry of `protocols:`."""
+    reader.only("task", "values", "unknown", "note")
+    return ScoringProtocol(
+        name=name,
+        task=reader.text("task"),
+        values=dict(reader.mapping("values")),
+        unknown=reader.strings("unknown"),
+        note=reader.text("note", ""),
+    )
+
+
+def merge(family: Mapping[str, Any], model: Mapping[str, Any]) -> dict[str, Any]:
+    """The family's values under the model's; mappings are merged one level deep."""
+    merged = dict(family)
+    for key, value in model.items():
+        below = merged.get(key)
+        both = isinstance(below, dict) and isinstance(value, dict)
+        merged[key] = {**(below or {}), **value} if both else value
+    return merged
+
+
+def card(
+    model: str, reader: Reader, labels: Mapping[str, tuple[str, ...]], origin: str
+) -> ModelCard:
+    """One entry of `models:`, its family merged in."""
+    reader.only(*MODEL_KEYS)
+    protocols = {key: str(value) for key, value in reader.mapping("protocols").items()}
+    return ModelCard(
+        id=model,
+        task=reader.text("task"),
+        family=reader.optional("family", str),
+        summary=reader.text("summary", ""),
+        repository=_repository(reader.inner("source")),
+        license=reader.text("license"),
+        exporter=reader.text("exporter"),
+        exporter_params=reader.mapping("exporter_params"),
+        decoder=reader.text("decoder"),
+        decoder_params=reader.mapping("decoder_params"),
+        evaluator=reader.text("evaluator"),
+        dataset=reader.text("dataset"),
+        given_dataset=reader.optional("given_dataset", str),
+        size=reader.size("size"),
+        preprocess=tuple(reader.get("preprocess", list)),
+        labels=_labels(reader, labels),
+        protocol=reader.text("protocol"),
+        protocols=protocols,
+        weights=tuple(_weights(row) for row in reader.rows("weights")),
+        sample=_weights(reader.inner("sample")) if reader.mapping("sample") else None,
+        sample_dataset=reader.optional("sample_dataset", str),
+        published=tuple(_published(row) for row in reader.rows("published")),
+        training_overlap=reader.optional("training_overlap", str),
+        backends={name: inner.whole() for name, inner in reader.readers("backends")},
+        origin=origin,
+    )
+
+
+def _repository(reader: Reader) -> Repository:
+    reader.only("name", "url", "commit", "license")
+    return Repository(
+        name=reader.text("name"),
+        url=reader.text("url"),
+        commit=reader.optional("commit", str),
+        license=reader.optional("license", str),
+    )
+
+
+def _labels(reader: Reader, known: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    if not isinstance(reader.get("labels", (str, list)), str):
+        return reader.strings("labels")
+    name = reader.text("labels")
+    if name not in known:
+        hint = did_you_mean(name, known)
+        raise RegistryError(f"no labels '{name}'", where=f"{reader.where}.labels", next=hint)
+    return known[name]
+
+
+def _weights(reader: Reader) -> WeightsOption:
+    reader.only("format", "files")
+    files = {role: _source(inner) for role, inner in reader.readers("files")}
+    if "weights" not in files:
+        raise RegistryError("key 'weights' is missing", where=f"{reader.where}.files")
+    return WeightsOption(format=reader.text("format"), files=files)
+
+
+def _source(reader: Reader) -> Source:
+    reader.only("name", "url", "resource", "by_hand", "size", "sha256", "md5")
+    url, resource = reader.optional("url", str), reader.optional("resource", str)
+    by_hand = reader.optional("by_hand", str)
+    if sum(place is not None for place in (url, resource, by_hand)) != 1:
+        what = "needs exactly one of 'url', 'resource', 'by_hand'"
+        raise RegistryError(what, where=reader.where)
+    sha256 = reader.optional("sha256", str)
+    if url and not sha256:
+        raise RegistryError("a url needs a sha256", where=reader.where)
+    place = urlsplit(url).path if url else (resource or "")
+    name = reader.text("name", PurePosixPath(place.rpartition(":")[2]).name)
+    if not name or "/" in name:
+        raise RegistryError("key 'name' must be a file name", where=reader.where)
+    return Source(
+        name=name,
+        url=url,
+        resource=resource,
+        by_hand=by_hand,
+        size=reader.optional("size", int),
+        sha256=sha256,
+        md5=reader.optional("md5", str),
+    )
+
+
+def _published(reader: Reader) -> PublishedResult:
+    keys = ("id", "protocol", "size", "dataset", "weights", "precision", "device")
+    reader.only(*keys, "metrics", "performance", "conditions", "provenance")
+    metrics = reader.mapping("metrics")
+    for name, value in metrics.items():
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+            place = f"{reader.where}.metrics.{name}"
+            raise RegistryError(f"must be a fraction from 0 to 1, is {value!r}", where=place)
+    return PublishedResult(
+        id=reader.text("id"),
+        protocol=reader.text("protocol"),
+        dataset=reader.text("dataset"),
+        weights=reader.text("weights"),
+        precision=reader.text("precision"),
+        device=reader.text("device"),
+        size=reader.size("size"),
+        metrics={str(name): float(value) for name, value in metrics.items()},
+        performance=reader.mapping("performance"),
+        conditions=reader.mapping("conditions"),
+        provenance=reader.text("provenance", ""),
+    )

@@ -1,0 +1,127 @@
+"""Which registry files there are, and all they hold together."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zoo_core.errors import RegistryError, UsageError, did_you_mean
+from zoo_core.registry.cards import card, merge, protocol
+from zoo_core.registry.reader import Reader
+from zoo_core.registry.text import read_yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from zoo_core.nouns import ModelCard, ScoringProtocol
+
+SCHEMA = 1
+_PARTS = ("labels", "protocols", "families", "models")
+
+
+@dataclass(slots=True)
+class _Merged:
+    """The raw entries of all files, by part and name, each with the file it comes from."""
+
+    entries: dict[str, dict[str, tuple[Any, Path]]] = field(
+        default_factory=lambda: {part: {} for part in _PARTS}
+    )
+
+    def add(self, path: Path, override: bool) -> None:
+        reader = Reader(read_yaml(path), str(path))
+        reader.only("schema", *_PARTS)
+        if reader.get("schema", int) != SCHEMA:
+            raise RegistryError(f"schema must be {SCHEMA}", where=f"{path}: schema")
+        for part in _PARTS:
+            for name, value in reader.mapping(part).items():
+                known = self.entries[part].get(str(name))
+                if known and not override:
+                    what = f"{part}.{name} is already in {known[1]}"
+                    raise RegistryError(what, where=str(path), next="rename one of the two")
+                self.entries[part][str(name)] = (value, path)
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """All cards and protocols, by name."""
+
+    models: dict[str, ModelCard]
+    protocols: dict[str, ScoringProtocol]
+    files: tuple[Path, ...]
+
+    def model(self, name: str) -> ModelCard:
+        """A card; raises UsageError with a hint."""
+        if name not in self.models:
+            raise UsageError(f"no model '{name}'", next=did_you_mean(name, self.models))
+        return self.models[name]
+
+
+def load_registry(plugin_files: Iterable[Path] = ()) -> Registry:
+    """The packed registry and the plugins' files; `./registry.yaml` and ZOO_REGISTRY go on top.
+
+    Plugins may not give a name that is taken; the user's own files may, entry by entry.
+    ZOO_REGISTRY is one file, or several separated as in PATH. Raises RegistryError.
+    """
+    merged = _Merged()
+    packed = packed_registry()
+    files = [packed]
+    merged.add(packed, override=False)
+    for path in plugin_files:
+        merged.add(path, override=False)
+        files.append(path)
+    for path in _own_files(packed):
+        merged.add(path, override=True)
+        files.append(path)
+    return _build(merged, tuple(files))
+
+
+def packed_registry() -> Path:
+    """The registry that comes with zoo: in the wheel, or at the top of the checkout."""
+    inside = Path(__file__).parent.parent / "registry.yaml"
+    return inside if inside.exists() else inside.parent.parent / "registry.yaml"
+
+
+def _own_files(packed: Path) -> list[Path]:
+    here = Path("registry.yaml")
+    own = [here.absolute()] if here.is_file() and not here.samefile(packed) else []
+    named = os.environ.get("ZOO_REGISTRY", "")
+    own += [Path(text).absolute() for text in named.split(os.pathsep) if text]
+    return [path for path in own if not (path.exists() and path.samefile(packed))]
+
+
+def _build(merged: _Merged, files: tuple[Path, ...]) -> Registry:
+    parts = merged.entries
+    labels = {
+        name: Reader({"labels": value}, f"{path}: labels.{name}").strings("labels")
+        for name, (value, path) in parts["labels"].items()
+    }
+    protocols = {
+        name: protocol(name, Reader(value, f"{path}: protocols.{name}"))
+        for name, (value, path) in parts["protocols"].items()
+    }
+    models = {}
+    for name, (value, path) in parts["models"].items():
+        reader = Reader(value, f"{path}: models.{name}")
+        family = reader.optional("family", str)
+        full = merge(_family(family, parts, reader.where), value) if family else value
+        models[name] = card(name, Reader(full, reader.where), labels, str(path))
+        _check_protocols(models[name], protocols, reader.where)
+    return Registry(dict(sorted(models.items())), protocols, files)
+
+
+def _family(name: str, parts: dict[str, dict[str, tuple[Any, Path]]], where: str) -> Any:
+    if name not in parts["families"]:
+        hint = did_you_mean(name, parts["families"])
+        raise RegistryError(f"no family '{name}'", where=f"{where}.family", next=hint)
+    value, path = parts["families"][name]
+    return Reader(value, f"{path}: families.{name}").whole()
+
+
+def _check_protocols(model: ModelCard, protocols: dict[str, ScoringProtocol], where: str) -> None:
+    named = [model.protocol, *model.protocols.values(), *(row.protocol for row in model.published)]
+    for name in named:
+        if name not in protocols:
+            hint = did_you_mean(name, protocols)
+            raise RegistryError(f"no protocol '{name}'", where=where, next=hint)

@@ -1,0 +1,144 @@
+"""The report of a run as data: the contract's `zoo.run/1`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+from zoo_core.report.compare import compare
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from zoo_core.execute import StageResult
+    from zoo_core.plan import Plan
+    from zoo_core.planner.build import Run
+    from zoo_core.registry import Registry
+
+SCHEMA = "zoo.run/1"
+_PACKAGES = (
+    "zoo-core",
+    "numpy",
+    "opencv-python-headless",
+    "torch",
+    "onnx",
+    "onnxruntime",
+    "pycocotools",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What carrying out a run left: stage results, the benchmark's data, the run folder."""
+
+    run: Run
+    results: Mapping[str, StageResult]
+    benchmark: Mapping[str, Any] | None
+    output: Path
+
+    def read(self, file: str) -> Any:
+        """The JSON that the last stage to output `file` left; None where no stage does."""
+        path = self.path(file)
+        return json.loads(path.read_text(encoding="utf-8")) if path else None
+
+    def path(self, file: str) -> Path | None:
+        """Where the last stage to output `file` left it."""
+        maker = maker_of(self.run.plan, file)
+        return self.results[maker].entry.path / file if maker in self.results else None
+
+
+def maker_of(plan: Plan, file: str) -> str:
+    """The name of the last stage that outputs `file`, "" where none does."""
+    item = plan.maker(file)
+    return item.stage.name if item else ""
+
+
+def build_report(outcome: Outcome, registry: Registry) -> dict[str, Any]:
+    """The report; every key of the contract is there, null where it does not apply."""
+    resolved = outcome.run.resolved
+    scored = outcome.read("metrics.json")
+    metrics = scored["values"] if scored else None
+    comparison = compare(resolved, registry, metrics)
+    data = resolved.data
+    return {
+        "schema": SCHEMA,
+        "model": resolved.card.id,
+        "task": resolved.card.task,
+        "backend": resolved.backend.name,
+        "device": resolved.target.device,
+        "precision": resolved.target.precision,
+        "batch": resolved.target.batch,
+        "size": list(resolved.size),
+        "assets": {"weights": resolved.weights.kind, "data": data.kind if data else None},
+        "protocol": _protocol(outcome),
+        "dataset": data.dataset if data else None,
+        "images": data.count if data else 0,
+        "subset": _subset(outcome),
+        "metrics": metrics,
+        "metric_lines": scored["lines"] if scored else [],
+        "per_class": scored["per_class"] if scored else {},
+        "benchmark": outcome.benchmark,
+        "stages": [result.to_data() for result in outcome.results.values()],
+        "precision_report": outcome.read("precision.json"),
+        "comparison": comparison.rows,
+        "not_comparable": comparison.not_comparable,
+        "verify": outcome.read("verify.json"),
+        "warnings": warnings(outcome),
+        "manifest": str(outcome.output / "manifest.json"),
+        "versions": versions(),
+        "output": str(outcome.output),
+    }
+
+
+def warnings(outcome: Outcome) -> list[str]:
+    """What a reader of the figures must know, one sentence each."""
+    resolved = outcome.run.resolved
+    found = list((outcome.read("precision.json") or {}).get("warnings", []))
+    if resolved.weights.kind == "sample":
+        found.append("sample weights on drawn scenes: these figures say nothing about the model")
+    if resolved.weights.kind == "random":
+        found.append("random weights: speed is real, accuracy is not reported")
+    if resolved.protocol.unknown:
+        fields = ", ".join(resolved.protocol.unknown)
+        found.append(f"protocol {resolved.protocol.name}: not published, assumed: {fields}")
+    if _subset(outcome):
+        found.append("a subset of the data set: not to be compared with figures of the whole")
+    leaked = outcome.read("leakage.json")
+    if leaked and leaked["shared"]:
+        found.append(f"{leaked['shared']} calibration images are also evaluation images")
+    if resolved.card.training_overlap and resolved.weights.kind == "published":
+        found.append(resolved.card.training_overlap)
+    return found
+
+
+def versions() -> dict[str, str]:
+    """Versions of the packages that figures depend on, those that are installed."""
+    found = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _protocol(outcome: Outcome) -> dict[str, Any]:
+    protocol = outcome.run.resolved.protocol
+    return {
+        "name": protocol.name,
+        "base": protocol.base,
+        "hash": protocol.hash,
+        "values": dict(protocol.values),
+        "unknown": list(protocol.unknown),
+        "note": protocol.note,
+    }
+
+
+def _subset(outcome: Outcome) -> dict[str, Any] | None:
+    data = outcome.run.resolved.data
+    if data is None or data.count == data.of:
+        return None
+    return {"of": data.of, "hash": data.content}

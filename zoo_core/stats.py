@@ -1,0 +1,276 @@
+"""Statistics of measured durations: percentiles with their sample counts, steadiness, intervals.
+
+A percentile is the nearest rank: `sorted(samples)[ceil(p * n) - 1]`, a value that was measured.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+    Vector = NDArray[np.float64]
+
+PERCENTILES = {"p90": 0.90, "p95": 0.95, "p97": 0.97, "p99": 0.99, "p99_9": 0.999}
+"""The percentiles that are reported, by their name in reports."""
+
+CONFIDENCE = 0.99
+"""The confidence of the early-stopping bound, MLPerf's choice."""
+
+COV_LIMIT = 0.025
+"""A coefficient of variation above this is worth a warning, trtexec's choice."""
+
+_ELEMENTS = 1 << 20
+
+
+def percentile(samples: ArrayLike, p: float) -> float:
+    """The nearest-rank percentile, `p` in (0, 1]; raises ValueError without samples."""
+    values = np.sort(_vector(samples))
+    return float(values[_rank(values.size, p) - 1])
+
+
+@cache
+def samples_needed(p: float, confidence: float = CONFIDENCE) -> int:
+    """Samples without which MLPerf's early stopping gives no estimate of a percentile.
+
+    The least n with P[Binomial(n, 1 - p) <= 1] <= 1 - confidence: fewer samples than these may well
+    hold at most one value above the true percentile, so that they say nothing about it.
+    64 for p90, 130 for p95, 219 for p97, 662 for p99, 6,636 for p99.9.
+    """
+    low, high = 2, 4
+    while not _settled(1, high, p, confidence):
+        low, high = high, high * 2
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if _settled(1, middle, p, confidence) else (middle + 1, high)
+    return low
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """An upper bound of a true percentile, and how many higher samples it leaves out."""
+
+    value: float
+    discarded: int
+
+
+def early_stopping(samples: ArrayLike, p: float, confidence: float = CONFIDENCE) -> Bound | None:
+    """MLPerf's early-stopping estimate of a percentile; None with fewer than `samples_needed`.
+
+    For the largest t with P[Binomial(n, 1 - p) <= t] <= 1 - confidence it is the t-th highest
+    sample: one-sided, and free of any assumption but that samples are independent. The formula is
+    that of loadgen in github.com/mlcommons/inference (`early_stopping.cc`, `results.cc`; its
+    tolerance d is 0), written there as the regularised incomplete beta function I_p(n - t, t + 1).
+    """
+    values = np.sort(_vector(samples))
+    count = int(values.size)
+    if count < samples_needed(p, confidence):
+        return None
+    low, high = 1, math.floor(count * (1 - p))
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if _settled(middle, count, p, confidence) else (low, middle - 1)
+    return Bound(float(values[count - low]), low - 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """Figures of a series in its own unit.
+
+    `percentiles` holds None for those with too few samples; `withheld` tells how many they need.
+    """
+
+    count: int
+    mean: float
+    median: float
+    least: float
+    most: float
+    variation: float
+    percentiles: Mapping[str, float | None]
+    withheld: Mapping[str, int]
+    bounds: Mapping[str, Bound]
+
+    def to_data(self) -> dict[str, Any]:
+        """The figures by name, percentiles among them."""
+        figures = {"median": self.median, "mean": self.mean, "min": self.least, "max": self.most}
+        return {**figures, **self.percentiles}
+
+
+def summarise(samples: ArrayLike, percentiles: Mapping[str, float] | None = None) -> Summary:
+    """All figures of a series; raises ValueError without samples."""
+    wanted = PERCENTILES if percentiles is None else percentiles
+    values = np.sort(_vector(samples))
+    bounds = {name: early_stopping(values, p) for name, p in wanted.items()}
+    known = {name: bound for name, bound in bounds.items() if bound}
+    return Summary(
+        count=int(values.size),
+        mean=float(values.mean()),
+        median=float(np.median(values)),
+        least=float(values[0]),
+        most=float(values[-1]),
+        variation=variation(values),
+        percentiles={n: percentile(values, p) if n in known else None for n, p in wanted.items()},
+        withheld={n: samples_needed(p) for n, p in wanted.items() if n not in known},
+        bounds=known,
+    )
+
+
+def variation(samples: ArrayLike) -> float:
+    """The coefficient of variation: the standard deviation (of n, not n - 1) over the mean."""
+    values = _vector(samples)
+    mean = float(values.mean())
+    return float(values.std()) / mean if mean else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Steadiness:
+    """Whether a series stayed as it began, and the sentence that says why."""
+
+    steady: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SteadyRule:
+    """The medians of `windows` equal consecutive parts lie within `tolerance` of the whole's.
+
+    Each part has at least `least` samples; a shorter series is not called steady.
+    """
+
+    windows: int = 5
+    least: int = 2
+    tolerance: float = 0.05
+
+    def judge(self, samples: ArrayLike) -> Steadiness:
+        """Judge samples in the order in which they were taken."""
+        values = _vector(samples, empty=True)
+        needed = self.windows * self.least
+        if values.size < needed:
+            return Steadiness(False, f"needs {needed} samples, have {values.size}")
+        medians = [float(np.median(part)) for part in np.array_split(values, self.windows)]
+        apart = [_relative(median, float(np.median(values))) for median in medians]
+        worst = max(range(self.windows), key=lambda index: abs(apart[index]))
+        limit = f"{self.tolerance:.0%}"
+        if abs(apart[worst]) <= self.tolerance:
+            share = f"{abs(apart[worst]):.1%}"
+            return Steadiness(True, f"{self.windows} windows agree within {share} (limit {limit})")
+        way = "above" if apart[worst] > 0 else "below"
+        where = f"window {worst + 1} of {self.windows}"
+        share = f"{abs(apart[worst]):.1%}"
+        return Steadiness(False, f"{where} is {share} {way} the median (limit {limit})")
+
+
+def agree(medians: Sequence[float], tolerance: float) -> bool:
+    """Whether all lie within `tolerance`, relative, of the middle one."""
+    middle = float(np.median(medians))
+    return all(abs(_relative(median, middle)) <= tolerance for median in medians)
+
+
+@dataclass(frozen=True, slots=True)
+class Resampling:
+    """How a bootstrap is drawn.
+
+    Samples are drawn in runs of `block` consecutive ones, which keeps what neighbours share; the
+    same `seed` draws the same weights.
+    """
+
+    confidence: float = 0.95
+    repeats: int = 1000
+    seed: int = 0
+    block: int = 1
+
+
+def bootstrap_interval(
+    samples: ArrayLike, statistic: Literal["mean", "median"], how: Resampling | None = None
+) -> tuple[float, float]:
+    """A percentile interval of the mean or the median, by weights instead of copies.
+
+    Each repeat gives every block a multinomial weight, as drawing blocks with replacement would
+    (Efron 1979; blocks as Carlstein 1986). Raises ValueError with fewer than two blocks.
+    """
+    how = how or Resampling()
+    values = _vector(samples)
+    blocks = np.arange(values.size) // how.block
+    count = int(blocks[-1]) + 1
+    if count < 2:
+        raise ValueError(f"{values.size} samples make fewer than two blocks of {how.block}")
+    if statistic == "mean":
+        found = _means(values, blocks, _weights(count, count, how))
+    else:
+        found = _medians(values, blocks, _weights(count, values.size, how))
+    tail = (1 - how.confidence) / 2
+    low, high = np.quantile(found, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def _weights(count: int, row: int, how: Resampling) -> Iterator[NDArray[np.int64]]:
+    """Weights [some repeats, count]; few enough repeats at once to bound rows of `row` values."""
+    source = np.random.default_rng(how.seed)
+    chances = np.full(count, 1 / count)
+    at_once = max(1, _ELEMENTS // row)
+    for start in range(0, how.repeats, at_once):
+        yield source.multinomial(count, chances, size=min(at_once, how.repeats - start))
+
+
+def _means(
+    values: Vector, blocks: NDArray[np.int64], weights: Iterator[NDArray[np.int64]]
+) -> Vector:
+    sums, sizes = np.bincount(blocks, values), np.bincount(blocks)
+    return np.concatenate([(part @ sums) / (part @ sizes) for part in weights])
+
+
+def _medians(
+    values: Vector, blocks: NDArray[np.int64], weights: Iterator[NDArray[np.int64]]
+) -> Vector:
+    order = np.argsort(values, kind="stable")
+    ordered, owners = values[order], blocks[order]
+    found = []
+    for part in weights:
+        below = np.cumsum(part[:, owners], axis=1)
+        found.append(ordered[np.argmax(below * 2 >= below[:, -1:], axis=1)])
+    return np.concatenate(found)
+
+
+def _settled(over: int, count: int, p: float, confidence: float) -> bool:
+    """Whether `count` samples hold at most `over` above the percentile too rarely to matter."""
+    return _at_most(over, count, 1 - p) <= 1 - confidence
+
+
+def _at_most(over: int, count: int, chance: float) -> float:
+    """P[Binomial(count, chance) <= over], for `over` up to the mean, from its largest term down."""
+    ways = math.lgamma(count + 1) - math.lgamma(over + 1) - math.lgamma(count - over + 1)
+    term = math.exp(ways + over * math.log(chance) + (count - over) * math.log1p(-chance))
+    total = term
+    for k in range(over, 0, -1):
+        term *= k * (1 - chance) / ((count - k + 1) * chance)
+        total += term
+        if term < total * 1e-17:
+            break
+    return total
+
+
+def _rank(count: int, p: float) -> int:
+    # the decimal that was written, not its binary neighbour: 0.07 * 100 is above 7 in floats
+    return max(1, math.ceil(Fraction(str(p)) * count))
+
+
+def _relative(value: float, base: float) -> float:
+    if base:
+        return value / base - 1
+    return 0.0 if value == base else math.inf
+
+
+def _vector(samples: ArrayLike, *, empty: bool = False) -> Vector:
+    values = np.asarray(samples, np.float64).ravel()
+    if not values.size and not empty:
+        raise ValueError("no samples")
+    return values

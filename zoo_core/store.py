@@ -1,0 +1,177 @@
+"""Finished stages by key: written beside, checked, renamed; nothing half-made is ever seen."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from filelock import FileLock
+
+from zoo_core.digest import file_digest
+from zoo_core.errors import DataError, StageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+MANIFEST = "manifest.json"
+LOG = "log.txt"
+_STALE_SECONDS = 24 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A finished stage: its folder and its manifest."""
+
+    key: str
+    path: Path
+    manifest: Mapping[str, Any]
+
+
+class Store:
+    """A folder of entries that several processes may use at once."""
+
+    def __init__(self, root: Path) -> None:
+        """`root` is made where it does not exist."""
+        self.root = root
+
+    def get(self, key: str) -> Entry | None:
+        """The finished entry, or None; one that has lost a file is not finished."""
+        path = self._path(key)
+        try:
+            manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+            whole = all((path / name).exists() for name in manifest["outputs"])
+        except (FileNotFoundError, NotADirectoryError, ValueError, TypeError, KeyError):
+            return None
+        return Entry(key, path, manifest) if whole else None
+
+    def touch(self, entry: Entry) -> None:
+        """Note that a run has used the entry; what is not used for long may be removed."""
+        with suppress(OSError):
+            os.utime(entry.path / MANIFEST)
+
+    def last_used(self, entry: Entry) -> float:
+        """When a run last used the entry, in seconds since the epoch."""
+        return (entry.path / MANIFEST).stat().st_mtime
+
+    @contextmanager
+    def lock(self, key: str) -> Iterator[None]:
+        """Held by the one process that makes `key`; others wait for it."""
+        folder = self.root / "locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / f"{key}.lock"):
+            yield
+
+    def work(self, key: str, name: str) -> Path:
+        """A fresh folder to make `key` in, beside the entries."""
+        path = self.root / "work" / f"{name}-{key[:12]}-{uuid4().hex[:8]}"
+        path.mkdir(parents=True)
+        return path
+
+    def commit(
+        self, key: str, work: Path, outputs: tuple[str, ...], facts: dict[str, Any]
+    ) -> Entry:
+        """Check that `outputs` are there, write the manifest, rename the folder into place.
+
+        Raises StageError where an output is missing or there is one too many.
+        """
+        _check_outputs(work, outputs)
+        manifest = {**facts, "key": key, "outputs": {name: _facts(work / name) for name in outputs}}
+        text = json.dumps(manifest, indent=1, sort_keys=True)
+        (work / MANIFEST).write_text(text, encoding="utf-8")
+        path = self._path(key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._discard(path)
+        work.rename(path)
+        return Entry(key, path, manifest)
+
+    def keep_failed(self, work: Path) -> Path:
+        """Move a failed stage's folder aside, where a person can look at it."""
+        target = self.root / "failed" / work.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        work.rename(target)
+        return target
+
+    def entries(self) -> Iterator[Entry]:
+        """All finished entries."""
+        for path in sorted((self.root / "entries").glob("*/*")):
+            entry = self.get(path.name)
+            if entry:
+                yield entry
+
+    def remove(self, key: str) -> int:
+        """Remove an entry; returns the bytes it held."""
+        with self.lock(key):
+            path = self._path(key)
+            size = folder_bytes(path)
+            self._discard(path)
+        return size
+
+    def leftovers(self, older_than: float = _STALE_SECONDS) -> list[Path]:
+        """Folders of stages that failed or were killed, older than so many seconds."""
+        before = time.time() - older_than
+        found = [*(self.root / "work").glob("*"), *(self.root / "failed").glob("*")]
+        return [path for path in found if path.stat().st_mtime < before]
+
+    def _discard(self, path: Path) -> None:
+        """Take an entry away in one step, so that half of one is never seen, then delete it."""
+        if path.exists():
+            aside = self.root / "work" / f"removed-{uuid4().hex[:8]}"
+            aside.parent.mkdir(parents=True, exist_ok=True)
+            path.rename(aside)
+            shutil.rmtree(aside, ignore_errors=True)
+
+    def _path(self, key: str) -> Path:
+        return self.root / "entries" / key[:2] / key
+
+
+def folder_bytes(path: Path) -> int:
+    """Bytes of all files below a folder."""
+    return sum(item.stat().st_size for item in path.rglob("*") if item.is_file())
+
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_REFUSED = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
+
+
+def is_disk_error(error: BaseException) -> bool:
+    """Whether the disk is full or may not be written, which no log could tell better."""
+    return isinstance(error, OSError) and error.errno in _FULL | _REFUSED
+
+
+@contextmanager
+def disk_errors(where: Path) -> Iterator[None]:
+    """Turns a full disk or a folder that cannot be written into one clear DataError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise DataError(
+                "the disk is full", where=str(where), next="free space, or move ZOO_HOME"
+            ) from error
+        if error.errno in _REFUSED:
+            place = str(error.filename or where)
+            raise DataError(f"cannot be written: {error.strerror}", where=place) from error
+        raise
+
+
+def _check_outputs(work: Path, outputs: Sequence[str]) -> None:
+    for name in outputs:
+        if not (work / name).exists():
+            raise StageError(f"output '{name}' was not made", where=str(work))
+    extra = {path.name for path in work.iterdir()} - {Path(n).parts[0] for n in outputs} - {LOG}
+    if extra:
+        raise StageError(f"undeclared output {', '.join(sorted(extra))}", where=str(work))
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    if path.is_dir():
+        return {"bytes": folder_bytes(path), "files": sum(1 for _ in path.rglob("*"))}
+    return {"bytes": path.stat().st_size, "sha256": file_digest(path)}

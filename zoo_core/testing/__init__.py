@@ -1,0 +1,3 @@
+"""The kit."""
+
+from __future__ import annotations

@@ -1,0 +1,201 @@
+"""What a detector found: candidates before any protocol, detections after it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zoo_core.errors import StageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Detections:
+    """Settled detections of one image.
+
+    `boxes` float32 [n, 4] xyxy in pixels of the image as read, `scores` float32 [n], `labels`
+    int32 [n] index the card's labels. Raises `StageError` for other shapes or dtypes.
+    """
+
+    boxes: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    labels: NDArray[np.int32]
+
+    def __post_init__(self) -> None:
+        count = len(self.scores)
+        _check("Detections.boxes", self.boxes, np.float32, (count, 4))
+        _check("Detections.scores", self.scores, np.float32, (count,))
+        _check("Detections.labels", self.labels, np.int32, (count,))
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def take(self, index: NDArray[Any]) -> Detections:
+        """Those at an index array or a mask, in its order."""
+        return Detections(self.boxes[index], self.scores[index], self.labels[index])
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """Named arrays for the store."""
+        return {"boxes": self.boxes, "scores": self.scores, "labels": self.labels}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Detections:
+        """The inverse of `to_arrays`."""
+        return cls(boxes=arrays["boxes"], scores=arrays["scores"], labels=arrays["labels"])
+
+    @classmethod
+    def empty(cls) -> Detections:
+        """Nothing found."""
+        return cls(
+            boxes=np.zeros((0, 4), np.float32),
+            scores=np.zeros(0, np.float32),
+            labels=np.zeros(0, np.int32),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidates:
+    """All (box, label) pairs of one image that score above `floor`, before any protocol.
+
+    `boxes` float32 [n, 4] xyxy in pixels of the image as read, each with at least one pair, not
+    clipped; `anchor` int32 [n] is the box's row in the network's own output order, ascending.
+    Pairs are `box` int32 [m] (index into `boxes`), `label` int32 [m], `score` float32 [m], ordered
+    by box, then label. `suppressed` is (conf, iou) where a device already did per-class NMS.
+    `size` is (height, width) of the image as read, where it is known; clipping needs it.
+    Raises `StageError` where the arrays do not fit together.
+    """
+
+    boxes: NDArray[np.float32]
+    anchor: NDArray[np.int32]
+    box: NDArray[np.int32]
+    label: NDArray[np.int32]
+    score: NDArray[np.float32]
+    floor: float
+    suppressed: tuple[float, float] | None = None
+    size: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        count, pairs = len(self.anchor), len(self.score)
+        _check("Candidates.boxes", self.boxes, np.float32, (count, 4))
+        _check("Candidates.anchor", self.anchor, np.int32, (count,))
+        _check("Candidates.box", self.box, np.int32, (pairs,))
+        _check("Candidates.label", self.label, np.int32, (pairs,))
+        _check("Candidates.score", self.score, np.float32, (pairs,))
+        if not pairs:
+            return
+        if self.box[0] < 0 or self.box[-1] >= count or (np.diff(self.box) < 0).any():
+            raise StageError(
+                f"Candidates.box must ascend within 0..{count - 1}", next="order pairs by box"
+            )
+
+    def __len__(self) -> int:
+        return len(self.score)
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """Named arrays for the store; what is unknown becomes an empty array."""
+        return {
+            "boxes": self.boxes,
+            "anchor": self.anchor,
+            "box": self.box,
+            "label": self.label,
+            "score": self.score,
+            "floor": np.array([self.floor], np.float64),
+            "suppressed": np.array(self.suppressed or (), np.float64),
+            "size": np.array(self.size or (), np.int64),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Candidates:
+        """The inverse of `to_arrays`."""
+        suppressed, size = arrays["suppressed"].tolist(), arrays["size"].tolist()
+        return cls(
+            boxes=arrays["boxes"],
+            anchor=arrays["anchor"],
+            box=arrays["box"],
+            label=arrays["label"],
+            score=arrays["score"],
+            floor=float(arrays["floor"][0]),
+            suppressed=(suppressed[0], suppressed[1]) if suppressed else None,
+            size=(size[0], size[1]) if size else None,
+        )
+
+    @classmethod
+    def empty(cls, floor: float, size: tuple[int, int] | None = None) -> Candidates:
+        """Nothing above the floor."""
+        return cls.from_dense(np.zeros((0, 4)), np.zeros((0, 1)), floor, size)
+
+    @classmethod
+    def from_dense(
+        cls,
+        boxes: NDArray[Any],
+        scores: NDArray[Any],
+        floor: float,
+        size: tuple[int, int] | None = None,
+    ) -> Candidates:
+        """From every box xyxy [N, 4] (pixels of the image as read) and its scores [N, C].
+
+        Keeps scores strictly above the floor, compared in float32. Boxes with a coordinate that is
+        not finite are left out: an overflowing exponential says nothing about a place.
+        """
+        table = np.ascontiguousarray(scores, np.float32)
+        if table.ndim != 2 or np.shape(boxes) != (len(table), 4):
+            raise StageError(f"boxes {np.shape(boxes)} do not go with scores {table.shape}")
+        flat = np.flatnonzero(table.ravel() > np.float32(floor))
+        row, label = np.divmod(flat, table.shape[1])
+        return cls.from_pairs(
+            boxes=np.asarray(boxes, np.float32),
+            row=row,
+            label=label,
+            score=table.ravel()[flat],
+            floor=floor,
+            size=size,
+        )
+
+    @classmethod
+    def from_pairs(
+        cls,
+        *,
+        boxes: NDArray[np.float32],
+        row: NDArray[Any],
+        label: NDArray[Any],
+        score: NDArray[np.float32],
+        floor: float,
+        size: tuple[int, int] | None,
+        anchor: NDArray[Any] | None = None,
+    ) -> Candidates:
+        """From pairs above the floor, ordered by row of `boxes` then label.
+
+        Leaves out boxes that are not finite and boxes without a pair. `anchor` gives each box's row
+        in the network's output; by default it is the row itself.
+        """
+        finite = np.isfinite(boxes).all(axis=1)
+        if not finite.all():
+            fine = finite[row]
+            row, label, score = row[fine], label[fine], score[fine]
+        first = np.ones(len(row), bool)
+        np.not_equal(row[1:], row[:-1], out=first[1:])
+        used = row[first]
+        return cls(
+            boxes=boxes[used],
+            anchor=(used if anchor is None else anchor[used]).astype(np.int32),
+            box=(np.cumsum(first) - 1).astype(np.int32),
+            label=label.astype(np.int32),
+            score=score,
+            floor=floor,
+            size=size,
+        )
+
+
+def _check(name: str, array: Any, dtype: Any, shape: tuple[int, ...]) -> None:
+    found = getattr(array, "dtype", type(array).__name__)
+    if found != dtype or array.shape != shape:
+        raise StageError(
+            f"{name} is {found} {list(getattr(array, 'shape', ()))}, "
+            f"not {np.dtype(dtype)} {list(shape)}"
+        )

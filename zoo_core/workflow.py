@@ -1,0 +1,207 @@
+"""Carries out what a command asks: plan, execute, measure, report, and leave a run folder."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zoo_core.errors import DataError, UnavailableError
+from zoo_core.execute import Executor
+from zoo_core.home import home
+from zoo_core.planner.build import Goal, plan_run
+from zoo_core.report import Outcome, build_report, markdown
+from zoo_core.sessions import SessionPool
+from zoo_core.store import disk_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from zoo_core.execute import Listener, StageResult
+    from zoo_core.planner.build import Run
+    from zoo_core.planner.request import RunRequest
+    from zoo_core.planner.resolve import Resolved
+    from zoo_core.workplace import Workplace
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A plan that has been carried out, and its results by stage name."""
+
+    run: Run
+    results: Mapping[str, StageResult]
+
+
+def plan(request: RunRequest, work: Workplace, goal: Goal) -> Run:
+    """The plan of a request; see `plan_run`."""
+    return plan_run(request, work.registry, work.plugins, work.surroundings(), goal)
+
+
+def make(run: Run, work: Workplace, listener: Listener) -> Made:
+    """Run the plan's missing stages."""
+    with SessionPool() as sessions:
+        return Made(run, executor(work, listener, sessions).run(run.plan))
+
+
+def carry_out(
+    run: Run, work: Workplace, listener: Listener, output: Path | None, bench: bool
+) -> dict[str, Any]:
+    """Run the plan, measure speed unless told not to, write the run folder; returns the report."""
+    require_available(run.resolved)
+    with SessionPool() as sessions, disk_errors(output or Path("runs")):
+        results = executor(work, listener, sessions).run(run.plan)
+        benchmark = _benchmark(run, work, results) if bench else None
+        folder = run_folder(run.resolved, output)
+        data = benchmark and {k: v for k, v in benchmark.items() if k != "raw_ms"}
+        outcome = Outcome(run=run, results=results, benchmark=data, output=folder)
+        report = build_report(outcome, work.registry)
+        _write_folder(outcome, report, benchmark)
+    return report
+
+
+def require_available(resolved: Resolved) -> None:
+    """Raises UnavailableError where neither the backend nor the chosen device can run here."""
+    found = resolved.backend.probe()
+    device = next((d for d in found.devices if d.id == resolved.target.device), None)
+    if device and device.available:
+        return
+    where = f"backend {resolved.backend.name}"
+    if found.devices and device is None:
+        names = ", ".join(item.id for item in found.devices)
+        what = f"has no device '{resolved.target.device}'"
+        raise UnavailableError(what, where=where, next=f"devices: {names}")
+    if not found.ok or (device and not device.available):
+        reason = (device.reason if device else "") or found.reason
+        raise UnavailableError(f"is not available: {reason}", where=where, next=found.next_step)
+
+
+def run_folder(resolved: Resolved, output: Path | None) -> Path:
+    """The folder of this run, made: the one asked for, else a new one under ./runs."""
+    target = resolved.target
+    if output is None:
+        stamp = time.strftime("%Y%m%d-%H%M%S")
+        base = f"{stamp}-{resolved.card.id}-{target.backend}-{target.precision}"
+        output = _free(Path("runs") / base)
+    elif output.exists() and not output.is_dir():
+        raise DataError("is a file, not a folder", where=str(output), next="name another --output")
+    output.mkdir(parents=True, exist_ok=True)
+    return output.absolute()
+
+
+def measure(run: Run, work: Workplace, results: Mapping[str, StageResult]) -> dict[str, Any]:
+    """Latency and throughput of the compiled artefact on seeded noise; see `zoo_core.bench`.
+
+    `raw_ms` holds every sample. The session is opened for this alone.
+    """
+    from zoo_core.bench import Subject
+    from zoo_core.bench import measure as measure_session
+
+    resolved = run.resolved
+    runtime = work.plugins.runtime(resolved.backend.runtime)
+    artefact = results["compile"].entry.path
+    began = time.perf_counter()
+    with runtime.open(artefact, resolved.target) as session:
+        load_ms = (time.perf_counter() - began) * 1000
+        shape = (resolved.target.batch, 3, *resolved.size)
+        noise = np.random.default_rng(0).random(shape, dtype=np.float32)
+        feeds = {session.inputs[0].name: noise}
+        found = measure_session(session, feeds, subject=Subject(load_ms=load_ms))
+    return {**found.to_data(), "lines": found.lines(), "raw_ms": found.raw()}
+
+
+def _benchmark(
+    run: Run, work: Workplace, results: Mapping[str, StageResult]
+) -> dict[str, Any] | None:
+    """None for an emulator: its speed says nothing."""
+    if run.resolved.target.device == "emulator":
+        return None
+    return measure(run, work, results)
+
+
+def executor(work: Workplace, listener: Listener, sessions: SessionPool) -> Executor:
+    """The executor of a workplace."""
+    return Executor(
+        store=work.store,
+        plugins=work.plugins,
+        journal=work.journal,
+        listener=listener,
+        sessions=sessions,
+    )
+
+
+def _free(path: Path) -> Path:
+    number = 1
+    found = path
+    while found.exists():
+        number += 1
+        found = path.with_name(f"{path.name}-{number}")
+    return found
+
+
+def _write_folder(
+    outcome: Outcome, report: Mapping[str, Any], benchmark: Mapping[str, Any] | None
+) -> None:
+    from zoo_core.manifest import manifest
+
+    folder = outcome.output
+    written = outcome.path("predictions")
+    if written:
+        shutil.copytree(written, folder, dirs_exist_ok=True)
+    if benchmark:
+        write_json(folder / "latency_ms.json", benchmark["raw_ms"])
+    write_json(folder / "manifest.json", manifest(outcome, sys.argv))
+    _write(folder / "report.md", markdown(report))
+    _write(folder / "log.txt", _logs(outcome))
+    write_json(folder / "report.json", report)
+    _remember(report)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write beside and rename, so that a reader never sees half a file."""
+    _write(path, json.dumps(value, indent=1) + "\n")
+
+
+def _write(path: Path, text: str) -> None:
+    beside = path.with_name(f".{path.name}.part")
+    beside.write_text(text, encoding="utf-8")
+    beside.replace(path)
+
+
+def _logs(outcome: Outcome) -> str:
+    parts = []
+    for name, result in outcome.results.items():
+        log = result.entry.path / "log.txt"
+        body = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+        state = "from the store" if result.cached else f"{result.seconds:.2f} s"
+        parts.append(f"== {name} {result.entry.key} ({state})\n{body}")
+    return "\n".join(parts)
+
+
+def _remember(report: Mapping[str, Any]) -> None:
+    row = {
+        "when": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        **{key: report[key] for key in ("model", "backend", "device", "precision", "images")},
+        "assets": report["assets"],
+        "protocol": report["protocol"]["name"],
+        "metrics": report["metrics"],
+        "output": report["output"],
+    }
+    path = home() / "runs.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps(row) + "\n")
+
+
+def remembered() -> list[dict[str, Any]]:
+    """Earlier runs on this machine, the oldest first."""
+    try:
+        lines = (home() / "runs.jsonl").read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return []
+    return [json.loads(line) for line in lines if line.strip()]
