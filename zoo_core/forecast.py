@@ -25,7 +25,7 @@ class Forecast:
     @property
     def missing(self) -> int:
         """How many stages will run."""
-        return sum(not row["cached"] for row in self.rows)
+        return sum(1 for row in self.rows if not row["cached"])
 
     def line(self) -> str:
         """The sentence that a run begins with."""

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 INTERRUPTED = 130
+GATES = frozenset({3, 4})
+"""Exit codes of a run whose report was given all the same."""
+
 TO_FILE = frozenset({"run", "eval", "bench", "plan", "predict"})
 
 
@@ -50,7 +53,7 @@ def _usage(error: TyperException) -> ZooError:
 def _tell(error: ZooError, arguments: Sequence[str]) -> int:
     sys.stderr.write(f"zoo: {error}\n")
     target = json_target(arguments)
-    if target:
+    if target and error.exit_code not in GATES:
         body = {"code": error.code, "what": error.what, "where": error.where, "next": error.next}
         text = json.dumps({"schema": "zoo.error/1", "error": body}, indent=1) + "\n"
         if target == "-":

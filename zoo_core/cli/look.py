@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from zoo_core.cli import complete
 from zoo_core.cli.options import JsonFlag
 from zoo_core.columns import columns
 
@@ -95,7 +96,8 @@ def protocols(json_wanted: JsonFlag = False) -> int:
 
 
 def show(
-    model: Annotated[str, typer.Argument(help="A model's id.")], json_wanted: JsonFlag = False
+    model: Annotated[str, typer.Argument(help="A model's id.", autocompletion=complete.models)],
+    json_wanted: JsonFlag = False,
 ) -> int:
     """Show a model's card, its family merged in."""
     import yaml
@@ -151,6 +153,7 @@ def runs(json_wanted: JsonFlag = False) -> int:
     return _list("runs", rows, head, table, json_wanted)
 
 
+_SCHEMAS = {"findings": "check", "checks": "doctor"}
 VERBS = (models, backends, plugins, datasets, protocols, show, check, doctor, runs)
 
 
@@ -188,7 +191,7 @@ def _list(
     json_wanted: bool,
 ) -> int:
     if json_wanted:
-        return _print({"schema": f"zoo.{name}/1", name: list(rows)})
+        return _print({"schema": f"zoo.{_SCHEMAS.get(name, name)}/1", name: list(rows)})
     for line in columns(head, table):
         typer.echo(line.rstrip())
     return 0

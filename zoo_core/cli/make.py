@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from zoo_core.cli import options
-from zoo_core.cli.options import JsonTo, Output, Quiet, Verbose, with_request
+from zoo_core.cli.options import JsonTo, MinMetric, Output, Quiet, Verbose, with_request
 from zoo_core.cli.talk import listener, say
 from zoo_core.planner.request import RunRequest
 
@@ -31,6 +32,7 @@ _COMPILING = (options.target, options.assets, options.calibration)
 @with_request(*_EVERYTHING)
 def run(
     request: RunRequest,
+    min_metric: MinMetric = None,
     no_bench: Annotated[bool, typer.Option("--no-bench", help="Measure no speed.")] = False,
     plan: Annotated[bool, typer.Option("--plan", help="Only say what would be done.")] = False,
     output: Output = None,
@@ -41,19 +43,21 @@ def run(
     """Export, calibrate, compile, run over a data set, score, time and compare a model."""
     if plan:
         return _show_plan(request, json_to)
-    return _carry_out(request, not no_bench, output, json_to, (quiet, verbose))
+    how = _How(not no_bench, min_metric, quiet, verbose)
+    return _carry_out(request, how, output, json_to)
 
 
 @with_request(*_EVERYTHING)
 def evaluate(
     request: RunRequest,
+    min_metric: MinMetric = None,
     output: Output = None,
     json_to: JsonTo = None,
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> int:
     """Like run, without measuring speed."""
-    return _carry_out(request, False, output, json_to, (quiet, verbose))
+    return _carry_out(request, _How(False, min_metric, quiet, verbose), output, json_to)
 
 
 @with_request(*_EVERYTHING)
@@ -203,22 +207,27 @@ def _first_line(planned: Run) -> str:
     )
 
 
-def _carry_out(
-    request: RunRequest,
-    measure: bool,
-    output: Path | None,
-    json_to: str | None,
-    manner: tuple[bool, bool],
-) -> int:
+@dataclass(frozen=True, slots=True)
+class _How:
+    measure: bool
+    gates: list[str] | None
+    quiet: bool
+    verbose: bool
+
+
+def _carry_out(request: RunRequest, how: _How, output: Path | None, json_to: str | None) -> int:
+    from zoo_core import gates
     from zoo_core.planner.build import Goal
     from zoo_core.report import terminal_lines
     from zoo_core.workflow import carry_out
 
-    quiet, verbose = manner
-    work, planned = _plan(request, Goal.SCORE, quiet)
-    with listener(quiet, verbose) as talk:
-        report = carry_out(planned, work, talk, output, measure)
+    wanted = gates.parse(how.gates or ())
+    work, planned = _plan(request, Goal.SCORE, how.quiet)
+    gates.refuse_sample(wanted, planned.resolved.weights.kind)
+    with listener(how.quiet, how.verbose) as talk:
+        report = carry_out(planned, work, talk, output, how.measure)
     _give(report, json_to, terminal_lines(report))
+    gates.check(wanted, report)
     return 0
 
 

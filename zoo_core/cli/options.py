@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from zoo_core.cli import complete
 from zoo_core.errors import UsageError
 from zoo_core.planner.request import RunRequest
 
@@ -19,14 +20,22 @@ JsonTo = Annotated[
     str | None, typer.Option("--json", metavar="FILE|-", help="Write the result as JSON.")
 ]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+MinMetric = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=VALUE", help="Gate: exit 3 where a metric is below."),
+]
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Folder to write.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Tell more.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Tell nothing but errors.")]
 
 
 def target(
-    model: Annotated[str, typer.Argument(help="A model's id; see `zoo models`.")],
-    backend: Annotated[str, typer.Option(help="See `zoo backends`.")] = "onnxruntime",
+    model: Annotated[
+        str, typer.Argument(help="A model's id; see `zoo models`.", autocompletion=complete.models)
+    ],
+    backend: Annotated[
+        str, typer.Option(help="See `zoo backends`.", autocompletion=complete.backends)
+    ] = "onnxruntime",
     precision: Annotated[str, typer.Option(help="What the backend offers.")] = "fp32",
     device: Annotated[str | None, typer.Option(help="A device of the backend.")] = None,
     batch: Annotated[int, typer.Option(min=1, help="Images per inference.")] = 1,
@@ -69,7 +78,9 @@ def assets(
 def data(
     images: Annotated[Path | None, typer.Option(help="Folder of images of your own.")] = None,
     annotations: Annotated[Path | None, typer.Option(help="Their truth.")] = None,
-    dataset: Annotated[str | None, typer.Option(help="See `zoo datasets`.")] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="See `zoo datasets`.", autocompletion=complete.datasets)
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N images.")] = None,
 ) -> Fields:
     """Which images."""
@@ -92,7 +103,9 @@ def calibration(
 
 
 def protocol(
-    protocol: Annotated[str | None, typer.Option(help="See `zoo protocols`.")] = None,
+    protocol: Annotated[
+        str | None, typer.Option(help="See `zoo protocols`.", autocompletion=complete.protocols)
+    ] = None,
     resize: Annotated[str | None, typer.Option(metavar="stretch|letterbox")] = None,
     conf: Annotated[float | None, typer.Option(help="Confidence threshold.")] = None,
     nms: Annotated[float | None, typer.Option(help="Overlap threshold.")] = None,
