@@ -1,0 +1,110 @@
+"""Writes the pages of docs/reference from the code: `python docs/generate.py` (a test compares)."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from zoo_core import errors, hookspecs, plugins
+from zoo_core.cli.app import app
+from zoo_core.nouns import contracts
+from zoo_core.registry.cards import MODEL_KEYS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HERE = Path(__file__).parent / "reference"
+SCHEMAS = Path(errors.__file__).parent / "schemas"
+_MADE = "<!-- Made by docs/generate.py from the code; edit the code. -->"
+
+
+def pages() -> dict[str, str]:
+    """File name -> text of every generated page."""
+    return {
+        "cli.md": "\n".join([_MADE, "", *_cli()]) + "\n",
+        "hooks.md": "\n".join([_MADE, "", *_hooks()]) + "\n",
+        "exit-codes.md": "\n".join([_MADE, "", *_exit_codes()]) + "\n",
+        "json.md": "\n".join([_MADE, "", *_schemas()]) + "\n",
+        "contracts.md": "\n".join([_MADE, "", *_contracts()]) + "\n",
+    }
+
+
+def _cli() -> Iterator[str]:
+    yield "# Command line\n"
+    yield "stdout is data, stderr is talk. `ZOO_DEBUG=1` shows tracebacks of handled failures.\n"
+    group = typer.main.get_command(app)
+    context = typer.Context(group, info_name="zoo")
+    for name in group.commands:  # type: ignore[attr-defined]
+        command = group.commands[name]  # type: ignore[attr-defined]
+        inner = typer.Context(command, info_name=name, parent=context, terminal_width=100)
+        yield f"## zoo {name}\n\n```\n{command.get_help(inner)}\n```\n"
+
+
+def _hooks() -> Iterator[str]:
+    yield "# Hooks\n"
+    yield inspect.cleandoc(hookspecs.__doc__ or "") + "\n"
+    for name in sorted(set(plugins.KINDS.values()) | _other_hooks()):
+        function = getattr(hookspecs, name)
+        yield f"## {name}{inspect.signature(function)}\n"
+        yield inspect.cleandoc(function.__doc__ or "") + "\n"
+
+
+def _other_hooks() -> set[str]:
+    return {name for name in vars(hookspecs) if name.startswith("zoo_")}
+
+
+def _exit_codes() -> Iterator[str]:
+    yield "# Exit codes\n"
+    yield "| code | name in JSON | when |\n| --- | --- | --- |\n| 0 | | all went well |"
+    kinds = [errors.ZooError, *_subclasses(errors.ZooError)]
+    for kind in sorted(kinds, key=lambda item: (item.exit_code, item.__name__)):
+        said = (kind.__doc__ or "").splitlines()[0]
+        yield f"| {kind.exit_code} | `{kind.code}` | {said} |"
+    yield "| 130 | | interrupted; the next run goes on from there |"
+
+
+def _subclasses(kind: type[errors.ZooError]) -> list[type[errors.ZooError]]:
+    below = kind.__subclasses__()
+    return [*below, *(inner for item in below for inner in _subclasses(item))]
+
+
+def _schemas() -> Iterator[str]:
+    yield "# JSON\n"
+    yield "Fields may be added within a schema's version, never renamed.\n"
+    for path in sorted(SCHEMAS.glob("*.json")):
+        schema = json.loads(path.read_text(encoding="utf-8"))
+        required = ", ".join(f"`{name}`" for name in schema["required"])
+        yield f"## {schema['$id']}\n\n{schema['title']}. Always there: {required}.\n"
+
+
+def _contracts() -> Iterator[str]:
+    yield "# What a plugin implements\n"
+    yield inspect.cleandoc(contracts.__doc__ or "") + "\n"
+    for name, kind in vars(contracts).items():
+        if inspect.isclass(kind) and kind.__module__ == contracts.__name__:
+            yield f"## {name}\n\n{inspect.cleandoc(kind.__doc__ or '')}\n"
+            yield from _methods(kind)
+    yield "# Keys of a model in registry.yaml\n"
+    yield ", ".join(f"`{key}`" for key in MODEL_KEYS) + "\n"
+
+
+def _methods(kind: type) -> Iterator[str]:
+    for name, function in vars(kind).items():
+        if inspect.isfunction(function) and not name.startswith("_") and function.__doc__:
+            yield f"### {kind.__name__}.{name}{inspect.signature(function)}\n"
+            yield inspect.cleandoc(function.__doc__) + "\n"
+
+
+def main() -> None:
+    """Write the pages."""
+    HERE.mkdir(parents=True, exist_ok=True)
+    for name, text in pages().items():
+        (HERE / name).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
