@@ -48,6 +48,11 @@ def cpu_features(root: Path = ROOT) -> frozenset[str]:
     return parse_sysctl(_sysctl("hw.optional", "machdep.cpu")) if _is_mac(root) else frozenset()
 
 
+def has_int8_dot(features: frozenset[str]) -> bool | None:
+    """Whether int8 products are summed without a detour; None where no features are told."""
+    return bool(features & INT8_SETS) if features else None
+
+
 def parse_sysctl(text: str) -> frozenset[str]:
     """Instruction sets in macOS sysctl lines (`name: value`), in Linux's spelling."""
     found: set[str] = set()
@@ -84,9 +89,14 @@ def cpu_threads(root: Path = ROOT) -> int:
 
 
 def memory_total(root: Path = ROOT) -> int | None:
-    """Bytes this process may use: the machine's memory or a cgroup's limit, if that is less."""
-    machine = _meminfo(root, "MemTotal") or _psutil_memory("total")
-    return min([*_present(machine), *(limit for limit, _ in _memory_limits(root))], default=None)
+    """Bytes of memory that the machine has; None where the system does not tell."""
+    return _meminfo(root, "MemTotal") or _psutil_memory("total")
+
+
+def memory_limit(root: Path = ROOT) -> int:
+    """Bytes this process may use: the machine's memory or a cgroup's limit; 0 where not told."""
+    limits = (limit for limit, _ in _memory_limits(root))
+    return min([*_present(memory_total(root)), *limits], default=0)
 
 
 def memory_available(root: Path = ROOT) -> int | None:
@@ -155,6 +165,7 @@ def environment(root: Path = ROOT) -> dict[str, Any]:
         "features": sorted(features & NOTABLE),
         "governor": governor(root),
         "memory_total": memory_total(root),
+        "memory_limit": memory_limit(root),
         "os": platform.platform(),
         "python": platform.python_version(),
         "variables": {name: os.environ[name] for name in VARIABLES if name in os.environ},

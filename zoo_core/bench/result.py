@@ -49,7 +49,7 @@ class Benchmark:
 
     @cached_property
     def steadiness(self) -> stats.Steadiness:
-        """Whether latency stayed the same, and throughput where there are batches enough to tell."""
+        """Whether latency stayed the same, and throughput where batches are enough to tell."""
         rule = self.settings.steady
         latency = rule.judge(self.latency.durations)
         if not latency.steady:

@@ -73,18 +73,18 @@ def warm_up(query: Query, settings: BenchSettings, clock: Clock) -> Warmup:
     """
     start = now = clock()
     first: float | None = None
-    calls, window, medians = 0, array("d"), list[float]()
+    calls, window, opened, medians = 0, array("d"), now, list[float]()
     agreed = False
     while not agreed and (first is None or now - start < settings.warmup_limit):
         before, now = now, _timed(query, clock)
         calls += 1
         if first is None:
-            first = now - before
+            first, opened = now - before, now
             continue
         window.append(now - before)
-        if len(window) >= _WINDOW_CALLS and sum(window) >= _WINDOW_SECONDS:
+        if len(window) >= _WINDOW_CALLS and now - opened >= _WINDOW_SECONDS:
             medians.append(median(window))
-            window = array("d")
+            window, opened = array("d"), now
             enough = calls >= settings.warmup_calls and now - start >= settings.warmup_seconds
             last = medians[-_WINDOWS:]
             agreed = enough and len(last) == _WINDOWS and agree(last, settings.steady.tolerance)

@@ -27,12 +27,12 @@ def guarded(run: Callable[[], int], arguments: Sequence[str]) -> int:
     """The exit code of `run`; handled failures are told here. A defect shows its traceback."""
     try:
         with disk_errors(Path.cwd()):
-            return run()
+            code = run()
+            return _interrupted() if code == INTERRUPTED else code
     except Exit as ending:
         return ending.exit_code
     except (KeyboardInterrupt, Abort):
-        sys.stderr.write("zoo: interrupted; the next run goes on from here\n")
-        return INTERRUPTED
+        return _interrupted()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -42,6 +42,11 @@ def guarded(run: Callable[[], int], arguments: Sequence[str]) -> int:
         if os.environ.get("ZOO_DEBUG"):
             raise
         return _tell(error, arguments)
+
+
+def _interrupted() -> int:
+    sys.stderr.write("zoo: interrupted; the next run goes on from here\n")
+    return INTERRUPTED
 
 
 def _usage(error: TyperException) -> ZooError:

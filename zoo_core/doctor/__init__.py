@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from zoo_core.doctor.check import Check
@@ -24,9 +25,10 @@ def checks(plugins: Plugins, reachable: Callable[[str], bool] | None = None) -> 
     hosts at once; `zoo_core.sources.network_reachable` by default, which takes at most 5 s. All
     else takes well under 2 s.
     """
-    return [
+    found = (
         *software_checks(plugins),
         *machine_checks(),
         *place_checks(),
         *network_checks(plugins, reachable),
-    ]
+    )
+    return [replace(check, next="") if check.ok else check for check in found]

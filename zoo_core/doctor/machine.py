@@ -43,7 +43,7 @@ def _instructions(what: str, features: frozenset[str], known: frozenset[str], la
         return Check(name=name, ok=True, found="this system does not tell")
     here = sorted(features & known)
     found = ", ".join(here) if here else f"none of {', '.join(sorted(known))}"
-    return Check(name=name, ok=bool(here), found=found, next="" if here else lack)
+    return Check(name=name, ok=bool(here), found=found, next=lack)
 
 
 def _threads(root: Path) -> Check:
@@ -59,8 +59,8 @@ def _threads(root: Path) -> Check:
 
 
 def _memory(root: Path) -> Check:
-    total, free = host.memory_total(root), host.memory_available(root)
-    if total is None or free is None:
+    total, free = host.memory_limit(root), host.memory_available(root)
+    if free is None:
         return Check(name="memory", ok=True, found="this system does not tell")
     return Check(
         name="memory",

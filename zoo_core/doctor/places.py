@@ -115,7 +115,7 @@ def _size(folder: Path) -> str:
     for place, _, names in os.walk(folder):
         for name in names:
             if count == MOST_FILES:
-                return f"more than {gibibytes(size)} in {count:,} files and more"
+                return f"more than {gibibytes(size)} in more than {count:,} files"
             count += 1
             try:
                 size += (Path(place) / name).lstat().st_size

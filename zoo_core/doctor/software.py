@@ -168,9 +168,10 @@ def _backends(plugins: Plugins) -> Iterator[Check]:
 
 def _probe(backend: Backend, plugins: Plugins) -> Availability:
     for kind, name in (("compiler", backend.compiler), ("runtime", backend.runtime)):
-        if name not in plugins.all(kind):
-            reason = f"its {kind} '{name}' is of a plugin that is not installed"
-            return Availability(ok=False, reason=reason, next_step=f"install what gives '{name}'")
+        try:
+            plugins.find(kind, name)
+        except UsageError as error:
+            return Availability(ok=False, reason=error.what, next_step=error.next)
     try:
         return backend.probe()
     except Exception as error:  # a plugin that breaks its promise is what a doctor has to tell

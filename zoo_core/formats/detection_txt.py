@@ -32,8 +32,8 @@ class TextDetection:
 
     def to_line(self) -> str:
         """The line, without its end; every number reads back as the same float."""
-        numbers = " ".join(repr(float(value)) for value in (self.score, *self.box))
-        return f"{' '.join(self.label.split())} {numbers}"
+        x1, y1, x2, y2 = map(float, self.box)
+        return f"{' '.join(self.label.split())} {float(self.score)!r} {x1!r} {y1!r} {x2!r} {y2!r}"
 
 
 def write_detections(path: Path, detections: Iterable[TextDetection]) -> None:

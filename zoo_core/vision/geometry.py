@@ -114,5 +114,6 @@ def paired_diou(a: NDArray[Any], b: NDArray[Any], exponent: float) -> NDArray[An
         down = (a[1] + a[3] - b[1] - b[3]) / 2
         share = (across * across + down * down) / diagonal
         penalty = np.power(share, exponent, dtype=np.float64).astype(share.dtype)
-        overlap = np.nan_to_num(paired_iou(a, b), nan=0.0)
+        overlap = paired_iou(a, b)
+        overlap = np.where(np.isnan(overlap), 0, overlap)
         return np.asarray(overlap - np.where(diagonal > 0, penalty, 0))

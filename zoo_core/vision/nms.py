@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -10,13 +11,36 @@ from zoo_core.errors import UsageError, did_you_mean
 from zoo_core.vision.geometry import DARKNET_EXPONENT, paired_diou, paired_iou
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
 NmsKind = Literal["iou", "diou"]
 KINDS = ("iou", "diou")
 
-_PAIRS_AT_ONCE = 1 << 20
+_PAIRS_AT_ONCE = 1 << 13
+_BLOCK = 64
+_TILE = 512
 _MARGIN = 1e-5
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    threshold: float
+    kind: NmsKind
+
+    def drops(self, a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Whether a would suppress b, given as columns that broadcast; a NaN suppresses."""
+        threshold = np.float32(self.threshold)
+        if self.kind == "iou":
+            return ~(paired_iou(a, b) <= threshold)
+        if threshold < 0:
+            return paired_diou(a, b, DARKNET_EXPONENT) > threshold
+        drops = paired_iou(a, b) > threshold
+        near = np.nonzero(drops)
+        one, other = (np.broadcast_to(c, (4, *drops.shape))[:, *near] for c in (a, b))
+        drops[near] = paired_diou(one, other, DARKNET_EXPONENT) > threshold
+        return drops
 
 
 def nms(
@@ -39,16 +63,9 @@ def nms(
     order = ranked(scores)
     if len(order) < 2:
         return order
-    rank = np.empty(len(order), np.intp)
-    rank[order] = np.arange(len(order))
-    columns = np.ascontiguousarray(boxes.T)
-    pairs = _near_pairs(columns, labels, threshold)
-    if pairs is None:
-        alive = _class_by_class(columns, labels, order, threshold, kind)
-    else:
-        alive = _settle_pairs(*_suppressing(columns, rank, *pairs, threshold, kind), len(order))
-        alive = alive[rank]
-    return order[alive[order]]
+    columns = np.ascontiguousarray(boxes[order].T, np.float32)
+    alive = _survivors(columns, labels[order], _Rule(threshold, kind))
+    return order[alive]
 
 
 def ranked(scores: NDArray[np.float32]) -> NDArray[np.intp]:
@@ -56,94 +73,134 @@ def ranked(scores: NDArray[np.float32]) -> NDArray[np.intp]:
     return np.argsort(scores, kind="stable")[::-1]
 
 
-def _near_pairs(
+def _survivors(
+    columns: NDArray[np.float32], labels: NDArray[Any], rule: _Rule
+) -> NDArray[np.bool_]:
+    """Whether each box survives; they come best first.
+
+    Classes are settled some at a time from the pairs that lie close enough; a class with very many
+    such pairs, or with a box for which closeness says nothing, is settled by itself in blocks.
+    """
+    near = _neighbours(columns, labels, rule.threshold)
+    alive = np.ones(len(labels), bool)
+    placed = columns.take(near.order, axis=1)
+    for start, stop in near.runs():
+        one, other = near.pairs(start, stop)
+        drops = np.flatnonzero(rule.drops(placed.take(one, axis=1), placed.take(other, axis=1)))
+        one, other = near.order.take(one.take(drops)), near.order.take(other.take(drops))
+        _settle(np.minimum(one, other), np.maximum(one, other), alive)
+    for start, stop in near.crowds():
+        members = np.sort(near.order[start:stop])
+        alive[members] = _in_blocks(columns[:, members], rule)
+    return alive
+
+
+@dataclass(frozen=True, slots=True)
+class _Neighbours:
+    """Boxes in an order by class and left edge; `partners` counts the near ones that follow each.
+
+    `starts` holds where each class starts in that order, and its end; `crowded` marks classes whose
+    pairs are too many or unknown.
+    """
+
+    order: NDArray[np.intp]
+    partners: NDArray[np.intp]
+    starts: NDArray[np.intp]
+    crowded: NDArray[np.bool_]
+    totals: NDArray[np.intp]
+
+    def runs(self) -> Iterator[tuple[int, int]]:
+        """Spans of whole classes that are not crowded, each with a bounded number of pairs."""
+        start, pairs = None, 0
+        for number in range(len(self.crowded)):
+            total = int(self.totals[number])
+            if start is not None and (self.crowded[number] or pairs + total > _PAIRS_AT_ONCE):
+                yield int(self.starts[start]), int(self.starts[number])
+                start = None
+            if self.crowded[number]:
+                continue
+            if start is None:
+                start, pairs = number, 0
+            pairs += total
+        if start is not None:
+            yield int(self.starts[start]), int(self.starts[-1])
+
+    def crowds(self) -> Iterator[tuple[int, int]]:
+        """Spans of the crowded classes."""
+        for number in np.flatnonzero(self.crowded).tolist():
+            yield int(self.starts[number]), int(self.starts[number + 1])
+
+    def pairs(self, start: int, stop: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """The near pairs within a span, as places in the order."""
+        partners = self.partners[start:stop]
+        places = np.arange(start, stop)
+        one = places.repeat(partners)
+        skipped = places + 1 - (np.cumsum(partners) - partners)
+        return one, np.arange(len(one)) + skipped.take(one - start)
+
+
+def _neighbours(
     columns: NDArray[np.float32], labels: NDArray[Any], threshold: float
-) -> tuple[NDArray[np.intp], NDArray[np.intp]] | None:
-    """Index pairs of one class that may overlap by more than the threshold; None if too many.
+) -> _Neighbours:
+    """Which boxes of one class may overlap by more than the threshold.
 
     An overlap above t needs a shared width above t * width, so the left edge of the right-hand box
-    lies within (1 - t) * width of the other's: in an order by left edge the partners are adjacent.
-    None as well where a box has no area or no finite one, for which this does not hold.
+    lies within (1 - t) * width of the other's. That says nothing about boxes without an area or
+    with an infinite one; their class counts as crowded.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         width = columns[2] - columns[0]
         area = width * (columns[3] - columns[1])
-    if threshold < 0 or not ((width > 0) & (area > 0) & np.isfinite(area)).all():
-        return None
-    left = columns[0].astype(np.float64)
-    reach = width * (1.0 - threshold + _MARGIN)
+        known = (threshold >= 0) & (width > 0) & (area > 0) & np.isfinite(area)
+    left = np.where(known, columns[0], 0).astype(np.float64)
+    reach = np.where(known, width, 0) * (1.0 - threshold + _MARGIN)
     left -= left.min()
     stride = 2.0 * float((left + reach).max()) + 1.0
-    key = (labels - labels.min()) * stride + left
+    key = (labels.astype(np.float64) - float(labels.min())) * stride + left
     order = np.argsort(key)
     key = key[order]
     limit = (key + reach[order]) * (1.0 + 1e-12)
-    counts = np.searchsorted(key, limit, side="right") - np.arange(1, len(key) + 1)
-    total = int(counts.sum())
-    if total > _PAIRS_AT_ONCE:
-        return None
-    first = np.repeat(np.arange(len(key)), counts)
-    start = np.cumsum(counts) - counts
-    second = first + 1 + np.arange(total) - np.repeat(start, counts)
-    return order[first], order[second]
+    partners = np.searchsorted(key, limit, side="right") - np.arange(1, len(key) + 1)
+    first = np.flatnonzero(np.diff(labels[order], prepend=labels[order[0]] - 1))
+    totals = np.add.reduceat(partners, first)
+    crowded = (totals > _PAIRS_AT_ONCE) | np.logical_or.reduceat(~known[order], first)
+    return _Neighbours(order, partners, np.append(first, len(key)), crowded, totals)
 
 
-def _suppressing(
-    columns: NDArray[np.float32],
-    rank: NDArray[np.intp],
-    first: NDArray[np.intp],
-    second: NDArray[np.intp],
-    threshold: float,
-    kind: NmsKind,
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Ranks (better, worse) of the pairs whose overlap is above the threshold."""
-    a, b = columns[:, first], columns[:, second]
-    above = np.flatnonzero(_overlap(a, b, kind) > threshold)
-    one, other = rank[first[above]], rank[second[above]]
-    return np.minimum(one, other), np.maximum(one, other)
-
-
-def _settle_pairs(
-    better: NDArray[np.intp], worse: NDArray[np.intp], count: int
-) -> NDArray[np.bool_]:
-    """Whether each rank survives, given who would suppress whom."""
-    alive = np.ones(count, bool)
-    free = np.ones(count, bool)
+def _settle(
+    better: NDArray[np.intp], worse: NDArray[np.intp], alive: NDArray[np.bool_]
+) -> None:
+    """Clear `alive` of what the pairs (better drops worse, unless dropped itself) suppress."""
+    free = np.ones(len(alive), bool)
     free[worse] = False
     alive[worse[free[better]]] = False
-    open_pairs = alive[better] & alive[worse]
-    better, worse = better[open_pairs], worse[open_pairs]
+    undecided = alive[better] & alive[worse]
+    better, worse = better[undecided], worse[undecided]
     order = np.argsort(better)
     flags = bytearray(alive.tobytes())
     for strong, weak in zip(better[order].tolist(), worse[order].tolist(), strict=True):
         if flags[strong]:
             flags[weak] = 0
-    return np.frombuffer(flags, bool)
+    alive[:] = np.frombuffer(flags, bool)
 
 
-def _class_by_class(
-    columns: NDArray[np.float32],
-    labels: NDArray[Any],
-    order: NDArray[np.intp],
-    threshold: float,
-    kind: NmsKind,
-) -> NDArray[np.bool_]:
-    """Whether each box survives, one kept box after the other: memory linear in the boxes."""
-    alive = np.zeros(len(order), bool)
-    grouped = order[np.argsort(labels[order], kind="stable")]
-    borders = np.flatnonzero(np.diff(labels[grouped])) + 1
-    for group in np.split(grouped, borders):
-        rest, places = group, columns[:, group]
-        while rest.size:
-            alive[rest[0]] = True
-            keep = 1 + np.flatnonzero(
-                _overlap(places[:, :1], places[:, 1:], kind) <= np.float32(threshold)
-            )
-            rest, places = rest[keep], places[:, keep]
+def _in_blocks(columns: NDArray[np.float32], rule: _Rule) -> NDArray[np.bool_]:
+    """Whether each box of one class survives; they come best first.
+
+    The best that are left are settled among themselves, then the survivors clear the rest: memory
+    is linear in the boxes.
+    """
+    alive = np.zeros(columns.shape[1], bool)
+    rest = np.arange(columns.shape[1])
+    while rest.size:
+        block, rest = rest[:_BLOCK], rest[_BLOCK:]
+        among = columns[:, block]
+        drops = rule.drops(among[:, :, None], among[:, None, :])
+        survives = np.ones(len(block), bool)
+        _settle(*np.nonzero(np.triu(drops, 1)), survives)
+        alive[block[survives]] = True
+        kept = among[:, survives][:, :, None]
+        tiles = [rest[at : at + _TILE] for at in range(0, len(rest), _TILE)]
+        left = [tile[~rule.drops(kept, columns[:, None, tile]).any(axis=0)] for tile in tiles]
+        rest = np.concatenate(left) if left else rest
     return alive
-
-
-def _overlap(a: NDArray[np.float32], b: NDArray[np.float32], kind: NmsKind) -> NDArray[Any]:
-    if kind == "iou":
-        return paired_iou(a, b)
-    return paired_diou(a, b, DARKNET_EXPONENT)

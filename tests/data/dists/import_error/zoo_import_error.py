@@ -1,0 +1,5 @@
+"""A plugin whose import fails."""
+
+from __future__ import annotations
+
+import a_library_that_is_not_here  # noqa: F401

@@ -1,0 +1,22 @@
+"""A plugin written for hooks to come."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zoo_core.hookspecs import hookimpl
+from zoo_core.nouns import Decoder, Provider
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+ZOO_API = 99
+
+
+@hookimpl
+def zoo_decoders() -> Iterable[Provider[Decoder]]:
+    yield Provider(name="newer", summary="a decoder for tests", load=_load)
+
+
+def _load() -> Decoder:
+    raise NotImplementedError

@@ -1,0 +1,22 @@
+"""A plugin whose hook raises."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zoo_core.hookspecs import hookimpl
+from zoo_core.nouns import Decoder, Provider
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+ZOO_API = 1
+
+
+@hookimpl
+def zoo_decoders() -> Iterable[Provider[Decoder]]:
+    raise RuntimeError("the driver is gone\nand more")
+
+
+def _load() -> Decoder:
+    raise NotImplementedError

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from zoo_core import errors
+from zoo_core.errors import ZooError, did_you_mean
+
+
+def every(kind: type[ZooError] = ZooError) -> list[type[ZooError]]:
+    return [kind, *(found for below in kind.__subclasses__() for found in every(below))]
+
+
+EXIT_CODES = {
+    "ZooError": 1,
+    "StageError": 1,
+    "UsageError": 2,
+    "RegistryError": 2,
+    "AccuracyGateError": 3,
+    "SpeedGateError": 4,
+    "UnavailableError": 5,
+    "DataError": 6,
+}
+
+
+def ours() -> list[type[ZooError]]:
+    return [kind for kind in every() if kind.__module__ == errors.__name__]
+
+
+def test_exit_codes_are_the_contracts() -> None:
+    assert {kind.__name__: kind.exit_code for kind in ours()} == EXIT_CODES
+
+
+def test_the_tree_at_the_top_of_the_module_is_the_real_one() -> None:
+    drawn = str(errors.__doc__)
+    for kind in ours():
+        (line,) = [text for text in drawn.splitlines() if f"{kind.__name__} " in text]
+        assert str(kind.exit_code) in line.split()
+
+
+def test_machine_readable_codes_are_unique() -> None:
+    codes = [kind.code for kind in ours()]
+    assert len(set(codes)) == len(codes)
+
+
+@pytest.mark.parametrize(
+    ("where", "step", "line"),
+    [
+        ("", "", "it broke"),
+        ("a.yaml", "", "a.yaml: it broke"),
+        ("", "mend it", "it broke; mend it"),
+        ("a.yaml", "mend it", "a.yaml: it broke; mend it"),
+    ],
+)
+def test_one_clear_line(where: str, step: str, line: str) -> None:
+    assert str(ZooError("it broke", where=where, next=step)) == line
+
+
+@pytest.mark.parametrize("kind", ours())
+def test_an_error_survives_the_way_to_another_process(kind: type[ZooError]) -> None:
+    back = pickle.loads(pickle.dumps(kind("it broke", where="here", next="mend it")))
+    assert type(back) is kind
+    assert (back.what, back.where, back.next) == ("it broke", "here", "mend it")
+
+
+def test_did_you_mean() -> None:
+    known = ["onnxruntime", "openvino", "vastai"]
+    assert did_you_mean("onxruntime", known) == "did you mean 'onnxruntime'?"
+    assert did_you_mean("tensorrt!", known) == "known: onnxruntime, openvino, vastai"
+    assert did_you_mean("anything", []) == "none is registered"
+    assert did_you_mean("vastai", iter(known)) == "did you mean 'vastai'?"

@@ -1,0 +1,96 @@
+"""The contract of a backend: an honest, quiet, quick probe."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from zoo_core.plugins import Plugins
+from zoo_core.testing.contracts.checks import NAME, must, plugins_of
+from zoo_core.testing.watched import Answer, Question, ask
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import ModuleType
+
+    from zoo_core.nouns import Backend
+
+_SECONDS = 5.0
+
+
+class BackendContract:
+    """What a backend keeps. Subclass it, set `plugin` and `name`."""
+
+    plugin: ClassVar[ModuleType]
+    name: ClassVar[str]
+
+    def test_its_parts_exist(self) -> None:
+        """Compiler, runtime and profiler are provided, by this plugin or an installed one."""
+        backend = self._backend()
+        parts = {"compiler": backend.compiler, "runtime": backend.runtime}
+        if backend.profiler:
+            parts["profiler"] = backend.profiler
+        own = plugins_of(self.plugin)
+        for kind, name in parts.items():
+            known = name in own.all(kind) or name in Plugins.installed().all(kind)
+            must(known, f"its {kind} '{name}' is provided by no plugin")
+
+    def test_precisions_and_options_are_well_formed(self) -> None:
+        """Precisions are lower-case and differ; every option says what it is for."""
+        backend = self._backend()
+        must(backend.precisions, "it has no precision")
+        for name in backend.precisions:
+            must(NAME.fullmatch(name), f"the precision '{name}' is not lower-case")
+            must(backend.precisions.count(name) == 1, f"the precision '{name}' stands twice")
+        for option, text in backend.options.items():
+            must(text.strip() and "\n" not in text, f"option '{option}' has no one-line text")
+
+    def test_its_probe_is_quiet_quick_and_light(self, tmp_path: Path) -> None:
+        """It raises nothing, prints nothing, writes nothing, imports nothing heavy."""
+        self._check(self._probe(tmp_path))
+
+    def test_its_probe_survives_a_bare_machine(self, tmp_path: Path) -> None:
+        """An empty PATH, no home, nowhere to find libraries."""
+        bare = {"PATH": "", "LD_LIBRARY_PATH": "", "HOME": str(tmp_path / "nowhere")}
+        self._check(self._probe(tmp_path, bare))
+
+    def test_its_probe_says_the_same_twice(self) -> None:
+        """While nothing has changed."""
+        probe = self._backend().probe
+        must(probe() == probe(), "its probe differs from call to call")
+
+    def test_its_availability_is_of_use(self, tmp_path: Path) -> None:
+        """What is not available says why, and what to do; devices have ids that differ."""
+        found = self._probe(tmp_path).value or {}
+        must(found.get("devices"), "its probe names no device")
+        ids = [device["id"] for device in found["devices"]]
+        must(len(set(ids)) == len(ids), f"two of its devices are named alike: {', '.join(ids)}")
+        for device in found["devices"]:
+            told = device["available"] or device["reason"].strip()
+            must(told, f"device '{device['id']}' is not available and gives no reason")
+        if found["ok"]:
+            usable = any(device["available"] for device in found["devices"])
+            must(usable, "it is available, but none of its devices is")
+            must(found["version"], "it is available, but has no version")
+        else:
+            must(found["reason"].strip(), "it is not available and gives no reason")
+            must(found["next_step"].strip(), "it is not available and names no next step")
+
+    def _backend(self) -> Backend:
+        return plugins_of(self.plugin).backend(self.name)
+
+    def _probe(self, folder: Path, surroundings: dict[str, str] | None = None) -> Answer:
+        question = Question(plugin=self.plugin.__name__, kind="backend", name=self.name)
+        return ask(question, folder, surroundings)
+
+    def _check(self, answer: Answer) -> None:
+        must(not answer.error, f"its probe: {answer.error} {answer.printed}")
+        must(_is_availability(answer.value), "its probe does not return an Availability")
+        must(not answer.printed, f"its probe prints: {answer.printed}")
+        must(not answer.heavy, f"its probe imports {', '.join(answer.heavy)}")
+        must(not answer.inner, f"its probe imports the plugin's own {', '.join(answer.inner)}")
+        must(not answer.wrote, f"its probe writes {', '.join(answer.wrote)}")
+        must(answer.seconds < _SECONDS, f"its probe takes {answer.seconds:.1f} s")
+
+
+def _is_availability(value: Any) -> bool:
+    return isinstance(value, dict) and {"ok", "devices", "next_step"} <= set(value)

@@ -1,0 +1,123 @@
+"""What several contracts check, in one place."""
+
+from __future__ import annotations
+
+import re
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from zoo_core.errors import UsageError, ZooError
+from zoo_core.plan import make_plan
+from zoo_core.plugins import Plugins
+from zoo_core.testing.watched import NUMPY, Question, ask, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
+    from types import ModuleType
+
+    from zoo_core.nouns import Backend, Stage
+
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+NONSENSE = "no-such-thing-anywhere"
+
+
+def must(holds: object, breach: str) -> None:
+    """Raises AssertionError with the breach in words, unless it holds."""
+    if not holds:
+        raise AssertionError(breach)
+
+
+def plugins_of(plugin: ModuleType, further: Iterable[ModuleType] = ()) -> Plugins:
+    """The plugin alone (with further ones it works with), which must register."""
+    plugins = Plugins([plugin, *further])
+    for failed in plugins.failures:
+        raise AssertionError(f"{failed.name} does not register: {failed.failure}")
+    return plugins
+
+
+def backend_with(plugins: Plugins, part: str, name: str) -> Backend:
+    """The backend whose compiler or runtime has this name."""
+    found = [b for b in plugins.backends().values() if getattr(b, part) == name]
+    must(found, f"no backend names the {part} '{name}'; set `backend`")
+    return found[0]
+
+
+def refusal(call: Callable[[], object], kind: type[ZooError], of: str) -> ZooError:
+    """The error with which `call` refuses `of`; it must be of this kind."""
+    try:
+        call()
+    except kind as error:
+        return error
+    except Exception as error:
+        what = f"{type(error).__name__} ({error})"
+        raise AssertionError(f"{of} raises {what}, not {kind.__name__}") from error
+    raise AssertionError(f"{of} is not refused")
+
+
+def hinted_refusal(call: Callable[[], object], wrong: str, of: str) -> None:
+    """`call` refuses the wrong word with a UsageError that names it and says what is known."""
+    error = refusal(call, UsageError, of)
+    must(wrong in str(error), f"the refusal of {of} does not name '{wrong}': {error}")
+    hint = error.next.startswith(("did you mean", "known:", "none "))
+    must(hint, f"the refusal of {of} has no hint (see zoo_core.errors.did_you_mean): {error}")
+
+
+def misspelt(known: Iterable[str]) -> str:
+    """A word close to the first known one, which is not itself known."""
+    names = list(known)
+    return f"{names[0]}x" if names else NONSENSE
+
+
+def with_wrong_key(values: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+    """The values with a key that nobody knows, and that key."""
+    wrong = misspelt(values)
+    return {**values, wrong: next(iter(values.values()), 1)}, wrong
+
+
+def check_planning(
+    question: Question, answer_here: Callable[[], object], folder: Path, *, programs: bool = False
+) -> None:
+    """Asking twice here and once in a new process gives the same data, quietly and lightly."""
+    where = f"{question.name}.{question.method}"
+    try:
+        first, second = plain(answer_here()), plain(answer_here())
+    except TypeError as error:
+        raise AssertionError(f"{where} gives what JSON cannot hold: {error}") from error
+    must(first == second, f"{where} differs from call to call")
+    answer = ask(question, folder)
+    must(not answer.error, f"{where} in a fresh process: {answer.error} {answer.printed}")
+    must(answer.value == first, f"{where} differs from process to process")
+    heavy = [name for name in answer.heavy if name != NUMPY]
+    must(not heavy, f"{where} imports {', '.join(heavy)}")
+    must(not answer.wrote, f"{where} writes {', '.join(answer.wrote)}")
+    must(not answer.connected, f"{where} asks the network for {', '.join(answer.connected)}")
+    must(programs or not answer.started, f"{where} starts {', '.join(answer.started)}")
+    must(not answer.printed, f"{where} prints: {answer.printed}")
+
+
+def check_resolves(stages: Sequence[Stage]) -> None:
+    """Every `Stage.run` names a function that can be imported."""
+    for stage in stages:
+        module, _, function = stage.run.partition(":")
+        try:
+            found = getattr(import_module(module), function)
+        except (ImportError, AttributeError, ValueError) as error:
+            raise AssertionError(f"stage '{stage.name}' runs '{stage.run}': {error}") from error
+        must(callable(found), f"stage '{stage.name}' runs '{stage.run}', which is no function")
+
+
+def check_chain(before: Sequence[Stage], stages: Sequence[Stage]) -> None:
+    """Inputs name outputs of earlier stages, names are unique, every stage leaves something."""
+    must(stages, "no stage at all")
+    for stage in stages:
+        must(stage.outputs, f"stage '{stage.name}' declares no output")
+    try:
+        make_plan([*before, *stages])
+    except (ZooError, TypeError) as error:
+        raise AssertionError(f"the stages do not chain: {error}") from error
+
+
+def keys(before: Sequence[Stage], stages: Sequence[Stage]) -> dict[str, str]:
+    """Each stage's key by its name."""
+    return {item.stage.name: item.key for item in make_plan([*before, *stages])}

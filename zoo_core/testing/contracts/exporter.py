@@ -1,0 +1,226 @@
+"""The contract of an exporter: pure plans, and a graph that is checked against its source."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import pytest
+
+from zoo_core.errors import DataError, UsageError
+from zoo_core.nouns import ExportRequest, Graph
+from zoo_core.nouns.graph import GRAPH_FILE
+from zoo_core.testing.contracts.checks import (
+    NAME,
+    NONSENSE,
+    check_chain,
+    check_planning,
+    check_resolves,
+    hinted_refusal,
+    keys,
+    must,
+    plugins_of,
+    refusal,
+    with_wrong_key,
+)
+from zoo_core.testing.given import GivenWeights, files_stage, model_card, preprocess
+from zoo_core.testing.stages import run_stages
+from zoo_core.testing.watched import Question
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+    from types import ModuleType
+
+    from zoo_core.nouns import Exporter, ModelCard, Stage
+
+VERIFY_FILE = "verify.json"
+_HTML = b"<!DOCTYPE html><html><body>Quota exceeded</body></html>\n" * 20
+
+
+class ExporterContract:
+    """What an exporter keeps. Subclass it, set `plugin` and `name`, and what fits the network.
+
+    `params` are a card's `exporter_params`; `size` is (height, width); `tolerance` bounds max_abs
+    of verify.json. Override `weights` where random weights alone cannot be had.
+    """
+
+    plugin: ClassVar[ModuleType]
+    name: ClassVar[str]
+    params: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    size: ClassVar[tuple[int, int]] = (64, 96)
+    labels: ClassVar[tuple[str, ...]] = ("red", "blue")
+    form: ClassVar[str] = "heads"
+    tolerance: ClassVar[float] = 1e-3
+
+    def weights(self, folder: Path) -> GivenWeights:
+        """Weights to export; files may be written to `folder`."""
+        return GivenWeights()
+
+    def test_it_declares_what_it_takes_and_makes(self) -> None:
+        """Formats are open strings; file name endings begin with a dot."""
+        exporter = self._exporter()
+        must(exporter.formats, "it makes no graph format")
+        for name in (*exporter.formats, *exporter.suffixes.values()):
+            must(NAME.fullmatch(name), f"the format '{name}' is not lower-case")
+        for suffix in (*exporter.suffixes, *exporter.companions.values()):
+            good = suffix.startswith(".") and suffix == suffix.lower()
+            must(good, f"'{suffix}' is no lower-case file name ending")
+
+    def test_planning_is_pure_and_light(self, tmp_path: Path) -> None:
+        """The same stages from call to call and from process to process; nothing is done."""
+        request = self._request(self.weights(tmp_path))
+        question = Question(
+            plugin=self.plugin.__name__,
+            kind="exporter",
+            name=self.name,
+            method="stages",
+            arguments=(self._card(), request),
+        )
+        check_planning(question, lambda: self._stages(request), tmp_path)
+
+    def test_every_stage_resolves(self, tmp_path: Path) -> None:
+        """`Stage.run` is "module:function" and can be imported."""
+        check_resolves(self._stages(self._request(self.weights(tmp_path))))
+
+    def test_outputs_chain(self, tmp_path: Path) -> None:
+        """Inputs name earlier outputs; graph.json and verify.json come out."""
+        given = self.weights(tmp_path)
+        stages = self._stages(self._request(given))
+        check_chain(self._before(given), stages)
+        outputs = [name for stage in stages for name in stage.outputs]
+        must(GRAPH_FILE in outputs, f"no stage outputs {GRAPH_FILE}")
+        must(VERIFY_FILE in outputs, f"no stage outputs {VERIFY_FILE}")
+
+    def test_the_key_changes_with_what_is_asked(self, tmp_path: Path) -> None:
+        """Another size or other weights make another graph."""
+        given = self.weights(tmp_path)
+        request = self._request(given)
+        known = self._key(given, request)
+        height, width = request.size
+        larger = replace(request, size=(height * 2, width * 2))
+        must(known != self._key(given, larger), "the graph's key does not change with the size")
+        if given.kind == "random":
+            other = replace(request, seed=request.seed + 1)
+            must(known != self._key(given, other), "the graph's key does not change with the seed")
+            return
+        path = given.files["weights"]
+        path.write_bytes(path.read_bytes() + b"\0")
+        must(known != self._key(given, request), "the graph's key does not change with the weights")
+
+    def test_the_graph_comes_out_verified(self, tmp_path: Path) -> None:
+        """graph.json is true of its file; verify.json is within the tolerance."""
+        given = self.weights(tmp_path)
+        stages = self._stages(self._request(given))
+        done = run_stages([*self._before(given), *stages], tmp_path, plugins_of(self.plugin))
+        folders = {name: done[stage.name] for stage in stages for name in stage.outputs}
+        data = json.loads((folders[GRAPH_FILE] / GRAPH_FILE).read_text(encoding="utf-8"))
+        self.check_graph(Graph.from_data(data), folders[GRAPH_FILE])
+        found = json.loads((folders[VERIFY_FILE] / VERIFY_FILE).read_text(encoding="utf-8"))
+        for name in ("max_abs", "max_rel"):
+            good = isinstance(found.get(name), float | int) and math.isfinite(found[name])
+            must(good, f"{VERIFY_FILE} has {name} {found.get(name)!r}")
+        must(found.get("reference"), f"{VERIFY_FILE} does not say what the reference is")
+        worst = found["max_abs"]
+        must(
+            worst <= self.tolerance, f"the graph is off by {worst:g}, more than {self.tolerance:g}"
+        )
+
+    def check_graph(self, graph: Graph, folder: Path) -> None:
+        """What graph.json says holds for the file; ONNX files are looked into."""
+        must(graph.format in self._exporter().formats, f"graph.json has format '{graph.format}'")
+        must((folder / graph.path).exists(), f"graph.json names {graph.path}, which is not there")
+        must(graph.form == self.form, f"graph.json has form '{graph.form}', not '{self.form}'")
+        (image,) = graph.inputs
+        expected = ("input", ("batch", 3, *self.size), "float32")
+        found = (image.name, image.shape, image.dtype)
+        must(found == expected, f"the graph's input is {found}, not {expected}")
+        if graph.format == "onnx":
+            _check_onnx(graph, folder / graph.path)
+
+    def test_a_page_in_place_of_weights_is_refused(self, tmp_path: Path) -> None:
+        """An HTML page with the right name is a DataError, from whatever stage reads it."""
+        suffixes = self._exporter().suffixes
+        if not suffixes:
+            pytest.skip("it takes no weights by hand")
+        suffix, form = next(iter(suffixes.items()))
+        page = tmp_path / f"page{suffix}"
+        page.write_bytes(_HTML)
+        files = {**self.weights(tmp_path).files, "weights": page}
+        given = GivenWeights(kind="given", format=form, files=files)
+        stages = [*self._before(given), *self._stages(self._request(given))]
+        refusal(
+            lambda: run_stages(stages, tmp_path, plugins_of(self.plugin)),
+            DataError,
+            "an HTML page in place of weights",
+        )
+
+    def test_wrong_params_are_refused(self, tmp_path: Path) -> None:
+        """An unknown key of `exporter_params` is a UsageError with a hint."""
+        params, wrong = with_wrong_key(self.params)
+        card = replace(self._card(), exporter_params=params)
+        request = self._request(self.weights(tmp_path))
+        hinted_refusal(
+            lambda: self._exporter().stages(card, request), wrong, f"exporter_params.{wrong}"
+        )
+
+    def test_an_unknown_form_is_refused(self, tmp_path: Path) -> None:
+        """Forms are heads and e2e; one that cannot be made is a UsageError."""
+        request = replace(self._request(self.weights(tmp_path)), form=NONSENSE)
+        refusal(lambda: self._stages(request), UsageError, f"form '{NONSENSE}'")
+
+    def _exporter(self) -> Exporter:
+        return plugins_of(self.plugin).exporter(self.name)
+
+    def _card(self) -> ModelCard:
+        return model_card(
+            exporter=self.name,
+            exporter_params=dict(self.params),
+            size=self.size,
+            preprocess=preprocess(self.size),
+            labels=self.labels,
+        )
+
+    def _before(self, given: GivenWeights) -> list[Stage]:
+        return [files_stage(given.files)] if given.files else []
+
+    def _request(self, given: GivenWeights) -> ExportRequest:
+        return ExportRequest(
+            weights=given.kind,
+            format=given.format,
+            files={role: f"weights/{path.name}" for role, path in given.files.items()},
+            seed=7,
+            size=self.size,
+            classes=len(self.labels),
+            source="builtin",
+            form=self.form,
+        )
+
+    def _stages(self, request: ExportRequest) -> Sequence[Stage]:
+        return self._exporter().stages(self._card(), request)
+
+    def _key(self, given: GivenWeights, request: ExportRequest) -> str:
+        stages = self._stages(request)
+        maker = next(stage.name for stage in reversed(stages) if GRAPH_FILE in stage.outputs)
+        return keys(self._before(given), stages)[maker]
+
+
+def _check_onnx(graph: Graph, path: Path) -> None:
+    import onnx
+
+    onnx.checker.check_model(str(path))
+    model = onnx.load(path, load_external_data=False)
+    for what, specs, values in (
+        ("inputs", graph.inputs, model.graph.input),
+        ("outputs", graph.outputs, model.graph.output),
+    ):
+        told = [(spec.name, spec.shape) for spec in specs]
+        found = [(value.name, _shape(value)) for value in values]
+        must(told == found, f"graph.json has the {what} {told}, the file {found}")
+
+
+def _shape(value: Any) -> tuple[int | str, ...]:
+    return tuple(dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim)

@@ -1,0 +1,209 @@
+"""What the contracts hand to a plugin: a card, boxes, weights, a tiny graph, plain images."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zoo_core.digest import file_digest
+from zoo_core.nouns import Graph, ModelCard, Repository, ScoringProtocol, Stage, TensorSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from zoo_core.nouns import StageContext
+
+SIZE = (32, 32)
+"""Height and width of the tiny graph's input."""
+
+LABELS = ("red", "blue")
+TINY_STAGE = "export"
+IMAGES_STAGE = "calibration"
+_HERE = "zoo_core.testing.given"
+_IMAGES = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Box:
+    """A box a network is to have found: xyxy in network pixels, a label's number, a score."""
+
+    xyxy: tuple[float, float, float, float]
+    label: int = 0
+    score: float = 0.9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GivenWeights:
+    """Weights for an export: kind and format as in `ExportRequest`, and files by role."""
+
+    kind: str = "random"
+    format: str = ""
+    files: Mapping[str, Path] = field(default_factory=dict)
+
+
+def model_card(**changes: Any) -> ModelCard:
+    """A card that names nothing real; `changes` replace its fields."""
+    card = ModelCard(
+        id="contract-model",
+        task="detection",
+        family=None,
+        summary="for contract tests",
+        repository=Repository(name="none", url=""),
+        license="Apache-2.0",
+        exporter="none",
+        exporter_params={},
+        decoder="none",
+        decoder_params={},
+        evaluator="none",
+        dataset="none",
+        given_dataset=None,
+        size=SIZE,
+        preprocess=preprocess(SIZE),
+        labels=LABELS,
+        protocol="contract",
+        protocols={},
+        weights=(),
+        sample=None,
+        sample_dataset=None,
+        published=(),
+        training_overlap=None,
+        backends={},
+        origin="contract tests",
+    )
+    return replace(card, **changes)
+
+
+def preprocess(size: tuple[int, int]) -> tuple[dict[str, Any], ...]:
+    """RGB, stretched to (height, width), values from 0 to 1."""
+    return (
+        {"op": "decode", "colour": "rgb"},
+        {"op": "resize", "mode": "stretch", "size": list(size), "interpolation": "bilinear"},
+        {"op": "scale", "factor": 1 / 255},
+        {"op": "to_tensor"},
+    )
+
+
+def protocol() -> ScoringProtocol:
+    """A protocol without values."""
+    return ScoringProtocol(name="contract", task="detection", values={})
+
+
+def files_stage(files: Mapping[str, Path]) -> Stage:
+    """The stage `weights` as a plan has it, for files that lie on this machine."""
+    return Stage(
+        name="weights",
+        run="zoo_core.stages.assets:bring",
+        params={
+            "files": {
+                role: {
+                    "name": path.name,
+                    "sha256": file_digest(path),
+                    "size": path.stat().st_size,
+                }
+                for role, path in files.items()
+            }
+        },
+        outputs=tuple(path.name for path in files.values()),
+        locations={role: str(path.absolute()) for role, path in files.items()},
+    )
+
+
+def tiny_stage(size: tuple[int, int] = SIZE) -> Stage:
+    """The stage `export` that leaves the tiny ONNX graph: three convolutions, seeded weights."""
+    return Stage(
+        name=TINY_STAGE,
+        run=f"{_HERE}:write_tiny",
+        params={"size": list(size)},
+        outputs=("model.onnx", "graph.json"),
+    )
+
+
+def images_stage() -> Stage:
+    """The stage `calibration` that leaves four images of seeded noise and images.json."""
+    return Stage(
+        name=IMAGES_STAGE,
+        run=f"{_HERE}:write_images",
+        params={"count": _IMAGES},
+        outputs=("images.json", "images"),
+    )
+
+
+def write_tiny(context: StageContext) -> None:
+    """Leaves model.onnx and graph.json."""
+    import onnx
+
+    height, width = context.params["size"]
+    onnx.save(tiny_model((height, width)), context.out / "model.onnx")
+    graph = Graph(
+        format="onnx",
+        path="model.onnx",
+        inputs=(TensorSpec(name="input", shape=("batch", 3, height, width)),),
+        outputs=(TensorSpec(name="head0", shape=("batch", 6, height // 4, width // 4)),),
+        facts={"opset": 17},
+    )
+    (context.out / "graph.json").write_text(json.dumps(graph.to_data()), encoding="utf-8")
+
+
+def tiny_model(size: tuple[int, int] = SIZE, seed: int = 0) -> Any:
+    """An ONNX model (opset 17): `input` [batch, 3, H, W] -> `head0` [batch, 6, H/4, W/4]."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    random = np.random.default_rng(seed)
+    constants, nodes, source, channels = [], [], "input", 3
+    plan = ((8, 3, 2, "Relu"), (16, 3, 2, "LeakyRelu"), (6, 1, 1, None))
+    for number, (width, side, stride, activation) in enumerate(plan):
+        fan = channels * side * side
+        weight = random.normal(0, (2 / fan) ** 0.5, (width, channels, side, side))
+        names = [f"conv{number}.weight", f"conv{number}.bias"]
+        bias = random.normal(0, 0.1, width)
+        constants += [
+            numpy_helper.from_array(array.astype(np.float32), name)
+            for array, name in zip((weight, bias), names, strict=True)
+        ]
+        target = f"conv{number}" if activation else "head0"
+        pads = [side // 2] * 4
+        nodes.append(
+            helper.make_node(
+                "Conv", [source, *names], [target], target, strides=[stride] * 2, pads=pads
+            )
+        )
+        source, channels = target, width
+        if activation:
+            source = f"act{number}"
+            nodes.append(helper.make_node(activation, [target], [source], source))
+    height, width = size
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["batch", 3, height, width])],
+        [
+            helper.make_tensor_value_info(
+                "head0", TensorProto.FLOAT, ["batch", 6, height // 4, width // 4]
+            )
+        ],
+        constants,
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def write_images(context: StageContext) -> None:
+    """Leaves `images` and images.json."""
+    from zoo_core.vision import write_image
+
+    folder = context.out / "images"
+    folder.mkdir()
+    rows = []
+    for number in range(context.params["count"]):
+        path = folder / f"{number:06d}.png"
+        write_image(path, noise(48, 64, number))
+        rows.append({"path": f"images/{path.name}", "sha256": file_digest(path)})
+    (context.out / "images.json").write_text(json.dumps({"images": rows}), encoding="utf-8")
+
+
+def noise(height: int, width: int, seed: int) -> Any:
+    """A seeded image: uint8 [height, width, 3]."""
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)

@@ -1,0 +1,53 @@
+"""Runs a plugin's stages as zoo does, without a registry, a planner or a cache folder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zoo_core.execute import Executor
+from zoo_core.journal import Journal
+from zoo_core.plan import make_plan
+from zoo_core.plugins import Plugins
+from zoo_core.sessions import SessionPool
+from zoo_core.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from zoo_core.execute import StageResult
+    from zoo_core.nouns import Stage
+
+
+class Silence:
+    """A listener that says nothing; see `zoo_core.execute.Listener`."""
+
+    def started(self, stage: Stage, expected: float | None) -> None:
+        """Nothing."""
+
+    def advanced(self, stage: Stage, done: float, total: float, note: str) -> None:
+        """Nothing."""
+
+    def finished(self, result: StageResult) -> None:
+        """Nothing."""
+
+
+def run_stages(
+    stages: Iterable[Stage], tmp: Path, plugins: Plugins | None = None
+) -> dict[str, Path]:
+    """Run the stages in order in a store under `tmp`; returns each stage's folder by its name.
+
+    What an earlier call has made in the same `tmp` is not made again. `plugins` are for stages that
+    look up providers. Raises the stage's ZooError, or StageError for any other failure, as zoo
+    does.
+    """
+    with SessionPool() as sessions:
+        executor = Executor(
+            store=Store(tmp / "store"),
+            plugins=plugins or Plugins(),
+            journal=Journal(tmp / "journal.jsonl"),
+            listener=Silence(),
+            sessions=sessions,
+        )
+        results = executor.run(make_plan(stages))
+    return {name: result.entry.path for name, result in results.items()}

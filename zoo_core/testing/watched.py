@@ -1,0 +1,175 @@
+"""What a plugin imports and does when it is only asked something, seen from a process of its own.
+
+`python -m zoo_core.testing.watched ANSWER` reads a pickled `Question` and writes a JSON answer.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zoo_core.digest import canonical
+from zoo_core.plugins import KINDS, Plugins
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HEAVY = frozenset(
+    {"torch", "torchvision", "onnx", "onnxruntime", "cv2", "openvino", "pycocotools", "tensorflow"}
+)
+NUMPY = "numpy"
+_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_TRUNC
+_CHANGING = frozenset({"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.symlink", "os.link"})
+_CONNECTING = frozenset({"socket.connect", "socket.getaddrinfo"})
+_STARTING = frozenset({"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn"})
+_TIMEOUT = 120
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """List a plugin's providers; or call a provider's method, or probe a backend, if named."""
+
+    plugin: str
+    kind: str = ""
+    name: str = ""
+    method: str = ""
+    arguments: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What happened.
+
+    Heavy and inner modules that were imported, files that were written outside the cache folder,
+    hosts that were asked for, programs that were started, words that were said. `value` is the
+    answer as data (stages, a data plan, an availability), `error` what was raised.
+    """
+
+    heavy: list[str] = field(default_factory=list)
+    inner: list[str] = field(default_factory=list)
+    wrote: list[str] = field(default_factory=list)
+    connected: list[str] = field(default_factory=list)
+    started: list[str] = field(default_factory=list)
+    printed: str = ""
+    value: Any = None
+    error: str = ""
+    seconds: float = 0.0
+
+
+def ask(question: Question, folder: Path, surroundings: Mapping[str, str] | None = None) -> Answer:
+    """Put the question in a new process; `folder` takes its cache and its answer."""
+    path = folder / "answer.json"
+    path.unlink(missing_ok=True)
+    done = subprocess.run(
+        [sys.executable, "-B", "-m", "zoo_core.testing.watched", str(path)],
+        input=pickle.dumps(question),
+        capture_output=True,
+        timeout=_TIMEOUT,
+        cwd=folder,
+        check=False,
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry),
+            "ZOO_HOME": str(folder / "home"),
+            **(surroundings or {}),
+        },
+    )
+    said = (done.stdout + done.stderr).decode(errors="replace").strip()
+    if not path.exists():
+        return Answer(error=f"the process ended with {done.returncode}", printed=said)
+    return Answer(**{**json.loads(path.read_text(encoding="utf-8")), "printed": said})
+
+
+class _Watch:
+    """An audit hook that notes what a process does to the world."""
+
+    def __init__(self) -> None:
+        self.wrote: list[str] = []
+        self.connected: list[str] = []
+        self.started: list[str] = []
+        self._home = os.environ["ZOO_HOME"]
+
+    def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "open":
+            path, _, flags = arguments
+            if flags & _WRITING and isinstance(path, str):
+                self._note(path)
+        elif event in _CHANGING:
+            self._note(os.fspath(arguments[0]))
+        elif event in _CONNECTING:
+            self.connected.append(str(arguments[1] if event == "socket.connect" else arguments[0]))
+        elif event in _STARTING:
+            self.started.append(str(arguments[0]))
+
+    def _note(self, path: str | bytes) -> None:
+        name = os.fsdecode(path)
+        if not name.startswith((self._home, os.devnull)):
+            self.wrote.append(name)
+
+
+def _answer(question: Question) -> Any:
+    module = import_module(question.plugin)
+    plugins = Plugins([module])
+    for failed in plugins.failures:
+        raise RuntimeError(failed.failure)
+    if not question.kind:
+        return {kind: list(plugins.all(kind)) for kind in KINDS}
+    if question.kind == "backend":
+        return plain(plugins.backend(question.name).probe())
+    provided = plugins.load(question.kind, question.name)
+    return plain(getattr(provided, question.method)(*question.arguments))
+
+
+def plain(value: Any) -> Any:
+    """Stages, a data plan or an availability as JSON data; TypeError where JSON cannot hold it."""
+    return json.loads(canonical(_plain(value)))
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value):
+        return {item.name: _plain(getattr(value, item.name)) for item in fields(value)}
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _inner(plugin: str) -> Iterator[str]:
+    return (name for name in sorted(sys.modules) if name.startswith(f"{plugin}."))
+
+
+def _main(path: Path) -> None:
+    question: Question = pickle.load(sys.stdin.buffer)
+    watch = _Watch()
+    sys.addaudithook(watch)
+    began = time.perf_counter()
+    value, error = None, ""
+    try:
+        value = _answer(question)
+    except BaseException as raised:  # whatever it is, the contract that asked will name it
+        error = f"{type(raised).__name__}: {raised}"
+    answer = Answer(
+        heavy=sorted((HEAVY | {NUMPY}) & set(sys.modules)),
+        inner=list(_inner(question.plugin)),
+        wrote=list(watch.wrote),
+        connected=list(watch.connected),
+        started=list(watch.started),
+        value=value,
+        error=error,
+        seconds=time.perf_counter() - began,
+    )
+    path.write_text(json.dumps(asdict(answer)), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    _main(Path(sys.argv[1]))

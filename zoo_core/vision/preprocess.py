@@ -1,0 +1,254 @@
+"""One preprocess specification: what turns an image into a network's input, as a value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zoo_core.errors import DataError, UsageError
+from zoo_core.vision.geometry import Geometry
+from zoo_core.vision.resample import resample
+from zoo_core.vision.steps import (
+    MID_GREY,
+    CentreCrop,
+    Decode,
+    Normalise,
+    Resize,
+    Scale,
+    Step,
+    ToTensor,
+    step_from_data,
+    step_to_data,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from zoo_core.vision.steps import Interpolation, Mode
+
+_LARGEST_ENLARGEMENT = 1 << 26
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocess:
+    """Ordered steps: Decode, Resize, perhaps CentreCrop, any of Scale and Normalise, ToTensor.
+
+    Values are computed in float64, step by step, and rounded once to float32. Raises `UsageError`
+    for another order and where the result has no fixed size.
+    """
+
+    steps: tuple[Step, ...]
+
+    def __post_init__(self) -> None:
+        kinds = [type(step) for step in self.steps]
+        spatial = 3 if CentreCrop in kinds else 2
+        wanted = [Decode, Resize, CentreCrop][:spatial]
+        values = kinds[spatial:-1]
+        ordered = kinds[:spatial] == wanted and kinds[-1:] == [ToTensor]
+        if not ordered or not set(values) <= {Scale, Normalise}:
+            raise UsageError(
+                "the preprocess steps are not in order",
+                next="give decode, resize, centre_crop (optional), scale, normalise, to_tensor",
+            )
+        _check_crop(self._resize, self._crop)
+
+    @classmethod
+    def from_data(cls, data: Sequence[Mapping[str, Any]], where: str = "") -> Preprocess:
+        """From a list of {"op": name, ...}; raises `UsageError` that names the faulty step."""
+        steps = []
+        for number, item in enumerate(data):
+            try:
+                steps.append(step_from_data(item))
+            except UsageError as error:
+                place = f"{where}[{number}]" if where else f"step {number}"
+                raise UsageError(error.what, where=place, next=error.next) from error
+        try:
+            return cls(tuple(steps))
+        except UsageError as error:
+            raise UsageError(error.what, where=where, next=error.next) from error
+
+    def to_data(self) -> list[dict[str, Any]]:
+        """The canonical data form; equal specifications give equal data."""
+        return [step_to_data(step) for step in self.steps]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the network's input."""
+        if self._crop is not None:
+            return self._crop.size
+        size = self._resize.size
+        return size if isinstance(size, tuple) else (size, size)
+
+    @property
+    def exif(self) -> bool:
+        """Whether the image is to be read with its EXIF rotation applied."""
+        return self._decode.exif
+
+    def with_resize(
+        self,
+        mode: Mode | None = None,
+        size: tuple[int, int] | None = None,
+        interpolation: Interpolation | None = None,
+        pad: float | None = None,
+    ) -> Preprocess:
+        """The specification with another resize; None keeps what is there.
+
+        A crop belongs to short_side: it goes when the mode leaves it, comes when the mode turns to
+        it, and takes `size`, the shorter side growing in proportion. `pad` counts for letterbox
+        only.
+        """
+        old, wanted = self._resize, size or self.size
+        chosen = mode or old.mode
+        crop = self._crop if chosen == old.mode else None
+        target: tuple[int, int] | int = wanted
+        if chosen == "short_side":
+            target = _short_side(old, self.size, wanted)
+            crop = CentreCrop(wanted)
+        elif crop is not None and size is not None and isinstance(old.size, tuple):
+            target = _grown(old.size, crop.size, wanted)
+            crop = CentreCrop(wanted)
+        elif crop is not None:
+            target = old.size
+        boxed = chosen == "letterbox"
+        new = Resize(
+            mode=chosen,
+            size=target,
+            interpolation=interpolation or old.interpolation,
+            pad=(old.pad if pad is None else pad) if boxed else MID_GREY,
+            anchor=old.anchor if boxed else "centre",
+        )
+        values = tuple(s for s in self.steps[1:] if not isinstance(s, Resize | CentreCrop))
+        return replace(self, steps=(self.steps[0], new, *((crop,) if crop else ()), *values))
+
+    def prepare(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.float32], Geometry]:
+        """Image uint8 [h, w, 3] RGB -> C-contiguous float32 [3, H, W], and where the image lies.
+
+        Raises `DataError` for anything else than such an image.
+        """
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+            raise DataError(f"not an RGB image of 8 bits: {image.dtype} {list(image.shape)}")
+        pixels, geometry = self._placed(image)
+        left, top = int(max(geometry.offset[0], 0)), int(max(geometry.offset[1], 0))
+        height, width = pixels.shape[:2]
+        tensor = np.empty((3, *self.size), np.float32)
+        inner = tensor[:, top : top + height, left : left + width]
+        if (height, width) != self.size:
+            border = self._values(np.full((1, 1, 3), self._resize.pad))
+            tensor[:, :top] = border
+            tensor[:, top + height :] = border
+            tensor[:, :, :left] = border
+            tensor[:, :, left + width :] = border
+        if pixels.dtype == np.uint8:
+            self._look_up(pixels, inner)
+        else:
+            inner[...] = self._values(pixels)
+        return tensor, geometry
+
+    def _placed(self, image: NDArray[np.uint8]) -> tuple[NDArray[Any], Geometry]:
+        """The resized and cropped pixels, and the geometry."""
+        resize, network = self._resize, self.size
+        source = (image.shape[0], image.shape[1])
+        height, width = _resized(resize, source)
+        pixels = resample(image, (height, width), resize.interpolation)
+        top, left = 0, 0
+        if resize.mode == "letterbox" and resize.anchor == "centre":
+            top, left = (network[0] - height) // 2, (network[1] - width) // 2
+        if self._crop is not None:
+            top, left = (-round((a - b) / 2) for a, b in zip((height, width), network, strict=True))
+            pixels = pixels[-top : network[0] - top, -left : network[1] - left]
+        return pixels, Geometry(
+            source=source,
+            network=network,
+            scale=(width / source[1], height / source[0]),
+            offset=(float(left), float(top)),
+        )
+
+    def _values(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
+        """Numbers [h, w, 3] in RGB order -> float32 [3, h, w] in the specification's order."""
+        planes = pixels.transpose(2, 0, 1)
+        planes = planes[::-1] if self._decode.colour == "bgr" else planes
+        values = planes.astype(np.float64, order="C")
+        for step in self.steps:
+            if isinstance(step, Scale):
+                values *= step.factor
+            elif isinstance(step, Normalise):
+                values -= np.reshape(step.mean, (3, 1, 1))
+                values /= np.reshape(step.std, (3, 1, 1))
+        return values.astype(np.float32)
+
+    def _look_up(self, pixels: NDArray[np.uint8], out: NDArray[np.float32]) -> None:
+        """The same for uint8: there are only 256 values, so each is computed once."""
+        import cv2
+
+        levels = np.arange(256)[None, :, None].repeat(3, axis=2)
+        tables = self._values(levels)
+        planes = np.empty((3, *pixels.shape[:2]), np.uint8)
+        order = (2, 1, 0) if self._decode.colour == "bgr" else (0, 1, 2)
+        cv2.split(pixels, [planes[channel] for channel in order])
+        for plane, table, target in zip(planes, tables, out, strict=True):
+            cv2.LUT(plane, table, dst=target)
+
+    @property
+    def _decode(self) -> Decode:
+        return next(step for step in self.steps if isinstance(step, Decode))
+
+    @property
+    def _resize(self) -> Resize:
+        return next(step for step in self.steps if isinstance(step, Resize))
+
+    @property
+    def _crop(self) -> CentreCrop | None:
+        return next((step for step in self.steps if isinstance(step, CentreCrop)), None)
+
+
+def _resized(resize: Resize, source: tuple[int, int]) -> tuple[int, int]:
+    """Height and width after the resize, before padding or cropping."""
+    height, width = source
+    if isinstance(resize.size, int):
+        short = resize.size
+        longer = short * max(source) // min(source)
+        if short * longer > max(_LARGEST_ENLARGEMENT, height * width):
+            raise DataError(
+                f"{width}x{height} is too narrow to bring its shorter side to {short} pixels",
+                next="leave the image out",
+            )
+        return (short, longer) if height <= width else (longer, short)
+    if resize.mode == "stretch":
+        return resize.size
+    ratio = min(resize.size[0] / height, resize.size[1] / width)
+    return (
+        min(max(round(height * ratio), 1), resize.size[0]),
+        min(max(round(width * ratio), 1), resize.size[1]),
+    )
+
+
+def _check_crop(resize: Resize, crop: CentreCrop | None) -> None:
+    if crop is None:
+        if resize.mode == "short_side":
+            raise UsageError("short_side gives no fixed size", next="add a centre_crop step")
+        return
+    if resize.mode == "letterbox":
+        raise UsageError("a centre_crop after a letterbox", next="letterbox to the smaller size")
+    sides = resize.size if isinstance(resize.size, tuple) else (resize.size, resize.size)
+    if crop.size[0] > sides[0] or crop.size[1] > sides[1]:
+        raise UsageError(f"centre_crop {list(crop.size)} is larger than the resize {list(sides)}")
+
+
+def _short_side(old: Resize, was: tuple[int, int], wanted: tuple[int, int]) -> int:
+    """The shorter side for a crop of `wanted`: in proportion to what it was for the old crop."""
+    if isinstance(old.size, int):
+        return max(round(old.size * max(wanted) / max(was)), *wanted)
+    return max(wanted)
+
+
+def _grown(
+    size: tuple[int, int], was: tuple[int, int], wanted: tuple[int, int]
+) -> tuple[int, int]:
+    return (
+        max(round(size[0] * wanted[0] / was[0]), wanted[0]),
+        max(round(size[1] * wanted[1] / was[1]), wanted[1]),
+    )

@@ -1,0 +1,191 @@
+"""The typed operations of a preprocess specification, and their strict data form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from math import isfinite
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
+
+from zoo_core.errors import UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Colour = Literal["rgb", "bgr"]
+Mode = Literal["stretch", "letterbox", "short_side"]
+Interpolation = Literal["bilinear", "bilinear_align_corners", "nearest", "bicubic", "area"]
+Anchor = Literal["centre", "top_left"]
+
+COLOURS = ("rgb", "bgr")
+MODES = ("stretch", "letterbox", "short_side")
+INTERPOLATIONS = ("bilinear", "bilinear_align_corners", "nearest", "bicubic", "area")
+ANCHORS = ("centre", "top_left")
+
+MID_GREY = 127.5
+
+
+@dataclass(frozen=True, slots=True)
+class Decode:
+    """Read the file: the channel order of all that follows, and whether EXIF rotation applies."""
+
+    op: ClassVar[str] = "decode"
+    colour: Colour = "rgb"
+    exif: bool = True
+
+    def __post_init__(self) -> None:
+        _member("colour", self.colour, COLOURS)
+        _flag("exif", self.exif)
+
+
+@dataclass(frozen=True, slots=True)
+class Resize:
+    """Bring the image to `size`, (height, width) in pixels.
+
+    `stretch` ignores the aspect. `letterbox` keeps it (ratio r = min(H/h, W/w), sides round(h*r),
+    round(w*r), at least 1) and fills the rest with `pad` (0..255, fractions too), the image in the
+    centre (odd remainders: one more pixel right and below) or at the top left. `short_side` takes
+    one number, brings the shorter side to it and the longer to int(size * long / short); a
+    `CentreCrop` must follow.
+
+    `bilinear`, `nearest`, `bicubic`, `area` are OpenCV's on uint8, rounded to uint8.
+    `bilinear_align_corners` is darknet's: float32, corners on corners, not rounded.
+    """
+
+    op: ClassVar[str] = "resize"
+    mode: Mode
+    size: tuple[int, int] | int
+    interpolation: Interpolation = "bilinear"
+    pad: float = MID_GREY
+    anchor: Anchor = "centre"
+
+    def __post_init__(self) -> None:
+        _member("mode", self.mode, MODES)
+        _member("interpolation", self.interpolation, INTERPOLATIONS)
+        _member("anchor", self.anchor, ANCHORS)
+        _number("pad", self.pad)
+        if not 0 <= self.pad <= 255:
+            raise UsageError(f"pad must lie within 0..255, not {self.pad!r}")
+        if self.mode == "short_side":
+            _side("size", self.size)
+        else:
+            _pair("size", self.size)
+        if self.mode != "letterbox" and (self.pad, self.anchor) != (MID_GREY, "centre"):
+            raise UsageError(f"pad and anchor have no effect with {self.mode}", next="remove them")
+
+
+@dataclass(frozen=True, slots=True)
+class CentreCrop:
+    """Cut `size`, (height, width), out of the middle; starts at round((length - size) / 2)."""
+
+    op: ClassVar[str] = "centre_crop"
+    size: tuple[int, int]
+
+    def __post_init__(self) -> None:
+        _pair("size", self.size)
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Multiply by `factor`."""
+
+    op: ClassVar[str] = "scale"
+    factor: float
+
+    def __post_init__(self) -> None:
+        _number("factor", self.factor)
+        if not self.factor:
+            raise UsageError("factor must not be 0")
+
+
+@dataclass(frozen=True, slots=True)
+class Normalise:
+    """Subtract `mean`, divide by `std`; one number per channel, in the order that Decode set."""
+
+    op: ClassVar[str] = "normalise"
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+    def __post_init__(self) -> None:
+        for name, values in (("mean", self.mean), ("std", self.std)):
+            if not isinstance(values, tuple) or len(values) != 3:
+                raise UsageError(f"{name} must be three numbers, not {values!r}")
+            for value in values:
+                _number(name, value)
+        if 0 in self.std:
+            raise UsageError("std must not hold 0")
+
+
+@dataclass(frozen=True, slots=True)
+class ToTensor:
+    """Height x width x channel -> float32 channel x height x width."""
+
+    op: ClassVar[str] = "to_tensor"
+
+
+Step: TypeAlias = Decode | Resize | CentreCrop | Scale | Normalise | ToTensor
+
+_KINDS: Mapping[str, type[Step]] = {
+    kind.op: kind for kind in (Decode, Resize, CentreCrop, Scale, Normalise, ToTensor)
+}
+
+
+def step_from_data(data: Mapping[str, Any]) -> Step:
+    """One step from {"op": name, ...}; lists become tuples. Raises `UsageError`."""
+    name = data.get("op") if hasattr(data, "get") else None
+    if name is None:
+        raise UsageError("a step needs an 'op'", next=did_you_mean("", _KINDS))
+    kind = _KINDS.get(name) if isinstance(name, str) else None
+    if kind is None:
+        raise UsageError(f"no preprocess step '{name}'", next=did_you_mean(str(name), _KINDS))
+    values = {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in data.items()
+        if key != "op"
+    }
+    known = [field.name for field in fields(kind)]
+    for key in values:
+        if key not in known:
+            raise UsageError(f"unknown key '{key}' in step {name}", next=did_you_mean(key, known))
+    try:
+        return kind(**values)
+    except TypeError as error:
+        missing = [key for key in known if key not in values and f"'{key}'" in str(error)]
+        raise UsageError(f"step {name} lacks {', '.join(missing)}") from error
+
+
+def step_to_data(step: Step) -> dict[str, Any]:
+    """The inverse: every field that has an effect, tuples as lists."""
+    silent = {"pad", "anchor"} if isinstance(step, Resize) and step.mode != "letterbox" else set()
+    data: dict[str, Any] = {"op": step.op}
+    for field in fields(step):
+        if field.name not in silent:
+            value = getattr(step, field.name)
+            data[field.name] = list(value) if isinstance(value, tuple) else value
+    return data
+
+
+def _member(name: str, value: Any, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise UsageError(f"no {name} '{value}'", next=did_you_mean(str(value), known))
+
+
+def _flag(name: str, value: Any) -> None:
+    if type(value) is not bool:
+        raise UsageError(f"{name} must be true or false, not {value!r}")
+
+
+def _number(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        raise UsageError(f"{name} must be a number, not {value!r}")
+
+
+def _side(name: str, value: Any) -> None:
+    if type(value) is not int or value < 1:
+        raise UsageError(f"{name} must be a whole number above 0, not {value!r}")
+
+
+def _pair(name: str, value: Any) -> None:
+    if not isinstance(value, tuple) or len(value) != 2:
+        raise UsageError(f"{name} must be [height, width], not {value!r}")
+    for side in value:
+        _side(name, side)
