@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from zoo_core import facts
+from zoo_core.digest import file_digest
 from zoo_core.errors import DataError
 from zoo_core.facts import file_digest_cached, file_digests
 
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("zoo_home")
 def read(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The files whose bytes have been read, in order."""
     seen: list[Path] = []
-    real: Callable[[Path], str] = facts.file_digest
+    real: Callable[[Path], str] = file_digest
 
     def spy(path: Path) -> str:
         seen.append(path)

@@ -2,139 +2,78 @@
 
 from __future__ import annotations
 
-import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
-from zoo_core.nouns import DataRequest
 from zoo_core.registry import load_registry
-from zoo_core.testing import (
-    BackendContract,
-    Box,
-    CompilerContract,
-    DatasetContract,
-    DecoderContract,
-    EvaluatorContract,
-    ExporterContract,
-    GivenWeights,
-    PluginContract,
-    RuntimeContract,
-    toy,
-)
+from zoo_core.testing import toy
+from zoo_core.testing import toy_contracts as of_toy
 from zoo_core.testing.toy_stages import draw_images
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from zoo_core.testing.fixtures import Zoo
 
-    from zoo_core.nouns import Arrays
-
-TOY_FILES = toy.Path(toy.__file__).parent
+FILES = Path(str(toy.__file__)).parent
 
 
-class TestPlugin(PluginContract):
-    plugin, distribution = toy, None
+class TestPlugin(of_toy.ToyPlugin):
+    pass
 
 
-class TestRandomExport(ExporterContract):
-    plugin, name = toy, "toy"
-    params = {"stride": 4}
+class TestExporter(of_toy.ToyExporter):
+    pass
 
 
-class TestGivenExport(ExporterContract):
-    plugin, name = toy, "toy"
-    params = {"stride": 8}
-
-    def weights(self, folder: Path) -> GivenWeights:
-        path = folder / "weights.toy"
-        path.write_bytes((TOY_FILES / "weights.toy").read_bytes())
-        return GivenWeights(kind="given", format="toy", files={"weights": path})
+class TestExporterOfFiles(of_toy.ToyGivenExporter):
+    pass
 
 
-class TestCompiler(CompilerContract):
-    plugin, name = toy, "toy"
+class TestCompiler(of_toy.ToyCompiler):
+    pass
 
 
-class TestRuntime(RuntimeContract):
-    plugin, name = toy, "toy"
+class TestRuntime(of_toy.ToyRuntime):
+    pass
 
 
-class TestBackend(BackendContract):
-    plugin, name = toy, "toy"
+class TestBackend(of_toy.ToyBackend):
+    pass
 
 
-class TestDecoder(DecoderContract):
-    plugin, name = toy, "toy-grid"
-    params = {"stride": 4}
-    size = (32, 32)
-    classes = 2
-
-    def boxes(self) -> Sequence[Box]:
-        return Box(xyxy=(8, 4, 12, 8)), Box(xyxy=(28, 28, 32, 32), label=1, score=0.8)
-
-    def encode(self, boxes: Sequence[Box]) -> Arrays:
-        scores = np.full((2, 8, 8), 0.001, np.float32)
-        for box in boxes:
-            left, top, _, _ = box.xyxy
-            scores[box.label, int(top) // 4, int(left) // 4] = box.score
-        return {"scores": scores}
+class TestDecoder(of_toy.ToyDecoder):
+    pass
 
 
-class TestShipped(DatasetContract):
-    plugin, name = toy, "toy-shapes"
+class TestShipped(of_toy.ToyShipped):
+    pass
 
 
-class TestDrawn(DatasetContract):
-    plugin, name = toy, "toy-drawn"
+class TestDrawn(of_toy.ToyDrawn):
+    pass
 
 
-class TestCalibration(DatasetContract):
-    plugin, name = toy, "toy-shapes"
+class TestCalibration(of_toy.ToyShipped):
     purpose = "calibrate"
 
 
-class TestGivenImages(DatasetContract):
-    plugin, name = toy, "toy-shapes"
-
-    def request(self, folder: Path, limit: int | None) -> DataRequest:
-        images = folder / "images"
-        if not images.exists():
-            draw_images(images, 3)
-        return DataRequest(purpose="evaluate", images=images, limit=limit)
+class TestGiven(of_toy.ToyGiven):
+    pass
 
 
-class TestEvaluator(EvaluatorContract):
-    plugin, name = toy, "toy-detection"
-    values = {"conf": 0.25}
-    metric = "AP50"
-
-    def write_truth(self, folder: Path) -> Path:
-        rows = [
-            {
-                "id": sample.id,
-                "name": sample.name,
-                "size": list(sample.size or ()),
-                "objects": [
-                    {"label": self.labels[label], "box": box}
-                    for box, label in zip(
-                        found.boxes.tolist(), found.labels.tolist(), strict=True
-                    )
-                ],
-            }
-            for sample, found in zip(self.samples(), self.detections(), strict=True)
-        ]
-        path = folder / "truth.json"
-        path.write_text(json.dumps(rows))
-        return path
+class TestEvaluator(of_toy.ToyEvaluator):
+    pass
 
 
 def test_the_shipped_images_are_those_that_seed_0_draws(tmp_path: Path) -> None:
     from zoo_core.vision import read_rgb
 
     draw_images(tmp_path / "drawn", 0)
-    for path in sorted((TOY_FILES / "toy_shapes").iterdir()):
+    shipped = sorted((FILES / "toy_shapes").iterdir())
+    assert [path.suffix for path in shipped] == [".png"] * 4 + [".json"]
+    for path in shipped:
         drawn = tmp_path / "drawn" / path.name
         if path.suffix == ".json":
             assert path.read_text() == drawn.read_text()
@@ -143,10 +82,59 @@ def test_the_shipped_images_are_those_that_seed_0_draws(tmp_path: Path) -> None:
 
 
 def test_its_card_is_whole() -> None:
-    card = load_registry([TOY_FILES / "toy.yaml"]).model("toy-detector")
-    assert card.weights[0].files["weights"].size == (TOY_FILES / "weights.toy").stat().st_size == 20
+    card = load_registry([FILES / "toy.yaml"]).model("toy-detector")
+    assert card.weights[0].files["weights"].size == (FILES / "weights.toy").stat().st_size == 20
 
 
-@pytest.mark.parametrize("precision", ["fp32", "int8"])
-def test_it_finds_every_square(zoo: object, precision: str) -> None:
-    assert zoo, precision
+@pytest.fixture
+def toy_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZOO_PLUGINS", toy.__name__)
+
+
+@pytest.mark.usefixtures("toy_only")
+@pytest.mark.parametrize(("precision", "int8_nodes"), [("fp32", 0), ("int8", 1)])
+def test_zoo_run_finds_every_square(zoo: Zoo, precision: str, int8_nodes: int) -> None:
+    arguments = ("run", "toy-detector", "--backend", "toy", "--precision", precision)
+    outcome = zoo(*arguments, "--no-bench", "--json", "-")
+    assert outcome.code == 0, outcome.stderr
+    report = outcome.json
+    assert report["metrics"] == {"AP50": 1.0}
+    assert report["assets"] == {"weights": "published", "data": "published"}
+    assert report["precision_report"]["int8_nodes"] == int8_nodes
+    assert bool(report["comparison"]) == (precision == "fp32")
+    again = zoo(*arguments, "--no-bench", "--json", "-").json
+    assert all(stage["cached"] for stage in again["stages"])
+
+
+@pytest.mark.usefixtures("toy_only")
+def test_a_sample_run_of_the_toy_says_so(zoo: Zoo) -> None:
+    arguments = ("run", "toy-detector", "--backend", "toy", "--no-bench", "--assets", "sample")
+    outcome = zoo(*arguments, "--json", "-")
+    assert outcome.code == 0, outcome.stderr
+    assert outcome.json["assets"] == {"weights": "sample", "data": "sample"}
+    assert outcome.json["metrics"]["AP50"] == 1.0
+    assert outcome.json["comparison"] == []
+
+
+@pytest.mark.usefixtures("toy_only")
+def test_random_weights_of_the_toy_are_not_scored(zoo: Zoo) -> None:
+    arguments = ("run", "toy-detector", "--backend", "toy", "--no-bench", "--weights", "random:3")
+    outcome = zoo(*arguments, "--json", "-")
+    assert outcome.code == 0, outcome.stderr
+    assert outcome.json["metrics"] is None
+
+
+@pytest.mark.usefixtures("toy_only")
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("--device", "gpu"), 5, "gpu"),
+        (("--precision", "fp16"), 2, "fp16"),
+        (("--option", "clap=1"), 2, "did you mean 'clip'?"),
+        (("--weights", "absent.toy"), 6, "absent.toy"),
+    ],
+)
+def test_what_the_toy_refuses(zoo: Zoo, arguments: tuple[str, ...], code: int, says: str) -> None:
+    outcome = zoo("run", "toy-detector", "--backend", "toy", "--no-bench", *arguments)
+    assert outcome.code == code, outcome.stderr
+    assert says in outcome.stderr

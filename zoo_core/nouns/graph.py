@@ -32,7 +32,8 @@ class Graph:
 
     `format` is an open string (onnx, torchscript, darknet ...); `path` is relative to the folder
     of `graph.json`. `form` says what the outputs are: `heads` (raw) or `e2e` (decoded). `facts`
-    holds what the maker knows beyond that, such as the opset found in the file.
+    holds what the maker knows beyond that, such as the opset found in the file; `facts["decoder"]`
+    are parameters for the decoder that only the exporter can know, laid over the card's.
     """
 
     format: str

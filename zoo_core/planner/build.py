@@ -75,7 +75,8 @@ class _Builder:
         stages += self._compile(exporter, compiler, stages)
         if goal is Goal.COMPILE or self.resolved.data is None:
             return _unique(stages)
-        stages += self._predict(self.resolved.data)
+        graph = f"{_maker(stages, GRAPH_FILE).name}/{GRAPH_FILE}"
+        stages += self._predict(self.resolved.data, graph)
         if goal is Goal.SCORE and self.resolved.data.has_truth:
             stages += self._score(self.resolved.data)
         return _unique(stages)
@@ -144,7 +145,7 @@ class _Builder:
             cost=data.count,
         )
 
-    def _predict(self, data: DataPlan) -> list[Stage]:
+    def _predict(self, data: DataPlan, graph: str) -> list[Stage]:
         resolved, card = self.resolved, self.resolved.card
         evaluator = self.plugins.evaluator(card.evaluator)
         values = task_values(resolved.protocol)
@@ -174,7 +175,7 @@ class _Builder:
                     "stop": shard.stop,
                     "content": shard.content,
                 },
-                inputs={**data.inputs, "artefact": "compile/artefact.json"},
+                inputs={**data.inputs, "artefact": "compile/artefact.json", "graph": graph},
                 outputs=("candidates.npz",),
                 sources=sources,
                 locations=data.locations,

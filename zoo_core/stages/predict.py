@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from zoo_core.formats.records import write_records
-from zoo_core.nouns import DataView, Target
+from zoo_core.nouns import DataView, Graph, Target
 from zoo_core.pipeline import overlap
 from zoo_core.vision import Preprocess, read_rgb
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -38,7 +40,8 @@ def shard(context: StageContext) -> None:
     runtime = context.plugins.runtime(params["runtime"])
     session = context.sessions.session(runtime, context.inputs["artefact"].parent, target)
     decoder = context.plugins.decoder(params["decoder"])
-    decode = decoder.bind(params["decoder_params"], params["classes"], params["floor"])
+    known = {**params["decoder_params"], **_told_by_graph(context.inputs["graph"])}
+    decode = decoder.bind(known, params["classes"], params["floor"])
     prepare = _prepare(Preprocess.from_data(params["preprocess"], where="preprocess"))
     samples = dataset.samples(view, params["start"], params["stop"])
     heads: list[dict[str, Any]] = []
@@ -75,6 +78,13 @@ def candidates(
 
     for finished in overlap(samples, prepare, run, finish, batch):
         yield from finished
+
+
+def _told_by_graph(path: Path) -> dict[str, Any]:
+    """Decoder parameters that only the exporter can know, such as the heads of a .cfg."""
+    graph = Graph.from_data(json.loads(path.read_text(encoding="utf-8")))
+    told: dict[str, Any] = graph.facts.get("decoder", {})
+    return told
 
 
 def _prepare(steps: Preprocess) -> Callable[[Sample], Prepared]:

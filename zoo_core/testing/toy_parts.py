@@ -33,6 +33,7 @@ class ToyRuntime:
     @contextmanager
     def open(self, artefact: Path, target: Target) -> Iterator[Session]:
         """Raises UnavailableError for a device that is not here, StageError for no artefact."""
+        from google.protobuf.message import DecodeError
         from onnx.reference import ReferenceEvaluator
 
         if target.device != "cpu":
@@ -40,7 +41,7 @@ class ToyRuntime:
         try:
             facts = json.loads((artefact / "artefact.json").read_text(encoding="utf-8"))
             model = ReferenceEvaluator(str(artefact / facts["model"]))
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, DecodeError) as error:
             raise StageError(f"is no artefact of the toy: {error}", where=str(artefact)) from error
         yield ToySession(model, facts)
 

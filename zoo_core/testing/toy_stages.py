@@ -27,6 +27,7 @@ _NUMBERS = 4
 _CELL = (6, 8)
 _COLOURS = {"red": (220, 30, 30), "blue": (30, 30, 220), "none": (200, 200, 200)}
 _OPSET = 17
+_INT8_OPSET, _INT8_IR = 19, 9  # what ONNX's reference evaluator dequantizes
 
 
 def export(context: StageContext) -> None:
@@ -233,6 +234,8 @@ def _quantize(model: Any, largest: Mapping[str, float]) -> list[str]:
     del model.graph.node[:]
     model.graph.node.extend(nodes)
     model.graph.initializer.extend(constants)
+    model.opset_import[0].version = max(model.opset_import[0].version, _INT8_OPSET)
+    model.ir_version = max(model.ir_version, _INT8_IR)
     return quantized
 
 

@@ -1,15 +1,135 @@
+"""Images in files: read as RGB whatever their kind, measured by their header, written whole."""
+
 from __future__ import annotations
-import cv2, numpy as np
-def read_rgb(path, expect=None, exif=True):
-    im = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    return im[:, :, ::-1].copy()
-def image_size(path):
-    return read_rgb(path).shape[:2]
-def write_image(path, rgb):
-    cv2.imwrite(str(path), rgb[:, :, ::-1])
-def draw_detections(image, d, labels, least):
-    im = image.copy()
-    for b, s, l in zip(d.boxes, d.scores, d.labels):
-        if s >= least:
-            cv2.rectangle(im, tuple(int(v) for v in b[:2]), tuple(int(v) for v in b[2:]), (255, 0, 0), 2)
-    return im
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from zoo_core.errors import DataError, StageError, UsageError
+from zoo_core.vision.drawing import draw_detections
+from zoo_core.vision.headers import JPEG_START, is_whole_jpeg, orientation, stored_size
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["draw_detections", "image_size", "read_rgb", "write_image"]
+
+_MOST_PIXELS = 1 << 27
+_HEADER_BYTES = 1 << 16
+_LEAVE_OUT = "replace the file or leave it out"
+
+
+def read_rgb(
+    path: Path, expect: tuple[int, int] | None = None, exif: bool = True
+) -> NDArray[np.uint8]:
+    """The image as uint8 [height, width, 3] RGB.
+
+    Grey, CMYK, palette and 16-bit images become RGB of 8 bits; transparency is dropped. EXIF
+    rotation is applied where `exif` holds. `expect` is the (height, width) that an annotation
+    states: where the rotated image has other sides and the stored one has these, the annotation
+    speaks of the stored one, and that is returned.
+
+    Raises `DataError` that names the file: missing, empty, cut off, not an image, larger than
+    134 million pixels, or of another size than expected.
+    """
+    data = _bytes(path)
+    image = _decode(path, data, exif)
+    if expect is None or image.shape[:2] == tuple(expect):
+        return image
+    if exif and image.shape[1::-1] == tuple(expect):
+        stored = _decode(path, data, exif=False)
+        if stored.shape[:2] == tuple(expect):
+            return stored
+    raise DataError(
+        f"is {image.shape[1]}x{image.shape[0]}, but its annotation says {expect[1]}x{expect[0]}",
+        where=str(path),
+        next="use the annotations that belong to these images",
+    )
+
+
+def image_size(path: Path, exif: bool = True) -> tuple[int, int]:
+    """(height, width) of what `read_rgb` returns without `expect`.
+
+    From the header for JPEG and PNG, which does not prove that the rest can be decoded. Raises
+    `DataError` like `read_rgb`.
+    """
+    head = _bytes(path, _HEADER_BYTES)
+    data = head if head.startswith(JPEG_START) and stored_size(head) else _bytes(path)
+    size = stored_size(data)
+    if size is None or not min(size):
+        height, width = _decode(path, data, exif).shape[:2]
+        return height, width
+    turned = exif and orientation(data) >= 5
+    return (size[1], size[0]) if turned else size
+
+
+def write_image(path: Path, rgb: NDArray[np.uint8]) -> None:
+    """Write uint8 [height, width, 3] RGB in the format of the name's ending, whole or not at all.
+
+    Raises `UsageError` for an ending that OpenCV does not write, `StageError` where the file cannot
+    be written.
+    """
+    import cv2
+
+    if not cv2.haveImageWriter(path.name):
+        raise UsageError(f"cannot write a '{path.suffix}' image", where=str(path), next="use .jpg")
+    done, encoded = cv2.imencode(path.suffix, cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
+    if not done:
+        raise StageError("the image cannot be encoded", where=str(path))
+    part = None
+    try:
+        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as stream:
+            part = Path(stream.name)
+            stream.write(encoded.tobytes())
+        part.chmod(0o666 & ~_umask())
+        part.replace(path)
+    except OSError as error:
+        raise StageError(
+            f"cannot be written: {error.strerror}", where=str(path), next="check space and rights"
+        ) from error
+    finally:
+        if part is not None:
+            part.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
+def _bytes(path: Path, most: int = -1) -> bytes:
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(most)
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror}", where=str(path)) from error
+    if not data:
+        raise DataError("is an empty file", where=str(path), next=_LEAVE_OUT)
+    return data
+
+
+def _decode(path: Path, data: bytes, exif: bool) -> NDArray[np.uint8]:
+    import cv2
+
+    height, width = stored_size(data) or (0, 0)
+    if height * width > _MOST_PIXELS:
+        raise DataError(
+            f"{width}x{height} is more than {_MOST_PIXELS >> 20} million pixels",
+            where=str(path),
+            next="scale the image down or leave it out",
+        )
+    if data.startswith(JPEG_START) and not is_whole_jpeg(data):
+        raise DataError("is cut off before the image's end", where=str(path), next=_LEAVE_OUT)
+    flags = cv2.IMREAD_COLOR | (0 if exif else cv2.IMREAD_IGNORE_ORIENTATION)
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error as error:
+        raise DataError("cannot be decoded", where=str(path), next=_LEAVE_OUT) from error
+    if image is None or image.dtype != np.uint8 or image.ndim != 3:
+        raise DataError("is no image, or a damaged one", where=str(path), next=_LEAVE_OUT)
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image), np.uint8)

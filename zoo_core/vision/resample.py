@@ -49,8 +49,7 @@ def align_corners(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np
         return image.astype(np.float32)
     top, down = _positions(image.shape[0], height)
     left, across = _positions(image.shape[1], width)
-    if width > 1:
-        left[-1], across[-1] = image.shape[1] - 1, 0
+    left[-1], across[-1] = image.shape[1] - 1, 0
     bottom = np.minimum(top + 1, image.shape[0] - 1)
     right = np.minimum(left + 1, image.shape[1] - 1)
     used, place = np.unique(np.concatenate([top, bottom]), return_inverse=True)

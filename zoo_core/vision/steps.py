@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from math import isfinite
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
@@ -146,11 +146,10 @@ def step_from_data(data: Mapping[str, Any]) -> Step:
     for key in values:
         if key not in known:
             raise UsageError(f"unknown key '{key}' in step {name}", next=did_you_mean(key, known))
-    try:
-        return kind(**values)
-    except TypeError as error:
-        missing = [key for key in known if key not in values and f"'{key}'" in str(error)]
-        raise UsageError(f"step {name} lacks {', '.join(missing)}") from error
+    for field in fields(kind):
+        if field.default is MISSING and field.name not in values:
+            raise UsageError(f"step {name} lacks '{field.name}'")
+    return kind(**values)
 
 
 def step_to_data(step: Step) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from zoo_core.nouns import TensorSpec
 from zoo_core.testing.contracts.checks import (
@@ -45,9 +45,9 @@ class CompilerContract:
     Override `int8_nodes` where the artefact is not ONNX but can be counted.
     """
 
-    plugin: ClassVar[ModuleType]
-    name: ClassVar[str]
-    size: ClassVar[tuple[int, int]] = SIZE
+    plugin: ModuleType
+    name: str
+    size: tuple[int, int] = SIZE
 
     def int8_nodes(self, folder: Path, artefact: dict[str, Any]) -> Int8Count | None:
         """What of the artefact is int8, counted without the compiler; None where that cannot be."""

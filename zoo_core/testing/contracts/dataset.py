@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -36,10 +36,10 @@ class DatasetContract:
     of images, and `opened` where its stages need a network that tests do not have.
     """
 
-    plugin: ClassVar[ModuleType]
-    name: ClassVar[str]
-    purpose: ClassVar[str] = "evaluate"
-    limit: ClassVar[int] = 2
+    plugin: ModuleType
+    name: str
+    purpose: str = "evaluate"
+    limit: int = 2
 
     def request(self, folder: Path, limit: int | None) -> DataRequest:
         """What is asked for; files may be written to `folder`, the same at each call."""

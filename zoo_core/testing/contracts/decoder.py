@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -32,12 +32,12 @@ class DecoderContract:
     default ones cannot be expressed.
     """
 
-    plugin: ClassVar[ModuleType]
-    name: ClassVar[str]
-    params: ClassVar[Mapping[str, Any]] = MappingProxyType({})
-    size: ClassVar[tuple[int, int]] = (96, 128)
-    classes: ClassVar[int] = 3
-    tolerance: ClassVar[float] = 0.05
+    plugin: ModuleType
+    name: str
+    params: Mapping[str, Any] = MappingProxyType({})
+    size: tuple[int, int] = (96, 128)
+    classes: int = 3
+    tolerance: float = 0.05
 
     def encode(self, boxes: Sequence[Box]) -> Arrays:
         """One image's outputs (no batch axis, in the graph's order) in which only these are found.

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -46,11 +46,11 @@ class EvaluatorContract:
     its truth is not COCO's.
     """
 
-    plugin: ClassVar[ModuleType]
-    name: ClassVar[str]
-    values: ClassVar[Mapping[str, Any]] = MappingProxyType({})
-    metric: ClassVar[str] = "AP"
-    labels: ClassVar[tuple[str, ...]] = ("person", "car")
+    plugin: ModuleType
+    name: str
+    values: Mapping[str, Any] = MappingProxyType({})
+    metric: str = "AP"
+    labels: tuple[str, ...] = ("person", "car")
 
     def write_truth(self, folder: Path) -> Path:
         """Writes the truth of `samples` to a file: boxes of `detections`."""

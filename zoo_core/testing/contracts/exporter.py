@@ -6,7 +6,7 @@ import json
 import math
 from dataclasses import replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -48,13 +48,13 @@ class ExporterContract:
     of verify.json. Override `weights` where random weights alone cannot be had.
     """
 
-    plugin: ClassVar[ModuleType]
-    name: ClassVar[str]
-    params: ClassVar[Mapping[str, Any]] = MappingProxyType({})
-    size: ClassVar[tuple[int, int]] = (64, 96)
-    labels: ClassVar[tuple[str, ...]] = ("red", "blue")
-    form: ClassVar[str] = "heads"
-    tolerance: ClassVar[float] = 1e-3
+    plugin: ModuleType
+    name: str
+    params: Mapping[str, Any] = MappingProxyType({})
+    size: tuple[int, int] = (64, 96)
+    labels: tuple[str, ...] = ("red", "blue")
+    form: str = "heads"
+    tolerance: float = 1e-3
 
     def weights(self, folder: Path) -> GivenWeights:
         """Weights to export; files may be written to `folder`."""

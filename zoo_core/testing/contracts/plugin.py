@@ -7,7 +7,7 @@ import re
 import tomllib
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from zoo_core import hookspecs, nouns
 from zoo_core.plugins import GROUP, KINDS
@@ -32,8 +32,8 @@ class PluginContract:
     is no distribution of its own.
     """
 
-    plugin: ClassVar[ModuleType]
-    distribution: ClassVar[str | None] = ""
+    plugin: ModuleType
+    distribution: str | None = ""
 
     def test_it_registers(self) -> None:
         """No import error, no unknown hook, no wrong argument."""

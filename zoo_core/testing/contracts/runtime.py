@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -40,12 +40,12 @@ class RuntimeContract:
     outputs of magnitude 1; `loss` bounds the relative error (of the norm) in other precisions.
     """
 
-    plugin: ClassVar[ModuleType]
-    name: ClassVar[str]
-    partners: ClassVar[tuple[ModuleType, ...]] = ()
-    size: ClassVar[tuple[int, int]] = SIZE
-    tolerance: ClassVar[float] = 1e-4
-    loss: ClassVar[float] = 0.2
+    plugin: ModuleType
+    name: str
+    partners: tuple[ModuleType, ...] = ()
+    size: tuple[int, int] = SIZE
+    tolerance: float = 1e-4
+    loss: float = 0.2
 
     def test_it_computes_what_the_graph_says(self, tmp_path: Path) -> None:
         """Against ONNX's reference evaluator, in every precision."""

@@ -1,0 +1,139 @@
+"""How the toy's own tests fill in the contracts: an example, and the base of broken variants."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from zoo_core.nouns import DataRequest
+from zoo_core.testing import toy
+from zoo_core.testing.contracts.backend import BackendContract
+from zoo_core.testing.contracts.compiler import CompilerContract
+from zoo_core.testing.contracts.dataset import DatasetContract
+from zoo_core.testing.contracts.decoder import DecoderContract
+from zoo_core.testing.contracts.evaluator import EvaluatorContract
+from zoo_core.testing.contracts.exporter import ExporterContract
+from zoo_core.testing.contracts.plugin import PluginContract
+from zoo_core.testing.contracts.runtime import RuntimeContract
+from zoo_core.testing.given import Box, GivenWeights
+from zoo_core.testing.toy_stages import draw_images
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from zoo_core.nouns import Arrays
+
+_STRIDE = MappingProxyType({"stride": 4})
+
+
+class ToyPlugin(PluginContract):
+    """It is a module of the core, so no distribution of its own."""
+
+    plugin, distribution = toy, None
+
+
+class ToyExporter(ExporterContract):
+    """With random weights, which need no file."""
+
+    plugin, name, params = toy, "toy", _STRIDE
+
+
+class ToyGivenExporter(ToyExporter):
+    """With the 20 bytes that come with the toy."""
+
+    def weights(self, folder: Path) -> GivenWeights:
+        """A copy, which tests may spoil."""
+        path = folder / "weights.toy"
+        path.write_bytes((Path(str(toy.__file__)).parent / "weights.toy").read_bytes())
+        return GivenWeights(kind="given", format="toy", files={"weights": path})
+
+
+class ToyCompiler(CompilerContract):
+    """Nothing to add."""
+
+    plugin, name = toy, "toy"
+
+
+class ToyRuntime(RuntimeContract):
+    """Nothing to add."""
+
+    plugin, name = toy, "toy"
+
+
+class ToyBackend(BackendContract):
+    """Nothing to add."""
+
+    plugin, name = toy, "toy"
+
+
+class ToyDecoder(DecoderContract):
+    """Its boxes are cells of the grid."""
+
+    plugin, name, params = toy, "toy-grid", _STRIDE
+    size, classes = (32, 32), 2
+
+    def boxes(self) -> Sequence[Box]:
+        """Two cells."""
+        return Box(xyxy=(8, 4, 12, 8)), Box(xyxy=(28, 28, 32, 32), label=1, score=0.8)
+
+    def encode(self, boxes: Sequence[Box]) -> Arrays:
+        """Their scores in the grid."""
+        scores = np.full((2, 8, 8), 0.001, np.float32)
+        for box in boxes:
+            left, top, _, _ = box.xyxy
+            scores[box.label, int(top) // 4, int(left) // 4] = box.score
+        return {"scores": scores}
+
+
+class ToyShipped(DatasetContract):
+    """The images that lie in the package."""
+
+    plugin, name = toy, "toy-shapes"
+
+
+class ToyDrawn(DatasetContract):
+    """The images that a stage draws."""
+
+    plugin, name = toy, "toy-drawn"
+
+
+class ToyGiven(DatasetContract):
+    """Images of one's own."""
+
+    plugin, name = toy, "toy-shapes"
+
+    def request(self, folder: Path, limit: int | None) -> DataRequest:
+        """Four that are drawn beforehand."""
+        images = folder / "images"
+        if not images.exists():
+            draw_images(images, 3)
+        return DataRequest(purpose="evaluate", images=images, limit=limit)
+
+
+class ToyEvaluator(EvaluatorContract):
+    """Its truth has a form of its own."""
+
+    plugin, name, metric = toy, "toy-detection", "AP50"
+    values = MappingProxyType({"conf": 0.25})
+
+    def write_truth(self, folder: Path) -> Path:
+        """As `toy_stages.draw_images` writes it."""
+        rows = [
+            {
+                "id": sample.id,
+                "name": sample.name,
+                "size": list(sample.size or ()),
+                "objects": [
+                    {"label": self.labels[label], "box": box}
+                    for box, label in zip(found.boxes.tolist(), found.labels.tolist(), strict=True)
+                ],
+            }
+            for sample, found in zip(self.samples(), self.detections(), strict=True)
+        ]
+        path = folder / "truth.json"
+        path.write_text(json.dumps(rows), encoding="utf-8")
+        return path
