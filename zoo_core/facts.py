@@ -1,4 +1,4 @@
-"""What is known of files: their sha256, remembered as long as their size and times stand."""
+"""What is known of files, remembered as long as their size, inode and times stand."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from zoo_core.errors import DataError
 from zoo_core.home import folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
-_TABLE = "CREATE TABLE IF NOT EXISTS files (path BLOB PRIMARY KEY, facts TEXT, sha256 TEXT)"
+_TABLE = """CREATE TABLE IF NOT EXISTS facts
+    (kind TEXT, path BLOB, stamp TEXT, value TEXT, PRIMARY KEY (kind, path))"""
 _BATCH = 500
 _TICK_NS = 100_000_000  # a file changed twice within a tick of the clock has the same times
 
@@ -27,29 +28,35 @@ def file_digest_cached(path: Path) -> str:
 
 
 def file_digests(paths: Iterable[Path]) -> list[str]:
-    """The sha256 of each file; a file is read only when its size, inode or times have changed.
+    """The sha256 of each file; see `file_facts`."""
+    return file_facts("sha256", paths, file_digest)
 
-    Raises DataError where a file is missing or cannot be read. What cannot be remembered (a full
-    disk, a damaged cache) is read again the next time.
+
+def file_facts(kind: str, paths: Iterable[Path], read: Callable[[Path], str]) -> list[str]:
+    """What `read` says of each file, called only when its size, inode or times have changed.
+
+    `kind` tells facts of different readers apart. Raises DataError where a file is missing or
+    cannot be read. What cannot be remembered (a full disk, a damaged cache) is read again the next
+    time.
     """
     settled = time.time_ns() - _TICK_NS
-    wanted = [(os.fsencode(path.absolute()), path, _facts(path)) for path in paths]
-    known = _recall([name for name, _, _ in wanted])
+    wanted = [(os.fsencode(path.absolute()), path, _stamp(path)) for path in paths]
+    known = _recall(kind, [name for name, _, _ in wanted])
     fresh: dict[bytes, tuple[str, str]] = {}
-    digests = []
-    for name, path, facts in wanted:
+    values = []
+    for name, path, stamp in wanted:
         seen = known.get(name)
-        if seen is None or seen[0] != facts:
-            seen = known[name] = fresh[name] = (facts, _read(path))
-        digests.append(seen[1])
-    _remember({name: seen for name, seen in fresh.items() if _changed(seen[0]) < settled})
-    return digests
+        if seen is None or seen[0] != stamp:
+            seen = known[name] = fresh[name] = (stamp, _read(path, read))
+        values.append(seen[1])
+    _remember(kind, {name: seen for name, seen in fresh.items() if _changed(seen[0]) < settled})
+    return values
 
 
-def _recall(names: list[bytes]) -> dict[bytes, tuple[str, str]]:
+def _recall(kind: str, names: list[bytes]) -> dict[bytes, tuple[str, str]]:
     try:
         with _open() as base:
-            return _known(base, names)
+            return _known(base, kind, names)
     except sqlite3.OperationalError:
         return {}
     except sqlite3.DatabaseError:
@@ -57,11 +64,11 @@ def _recall(names: list[bytes]) -> dict[bytes, tuple[str, str]]:
         return {}
 
 
-def _remember(fresh: Mapping[bytes, tuple[str, str]]) -> None:
-    rows = [(name, *seen) for name, seen in fresh.items()]
+def _remember(kind: str, fresh: Mapping[bytes, tuple[str, str]]) -> None:
+    rows = [(kind, name, *seen) for name, seen in fresh.items()]
     if rows:
         with suppress(sqlite3.DatabaseError), _open() as base:
-            base.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", rows)
+            base.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?)", rows)
             base.commit()
 
 
@@ -76,30 +83,31 @@ def _file() -> Path:
     return folder("facts") / "files.sqlite"
 
 
-def _changed(facts: str) -> int:
-    return int(facts.split()[2])
+def _changed(stamp: str) -> int:
+    return int(stamp.split()[2])
 
 
-def _facts(path: Path) -> str:
+def _stamp(path: Path) -> str:
     try:
         stat = path.stat()
     except OSError as error:
-        raise DataError("cannot be read: no such file", where=str(path)) from error
+        raise DataError(f"cannot be read: {error.strerror}", where=str(path)) from error
     return f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns} {stat.st_ino}"
 
 
-def _read(path: Path) -> str:
+def _read(path: Path, read: Callable[[Path], str]) -> str:
     try:
-        return file_digest(path)
+        return read(path)
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror}", where=str(path)) from error
 
 
-def _known(base: sqlite3.Connection, names: list[bytes]) -> dict[bytes, tuple[str, str]]:
+def _known(base: sqlite3.Connection, kind: str, names: list[bytes]) -> dict[bytes, tuple[str, str]]:
     known: dict[bytes, tuple[str, str]] = {}
     for start in range(0, len(names), _BATCH):
         part = names[start : start + _BATCH]
         marks = ",".join("?" * len(part))
-        query = f"SELECT path, facts, sha256 FROM files WHERE path IN ({marks})"
-        known.update({row[0]: (row[1], row[2]) for row in base.execute(query, part)})
+        query = f"SELECT path, stamp, value FROM facts WHERE kind = ? AND path IN ({marks})"
+        rows = base.execute(query, [kind, *part])
+        known.update({row[0]: (row[1], row[2]) for row in rows})
     return known

@@ -106,7 +106,10 @@ def protocol(
     protocol: Annotated[
         str | None, typer.Option(help="See `zoo protocols`.", autocompletion=complete.protocols)
     ] = None,
-    resize: Annotated[str | None, typer.Option(metavar="stretch|letterbox")] = None,
+    resize: Annotated[
+        str | None,
+        typer.Option(metavar="stretch|letterbox", help="Resize so, with OpenCV's bilinear."),
+    ] = None,
     conf: Annotated[float | None, typer.Option(help="Confidence threshold.")] = None,
     nms: Annotated[float | None, typer.Option(help="Overlap threshold.")] = None,
     nms_kind: Annotated[str | None, typer.Option(metavar="iou|diou")] = None,
@@ -115,6 +118,7 @@ def protocol(
     """How predictions are settled; each option derives a new, named protocol."""
     changes = {
         "resize": resize,
+        "interpolation": "bilinear" if resize else None,
         "conf": conf,
         "nms": nms,
         "nms_kind": nms_kind,

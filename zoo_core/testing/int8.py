@@ -38,10 +38,11 @@ def count_int8(path: Path) -> Int8Count:
         name = node.name or f"{node.op_type}#{number}"
         if _integer(node):
             certain.add(name)
+        elif node.op_type in _WEIGHED:
+            if dequantized.issuperset(node.input[:2]):
+                certain.add(name)
         elif node.input and node.input[0] in dequantized:
             possible.add(name)
-            if node.op_type in _WEIGHED and node.input[1] in dequantized:
-                certain.add(name)
     return Int8Count(frozenset(certain), frozenset(certain | possible))
 
 

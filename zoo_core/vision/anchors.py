@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from zoo_core.errors import UsageError
-from zoo_core.vision.detections import Candidates
+from zoo_core.vision.detections import Candidates, Pairs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,22 +76,14 @@ def decode_boxes(
         raise UsageError(
             f"boxes {list(boxes.shape)} and confs {list(confs.shape)} are not [n, 1, 4] and [n, C]"
         )
-    table = np.ascontiguousarray(confs, np.float32)
-    flat = np.flatnonzero(table.ravel() > np.float32(floor))
-    row, label = np.divmod(flat, table.shape[1])
-    places, row = np.unique(row, return_inverse=True)
+    pairs = Pairs.above(confs, floor)
+    places, row = np.unique(pairs.row, return_inverse=True)
     height, width = geometry.network
     scale = np.array([width, height, width, height], np.float32)
     with np.errstate(over="ignore", invalid="ignore"):
         pixels = boxes.reshape(-1, 4)[places].astype(np.float32) * scale
     return Candidates.from_pairs(
-        boxes=geometry.to_image(pixels),
-        row=row,
-        label=label,
-        score=table.ravel()[flat],
-        floor=floor,
-        size=geometry.source,
-        anchor=places,
+        geometry.to_image(pixels), replace(pairs, row=row), floor, geometry.source, places
     )
 
 
@@ -113,13 +105,11 @@ def _maps(
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """One head's boxes (network pixels), their rows, and pairs (index of a box, label, score)."""
+    """One head's boxes (network pixels), their rows in the output, and pairs of these boxes."""
 
     boxes: NDArray[np.float32]
     anchor: NDArray[np.intp]
-    row: NDArray[np.intp]
-    label: NDArray[np.intp]
-    score: NDArray[np.float32]
+    pairs: Pairs
 
 
 def _decode(
@@ -140,9 +130,7 @@ def _decode(
     return _Part(
         boxes=_boxes(values[:4, places], anchor[places], cell[places], spec, columns),
         anchor=before + anchor[places] * maps.shape[2] + cell[places],
-        row=index,
-        label=label,
-        score=scores[label, row],
+        pairs=Pairs(index, label, scores[label, row]),
     )
 
 
@@ -169,15 +157,14 @@ def _boxes(
 
 def _gather(parts: Sequence[_Part], geometry: Geometry, floor: float) -> Candidates:
     starts = np.cumsum([0, *(len(part.boxes) for part in parts)])
-    return Candidates.from_pairs(
-        boxes=geometry.to_image(np.concatenate([part.boxes for part in parts])),
-        row=np.concatenate([part.row + at for part, at in zip(parts, starts, strict=False)]),
-        label=np.concatenate([part.label for part in parts]),
-        score=np.concatenate([part.score for part in parts]),
-        floor=floor,
-        size=geometry.source,
-        anchor=np.concatenate([part.anchor for part in parts]),
+    pairs = Pairs(
+        np.concatenate([part.pairs.row + at for part, at in zip(parts, starts, strict=False)]),
+        np.concatenate([part.pairs.label for part in parts]),
+        np.concatenate([part.pairs.score for part in parts]),
     )
+    boxes = np.concatenate([part.boxes for part in parts])
+    anchor = np.concatenate([part.anchor for part in parts])
+    return Candidates.from_pairs(geometry.to_image(boxes), pairs, floor, geometry.source, anchor)
 
 
 def _sigmoid(values: NDArray[np.float32]) -> NDArray[np.float32]:

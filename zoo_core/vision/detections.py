@@ -59,6 +59,23 @@ class Detections:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Scored (row of a table of boxes, label) pairs, ordered by row, then label."""
+
+    row: NDArray[np.intp]
+    label: NDArray[np.intp]
+    score: NDArray[np.float32]
+
+    @classmethod
+    def above(cls, table: NDArray[Any], floor: float) -> Pairs:
+        """Those of a table of scores [N, C] strictly above the floor, compared in float32."""
+        scores = np.ascontiguousarray(table, np.float32)
+        flat = np.flatnonzero(scores.ravel() > np.float32(floor))
+        row, label = np.divmod(flat, scores.shape[1])
+        return cls(row, label, scores.ravel()[flat])
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidates:
     """All (box, label) pairs of one image that score above `floor`, before any protocol.
@@ -143,38 +160,27 @@ class Candidates:
         Keeps scores strictly above the floor, compared in float32. Boxes with a coordinate that is
         not finite are left out: an overflowing exponential says nothing about a place.
         """
-        table = np.ascontiguousarray(scores, np.float32)
-        if table.ndim != 2 or np.shape(boxes) != (len(table), 4):
-            raise StageError(f"boxes {np.shape(boxes)} do not go with scores {table.shape}")
-        flat = np.flatnonzero(table.ravel() > np.float32(floor))
-        row, label = np.divmod(flat, table.shape[1])
-        return cls.from_pairs(
-            boxes=np.asarray(boxes, np.float32),
-            row=row,
-            label=label,
-            score=table.ravel()[flat],
-            floor=floor,
-            size=size,
-        )
+        if np.ndim(scores) != 2 or np.shape(boxes) != (len(scores), 4):
+            raise StageError(f"boxes {np.shape(boxes)} do not go with scores {np.shape(scores)}")
+        pairs = Pairs.above(scores, floor)
+        return cls.from_pairs(np.asarray(boxes, np.float32), pairs, floor, size)
 
     @classmethod
     def from_pairs(
         cls,
-        *,
         boxes: NDArray[np.float32],
-        row: NDArray[Any],
-        label: NDArray[Any],
-        score: NDArray[np.float32],
+        pairs: Pairs,
         floor: float,
-        size: tuple[int, int] | None,
-        anchor: NDArray[Any] | None = None,
+        size: tuple[int, int] | None = None,
+        anchor: NDArray[np.intp] | None = None,
     ) -> Candidates:
-        """From pairs above the floor, ordered by row of `boxes` then label.
+        """From pairs above the floor, whose rows are those of `boxes`.
 
         Leaves out boxes that are not finite and boxes without a pair. `anchor` gives each box's row
         in the network's output; by default it is the row itself.
         """
-        finite = np.isfinite(boxes).all(axis=1)
+        row, label, score = pairs.row, pairs.label, pairs.score
+        finite = np.asarray(np.isfinite(boxes).all(axis=1))
         if not finite.all():
             fine = finite[row]
             row, label, score = row[fine], label[fine], score[fine]

@@ -65,11 +65,8 @@ def _rectangle(
     cv2.rectangle(canvas, (x1, y1), (x2, y2), colour, line)
 
 
-def _tag(
-    canvas: NDArray[np.uint8], text: str, corners: Sequence[int], colour: Colour
-) -> None:
-    """The text on a ground of the class's colour: above the box, or inside where there is no room.
-    """
+def _tag(canvas: NDArray[np.uint8], text: str, corners: Sequence[int], colour: Colour) -> None:
+    """The text on a ground of the class's colour, above the box or inside where no room is."""
     import cv2
 
     height, width = canvas.shape[:2]

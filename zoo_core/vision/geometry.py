@@ -73,7 +73,7 @@ def clip_boxes(boxes: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
     """Boxes xyxy [n, 4] cut to an image of `size` (height, width), in the dtype given."""
     height, width = size
     limit = np.array([width, height, width, height], boxes.dtype)
-    return np.minimum(np.maximum(boxes, 0), limit)
+    return np.asarray(np.minimum(np.maximum(boxes, 0), limit))
 
 
 def iou(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:

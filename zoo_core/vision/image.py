@@ -119,7 +119,7 @@ def _decode(path: Path, data: bytes, exif: bool) -> NDArray[np.uint8]:
     height, width = stored_size(data) or (0, 0)
     if height * width > _MOST_PIXELS:
         raise DataError(
-            f"{width}x{height} is more than {_MOST_PIXELS >> 20} million pixels",
+            f"{width}x{height} is more than {_MOST_PIXELS // 10**6} million pixels",
             where=str(path),
             next="scale the image down or leave it out",
         )

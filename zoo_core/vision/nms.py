@@ -38,7 +38,8 @@ class _Rule:
             return paired_diou(a, b, DARKNET_EXPONENT) > threshold
         drops = paired_iou(a, b) > threshold
         near = np.nonzero(drops)
-        one, other = (np.broadcast_to(c, (4, *drops.shape))[:, *near] for c in (a, b))
+        every: tuple[Any, ...] = (slice(None), *near)
+        one, other = (np.broadcast_to(c, (4, *drops.shape))[every] for c in (a, b))
         drops[near] = paired_diou(one, other, DARKNET_EXPONENT) > threshold
         return drops
 
@@ -156,20 +157,19 @@ def _neighbours(
     reach = np.where(known, width, 0) * (1.0 - threshold + _MARGIN)
     left -= left.min()
     stride = 2.0 * float((left + reach).max()) + 1.0
-    key = (labels.astype(np.float64) - float(labels.min())) * stride + left
+    classes = labels.astype(np.float64)
+    key = (classes - classes.min()) * stride + left
     order = np.argsort(key)
     key = key[order]
     limit = (key + reach[order]) * (1.0 + 1e-12)
     partners = np.searchsorted(key, limit, side="right") - np.arange(1, len(key) + 1)
-    first = np.flatnonzero(np.diff(labels[order], prepend=labels[order[0]] - 1))
+    first = np.flatnonzero(np.diff(classes[order], prepend=classes.min() - 1))
     totals = np.add.reduceat(partners, first)
     crowded = (totals > _PAIRS_AT_ONCE) | np.logical_or.reduceat(~known[order], first)
     return _Neighbours(order, partners, np.append(first, len(key)), crowded, totals)
 
 
-def _settle(
-    better: NDArray[np.intp], worse: NDArray[np.intp], alive: NDArray[np.bool_]
-) -> None:
+def _settle(better: NDArray[np.intp], worse: NDArray[np.intp], alive: NDArray[np.bool_]) -> None:
     """Clear `alive` of what the pairs (better drops worse, unless dropped itself) suppress."""
     free = np.ones(len(alive), bool)
     free[worse] = False
@@ -197,7 +197,8 @@ def _in_blocks(columns: NDArray[np.float32], rule: _Rule) -> NDArray[np.bool_]:
         among = columns[:, block]
         drops = rule.drops(among[:, :, None], among[:, None, :])
         survives = np.ones(len(block), bool)
-        _settle(*np.nonzero(np.triu(drops, 1)), survives)
+        better, worse = np.nonzero(np.triu(drops, 1))
+        _settle(better, worse, survives)
         alive[block[survives]] = True
         kept = among[:, survives][:, :, None]
         tiles = [rest[at : at + _TILE] for at in range(0, len(rest), _TILE)]

@@ -245,9 +245,7 @@ def _short_side(old: Resize, was: tuple[int, int], wanted: tuple[int, int]) -> i
     return max(wanted)
 
 
-def _grown(
-    size: tuple[int, int], was: tuple[int, int], wanted: tuple[int, int]
-) -> tuple[int, int]:
+def _grown(size: tuple[int, int], was: tuple[int, int], wanted: tuple[int, int]) -> tuple[int, int]:
     return (
         max(round(size[0] * wanted[0] / was[0]), wanted[0]),
         max(round(size[1] * wanted[1] / was[1]), wanted[1]),

@@ -62,7 +62,7 @@ def align_corners(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np
     result = (1 - weight) * part[place[:height]]
     weight[-1] = 0
     result += weight * part[place[height:]]
-    return result
+    return np.asarray(result, np.float32)
 
 
 def _positions(old: int, new: int) -> tuple[NDArray[np.intp], NDArray[np.float32]]:

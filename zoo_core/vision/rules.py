@@ -50,7 +50,7 @@ class DetectionRules:
         _member("nms_kind", self.nms_kind, KINDS)
         _member("box_labels", self.box_labels, BOX_LABELS)
         if type(self.max_detections) is not int or self.max_detections < 1:
-            raise UsageError(f"max_detections must be a whole number above 0, not {self.max_detections!r}")
+            raise UsageError(f"max_detections must be 1 or more, not {self.max_detections!r}")
         if self.min_output_score is not None:
             _fraction("min_output_score", self.min_output_score)
         for name in ("clip", "round_boxes"):
@@ -66,7 +66,7 @@ class DetectionRules:
                 raise UsageError(f"no detection rule '{name}'", next=did_you_mean(name, known))
         for name, required in known.items():
             if required and name not in values:
-                raise UsageError(f"the protocol gives no '{name}'", next=f"add a value for '{name}'")
+                raise UsageError(f"the protocol gives no '{name}'", next="add one")
         return cls(**values)
 
 
@@ -83,10 +83,7 @@ def settle(candidates: Candidates, rules: DetectionRules) -> Detections:
     boxes = candidates.boxes[candidates.box[chosen]]
     scores, labels = candidates.score[chosen], candidates.label[chosen]
     done = candidates.suppressed is not None and rules.nms >= candidates.suppressed[1]
-    if done:
-        order = ranked(scores)
-    else:
-        order = nms(boxes, scores, labels, rules.nms, rules.nms_kind)
+    order = ranked(scores) if done else nms(boxes, scores, labels, rules.nms, rules.nms_kind)
     order = order[: rules.max_detections]
     if rules.min_output_score is not None:
         order = order[scores[order] >= np.float32(rules.min_output_score)]
@@ -115,7 +112,8 @@ def _chosen(candidates: Candidates, rules: DetectionRules) -> NDArray[np.intp]:
     start = np.flatnonzero(np.diff(box, prepend=-1))
     lengths = np.diff(start, append=len(box))
     best = np.flatnonzero(score == np.maximum.reduceat(score, start).repeat(lengths))
-    return above[best[np.diff(box[best], prepend=-1) != 0]]
+    first = best[np.diff(box[best], prepend=-1) != 0]
+    return np.asarray(above[first], np.intp)
 
 
 def _placed(

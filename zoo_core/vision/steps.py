@@ -137,7 +137,7 @@ def step_from_data(data: Mapping[str, Any]) -> Step:
     kind = _KINDS.get(name) if isinstance(name, str) else None
     if kind is None:
         raise UsageError(f"no preprocess step '{name}'", next=did_you_mean(str(name), _KINDS))
-    values = {
+    values: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value
         for key, value in data.items()
         if key != "op"

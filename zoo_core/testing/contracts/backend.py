@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.plugins import Plugins
-from zoo_core.testing.contracts.checks import NAME, must, plugins_of
+from zoo_core.testing.contracts.checks import NAME, check_left_no_trace, must, plugins_of
+from zoo_core.testing.contracts.isolated import Isolated
 from zoo_core.testing.watched import Answer, Question, ask
 
 if TYPE_CHECKING:
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from zoo_core.nouns import Backend
 
 
-class BackendContract:
+class BackendContract(Isolated):
     """What a backend keeps. Subclass it, set `plugin` and `name`.
 
     `patience` is how many seconds a probe may take, imports of the plugin included.
@@ -85,12 +87,8 @@ class BackendContract:
         return ask(question, folder, surroundings)
 
     def _check(self, answer: Answer) -> None:
-        must(not answer.error, f"its probe: {answer.error} {answer.printed}")
+        check_left_no_trace(replace(answer, started=[]), "its probe")
         must(_is_availability(answer.value), "its probe does not return an Availability")
-        must(not answer.printed, f"its probe prints: {answer.printed}")
-        must(not answer.heavy, f"its probe imports {', '.join(answer.heavy)}")
-        must(not answer.inner, f"its probe imports the plugin's own {', '.join(answer.inner)}")
-        must(not answer.wrote, f"its probe writes {', '.join(answer.wrote)}")
         must(answer.seconds < self.patience, f"its probe takes {answer.seconds:.1f} s")
 
 

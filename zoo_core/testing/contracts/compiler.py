@@ -25,6 +25,7 @@ from zoo_core.testing.contracts.compiled import (
     TinyCompile,
     require_here,
 )
+from zoo_core.testing.contracts.isolated import Isolated
 from zoo_core.testing.given import SIZE, preprocess
 from zoo_core.testing.int8 import Int8Count, count_int8
 from zoo_core.testing.watched import Question
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 _TOLD = ("requested", "int8_nodes", "float_nodes", "float_node_names", "tool")
 
 
-class CompilerContract:
+class CompilerContract(Isolated):
     """What a compiler keeps. Subclass it, set `plugin` and `name`.
 
     It is tried on the kit's tiny ONNX graph, for each precision of the backend that names it.

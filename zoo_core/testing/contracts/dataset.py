@@ -17,6 +17,7 @@ from zoo_core.testing.contracts.checks import (
     plugins_of,
     refusal,
 )
+from zoo_core.testing.contracts.isolated import Isolated
 from zoo_core.testing.stages import run_stages
 from zoo_core.testing.watched import Question
 
@@ -27,9 +28,10 @@ if TYPE_CHECKING:
     from zoo_core.nouns import DataPlan, Dataset, Sample
 
 _KINDS = ("published", "given", "sample")
+_SHARED = "dataset-stages"
 
 
-class DatasetContract:
+class DatasetContract(Isolated):
     """What a data set keeps. Subclass it, set `plugin` and `name`.
 
     `limit` is a number of samples below the whole. Override `request` where the set wants a folder
@@ -46,8 +48,8 @@ class DatasetContract:
         return DataRequest(purpose=self.purpose, limit=limit)
 
     def opened(self, plan: DataPlan, folder: Path) -> DataView:
-        """The plan with its stages run."""
-        done = run_stages(plan.stages, folder, plugins_of(self.plugin))
+        """The plan with its stages run, once for all tests: `folder` is one test's own."""
+        done = run_stages(plan.stages, folder.parent / _SHARED, plugins_of(self.plugin))
         paths = {name: done[ref.partition("/")[0]] / ref.partition("/")[2]
                  for name, ref in plan.inputs.items()}  # fmt: skip
         return DataView(paths=paths | _places(plan, folder), params=plan.params)
@@ -122,11 +124,9 @@ class DatasetContract:
         for sample in self._samples(tmp_path):
             must(sample.path.is_file(), f"{sample.path} is not there")
             try:
-                image = read_rgb(sample.path, expect=sample.size)
+                read_rgb(sample.path, expect=sample.size)
             except ZooError as error:
                 raise AssertionError(f"sample {sample.id!r} does not open: {error}") from error
-            stated = sample.size in (None, image.shape[:2])
-            must(stated, f"sample {sample.id!r} is {image.shape[:2]}, stated as {sample.size}")
 
     def test_its_truth_is_there(self, tmp_path: Path) -> None:
         """Where the plan says so."""
@@ -141,7 +141,7 @@ class DatasetContract:
         view = self.opened(self._plan(tmp_path), tmp_path)
         first = next(iter(self._dataset().samples(view, 0, 1)))
         aside = first.path.with_name(f"{first.path.name}.aside")
-        if not _ours(first.path, tmp_path):
+        if not _ours(first.path, tmp_path.parent):
             pytest.skip("its images do not lie where a test may move them")
         first.path.rename(aside)
         try:

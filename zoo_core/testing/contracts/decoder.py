@@ -9,12 +9,13 @@ import numpy as np
 
 from zoo_core.errors import ZooError
 from zoo_core.testing.contracts.checks import hinted_refusal, must, plugins_of, with_wrong_key
+from zoo_core.testing.contracts.isolated import Isolated
 from zoo_core.testing.given import Box
 from zoo_core.vision.detections import Candidates
 from zoo_core.vision.geometry import Geometry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from types import ModuleType
 
     from zoo_core.nouns import Arrays, Decode, Decoder
@@ -24,7 +25,7 @@ _FLOOR = 0.05
 _EXTREMES = (-1e30, -1e4, 0.0, 1e4, 1e30)
 
 
-class DecoderContract:
+class DecoderContract(Isolated):
     """What a decoder keeps. Subclass it, set `plugin` and `name`, and say how outputs look.
 
     `params` are a card's `decoder_params`; `size` is the network's (height, width); `classes` the
@@ -116,14 +117,16 @@ class DecoderContract:
         images = [self.encode([boxes[0]]), self.encode([]), self.encode([boxes[-1]])]
         places = list(_geometries(self.size))[: len(images)]
         batch = {name: np.stack([image[name] for image in images]) for name in images[0]}
-        decode = self._bind()
 
-        def at(row: int) -> Arrays:
-            return decode({name: array[row] for name, array in batch.items()}, places[row])
+        def decoded(rows: Iterable[int]) -> dict[int, Arrays]:
+            decode = self._bind()
+            return {
+                row: decode({name: array[row] for name, array in batch.items()}, places[row])
+                for row in rows
+            }
 
-        forward = [at(row) for row in range(3)]
-        backward = [at(row) for row in reversed(range(3))][::-1]
-        same = all(map(_same, forward, backward))
+        forward, backward = decoded((0, 1, 2)), decoded((2, 1, 0))
+        same = all(_same(forward[row], backward[row]) for row in forward)
         must(same, "an image's candidates depend on the order in the batch")
 
     def test_extreme_outputs_do_not_break_it(self) -> None:

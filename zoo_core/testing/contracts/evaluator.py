@@ -21,6 +21,7 @@ from zoo_core.testing.contracts.checks import (
     refusal,
     with_wrong_key,
 )
+from zoo_core.testing.contracts.isolated import Isolated
 from zoo_core.vision.detections import Candidates, Detections
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ _TRUTH: tuple[tuple[tuple[tuple[int, int, int, int], int], ...], ...] = (
 """Boxes xyxy and labels of three images."""
 
 
-class EvaluatorContract:
+class EvaluatorContract(Isolated):
     """What an evaluator of detections keeps. Subclass it, set `plugin` and `name`.
 
     `values` is a whole set of the protocol fields it owns, which lets scores above one half

@@ -26,6 +26,7 @@ from zoo_core.testing.contracts.checks import (
     refusal,
     with_wrong_key,
 )
+from zoo_core.testing.contracts.isolated import Isolated
 from zoo_core.testing.given import GivenWeights, files_stage, model_card, preprocess
 from zoo_core.testing.stages import run_stages
 from zoo_core.testing.watched import Question
@@ -41,7 +42,7 @@ VERIFY_FILE = "verify.json"
 _HTML = b"<!DOCTYPE html><html><body>Quota exceeded</body></html>\n" * 20
 
 
-class ExporterContract:
+class ExporterContract(Isolated):
     """What an exporter keeps. Subclass it, set `plugin` and `name`, and what fits the network.
 
     `params` are a card's `exporter_params`; `size` is (height, width); `tolerance` bounds max_abs

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from zoo_core import hookspecs, nouns
 from zoo_core.plugins import GROUP, KINDS
-from zoo_core.testing.contracts.checks import NAME, must, plugins_of
+from zoo_core.testing.contracts.checks import NAME, check_left_no_trace, must, plugins_of
+from zoo_core.testing.contracts.isolated import Isolated
 from zoo_core.testing.watched import Question, ask
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ _COMMAND = re.compile(rf"\bzoo(-[a-z]+)? ({_VERBS}|lint)\b")
 _LONGEST_SUMMARY = 100
 
 
-class PluginContract:
+class PluginContract(Isolated):
     """What every plugin keeps. Subclass it, set `plugin` to the module.
 
     `distribution` is derived from the module's name (`zoo_x` -> `zoo-x`); None is for a module that
@@ -50,13 +51,7 @@ class PluginContract:
     def test_listing_is_light(self, tmp_path: Path) -> None:
         """Importing it and calling its hooks imports nothing heavy and nothing inside it."""
         answer = ask(Question(plugin=self.plugin.__name__), tmp_path)
-        must(not answer.error, f"listing it in a fresh process: {answer.error} {answer.printed}")
-        must(not answer.heavy, f"listing it imports {', '.join(answer.heavy)}")
-        must(not answer.inner, f"listing it imports its own {', '.join(answer.inner)}")
-        must(not answer.wrote, f"listing it writes {', '.join(answer.wrote)}")
-        must(not answer.connected, f"listing it asks the network: {', '.join(answer.connected)}")
-        must(not answer.started, f"listing it starts {', '.join(answer.started)}")
-        must(not answer.printed, f"listing it prints: {answer.printed}")
+        check_left_no_trace(answer, "listing it")
 
     def test_names_are_lower_case_and_unique(self) -> None:
         """Within each kind."""

@@ -11,6 +11,7 @@ import numpy as np
 from zoo_core.errors import ZooError
 from zoo_core.testing.contracts.checks import backend_with, must, plugins_of, refusal
 from zoo_core.testing.contracts.compiled import TinyCompile, require_here
+from zoo_core.testing.contracts.isolated import Isolated
 from zoo_core.testing.given import SIZE, tiny_model
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from zoo_core.plugins import Plugins
 
 _BATCH = 2
+_SHARED = "runtime-stages"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class _Made:
     target: Target
 
 
-class RuntimeContract:
+class RuntimeContract(Isolated):
     """What a runtime keeps. Subclass it, set `plugin` and `name`.
 
     It opens what the compiler of its backend makes of the kit's tiny graph; `partners` are the
@@ -169,7 +171,7 @@ class RuntimeContract:
             batch=_BATCH,
             size=self.size,
         )
-        return _Made(case.build(folder, plugins), case.target)
+        return _Made(case.build(folder.parent / _SHARED, plugins), case.target)
 
     def _plugins(self) -> Plugins:
         return plugins_of(self.plugin, self.partners)

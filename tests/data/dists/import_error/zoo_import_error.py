@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-import a_library_that_is_not_here  # noqa: F401
+import a_library_that_is_not_here  # type: ignore[import-not-found]  # noqa: F401

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from zoo_coco import coco_json
+from zoo_coco.coco_json import image_index, read_annotations
+
+from zoo_core.errors import DataError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+GOOD: dict[str, Any] = {
+    "images": [
+        {"id": 10, "file_name": "b.jpg", "height": 4, "width": 5},
+        {"id": 9, "file_name": "a.jpg"},
+    ],
+    "annotations": [{"id": 1, "image_id": 9, "category_id": 1, "bbox": [0, 0, 1, 1]}],
+    "categories": [{"id": 1, "name": "person"}],
+}
+
+
+def put(path: Path, **changes: Any) -> Path:
+    path.write_text(json.dumps({**GOOD, **changes}))
+    return path
+
+
+def test_numbers_are_ordered_as_numbers(tmp_path: Path) -> None:
+    index = image_index(put(tmp_path / "a.json"))
+    assert [(image.id, image.name, image.size) for image in index.images] == [
+        (9, "a.jpg", None),
+        (10, "b.jpg", (4, 5)),
+    ]
+    assert index.categories == {1: "person"}
+
+
+def test_texts_are_ordered_as_texts_after_numbers(tmp_path: Path) -> None:
+    ids = ["b", 2, "a10", "a9", 1]
+    images = [{"id": number, "file_name": f"{number}.jpg"} for number in ids]
+    index = image_index(put(tmp_path / "a.json", images=images, annotations=[]))
+    assert [image.id for image in index.images] == [1, 2, "a10", "a9", "b"]
+
+
+def test_the_file_is_parsed_once_for_its_content(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = put(tmp_path / "a.json")
+    first = image_index(path)
+    with monkeypatch.context() as patch:
+        patch.setattr(coco_json, "read_annotations", None)
+        assert image_index(path) == first
+    put(path, categories=[{"id": 1, "name": "car"}])
+    assert image_index(path).categories == {1: "car"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"images": []}, "lists no images"),
+        ({"images": None}, "has no list 'images'"),
+        ({"images": ["a.jpg"]}, "has no list 'images'"),
+        ({"categories": []}, "lists no categories"),
+        ({"annotations": {}}, "has no list 'annotations'"),
+        ({"images": [{"id": True, "file_name": "a"}]}, "has no id"),
+        ({"images": [{"id": 1.5, "file_name": "a"}]}, "has no id"),
+        ({"images": [{"id": 1}]}, "no file_name"),
+        ({"images": [{"id": 1, "file_name": "a"}, {"id": 1, "file_name": "b"}]}, "listed twice"),
+        ({"images": [{"id": 1, "file_name": "../a"}]}, "leads out"),
+        ({"images": [{"id": 1, "file_name": "/etc/passwd"}]}, "leads out"),
+        ({"images": [{"id": 1, "file_name": "a\\..\\b"}]}, "leads out"),
+        ({"images": [{"id": 1, "file_name": "a", "height": 0, "width": 3}]}, "width and height"),
+        ({"categories": [{"id": "x", "name": "y"}]}, "numeric id"),
+        ({"categories": [{"id": 1, "name": "y"}, {"id": 1, "name": "z"}]}, "listed twice"),
+        ({"annotations": [{"image_id": 1, "category_id": 1}]}, "no box"),
+        ({"annotations": [{"image_id": 1, "category_id": 1, "bbox": [1, 2, 3]}]}, "no box"),
+        ({"annotations": [{"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, "4"]}]}, "no box"),
+        (
+            {"annotations": [{"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 10**400]}]},
+            "no box",
+        ),
+        ({"categories": [{"id": -1, "name": "y"}]}, "no id"),
+        ({"annotations": [{**GOOD["annotations"][0], "area": "big"}]}, "wrong area"),
+        ({"annotations": [{**GOOD["annotations"][0], "iscrowd": "no"}]}, "iscrowd"),
+        ({"annotations": [{"image_id": [], "category_id": 1, "bbox": [1, 2, 3, 4]}]}, "image_id"),
+    ],
+)
+def test_wrong_entries_are_named(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    path = put(tmp_path / "a.json", **changes)
+    with pytest.raises(DataError, match=message) as caught:
+        image_index(path)
+    assert caught.value.where == str(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>", b'{"images": [', b"\xff\xfe", b"[" * 100_000])
+def test_no_json_is_one_clear_line(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="is no JSON"):
+        read_annotations(path)
+
+
+def test_no_object_and_no_file(tmp_path: Path) -> None:
+    (tmp_path / "list.json").write_text("[1]")
+    with pytest.raises(DataError, match="no object"):
+        read_annotations(tmp_path / "list.json")
+    with pytest.raises(DataError, match="no such annotation file"):
+        image_index(tmp_path / "absent.json")

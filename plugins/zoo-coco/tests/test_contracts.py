@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+import zoo_coco
+
+from zoo_core.nouns import DataRequest
+from zoo_core.testing import DatasetContract, EvaluatorContract, PluginContract
+
+
+class TestPlugin(PluginContract):
+    plugin = zoo_coco
+
+
+class TestEvaluator(EvaluatorContract):
+    plugin, name = zoo_coco, "coco-detection"
+    values = MappingProxyType[str, Any](
+        {
+            "conf": 0.01,
+            "nms": 0.5,
+            "nms_kind": "iou",
+            "box_labels": "multi",
+            "max_detections": 100,
+            "clip": True,
+            "round_boxes": False,
+            "min_output_score": 0.1,
+        }
+    )
+
+
+class TestSampleScenes(DatasetContract):
+    plugin, name = zoo_coco, "sample-scenes"
+
+    @pytest.fixture(autouse=True)
+    def _few(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Four scenes show what two hundred do, where the plan stays in this process."""
+        monkeypatch.setattr("zoo_coco.sample.EVALUATION", 4)
+
+    def test_planning_is_pure_and_light(self, tmp_path: Path) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("zoo_coco.sample.EVALUATION", 200)
+            super().test_planning_is_pure_and_light(tmp_path)
+
+
+class TestSampleScenesForCalibration(TestSampleScenes):
+    purpose = "calibrate"
+
+    @pytest.fixture(autouse=True)
+    def _few(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("zoo_coco.sample.CALIBRATION", 4)
+
+    def test_planning_is_pure_and_light(self, tmp_path: Path) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("zoo_coco.sample.CALIBRATION", 1000)
+            DatasetContract.test_planning_is_pure_and_light(self, tmp_path)
+
+
+class TestCocoFolder(DatasetContract):
+    plugin, name = zoo_coco, "coco-folder"
+
+    @pytest.fixture(autouse=True)
+    def _files(self, tmp_path: Path, make_images: Any, write_truth: Any) -> None:
+        names = [f"{number}.png" for number in (3, 1, 20, 100)]
+        make_images(tmp_path / "images", names)
+        images = [(int(Path(name).stem), name) for name in names]
+        write_truth(tmp_path / "truth.json", images, [(3, 1, (1, 2, 3, 4))])
+
+    def request(self, folder: Path, limit: int | None) -> DataRequest:
+        return DataRequest(
+            purpose=self.purpose,
+            images=folder / "images",
+            annotations=folder / "truth.json",
+            limit=limit,
+        )
+
+
+class TestFolder(DatasetContract):
+    plugin, name, purpose = zoo_coco, "folder", "predict"
+
+    @pytest.fixture(autouse=True)
+    def _files(self, tmp_path: Path, make_images: Any) -> None:
+        make_images(tmp_path / "images", ["c.png", "a.jpg", "b.bmp"])
+
+    def request(self, folder: Path, limit: int | None) -> DataRequest:
+        return DataRequest(purpose=self.purpose, images=folder / "images", limit=limit)
+
+
+class TestCalibrationOfVal2017(DatasetContract):
+    plugin, name, purpose = zoo_coco, "coco-val2017", "calibrate"
+
+    @pytest.fixture(autouse=True)
+    def _served(self, site: Any) -> None:
+        data = os.environ.get("ZOO_TEST_DATA")
+        if not data:
+            pytest.skip("ZOO_TEST_DATA is unset: no images of train2017 here")
+        source = Path(data) / "coco-train2017-64" / "images"
+        shutil.copytree(source, site.root / "train2017", copy_function=os.symlink)

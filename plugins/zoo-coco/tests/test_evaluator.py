@@ -1,0 +1,287 @@
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from zoo_coco.evaluator import CocoDetection
+from zoo_coco.names import COCO_NAMES, DARKNET_SPELLING
+from zoo_coco.summary import NAMES
+
+from zoo_core.errors import DataError, UsageError
+from zoo_core.formats.detection_txt import read_detections
+from zoo_core.nouns import Prediction, Sample
+from zoo_core.predictions import ListedPredictions
+from zoo_core.vision.detections import Candidates, Detections
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+LABELS = ["car", "person", "helmet"]
+TRUTH = [
+    (1, 1, (2, 2, 10, 12)),
+    (1, 3, (14, 4, 8, 8)),
+    (2, 1, (0, 0, 30, 20)),
+]
+
+
+def found(*rows: tuple[int, float, float, float, float, float]) -> dict[str, NDArray[Any]]:
+    """Rows of label index, score, x1, y1, x2, y2."""
+    table = np.array(rows, np.float64).reshape(-1, 6)
+    return Detections(
+        boxes=table[:, 2:].astype(np.float32),
+        scores=table[:, 1].astype(np.float32),
+        labels=table[:, 0].astype(np.int32),
+    ).to_arrays()
+
+
+def listed(*items: tuple[int | str, str, dict[str, NDArray[Any]]]) -> ListedPredictions:
+    return ListedPredictions(
+        [
+            Prediction(
+                sample=Sample(id=number, name=name, path=Path(name), size=(20, 30)), arrays=arrays
+            )
+            for number, name, arrays in items
+        ]
+    )
+
+
+PERFECT = [
+    (1, "a.jpg", found((1, 0.9, 2, 2, 12, 14), (0, 0.8, 14, 4, 22, 12))),
+    (2, "b.jpg", found((1, 0.7, 0, 0, 30, 20))),
+]
+
+
+@pytest.fixture
+def truth(tmp_path: Path, write_truth: Any) -> Path:
+    path: Path = write_truth(
+        tmp_path / "truth.json", [(1, "a.jpg"), (2, "b.jpg"), (3, "c.jpg")], TRUTH
+    )
+    return path
+
+
+def test_perfect_predictions_score_one(truth: Path) -> None:
+    metrics = CocoDetection().score(listed(*PERFECT), truth, LABELS)
+    assert tuple(metrics.values) == NAMES
+    assert [metrics.values[name] for name in ("AP", "APs", "AR100")] == pytest.approx([1, 1, 1])
+    assert metrics.values["APl"] is None, "no large box in the truth: undefined, not 0"
+    assert list(metrics.per_class) == ["person", "car"]
+    for row in metrics.per_class.values():
+        assert row == pytest.approx({"AP": 1.0, "AP50": 1.0})
+    assert len(metrics.lines) == 13
+    assert metrics.lines[12].startswith("{'bbox_mAP': 1.0, 'bbox_mAP_50': 1.0,")
+
+
+def test_nothing_found_scores_zero(truth: Path) -> None:
+    metrics = CocoDetection().score(
+        listed((1, "a.jpg", found()), (2, "b.jpg", found())), truth, LABELS
+    )
+    assert metrics.values["AP"] == metrics.values["AR100"] == 0
+    assert metrics.values["APl"] is None
+    assert metrics.per_class["car"] == {"AP": 0.0, "AP50": 0.0}
+
+
+def test_images_without_truth_are_undefined(truth: Path) -> None:
+    metrics = CocoDetection().score(listed((3, "c.jpg", PERFECT[0][2])), truth, LABELS)
+    assert set(metrics.values.values()) == {None}
+
+
+def test_a_false_alarm_on_an_image_without_boxes_counts(truth: Path) -> None:
+    alarm = (3, "c.jpg", found((1, 0.95, 1, 1, 9, 9)))
+    with_alarm = CocoDetection().score(listed(*PERFECT, alarm), truth, LABELS)
+    assert with_alarm.values["AP"] is not None
+    assert with_alarm.values["AP"] < 0.95
+
+
+def test_only_predicted_images_are_evaluated(truth: Path) -> None:
+    metrics = CocoDetection().score(listed(PERFECT[0]), truth, LABELS)
+    assert metrics.values["AP"] == pytest.approx(1), "the box of image 2 is no miss"
+
+
+def test_labels_the_truth_lacks_are_ignored(truth: Path) -> None:
+    noisy = found((1, 0.9, 2, 2, 12, 14), (0, 0.8, 14, 4, 22, 12), (2, 0.99, 2, 2, 12, 14))
+    metrics = CocoDetection().score(listed((1, "a.jpg", noisy)), truth, LABELS)
+    assert metrics.values["AP"] == pytest.approx(1)
+
+
+def test_categories_no_label_finds_are_missed(truth: Path) -> None:
+    metrics = CocoDetection().score(listed(*PERFECT), truth, ["cat", "person"])
+    assert metrics.per_class["car"]["AP"] == 0
+    assert metrics.values["AP50"] == pytest.approx(0.5)
+
+
+def test_no_label_in_common_is_another_data_set(truth: Path) -> None:
+    with pytest.raises(DataError, match="annotation of another data set"):
+        CocoDetection().score(listed(*PERFECT), truth, ["helmet", "vest"])
+
+
+def test_unlisted_images_are_another_data_set(truth: Path) -> None:
+    with pytest.raises(DataError, match="1 of 1 predicted images are not in it"):
+        CocoDetection().score(listed((77, "z.jpg", found())), truth, LABELS)
+
+
+def test_string_ids_score_the_same(tmp_path: Path, write_truth: Any) -> None:
+    boxes = [(f"img{image}", category, box) for image, category, box in TRUTH]
+    path = write_truth(tmp_path / "t.json", [("img2", "b.jpg"), ("img1", "a.jpg")], boxes)
+    items = [(f"img{number}", name, arrays) for number, name, arrays in PERFECT]
+    metrics = CocoDetection().score(listed(*items), path, LABELS)
+    assert metrics.values["AP"] == pytest.approx(1)
+    CocoDetection().write(listed(*items), LABELS, tmp_path)
+    rows = json.loads((tmp_path / "predictions.json").read_text())
+    assert {row["image_id"] for row in rows} == {"img1", "img2"}
+
+
+def test_files_hold_what_was_found(tmp_path: Path, truth: Path) -> None:
+    twice = (2, "b/a.jpg", found((0, 0.25, 0.5, 1, 10.125, 3)))
+    nothing = (3, "c.jpg", found())
+    CocoDetection().write(
+        listed(PERFECT[0], twice, nothing), ["tvmonitor", "person", "hot dog"], tmp_path
+    )
+    rows = json.loads((tmp_path / "predictions.json").read_text())
+    assert rows[0]["image_id"] == 1
+    assert rows[0]["category_id"] == 1
+    assert rows[0]["bbox"] == [2, 2, 10, 12]
+    assert rows[-1] == {
+        "image_id": 2,
+        "category_id": 72,
+        "bbox": [0.5, 1.0, 9.625, 2.0],
+        "score": 0.25,
+    }
+    names = sorted(path.name for path in (tmp_path / "txt").iterdir())
+    assert names == ["a.jpg.txt", "b__a.jpg.txt", "c.txt"]
+    text = (tmp_path / "txt" / "b__a.jpg.txt").read_text()
+    assert text == "tv 0.25 0.5 1.0 10.125 3.0\n"
+    assert (tmp_path / "txt" / "c.txt").read_bytes() == b""
+
+
+def test_no_detection_at_all_is_an_empty_list(tmp_path: Path) -> None:
+    CocoDetection().write(listed((1, "a.jpg", found())), LABELS, tmp_path)
+    assert json.loads((tmp_path / "predictions.json").read_text()) == []
+
+
+def test_ids_are_the_truths_where_it_is_given(tmp_path: Path, truth: Path) -> None:
+    CocoDetection().write(listed(*PERFECT), LABELS, tmp_path, truth)
+    rows = json.loads((tmp_path / "predictions.json").read_text())
+    assert [row["category_id"] for row in rows] == [1, 3, 1]
+    (tmp_path / "alone").mkdir()
+    CocoDetection().write(listed(*PERFECT), LABELS, tmp_path / "alone")
+    rows = json.loads((tmp_path / "alone" / "predictions.json").read_text())
+    assert [row["category_id"] for row in rows] == [2, 1, 2]
+
+
+VALUES = {"conf": 0.1, "nms": 0.5, "nms_kind": "iou", "box_labels": "best", "max_detections": 2}
+
+
+def test_the_protocol_is_checked() -> None:
+    CocoDetection().check(VALUES)
+    with pytest.raises(UsageError, match="confidence"):
+        CocoDetection().check({**VALUES, "confidence": 0.1})
+    with pytest.raises(UsageError, match="nms"):
+        CocoDetection().check({**VALUES, "nms": 1.5})
+
+
+def test_the_floor_lets_through_all_that_settling_keeps() -> None:
+    floor = CocoDetection().floor(VALUES)
+    assert 0 <= floor <= 0.1
+
+
+def test_candidates_are_settled_by_the_protocol() -> None:
+    boxes = np.array([[0, 0, 10, 10], [0, 0, 10, 9], [20, 0, 30, 10], [40, 0, 50, 10]])
+    scores = np.array([[0.9, 0.2], [0.8, 0.1], [0.3, 0.7], [0.05, 0.2]])
+    arrays = Candidates.from_dense(boxes, scores, 0.01, (20, 60)).to_arrays()
+    settled = Detections.from_arrays(CocoDetection().settle(arrays, VALUES))
+    assert settled.labels.tolist() == [0, 1]
+    np.testing.assert_array_equal(settled.scores, np.array([0.9, 0.7], np.float32))
+
+
+def test_drawing_leaves_the_image_as_it_was() -> None:
+    image = np.zeros((60, 80, 3), np.uint8)
+    arrays = found((1, 0.9, 5, 20, 50, 55))
+    drawn = CocoDetection().draw(image, arrays, LABELS, 0.25)
+    assert drawn.shape == image.shape
+    assert drawn.dtype == np.uint8
+    assert drawn.any()
+    assert not image.any()
+    assert not CocoDetection().draw(image, arrays, LABELS, 0.95).any()
+
+
+def real_predictions(instances: dict[str, Any], seed: int) -> ListedPredictions:
+    """True boxes moved, relabelled, doubled or dropped, with scores of which many are equal."""
+    rng = np.random.default_rng(seed)
+    index = {row["id"]: place for place, row in enumerate(instances["categories"])}
+    items = []
+    for image in sorted(instances["images"], key=lambda row: row["id"]):
+        rows = []
+        for box in instances["annotations"]:
+            if box["image_id"] != image["id"]:
+                continue
+            x, y, w, h = box["bbox"]
+            for _ in range(rng.integers(0, 3)):
+                dx, dy, dw, dh = rng.normal(0, 0.1, 4)
+                label = index[box["category_id"]] if rng.random() < 0.8 else int(rng.integers(80))
+                left, top = x + dx * w, y + dy * h
+                right, bottom = left + w * np.exp(dw), top + h * np.exp(dh)
+                rows.append((label, np.round(rng.random(), 1), left, top, right, bottom))
+        items.append((image["id"], image["file_name"], found(*rows)))
+    return listed(*items)
+
+
+@pytest.fixture(scope="module")
+def instances() -> Path:
+    data = os.environ.get("ZOO_TEST_DATA")
+    if not data:
+        pytest.skip("ZOO_TEST_DATA is unset: no real annotations here")
+    return Path(data) / "coco-val2017-128" / "instances.json"
+
+
+def official(instances: Path, results: Path, ids: list[int]) -> list[float]:
+    """The written file, scored by pycocotools and nothing of ours."""
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    truth = COCO(str(instances))
+    evaluation = COCOeval(truth, truth.loadRes(str(results)), "bbox")
+    evaluation.params.imgIds = ids
+    evaluation.evaluate()
+    evaluation.accumulate()
+    evaluation.summarize()
+    return [float(value) for value in evaluation.stats]
+
+
+@pytest.mark.parametrize("images", [128, 40])
+def test_real_boxes_score_as_pycocotools_scores_our_file(
+    instances: Path, tmp_path: Path, images: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    predictions = real_predictions(json.loads(instances.read_text()), images)
+    chosen = ListedPredictions([p for n, p in enumerate(predictions) if n < images])
+    darknet = {coco: other for other, coco in DARKNET_SPELLING.items()}
+    labels = [darknet.get(name, name) for name in COCO_NAMES]
+    metrics = CocoDetection().score(chosen, instances, labels)
+    CocoDetection().write(chosen, labels, tmp_path)
+    ids = [int(prediction.sample.id) for prediction in chosen]
+    stats = official(instances, tmp_path / "predictions.json", ids)
+    assert list(metrics.values.values()) == [None if value < 0 else value for value in stats]
+    assert 0.1 < (metrics.values["AP"] or 0) < 0.9
+    printed = [line.strip() for line in capsys.readouterr().out.splitlines() if "@[" in line]
+    assert list(metrics.lines[:12]) == printed
+
+
+def test_the_texts_hold_the_same_boxes_as_the_json(instances: Path, tmp_path: Path) -> None:
+    predictions = real_predictions(json.loads(instances.read_text()), 1)
+    CocoDetection().write(predictions, COCO_NAMES, tmp_path)
+    rows = json.loads((tmp_path / "predictions.json").read_text())
+    texts = [
+        detection
+        for prediction in predictions
+        for detection in read_detections(
+            tmp_path / "txt" / f"{Path(prediction.sample.name).stem}.txt"
+        )
+    ]
+    assert len(texts) == len(rows) > 500
+    for row, text in zip(rows, texts, strict=True):
+        assert row["score"] == text.score
+        x1, y1, x2, y2 = text.box
+        assert row["bbox"] == [x1, y1, round(x2 - x1, 4), round(y2 - y1, 4)]

@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import pytest
+from zoo_coco import listed
+from zoo_coco.coco_folder import CocoFolder
+from zoo_coco.folder import Folder
+
+from zoo_core.errors import DataError, UsageError
+from zoo_core.nouns import DataPlan, DataRequest, DataView
+
+if TYPE_CHECKING:
+    from zoo_core.nouns import Dataset
+
+
+def view_of(plan: DataPlan) -> DataView:
+    paths = {name: Path(place) for name, place in plan.locations.items()}
+    return DataView(paths=paths, params=plan.params)
+
+
+def names(dataset: Dataset, plan: DataPlan) -> list[str]:
+    return [sample.name for sample in dataset.samples(view_of(plan), 0, plan.count)]
+
+
+@pytest.fixture
+def given(tmp_path: Path, make_images: Any, write_truth: Any) -> DataRequest:
+    make_images(tmp_path / "images", ["val/9.png", "val/10.png", "2.png", "unlisted.png"])
+    images = [(10, "val/10.png"), (2, "2.png"), (9, "val/9.png")]
+    truth = write_truth(tmp_path / "truth.json", images, [(9, 3, (1, 2, 3, 4))])
+    return DataRequest(purpose="evaluate", images=tmp_path / "images", annotations=truth)
+
+
+def limit(request: DataRequest, count: int | None, purpose: str = "evaluate") -> DataRequest:
+    return DataRequest(
+        purpose=purpose, images=request.images, annotations=request.annotations, limit=count
+    )
+
+
+def test_listed_images_in_order_of_their_ids(given: DataRequest) -> None:
+    plan = CocoFolder().plan(given)
+    samples = list(CocoFolder().samples(view_of(plan), 0, 3))
+    assert [(s.id, s.name, s.size) for s in samples] == [
+        (2, "2.png", (20, 30)),
+        (9, "val/9.png", (20, 30)),
+        (10, "val/10.png", (20, 30)),
+    ]
+    assert all(sample.path.is_file() for sample in samples)
+    assert (plan.kind, plan.count, plan.of, plan.has_truth) == ("given", 3, 3, True)
+    assert CocoFolder().truth(view_of(plan)) == given.annotations
+
+
+def test_a_limit_takes_the_first_and_calibration_the_same(given: DataRequest) -> None:
+    plan = CocoFolder().plan(limit(given, 2, "calibrate"))
+    assert (plan.count, plan.of) == (2, 3)
+    assert names(CocoFolder(), plan) == ["2.png", "val/9.png"]
+    assert CocoFolder().plan(limit(given, 99)).count == 3
+    with pytest.raises(UsageError, match="leaves no image"):
+        CocoFolder().plan(limit(given, 0))
+
+
+def test_planning_again_gives_the_same(given: DataRequest) -> None:
+    assert CocoFolder().plan(given) == CocoFolder().plan(given)
+
+
+def test_a_growing_limit_keeps_full_shards(
+    given: DataRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listed, "SHARD", 2)
+    two, three = (CocoFolder().plan(limit(given, count)).shards for count in (2, 3))
+    assert [(shard.start, shard.stop) for shard in three] == [(0, 2), (2, 3)]
+    assert three[0] == two[0]
+
+
+def test_content_follows_images_and_truth(given: DataRequest) -> None:
+    assert given.images
+    assert given.annotations
+    before = CocoFolder().plan(given)
+    given.annotations.write_text(given.annotations.read_text() + "\n")
+    truth_changed = CocoFolder().plan(given)
+    assert truth_changed.shards == before.shards
+    assert truth_changed.content != before.content
+    path = given.images / "val/9.png"
+    path.write_bytes(path.read_bytes() + b"x")
+    assert CocoFolder().plan(given).shards != before.shards
+
+
+def test_a_missing_image_is_named_and_counted(given: DataRequest) -> None:
+    assert given.images
+    (given.images / "val/9.png").unlink()
+    (given.images / "val/10.png").unlink()
+    with pytest.raises(DataError, match=r"2 of 3 images that truth\.json lists") as caught:
+        CocoFolder().plan(given)
+    assert caught.value.where.endswith("val/9.png")
+    assert CocoFolder().plan(limit(given, 1)).count == 1
+
+
+def test_an_annotation_of_another_data_set(given: DataRequest, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    asked = DataRequest(
+        purpose="evaluate", images=tmp_path / "other", annotations=given.annotations
+    )
+    with pytest.raises(DataError, match="annotation of another data set: none of its 3 images"):
+        CocoFolder().plan(asked)
+
+
+def test_both_must_be_given_and_there(given: DataRequest, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="needs both"):
+        CocoFolder().plan(DataRequest(purpose="evaluate", images=given.images))
+    with pytest.raises(DataError, match="no such folder"):
+        CocoFolder().plan(
+            DataRequest(
+                purpose="evaluate", images=tmp_path / "absent", annotations=given.annotations
+            )
+        )
+    with pytest.raises(DataError, match="no such annotation file"):
+        CocoFolder().plan(
+            DataRequest(purpose="evaluate", images=given.images, annotations=tmp_path / "absent")
+        )
+
+
+def test_an_image_gone_since_planning(given: DataRequest) -> None:
+    plan = CocoFolder().plan(given)
+    assert given.images
+    (given.images / "2.png").unlink()
+    with pytest.raises(DataError, match="missing"):
+        names(CocoFolder(), plan)
+
+
+def test_string_ids(tmp_path: Path, make_images: Any, write_truth: Any) -> None:
+    make_images(tmp_path, ["x.png", "y.png"])
+    truth = write_truth(tmp_path / "t.json", [("img-b", "x.png"), ("img-a", "y.png")])
+    plan = CocoFolder().plan(DataRequest(purpose="evaluate", images=tmp_path, annotations=truth))
+    samples = CocoFolder().samples(view_of(plan), 0, 2)
+    assert [sample.id for sample in samples] == ["img-a", "img-b"]
+
+
+def predict(path: Path, count: int | None = None) -> DataPlan:
+    return Folder().plan(DataRequest(purpose="predict", images=path, limit=count))
+
+
+def test_a_folders_images_by_name(tmp_path: Path, make_images: Any) -> None:
+    make_images(tmp_path, ["b.png", "a.JPG", "sub/c.png", ".hidden.png"])
+    (tmp_path / "notes.txt").write_text("no image")
+    (tmp_path / "folder.png").mkdir()
+    plan = predict(tmp_path)
+    samples = list(Folder().samples(view_of(plan), 0, plan.count))
+    assert [(s.id, s.name, s.size) for s in samples] == [
+        ("a.JPG", "a.JPG", None),
+        ("b.png", "b.png", None),
+    ]
+    assert (plan.count, plan.of, plan.has_truth) == (2, 2, False)
+    assert names(Folder(), predict(tmp_path, 1)) == ["a.JPG"]
+    with pytest.raises(DataError, match="no truth"):
+        Folder().truth(view_of(plan))
+
+
+def test_a_folder_that_changes_meanwhile_is_refused(tmp_path: Path, make_images: Any) -> None:
+    make_images(tmp_path, ["b.png", "c.png"])
+    plan = predict(tmp_path)
+    make_images(tmp_path, ["a.png"])
+    with pytest.raises(DataError, match="come or gone since planning"):
+        names(Folder(), plan)
+
+
+def test_one_image(tmp_path: Path, make_images: Any) -> None:
+    make_images(tmp_path, ["b.png", "a.png"])
+    plan = predict(tmp_path / "b.png")
+    assert names(Folder(), plan) == ["b.png"]
+    assert (plan.count, len(plan.shards)) == (1, 1)
+    assert plan.content != predict(tmp_path / "a.png").content
+
+
+def test_no_image(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="holds no image"):
+        predict(tmp_path)
+    with pytest.raises(DataError, match="no such image or folder"):
+        predict(tmp_path / "absent")
+    (tmp_path / "a.txt").write_text("")
+    with pytest.raises(DataError, match="no image that zoo knows"):
+        predict(tmp_path / "a.txt")
+    with pytest.raises(UsageError, match="no folder of images is given"):
+        Folder().plan(DataRequest(purpose="predict"))
+    with pytest.raises(UsageError, match="takes no annotation"):
+        Folder().plan(
+            DataRequest(purpose="predict", images=tmp_path, annotations=tmp_path / "a.txt")
+        )
+
+
+def test_facts_are_remembered(given: DataRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second plan reads no image and does not parse the annotation file."""
+    time.sleep(0.15)  # files changed a moment ago are not trusted yet
+    first = CocoFolder().plan(given)
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("read again")
+
+    monkeypatch.setattr("zoo_core.facts.file_digest", refuse)
+    monkeypatch.setattr("zoo_coco.coco_json.read_annotations", refuse)
+    assert CocoFolder().plan(given) == first
+
+
+def test_real_images_are_of_the_size_their_annotation_states() -> None:
+    data = os.environ.get("ZOO_TEST_DATA")
+    if not data:
+        pytest.skip("ZOO_TEST_DATA is unset: no real images here")
+    place = Path(data) / "coco-val2017-128"
+    plan = CocoFolder().plan(
+        DataRequest(
+            purpose="evaluate",
+            images=place / "images",
+            annotations=place / "instances.json",
+            limit=6,
+        )
+    )
+    assert (plan.count, plan.of) == (6, 128)
+    samples = list(CocoFolder().samples(view_of(plan), 0, 6))
+    assert [sample.id for sample in samples[:2]] == [139, 802]
+    for sample in samples:
+        picture = cv2.imread(str(sample.path))
+        assert picture is not None
+        assert sample.size == picture.shape[:2]

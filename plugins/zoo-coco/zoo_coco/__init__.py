@@ -1,0 +1,80 @@
+"""COCO for zoo: data sets, folders of images, the sample scenes, and the detection evaluator."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zoo_core.hookspecs import hookimpl
+from zoo_core.nouns import Provider
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from zoo_core.nouns import Dataset, Evaluator
+
+ZOO_API = 1
+
+
+@hookimpl
+def zoo_datasets() -> Iterable[Provider[Dataset]]:
+    """Two published or drawn sets, and two ways to bring one's own images."""
+    yield Provider(
+        name="coco-val2017",
+        summary="COCO val2017, 5,000 images, downloaded; with a limit only what it needs",
+        load=_val2017,
+    )
+    yield Provider(
+        name="coco-folder",
+        summary="any folder of images with any COCO annotation file",
+        load=_coco_folder,
+    )
+    yield Provider(
+        name="folder",
+        summary="a folder of images, or one image, without truth",
+        load=_folder,
+    )
+    yield Provider(
+        name="sample-scenes",
+        summary="200 scenes that zoo draws itself, in COCO's format; for use without a network",
+        load=_sample_scenes,
+    )
+
+
+@hookimpl
+def zoo_evaluators() -> Iterable[Provider[Evaluator]]:
+    """The twelve figures of COCO's detection task."""
+    yield Provider(
+        name="coco-detection",
+        summary="COCO's twelve detection figures, predictions as COCO JSON and txt",
+        load=_coco_detection,
+    )
+
+
+def _val2017() -> Dataset:
+    from zoo_coco.val2017 import Val2017
+
+    return Val2017()
+
+
+def _coco_folder() -> Dataset:
+    from zoo_coco.coco_folder import CocoFolder
+
+    return CocoFolder()
+
+
+def _folder() -> Dataset:
+    from zoo_coco.folder import Folder
+
+    return Folder()
+
+
+def _sample_scenes() -> Dataset:
+    from zoo_coco.sample import SampleScenes
+
+    return SampleScenes()
+
+
+def _coco_detection() -> Evaluator:
+    from zoo_coco.evaluator import CocoDetection
+
+    return CocoDetection()

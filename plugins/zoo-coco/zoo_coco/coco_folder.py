@@ -1,0 +1,98 @@
+"""The data set `coco-folder`: a folder of images with an annotation file, both given."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zoo_coco.coco_json import image_index
+from zoo_coco.listed import limited, listed_samples, shards
+from zoo_core.digest import digest
+from zoo_core.errors import DataError, UsageError
+from zoo_core.facts import file_digests
+from zoo_core.nouns import DataPlan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from zoo_coco.coco_json import ListedImage
+    from zoo_core.nouns import DataRequest, DataView, Sample
+
+
+class CocoFolder:
+    """The images that the file lists, in order of their ids; others in the folder are ignored."""
+
+    task = "detection"
+
+    def plan(self, request: DataRequest) -> DataPlan:
+        """Reads the annotation file and the facts of the chosen images.
+
+        Raises `DataError` for a file of another form or another data set, and for listed images
+        that are missing.
+        """
+        folder, annotations = _given(request)
+        index = image_index(annotations)
+        count = limited(request, len(index.images))
+        chosen = index.images[:count]
+        digests = file_digests(_find(folder, chosen, index.images, annotations))
+        contents = [
+            [image.id, image.name, image.size, sha256]
+            for image, sha256 in zip(chosen, digests, strict=True)
+        ]
+        return DataPlan(
+            dataset="coco-folder",
+            kind="given",
+            stages=(),
+            inputs={},
+            locations={"images": str(folder), "annotations": str(annotations)},
+            params={},
+            shards=shards(contents),
+            count=count,
+            of=len(index.images),
+            content=digest([index.sha256, contents]),
+            has_truth=True,
+        )
+
+    def samples(self, view: DataView, start: int, stop: int) -> Iterator[Sample]:
+        """Raises `DataError` for an image that has gone since planning."""
+        return listed_samples(view, start, stop)
+
+    def truth(self, view: DataView) -> Path:
+        """The annotation file as it was given."""
+        return view.paths["annotations"]
+
+
+def _given(request: DataRequest) -> tuple[Path, Path]:
+    if request.images is None or request.annotations is None:
+        raise UsageError(
+            "a folder with truth needs both its images and its annotation file",
+            next="give --images DIR --annotations FILE",
+        )
+    folder = request.images.expanduser().absolute()
+    if not folder.is_dir():
+        raise DataError("no such folder of images", where=str(folder), next="check --images")
+    return folder, request.annotations.expanduser().absolute()
+
+
+def _find(
+    folder: Path,
+    chosen: Sequence[ListedImage],
+    listed: Sequence[ListedImage],
+    annotations: Path,
+) -> list[Path]:
+    paths = [folder / image.name for image in chosen]
+    missing = [path for path in paths if not path.is_file()]
+    if not missing:
+        return paths
+    if len(missing) == len(paths) and not any((folder / image.name).is_file() for image in listed):
+        raise DataError(
+            f"is the annotation of another data set: none of its {len(listed)} images "
+            f"({listed[0].name}, ...) is in {folder}",
+            where=str(annotations),
+            next="give the annotation file of these images",
+        )
+    raise DataError(
+        f"{len(missing)} of {len(paths)} images that {annotations.name} lists are missing",
+        where=str(missing[0]),
+        next="complete the folder, or give the annotation file of these images",
+    )

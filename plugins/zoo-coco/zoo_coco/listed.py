@@ -1,0 +1,53 @@
+"""What the data sets share: shards, and samples that an annotation file lists."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from zoo_coco.coco_json import image_index
+from zoo_core.digest import digest
+from zoo_core.errors import DataError, UsageError
+from zoo_core.nouns import Sample, Shard
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from zoo_core.nouns import DataRequest, DataView
+
+SHARD = 256
+"""Samples per shard: what a stopped run may lose, against what a stage costs by itself."""
+
+
+def shards(contents: Sequence[Any]) -> tuple[Shard, ...]:
+    """Shards over samples whose content is told one by one."""
+    ranges = _ranges(len(contents))
+    return tuple(Shard(start=a, stop=b, content=digest(list(contents[a:b]))) for a, b in ranges)
+
+
+def counted_shards(count: int, content: Any) -> tuple[Shard, ...]:
+    """Shards over the first `count` samples of a set whose content is known as a whole."""
+    ranges = _ranges(count)
+    return tuple(Shard(start=a, stop=b, content=digest([content, a, b])) for a, b in ranges)
+
+
+def limited(request: DataRequest, of: int) -> int:
+    """How many samples are asked for; raises `UsageError` for a limit below 1."""
+    if request.limit is None:
+        return of
+    if request.limit < 1:
+        raise UsageError(f"a limit of {request.limit} leaves no image", where="--limit")
+    return min(request.limit, of)
+
+
+def listed_samples(view: DataView, start: int, stop: int) -> Iterator[Sample]:
+    """Samples [start, stop) of the annotation file at `annotations`, found below `images`."""
+    folder = view.paths["images"]
+    for image in image_index(view.paths["annotations"]).images[start:stop]:
+        path = folder / image.name
+        if not path.is_file():
+            raise DataError("a listed image is missing", where=str(path))
+        yield Sample(id=image.id, name=image.name, path=path, size=image.size)
+
+
+def _ranges(count: int) -> list[tuple[int, int]]:
+    return [(start, min(start + SHARD, count)) for start in range(0, count, SHARD)]

@@ -1,0 +1,85 @@
+"""The 80 class names of COCO in its own spelling and in darknet's, and the ids that COCO uses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zoo_core.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+COCO_NAMES = tuple(
+    """person,bicycle,car,motorcycle,airplane,bus,train,truck,boat,traffic light,fire hydrant,
+    stop sign,parking meter,bench,bird,cat,dog,horse,sheep,cow,elephant,bear,zebra,giraffe,backpack,
+    umbrella,handbag,tie,suitcase,frisbee,skis,snowboard,sports ball,kite,baseball bat,
+    baseball glove,skateboard,surfboard,tennis racket,bottle,wine glass,cup,fork,knife,spoon,bowl,
+    banana,apple,sandwich,orange,broccoli,carrot,hot dog,pizza,donut,cake,chair,couch,potted plant,
+    bed,dining table,toilet,tv,laptop,mouse,remote,keyboard,cell phone,microwave,oven,toaster,sink,
+    refrigerator,book,clock,vase,scissors,teddy bear,hair drier,toothbrush""".replace(
+        "\n    ", ""
+    ).split(",")
+)
+"""COCO's spelling, in the order of the 80 indices."""
+
+DARKNET_SPELLING = {
+    "motorbike": "motorcycle",
+    "aeroplane": "airplane",
+    "sofa": "couch",
+    "pottedplant": "potted plant",
+    "diningtable": "dining table",
+    "tvmonitor": "tv",
+}
+"""The six names that darknet's coco.names spells otherwise -> COCO's spelling."""
+
+_UNUSED_IDS = frozenset({12, 26, 29, 30, 45, 66, 68, 69, 71, 83})
+COCO_IDS = tuple(number for number in range(1, 91) if number not in _UNUSED_IDS)
+"""COCO's category ids, in the order of `COCO_NAMES`."""
+
+
+def coco_spelling(label: str) -> str:
+    """A label in COCO's spelling where it is one of the 80 in any spelling or case, else as is."""
+    plain = label.strip()
+    name = DARKNET_SPELLING.get(plain.casefold(), plain.casefold())
+    return name if name in COCO_NAMES else plain
+
+
+def category_ids(
+    labels: Sequence[str], categories: Mapping[int, str], where: str
+) -> dict[int, int]:
+    """Label index -> the category of the same name, whatever the spelling or case of either.
+
+    `categories` are names by id. A label that has no category is left out; raises `DataError`
+    where none has one, or where two categories are of one name.
+    """
+    by_name: dict[str, int] = {}
+    for number, name in categories.items():
+        key = coco_spelling(name).casefold()
+        if key in by_name:
+            raise DataError(f"two categories are named '{name}'", where=where)
+        by_name[key] = number
+    keys = [coco_spelling(label).casefold() for label in labels]
+    found = {index: by_name[key] for index, key in enumerate(keys) if key in by_name}
+    if not found:
+        raise DataError(
+            f"is the annotation of another data set: none of the model's {len(labels)} labels "
+            f"({_some(labels)}) is among its categories ({_some(list(categories.values()))})",
+            where=where,
+            next="give the annotation of these images, or a model of these classes",
+        )
+    return found
+
+
+def default_ids(labels: Sequence[str]) -> list[int]:
+    """Category ids where no truth gives them: COCO's if every label is one of COCO's, else 1 to n.
+
+    One label that is not COCO's gives all of them 1 to n, so that no two share an id.
+    """
+    names = [coco_spelling(label) for label in labels]
+    if set(names) <= set(COCO_NAMES):
+        return [COCO_IDS[COCO_NAMES.index(name)] for name in names]
+    return list(range(1, len(names) + 1))
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")

@@ -1,0 +1,78 @@
+"""The data set `sample-scenes`: drawn by zoo itself, for where there is no network."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zoo_coco.listed import counted_shards, limited, listed_samples
+from zoo_core.code import source_digest
+from zoo_core.digest import digest
+from zoo_core.errors import UsageError
+from zoo_core.nouns import DataPlan, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from zoo_core.nouns import DataRequest, DataView, Sample
+
+SIZE = 416
+EVALUATION, CALIBRATION = 200, 1000
+"""How many scenes each split offers; the calibration split is drawn as far as it is asked for."""
+
+
+class SampleScenes:
+    """Scenes in the order of their seeds; those of evaluation and calibration are disjoint."""
+
+    task = "detection"
+
+    def plan(self, request: DataRequest) -> DataPlan:
+        """Raises `UsageError` for given images, and for more calibration scenes than there are."""
+        if request.images or request.annotations:
+            raise UsageError(
+                "sample-scenes draws its own images and truth",
+                next="use the data set coco-folder for yours",
+            )
+        calibrating = request.purpose == "calibrate"
+        split, of = ("calibration", CALIBRATION) if calibrating else ("evaluation", EVALUATION)
+        if calibrating and request.limit is not None and request.limit > of:
+            step = f"ask for at most {of}, or give a folder with --calibration DIR"
+            raise UsageError(f"there are {of} calibration scenes", next=step)
+        count = limited(request, of)
+        content = [source_digest(["zoo_coco.scenes_files"]), split, SIZE]
+        stage = _stage(split, count)
+        return DataPlan(
+            dataset="sample-scenes",
+            kind="sample",
+            stages=(stage,),
+            inputs={
+                "images": f"{stage.name}/images",
+                "annotations": f"{stage.name}/instances.json",
+            },
+            locations={},
+            params={},
+            shards=counted_shards(count, content),
+            count=count,
+            of=of,
+            content=digest([content, count]),
+            has_truth=True,
+        )
+
+    def samples(self, view: DataView, start: int, stop: int) -> Iterator[Sample]:
+        """Scenes that the stage has drawn."""
+        return listed_samples(view, start, stop)
+
+    def truth(self, view: DataView) -> Path:
+        """The boxes of what can be seen, in COCO's form and ids."""
+        return view.paths["annotations"]
+
+
+def _stage(split: str, count: int) -> Stage:
+    return Stage(
+        name=f"scenes-{split}",
+        run="zoo_coco.sample_stage:draw",
+        params={"split": split, "count": count, "size": SIZE},
+        outputs=("images", "instances.json"),
+        versions=("numpy", "opencv-python-headless"),
+        cost=count,
+    )

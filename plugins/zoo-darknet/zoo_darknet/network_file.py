@@ -1,0 +1,50 @@
+"""The network that a stage's cfg and weights describe, built and filled."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from zoo_core.errors import UsageError
+from zoo_core.formats.darknet import WeightsReader, read_cfg
+from zoo_darknet.network import DarknetNetwork
+from zoo_darknet.random_weights import fill_randomly
+from zoo_darknet.topology import plan_network
+from zoo_darknet.weights import load_weights
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from zoo_core.formats.darknet import Cfg
+    from zoo_darknet.topology import Topology
+
+
+def read_topology(cfg: Cfg, params: Mapping[str, Any]) -> Topology:
+    """The network of `params["size"]` with `params["classes"]` classes; else `UsageError`."""
+    height, width = params["size"]
+    topology = plan_network(cfg, height, width)
+    if topology.classes != params["classes"]:
+        raise UsageError(
+            f"has {topology.classes} classes where the model has {params['classes']} labels",
+            where=cfg.file,
+            next="give the names of its classes with --names FILE",
+        )
+    return topology
+
+
+def build_network(inputs: Mapping[str, Path], params: Mapping[str, Any]) -> DarknetNetwork:
+    """The network of the stage inputs `cfg` and `weights`, in inference mode.
+
+    Random weights of `params["seed"]` where there are none. Sizes are compared before memory is
+    taken; raises `DataError` for weights that do not fit.
+    """
+    topology = read_topology(read_cfg(inputs["cfg"]), params)
+    if "weights" not in inputs:
+        network = DarknetNetwork(topology)
+        fill_randomly(network, params["seed"])
+    else:
+        reader = WeightsReader(inputs["weights"])
+        reader.expect(topology.values)
+        network = DarknetNetwork(topology)
+        load_weights(network, reader)
+    return network.eval()

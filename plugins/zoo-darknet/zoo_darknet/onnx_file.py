@@ -1,0 +1,148 @@
+"""From a PyTorch module to an ONNX file with few copies of its values in memory.
+
+PyTorch's exporter and protobuf each copy all values several times. So the exporter is asked for
+the graph alone, and the values go into the file one by one.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnx
+import torch
+from onnx import numpy_helper
+from torch import nn
+
+from zoo_darknet.network import ConvolutionLayer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from torch import Tensor
+
+    from zoo_core.nouns import TensorSpec
+
+_GRAPH = onnx.ModelProto.DESCRIPTOR.fields_by_name["graph"].number
+_INITIALIZER = onnx.GraphProto.DESCRIPTOR.fields_by_name["initializer"].number
+
+
+def write_onnx(
+    network: nn.Module, given: TensorSpec, outputs: Sequence[TensorSpec], opset: int, path: Path
+) -> int:
+    """Write a module in inference mode; returns the opset of the file.
+
+    The dimensions of inputs and outputs are those of the specs, text ones dynamic. The module is
+    changed: normalisation is folded into its convolutions.
+    """
+    with torch.no_grad():
+        fold(network)
+    model = _skeleton(network, (given, *outputs), opset, path.with_suffix(".graph"))
+    values = {**dict(network.named_parameters()), **dict(network.named_buffers())}
+    names = [info.name for info in model.graph.input if info.name != given.name]
+    kept = [info for info in model.graph.input if info.name == given.name]
+    del model.graph.input[:]
+    model.graph.input.extend(kept)
+    for info, spec in zip(
+        (*model.graph.input, *model.graph.output), (given, *outputs), strict=True
+    ):
+        _state_shape(info, spec)
+    _save(model, [(name, values[name]) for name in names], path)
+    return next(int(item.version) for item in model.opset_import if not item.domain)
+
+
+def fold(network: nn.Module) -> None:
+    """Fold normalisations into the convolutions before them, in float64."""
+    for module in network.modules():
+        if isinstance(module, ConvolutionLayer) and len(module) > 1:
+            conv, norm = module[0], module[1]
+            if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                _fold(conv, norm)
+                module[1] = nn.Identity()
+
+
+def _fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    factor = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()
+    bias = norm.bias.double() - norm.running_mean.double() * factor
+    conv.bias = nn.Parameter(bias.float())
+    conv.weight.copy_(conv.weight.double() * factor[:, None, None, None])
+
+
+def _skeleton(
+    network: nn.Module, specs: Sequence[TensorSpec], opset: int, beside: Path
+) -> onnx.ModelProto:
+    """The graph without values: they are further inputs of it."""
+    given, *outputs = specs
+    extent = [side if isinstance(side, int) else 1 for side in given.shape]
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            # torch 2.9 began to announce the end of this exporter; it is the one that keeps the
+            # opset that is asked for.
+            warnings.filterwarnings("ignore", category=DeprecationWarning)
+            torch.onnx.export(
+                network,
+                (torch.zeros(*extent),),
+                str(beside),
+                export_params=False,
+                input_names=[given.name],
+                output_names=[spec.name for spec in outputs],
+                dynamic_axes={spec.name: _dynamic(spec) for spec in specs},
+                opset_version=opset,
+                do_constant_folding=False,
+                dynamo=False,
+            )
+        return onnx.load(str(beside))
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _dynamic(spec: TensorSpec) -> dict[int, str]:
+    return {axis: side for axis, side in enumerate(spec.shape) if isinstance(side, str)}
+
+
+def _state_shape(info: onnx.ValueInfoProto, spec: TensorSpec) -> None:
+    for dimension, side in zip(info.type.tensor_type.shape.dim, spec.shape, strict=True):
+        if isinstance(side, int):
+            dimension.dim_value = side
+        else:
+            dimension.dim_param = side
+
+
+def _save(model: onnx.ModelProto, values: Sequence[tuple[str, Tensor]], path: Path) -> None:
+    """Write a model with further initializers, of which only one at a time is in memory."""
+    graph = model.graph.SerializeToString()
+    model.ClearField("graph")
+    size = len(graph) + sum(len(_field(_INITIALIZER, _tensor(*pair))) for pair in values)
+    with path.open("wb") as stream:
+        stream.write(model.SerializeToString())
+        stream.write(_key(_GRAPH, size) + graph)
+        for pair in values:
+            stream.write(_field(_INITIALIZER, _tensor(*pair)))
+
+
+def _tensor(name: str, value: Tensor) -> bytes:
+    array = np.ascontiguousarray(value.detach().numpy())
+    content: bytes = numpy_helper.from_array(array, name).SerializeToString()
+    return content
+
+
+def _field(number: int, content: bytes) -> bytes:
+    return _key(number, len(content)) + content
+
+
+def _key(number: int, length: int) -> bytes:
+    """How protobuf's wire format begins a field of `length` bytes."""
+    return _varint(number << 3 | 2) + _varint(length)
+
+
+def _varint(value: int) -> bytes:
+    parts = bytearray()
+    while value > 0x7F:
+        parts.append(value & 0x7F | 0x80)
+        value >>= 7
+    parts.append(value)
+    return bytes(parts)

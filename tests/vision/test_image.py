@@ -1,0 +1,322 @@
+from __future__ import annotations
+
+import os
+import struct
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+import pytest
+
+from zoo_core.errors import DataError, StageError, UsageError
+from zoo_core.vision import image_size, read_rgb, write_image
+from zoo_core.vision.headers import is_whole_jpeg, orientation, stored_size
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+CMYK = Path(__file__).parents[1] / "data" / "vision" / "cmyk.jpg"
+
+
+def picture(height: int = 48, width: int = 64) -> NDArray[np.uint8]:
+    """Smooth, without symmetry, so that JPEG keeps it and rotations show."""
+    y, x = np.mgrid[0:height, 0:width]
+    planes = [x * 255 / width, y * 255 / height, (x + y) * 255 / (height + width)]
+    return np.stack(planes, -1).astype(np.uint8)
+
+
+def encoded(ending: str, rgb: NDArray[Any], *options: int) -> bytes:
+    source = rgb[..., ::-1] if rgb.ndim == 3 and rgb.shape[2] == 3 else rgb
+    done, data = cv2.imencode(ending, source, list(options))
+    assert done
+    return data.tobytes()
+
+
+JPEG = encoded(".jpg", picture(), cv2.IMWRITE_JPEG_QUALITY, 95)
+
+
+def tiff(value: int, order: str = "<") -> bytes:
+    start = (b"II" if order == "<" else b"MM") + struct.pack(f"{order}HI", 42, 8)
+    other = struct.pack(f"{order}HHIHH", 0x0100, 3, 1, 7, 0)
+    return (
+        start
+        + struct.pack(f"{order}H", 2)
+        + other
+        + struct.pack(f"{order}HHIHHI", 0x0112, 3, 1, value, 0, 0)
+    )
+
+
+def with_exif(value: int, order: str = "<") -> bytes:
+    block = b"Exif\0\0" + tiff(value, order)
+    return JPEG[:2] + b"\xff\xe1" + struct.pack(">H", len(block) + 2) + block + JPEG[2:]
+
+
+def turned(rgb: NDArray[np.uint8], value: int) -> NDArray[np.uint8]:
+    """What an EXIF orientation asks for."""
+    ways: dict[int, NDArray[np.uint8]] = {
+        1: rgb,
+        2: rgb[:, ::-1],
+        3: rgb[::-1, ::-1],
+        4: rgb[::-1],
+        5: rgb.transpose(1, 0, 2),
+        6: np.rot90(rgb, -1),
+        7: rgb[::-1, ::-1].transpose(1, 0, 2),
+        8: np.rot90(rgb),
+    }
+    return ways[value]
+
+
+def saved(folder: Path, data: bytes, name: str = "image.jpg") -> Path:
+    path = folder / name
+    path.write_bytes(data)
+    return path
+
+
+def near(found: NDArray[np.uint8], wanted: NDArray[Any], by: float = 4.0) -> None:
+    assert found.dtype == np.uint8
+    assert found.shape == wanted.shape
+    assert np.abs(found.astype(int) - wanted.astype(int)).mean() < by
+
+
+@pytest.mark.parametrize("ending", [".jpg", ".png", ".bmp", ".webp", ".tif"])
+def test_formats_become_rgb(tmp_path: Path, ending: str) -> None:
+    path = saved(tmp_path, encoded(ending, picture()), "misnamed.jpg")
+    near(read_rgb(path), picture())
+    assert image_size(path) == (48, 64)
+
+
+def test_progressive_jpeg(tmp_path: Path) -> None:
+    data = encoded(".jpg", picture(), cv2.IMWRITE_JPEG_PROGRESSIVE, 1)
+    assert is_whole_jpeg(data)
+    near(read_rgb(saved(tmp_path, data)), picture())
+
+
+def test_cmyk_jpeg() -> None:
+    rgb = read_rgb(CMYK)
+    y, x = np.mgrid[0:48, 0:64]
+    near(rgb, np.stack([x * 4, y * 5, (x + y) * 2], -1))
+    assert image_size(CMYK) == (48, 64)
+
+
+@pytest.mark.parametrize("ending", [".jpg", ".png"])
+def test_grey(tmp_path: Path, ending: str) -> None:
+    grey = picture()[..., 2]
+    near(read_rgb(saved(tmp_path, encoded(ending, grey))), np.stack([grey] * 3, -1))
+
+
+def test_sixteen_bits(tmp_path: Path) -> None:
+    deep = picture().astype(np.uint16) * 257
+    near(read_rgb(saved(tmp_path, encoded(".png", deep))), picture(), 1.0)
+    near(read_rgb(saved(tmp_path, encoded(".png", deep[..., 0]))), picture()[..., [0, 0, 0]], 1.0)
+
+
+def test_transparency_is_dropped(tmp_path: Path) -> None:
+    bgra = np.dstack([picture()[..., ::-1], np.full((48, 64), 9, np.uint8)])
+    assert (read_rgb(saved(tmp_path, encoded(".png", bgra))) == picture()).all()
+
+
+def palette_png() -> tuple[bytes, NDArray[np.uint8]]:
+    """4 x 2 pixels that index a palette of three colours."""
+    import zlib
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        check = struct.pack(">I", zlib.crc32(kind + data))
+        return struct.pack(">I", len(data)) + kind + data + check
+
+    colours = np.array([[255, 0, 0], [0, 200, 10], [3, 4, 250]], np.uint8)
+    index = np.array([[0, 1, 2, 0], [2, 2, 1, 0]], np.uint8)
+    rows = b"".join(b"\0" + row.tobytes() for row in index)
+    header = struct.pack(">IIBBBBB", 4, 2, 8, 3, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"PLTE", colours.tobytes()), (b"IDAT", zlib.compress(rows))]
+    data = b"".join(chunk(*item) for item in [*chunks, (b"IEND", b"")])
+    return b"\x89PNG\r\n\x1a\n" + data, colours[index]
+
+
+def test_palette(tmp_path: Path) -> None:
+    data, wanted = palette_png()
+    assert (read_rgb(saved(tmp_path, data)) == wanted).all()
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("value", range(1, 9))
+def test_exif_rotation(tmp_path: Path, value: int, order: str) -> None:
+    path = saved(tmp_path, with_exif(value, order))
+    plain = read_rgb(saved(tmp_path, JPEG, "plain.jpg"))
+    assert (read_rgb(path) == turned(plain, value)).all()
+    assert (read_rgb(path, exif=False) == plain).all()
+    assert image_size(path) == turned(plain, value).shape[:2]
+    assert image_size(path, exif=False) == (48, 64)
+    assert orientation(path.read_bytes()) == value
+
+
+def test_an_annotation_of_the_stored_image_wins_over_rotation(tmp_path: Path) -> None:
+    path = saved(tmp_path, with_exif(6))
+    plain = read_rgb(saved(tmp_path, JPEG, "plain.jpg"))
+    assert (read_rgb(path, expect=(64, 48)) == turned(plain, 6)).all()
+    assert (read_rgb(path, expect=(48, 64)) == plain).all()
+
+
+@pytest.mark.parametrize("expect", [(64, 48), (48, 65)])
+def test_another_size_than_annotated(tmp_path: Path, expect: tuple[int, int]) -> None:
+    path = saved(tmp_path, JPEG)
+    with pytest.raises(DataError, match=r"image\.jpg.*is 64x48, but its annotation says"):
+        read_rgb(path, expect=expect)
+
+
+def test_without_rotation_only_the_stored_size_counts(tmp_path: Path) -> None:
+    path = saved(tmp_path, with_exif(6))
+    assert read_rgb(path, expect=(48, 64), exif=False).shape == (48, 64, 3)
+    with pytest.raises(DataError, match="annotation"):
+        read_rgb(path, expect=(64, 48), exif=False)
+
+
+@pytest.mark.parametrize("ending", [".jpg", ".png", ".bmp", ".webp", ".tif"])
+@pytest.mark.parametrize("share", [0.01, 0.3, 0.6, 0.9, 0.995])
+def test_cut_off_files_are_refused(tmp_path: Path, ending: str, share: float) -> None:
+    data = encoded(ending, np.random.default_rng(0).integers(0, 255, (64, 80, 3), dtype=np.uint8))
+    path = saved(tmp_path, data[: int(len(data) * share)], f"cut{ending}")
+    with pytest.raises(DataError, match=rf"cut\{ending}: "):
+        read_rgb(path)
+
+
+def test_a_jpeg_without_its_end_marker_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"image\.jpg: is cut off"):
+        read_rgb(saved(tmp_path, JPEG[:-2]))
+
+
+def test_the_end_marker_of_a_thumbnail_does_not_count() -> None:
+    thumbnail = b"Exif\0\0" + JPEG
+    segment = b"\xff\xe1" + struct.pack(">H", len(thumbnail) + 2) + thumbnail
+    data = JPEG[:2] + segment + JPEG[2:]
+    assert is_whole_jpeg(data)
+    assert is_whole_jpeg(data + b"rubbish after the end")
+    assert not any(is_whole_jpeg(data[:stop]) for stop in range(0, len(data), 7))
+    assert stored_size(data) == (48, 64)
+
+
+def test_an_end_without_a_scan_is_no_picture() -> None:
+    assert not is_whole_jpeg(b"\xff\xd8\xff\xd9")
+
+
+def test_restart_markers_and_fill_bytes_are_part_of_the_picture(tmp_path: Path) -> None:
+    data = encoded(".jpg", picture(), cv2.IMWRITE_JPEG_RST_INTERVAL, 1)
+    assert any(bytes([0xFF, 0xD0 + n]) in data for n in range(8))
+    assert is_whole_jpeg(data)
+    filled = data[:-2] + b"\xff\xff\xff\xd9"
+    assert is_whole_jpeg(filled)
+    near(read_rgb(saved(tmp_path, filled)), picture())
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "is an empty file"),
+        (b"<!DOCTYPE html><html></html>", "is no image"),
+        (b"\xff\xd8", "is cut off"),
+        (b"\x89PNG\r\n\x1a\n", "is no image"),
+        (bytes(range(256)) * 20, "is no image"),
+    ],
+)
+def test_what_is_no_image(tmp_path: Path, data: bytes, message: str) -> None:
+    path = saved(tmp_path, data, "odd.jpg")
+    for read in (read_rgb, image_size):
+        with pytest.raises(DataError, match=rf"odd\.jpg: {message}"):
+            read(path)
+
+
+def test_missing_and_folder(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"gone\.jpg: cannot be read: No such file"):
+        read_rgb(tmp_path / "gone.jpg")
+    with pytest.raises(DataError, match="cannot be read"):
+        image_size(tmp_path)
+
+
+def test_a_header_that_promises_too_much_is_refused_before_decoding(tmp_path: Path) -> None:
+    bomb = bytearray(encoded(".png", picture()))
+    bomb[16:24] = struct.pack(">II", 60_000, 60_000)
+    with pytest.raises(DataError, match="60000x60000 is more than 134 million"):
+        read_rgb(saved(tmp_path, bytes(bomb)))
+
+
+def test_one_pixel_and_twenty_megapixels(tmp_path: Path) -> None:
+    one = saved(tmp_path, encoded(".jpg", np.full((1, 1, 3), 200, np.uint8)))
+    assert read_rgb(one, expect=(1, 1)).shape == (1, 1, 3)
+    large = saved(tmp_path, encoded(".jpg", np.full((3648, 5472, 3), 90, np.uint8)), "large.jpg")
+    assert read_rgb(large).shape == (3648, 5472, 3)
+    assert image_size(large) == (3648, 5472)
+
+
+def test_size_behind_a_long_header(tmp_path: Path) -> None:
+    profile = b"\xff\xe2" + struct.pack(">H", 65_000) + bytes(64_998)
+    path = saved(tmp_path, JPEG[:2] + profile * 3 + JPEG[2:])
+    assert image_size(path) == (48, 64)
+    assert read_rgb(path).shape == (48, 64, 3)
+
+
+@pytest.mark.parametrize("block", [b"", b"II*\0", b"II*\0\xff\xff\xff\xff", tiff(9), tiff(6)[:20]])
+def test_a_damaged_exif_block_means_no_rotation(block: bytes) -> None:
+    body = b"Exif\0\0" + block
+    data = JPEG[:2] + b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body + JPEG[2:]
+    assert orientation(data) == 1
+
+
+@pytest.mark.parametrize("ending", [".png", ".bmp", ".jpg"])
+def test_write_and_read(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"out{ending}"
+    path.write_bytes(b"old")
+    write_image(path, picture())
+    near(read_rgb(path), picture(), 4.0 if ending == ".jpg" else 0.1)
+    assert [item.name for item in tmp_path.iterdir()] == [path.name]
+    umask = os.umask(0)
+    os.umask(umask)
+    assert path.stat().st_mode & 0o777 == 0o666 & ~umask
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: Path, target: Path) -> Path:
+        raise OSError(28, "No space left on device")
+
+    path = saved(tmp_path, b"old", "out.png")
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(StageError, match=r"out\.png: cannot be written: No space left"):
+        write_image(path, picture())
+    assert path.read_bytes() == b"old"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_write_to_nowhere(tmp_path: Path) -> None:
+    with pytest.raises(StageError, match="cannot be written"):
+        write_image(tmp_path / "none" / "a.png", picture())
+    with pytest.raises(UsageError, match=r"cannot write a '\.txt'"):
+        write_image(tmp_path / "a.txt", picture())
+
+
+def test_importing_vision_imports_no_opencv() -> None:
+    program = "import sys, zoo_core.vision; print('cv2' in sys.modules, 'numpy' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.split() == ["False", "True"]
+
+
+@pytest.mark.skipif("ZOO_TEST_DATA" not in os.environ, reason="ZOO_TEST_DATA is not set")
+def test_every_real_photo_is_whole_and_of_its_header_s_size() -> None:
+    root = Path(os.environ["ZOO_TEST_DATA"])
+    photos = sorted((root / "coco-val2017-128" / "images").iterdir())
+    photos += sorted((root / "coco-train2017-64" / "images").iterdir())
+    assert len(photos) >= 192
+    assert all(is_whole_jpeg(path.read_bytes()) for path in photos)
+    for path in photos[::16]:
+        assert read_rgb(path).shape == (*image_size(path), 3)
+
+
+@pytest.mark.skipif("ZOO_TEST_DATA" not in os.environ, reason="ZOO_TEST_DATA is not set")
+def test_half_a_real_photo_is_refused(tmp_path: Path) -> None:
+    data = (Path(os.environ["ZOO_TEST_DATA"]) / "photos" / "dog.jpg").read_bytes()
+    with pytest.raises(DataError, match="is cut off"):
+        read_rgb(saved(tmp_path, data[: len(data) // 2]))
