@@ -60,7 +60,7 @@ def _other_hooks() -> set[str]:
 def _exit_codes() -> Iterator[str]:
     yield "# Exit codes\n"
     yield "| code | name in JSON | when |\n| --- | --- | --- |\n| 0 | | all went well |"
-    kinds = [errors.ZooError, *_subclasses(errors.ZooError)]
+    kinds: list[type[errors.ZooError]] = [errors.ZooError, *_subclasses(errors.ZooError)]
     for kind in sorted(kinds, key=lambda item: (item.exit_code, item.__name__)):
         said = (kind.__doc__ or "").splitlines()[0]
         yield f"| {kind.exit_code} | `{kind.code}` | {said} |"

@@ -25,7 +25,7 @@ class Forecast:
     @property
     def missing(self) -> int:
         """How many stages will run."""
-        return sum(1 for row in self.rows if not row["cached"])
+        return len([row for row in self.rows if not row["cached"]])
 
     def line(self) -> str:
         """The sentence that a run begins with."""
@@ -43,7 +43,7 @@ class Forecast:
 
 def forecast(run: Run, work: Workplace, explain: bool) -> Forecast:
     """Looks each key up; `explain` also says what differs from the nearest earlier result."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for item in run.plan:
         cached = work.store.get(item.key) is not None
         expected = None if cached else work.journal.seconds(item.stage)
@@ -59,15 +59,9 @@ def forecast(run: Run, work: Workplace, explain: bool) -> Forecast:
     missing = [row for row in rows if not row["cached"]]
     unseen = any(row["expected_seconds"] is None for row in missing)
     total = None if unseen else sum(row["expected_seconds"] for row in missing)
-    return Forecast(rows, _download(run, rows), total)
-
-
-def _download(run: Run, rows: list[dict[str, Any]]) -> int:
-    cached = {row["name"] for row in rows if row["cached"]}
-    weights = run.resolved.weights
-    if "weights" in cached or not weights.urls():
-        return 0
-    return sum(source.size or 0 for source in weights.files.values() if source.url)
+    todo = {row["name"] for row in missing}
+    download = sum(item.stage.download for item in run.plan if item.stage.name in todo)
+    return Forecast(rows, download, total)
 
 
 def _changed(item: PlannedStage, work: Workplace) -> list[str]:

@@ -49,5 +49,7 @@ def overlap(
             while behind:
                 yield behind.popleft().result()
         finally:
-            for future in (*ahead, *behind):
-                future.cancel()
+            for waiting in ahead:
+                waiting.cancel()
+            for unfinished in behind:
+                unfinished.cancel()

@@ -74,10 +74,19 @@ def _painter(evaluator: Evaluator, labels: Sequence[str], least: float) -> Paint
     return paint
 
 
+def _free(target: Path, prediction: Prediction) -> Path:
+    """The picture's place; pictures whose names differ in the ending only keep their endings."""
+    return (
+        target
+        if not target.exists()
+        else target.with_name(f"{PurePath(prediction.sample.name).name}.jpg")
+    )
+
+
 def _pictures(predictions: Predictions, paint: Painter, folder: Path) -> list[dict[str, Any]]:
-    rows = []
+    rows: list[dict[str, Any]] = []
     for prediction in predictions:
-        target = folder / PurePath(prediction.sample.name).with_suffix(".jpg")
+        target = _free(folder / PurePath(prediction.sample.name).with_suffix(".jpg"), prediction)
         target.parent.mkdir(parents=True, exist_ok=True)
         write_image(target, paint(prediction))
         found = len(next(iter(prediction.arrays.values())))

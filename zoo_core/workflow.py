@@ -111,7 +111,9 @@ def measure(run: Run, work: Workplace, results: Mapping[str, StageResult]) -> di
         shape = (resolved.target.batch, 3, *resolved.size)
         noise = np.random.default_rng(0).random(shape, dtype=np.float32)
         feeds = {session.inputs[0].name: noise}
-        found = measure_session(session, feeds, subject=Subject(load_ms=load_ms))
+        found = measure_session(
+            session, feeds, subject=Subject(threads=session.threads, load_ms=load_ms)
+        )
     return {**found.to_data(), "lines": found.lines(), "raw_ms": found.raw()}
 
 

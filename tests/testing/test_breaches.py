@@ -686,8 +686,9 @@ TABLE = [*PLUGIN, *BACKEND, *EXPORTER, *COMPILER, *RUNTIME, *DECODER, *DATASET, 
 
 
 @pytest.fixture(autouse=True)
-def _own_home(zoo_home: Path) -> None:
-    """As the contracts have it where pytest runs them."""
+def _own_home(zoo_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the contracts have it where pytest runs them; what is broken may write where it is."""
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture

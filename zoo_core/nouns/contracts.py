@@ -120,6 +120,9 @@ class Session(Protocol):
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
 
+    threads: int | None
+    """How many threads one run uses; None where that is not known."""
+
     def run(self, feeds: Arrays) -> Arrays:
         """One batch through the network; arrays are C-contiguous, batch first, in output order."""
 
@@ -168,6 +171,9 @@ class Evaluator(Protocol):
 
     task: str
 
+    versions: tuple[str, ...]
+    """Distributions whose version its figures depend on."""
+
     def check(self, values: Mapping[str, Any]) -> None:
         """Raises `UsageError` for an unknown field or a value out of range."""
 
@@ -180,8 +186,17 @@ class Evaluator(Protocol):
     def score(self, predictions: Predictions, truth: Path, labels: Sequence[str]) -> Metrics:
         """The task's metrics; no prediction at all scores 0.0, undefined ones are None."""
 
-    def write(self, predictions: Predictions, labels: Sequence[str], folder: Path) -> None:
-        """Leave the predictions in the field's own file formats in `folder`."""
+    def write(
+        self,
+        predictions: Predictions,
+        labels: Sequence[str],
+        folder: Path,
+        truth: Path | None = None,
+    ) -> None:
+        """Leave the predictions in the field's own file formats in `folder`.
+
+        `truth` is given where there is one, for ids and names that belong to it.
+        """
 
     def draw(
         self, image: NDArray[Any], prediction: Arrays, labels: Sequence[str], least: float

@@ -19,11 +19,13 @@ class Stage:
 
     `run` is "package.module:function", called with a `StageContext`. `inputs` maps an argument to
     "stage/file" of an earlier stage. `outputs` are the files or folders the function must leave in
-    `context.out`. Everything here enters the stage's key, except `locations` (where things lie on
-    this machine; their content is told by `params`) and `cost` (a rough size of the work, such as a
-    number of images, for estimates). `versions` names packages whose version matters ("torch") or
-    any other pair; `sources` names further modules whose source matters, beyond those that the
-    module of `run` imports from zoo packages.
+    `context.out`. `versions` names packages whose version matters ("torch"). `sources` names
+    further modules whose source matters, beyond those that the module of `run` imports from zoo
+    packages. All that enters the stage's key.
+
+    Not in the key: `locations` (where things lie on this machine; their content is told by
+    `params`), `cost` (a rough size of the work, such as a number of images, for estimates) and
+    `download` (bytes it fetches where nothing is cached).
     """
 
     name: str
@@ -35,6 +37,7 @@ class Stage:
     sources: tuple[str, ...] = ()
     locations: Mapping[str, str] = field(default_factory=dict)
     cost: float = 1.0
+    download: int = 0
 
 
 class Progress(Protocol):

@@ -42,6 +42,7 @@ class Weights:
             params={"files": {role: _identity(source) for role, source in self.files.items()}},
             outputs=tuple(source.name for source in self.files.values()),
             locations={role: self._place(role, source) for role, source in self.files.items()},
+            download=sum(source.size or 0 for source in self._away()),
         )
 
     def _place(self, role: str, source: Source) -> str:
@@ -54,8 +55,14 @@ class Weights:
 
     def urls(self) -> list[str]:
         """Where the files come from, as far as they come from a network."""
-        away = (source for role, source in self.files.items() if role not in self.locations)
-        return [source.url for source in away if source.url]
+        return [source.url for source in self._away() if source.url]
+
+    def _away(self) -> list[Source]:
+        return [
+            source
+            for role, source in self.files.items()
+            if source.url and role not in self.locations
+        ]
 
 
 def by_hand_file(model: str, source: Source) -> Path:

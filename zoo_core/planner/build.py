@@ -183,34 +183,25 @@ class _Builder:
             )
             for number, shard in enumerate(data.shards)
         ]
-        return [*data.stages, *shards, *self._settle(shards, values)]
+        return [*data.stages, *shards, *self._settle(data, shards, values)]
 
-    def _settle(self, shards: Sequence[Stage], values: dict[str, object]) -> list[Stage]:
-        card = self.resolved.card
-        sources = self._modules(("evaluator", card.evaluator))
-        cost = sum(stage.cost for stage in shards)
+    def _settle(
+        self, data: DataPlan, shards: Sequence[Stage], values: dict[str, object]
+    ) -> list[Stage]:
+        name = self.resolved.card.evaluator
         settle = Stage(
             name="settle",
             run="zoo_core.stages.score:settle",
-            params={"evaluator": card.evaluator, "values": values},
+            params={"evaluator": name, "values": values},
             inputs={
                 f"shard-{stage.name.removeprefix('predict-')}": f"{stage.name}/candidates.npz"
                 for stage in shards
             },
             outputs=("settled",),
-            sources=sources,
-            cost=cost,
+            sources=self._modules(("evaluator", name)),
+            cost=data.count,
         )
-        write = Stage(
-            name="write",
-            run="zoo_core.stages.score:write",
-            params={"evaluator": card.evaluator, "labels": list(card.labels)},
-            inputs={"settled": "settle/settled"},
-            outputs=("predictions",),
-            sources=sources,
-            cost=cost,
-        )
-        return [settle, write, *self._leakage()]
+        return [settle, self._judge("write", "predictions", data), *self._leakage()]
 
     def _leakage(self) -> list[Stage]:
         if self.resolved.calibration is None:
@@ -222,25 +213,30 @@ class _Builder:
     def _score(self, data: DataPlan) -> list[Stage]:
         if self.resolved.weights.kind == "random":
             return []
+        return [self._judge("score", "metrics.json", data)]
+
+    def _judge(self, name: str, output: str, data: DataPlan) -> Stage:
+        """A stage in which the evaluator sees the settled predictions and the truth."""
         card = self.resolved.card
-        return [
-            Stage(
-                name="score",
-                run="zoo_core.stages.score:score",
-                params={
-                    "evaluator": card.evaluator,
-                    "labels": list(card.labels),
-                    "dataset": data.dataset,
-                    "data": dict(data.params),
-                    "content": data.content,
-                },
-                inputs={**data.inputs, "settled": "settle/settled"},
-                outputs=("metrics.json",),
-                sources=self._modules(("evaluator", card.evaluator), ("dataset", data.dataset)),
-                locations=data.locations,
-                cost=data.count,
-            )
-        ]
+        evaluator = self.plugins.evaluator(card.evaluator)
+        return Stage(
+            name=name,
+            run=f"zoo_core.stages.score:{name}",
+            params={
+                "evaluator": card.evaluator,
+                "labels": list(card.labels),
+                "dataset": data.dataset,
+                "data": dict(data.params),
+                "content": data.content,
+                "has_truth": data.has_truth,
+            },
+            inputs={**data.inputs, "settled": "settle/settled"},
+            outputs=(output,),
+            versions=evaluator.versions,
+            sources=self._modules(("evaluator", card.evaluator), ("dataset", data.dataset)),
+            locations=data.locations,
+            cost=data.count,
+        )
 
     def _modules(self, *providers: tuple[str, str]) -> tuple[str, ...]:
         return tuple(

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from zoo_core.errors import ZooError
 from zoo_core.formats.records import read_records, write_records
 from zoo_core.nouns import DataView
 from zoo_core.predictions import StoredPredictions
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from zoo_core.nouns import StageContext
 
 SETTLED = "settled"
@@ -37,16 +40,24 @@ def write(context: StageContext) -> None:
     folder = context.out / FILES
     folder.mkdir()
     predictions = StoredPredictions(context.inputs["settled"])
-    evaluator.write(predictions, context.params["labels"], folder)
+    evaluator.write(predictions, context.params["labels"], folder, _truth(context))
+
+
+def _truth(context: StageContext) -> Path | None:
+    params = context.params
+    if not params["has_truth"]:
+        return None
+    view = DataView(paths=context.paths(), params=params["data"])
+    return context.plugins.dataset(params["dataset"]).truth(view)
 
 
 def score(context: StageContext) -> None:
     """Writes metrics.json: the evaluator's figures for the settled predictions."""
-    params = context.params
-    dataset = context.plugins.dataset(params["dataset"])
-    view = DataView(paths=context.paths(), params=params["data"])
-    evaluator = context.plugins.evaluator(params["evaluator"])
+    evaluator = context.plugins.evaluator(context.params["evaluator"])
     predictions = StoredPredictions(context.inputs["settled"])
-    metrics = evaluator.score(predictions, dataset.truth(view), params["labels"])
+    truth = _truth(context)
+    if truth is None:
+        raise ZooError("there is no truth to score against", where=context.params["dataset"])
+    metrics = evaluator.score(predictions, truth, context.params["labels"])
     text = json.dumps(metrics.to_data(), indent=1)
     (context.out / METRICS).write_text(text, encoding="utf-8")

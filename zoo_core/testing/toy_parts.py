@@ -50,6 +50,7 @@ class ToySession:
     """One network, ready to run."""
 
     concurrent = True
+    threads: int | None = 1
 
     def __init__(self, model: Any, facts: Mapping[str, Any]) -> None:
         """`facts` are the artefact's."""
@@ -97,6 +98,7 @@ class ToyEvaluator:
     """Average precision at IoU .5; its one protocol field is `conf`."""
 
     task = "detection"
+    versions: tuple[str, ...] = ("numpy",)
 
     def check(self, values: Mapping[str, Any]) -> None:
         """`conf` is a number from 0 to 1."""
@@ -139,7 +141,13 @@ class ToyEvaluator:
         shown = "-" if mean is None else f"{mean:.3f}"
         return Metrics(values={"AP50": mean}, lines=(f"AP50 {shown}",), per_class=per_class)
 
-    def write(self, predictions: Predictions, labels: Sequence[str], folder: Path) -> None:
+    def write(
+        self,
+        predictions: Predictions,
+        labels: Sequence[str],
+        folder: Path,
+        truth: Path | None = None,
+    ) -> None:
         """One text per image in `txt`."""
         (folder / "txt").mkdir()
         names = text_names([prediction.sample.name for prediction in predictions])

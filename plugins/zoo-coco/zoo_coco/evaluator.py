@@ -37,7 +37,7 @@ class CocoDetection:
     """Boxes with labels and scores; the twelve figures of COCO."""
 
     task = "detection"
-    versions = ("hotcoco", "pycocotools")
+    versions: tuple[str, ...] = ("hotcoco", "pycocotools")
     """Packages whose version may change what `score` returns."""
 
     def check(self, values: Mapping[str, Any]) -> None:

@@ -116,6 +116,7 @@ def _annotations() -> Stage:
         outputs=("instances.json",),
         locations={"url": f"{_base()}/annotations/{ANNOTATIONS['name']}"},
         cost=ANNOTATIONS["size"] / _MEGABYTE,
+        download=ANNOTATIONS["size"],
     )
 
 
@@ -127,6 +128,7 @@ def _all_images() -> Stage:
         outputs=("images",),
         locations={"url": f"{_base()}/zips/{IMAGES['name']}"},
         cost=IMAGES["size"] / _MEGABYTE,
+        download=IMAGES["size"],
     )
 
 
@@ -139,6 +141,7 @@ def _first_images(count: int) -> Stage:
         inputs={"annotations": _TRUTH},
         outputs=("images",),
         cost=count * IMAGES["size"] / COUNT / _MEGABYTE,
+        download=count * IMAGES["size"] // COUNT,
     )
 
 
@@ -158,6 +161,7 @@ def _calibration(request: DataRequest) -> DataPlan:
         outputs=("images",),
         locations={"url": f"{_base()}/train2017"},
         cost=sum(row["size"] for row in chosen) / _MEGABYTE,
+        download=sum(row["size"] for row in chosen),
     )
     return DataPlan(
         dataset="coco-val2017",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import chdir
 from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -79,8 +80,11 @@ def with_wrong_key(values: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
 def check_planning(question: Question, answer_here: Callable[[], object], folder: Path) -> None:
     """Asking twice here and once in a new process gives the same data, quietly and lightly."""
     where = f"{question.name}.{question.method}"
+    here = folder / "here"
+    here.mkdir(exist_ok=True)
     try:
-        first, second = plain(answer_here()), plain(answer_here())
+        with chdir(here):
+            first, second = plain(answer_here()), plain(answer_here())
     except TypeError as error:
         raise AssertionError(f"{where} gives what JSON cannot hold: {error}") from error
     must(first == second, f"{where} differs from call to call")

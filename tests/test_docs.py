@@ -1,0 +1,67 @@
+"""The documentation says what the code does."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+from zoo_core import hookspecs
+from zoo_core.plugins import KINDS
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("plugins/*/README.md")])
+LINK = re.compile(r"\[[^\]]*\]\(([^)#]+)(?:#[^)]*)?\)")
+
+
+def generated() -> dict[str, str]:
+    spec = importlib.util.spec_from_file_location("docs_generate", ROOT / "docs" / "generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    pages: dict[str, str] = module.pages()
+    return pages
+
+
+@pytest.mark.parametrize("name", sorted(generated()))
+def test_the_reference_is_what_the_code_says(name: str) -> None:
+    on_disk = (ROOT / "docs" / "reference" / name).read_text(encoding="utf-8")
+
+    assert on_disk == generated()[name], "run: python docs/generate.py"
+
+
+def test_every_hook_has_a_page_entry() -> None:
+    text = generated()["hooks.md"]
+    names = [name for name in vars(hookspecs) if name.startswith("zoo_")]
+
+    assert set(KINDS.values()) <= set(names)
+    for name in names:
+        assert f"## {name}(" in text
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in LINK.findall(page.read_text(encoding="utf-8")):
+        if not link.startswith(("http://", "https://")):
+            assert (page.parent / link).exists(), link
+
+
+def test_the_readme_has_exactly_two_setup_commands() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```bash\n(.*?)```", text, flags=re.DOTALL)
+    setups = [block for block in blocks if "venv" in block]
+
+    assert len(setups) == 2
+    assert "zoo run yolov4-tianxiaomo --precision int8" in setups[0]
+    assert "pytest" in setups[1]
+    assert text.index("<!-- tests -->") < text.index(setups[1])
+
+
+def test_no_page_or_source_names_a_place_of_one_machine() -> None:
+    places = re.compile(r"(/root/|/home/\w+/|C:\\\\Users)")
+    files = [*PAGES, *ROOT.glob("zoo_core/**/*.py"), *ROOT.glob("plugins/**/*.py")]
+    for file in files:
+        assert not places.search(file.read_text(encoding="utf-8")), file
