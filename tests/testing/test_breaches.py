@@ -159,6 +159,7 @@ def running(body: str, *, opening: str = "") -> str:
     return (
         "class Session:\n"
         "    concurrent = False\n"
+        "    threads = 1\n"
         "    def __init__(self, inner):\n"
         "        self.inner, self.inputs, self.outputs = inner, inner.inputs, inner.outputs\n"
         "        self.calls = 0\n"
@@ -210,7 +211,7 @@ def judging(method: str, body: str) -> str:
 
 SETTLE = "settle(self, candidates, values)"
 SCORE = "score(self, predictions, truth, labels)"
-WRITE = "write(self, predictions, labels, folder)"
+WRITE = "write(self, predictions, labels, folder, truth=None)"
 DRAW = "draw(self, image, prediction, labels, least)"
 CHECK = "check(self, values)"
 
@@ -471,6 +472,8 @@ RUNTIME = [
         running("return {'output': a for a in self.good(feeds).values()}")),
     Row("ToyRuntime", "outputs_are_as_declared", "is not C-contiguous",
         running("return {n: np.asfortranarray(a) for n, a in self.good(feeds).items()}")),
+    Row("ToyRuntime", "outputs_are_as_declared", "it runs on 0 threads",
+        running("return self.good(feeds)").replace("threads = 1", "threads = 0")),
     Row("ToyRuntime", "outputs_are_as_declared", "is float64",
         running("return {n: a.astype(np.float64) for n, a in self.good(feeds).items()}")),
     Row("ToyRuntime", "outputs_are_as_declared", "has 1 rows, not 2",
@@ -670,6 +673,9 @@ EVALUATOR = [
     Row("ToyEvaluator", "it_writes_files", "gives two results",
         judging(WRITE, "super().write(predictions, labels, folder)\n"
                        "(folder / 'when.txt').write_text(str(time.perf_counter()))")),
+    Row("ToyEvaluator", "it_writes_files", "does not write where it is told the truth",
+        judging(WRITE, "super().write(predictions, labels, folder)\n"
+                       "if truth:\n    raise DataError('unknown ids')")),
     Row("ToyEvaluator", "it_writes_files", "the same without any",
         judging(WRITE, "(folder / 'a.txt').write_text('always')")),
     Row("ToyEvaluator", "it_draws_on_a_copy", "into the image it is given",

@@ -185,6 +185,24 @@ def test_letterbox_geometry() -> None:
     assert corner.offset == (0.0, 0.0)
 
 
+def test_rounding_down_is_darknet_s_whole_number_division() -> None:
+    steps = specification(Resize("letterbox", (416, 320), rounding="down"))
+    for height, width in [*SIZES, (333, 500), (500, 333), (1000, 3), (3, 1000)]:
+        image = photo(height, width)
+        if 320 / width < 416 / height:
+            new = (height * 320) // width, 320
+        else:
+            new = 416, (width * 416) // height
+        new = max(new[0], 1), max(new[1], 1)
+        tensor, geometry = steps.prepare(image)
+        assert geometry.scale == (new[1] / width, new[0] / height)
+        top, left = (416 - new[0]) // 2, (320 - new[1]) // 2
+        assert geometry.offset == (left, top)
+        small = cv2.resize(image, new[::-1], interpolation=cv2.INTER_LINEAR).transpose(2, 0, 1)
+        wanted = (small / 255).astype(np.float32)
+        assert (tensor[:, top : top + new[0], left : left + new[1]] == wanted).all()
+
+
 def test_the_geometry_says_where_a_pixel_really_is() -> None:
     """A white patch is found where to_network puts it, for every mode."""
     image = np.zeros((300, 500, 3), np.uint8)

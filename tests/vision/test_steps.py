@@ -52,7 +52,7 @@ def test_a_card_s_specification() -> None:
         Preprocess.from_data(CARD).steps,
         (
             Decode("bgr", exif=False),
-            Resize("letterbox", (32, 64), "bilinear_align_corners", 114, "top_left"),
+            Resize("letterbox", (32, 64), "bilinear_align_corners", 114, "top_left", "down"),
             Scale(1 / 255),
             Normalise((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
             ToTensor(),
@@ -89,7 +89,9 @@ def test_data_is_canonical() -> None:
         (changed(1, mode="short_side"), "whole number above 0"),
         (changed(1, mode="short_side", size=416), "short_side gives no fixed size"),
         (changed(1, pad=114), "no effect with stretch"),
-        (changed(1, anchor="top_left"), "no effect with stretch"),
+        (changed(1, anchor="top_left"), "anchor has no effect with stretch"),
+        (changed(1, rounding="down"), "rounding has no effect with stretch"),
+        (changed(1, mode="letterbox", rounding="up"), "no rounding 'up'"),
         (changed(1, mode="letterbox", pad=300), "pad must lie within"),
         (changed(1, mode="letterbox", pad="grey"), "pad must be a number"),
         (changed(1, mode="letterbox", anchor="middle"), "no anchor 'middle'"),
@@ -136,6 +138,12 @@ def test_pad_counts_for_letterbox_only() -> None:
     boxed = base.with_resize(mode="letterbox", pad=114)
     assert boxed.with_resize(mode="stretch", pad=114) == base
     assert base.with_resize(mode="letterbox").steps[1] == Resize("letterbox", (416, 608))
+    down = base.with_resize(mode="letterbox", rounding="down")
+    assert down.steps[1] == Resize("letterbox", (416, 608), rounding="down")
+    assert down.with_resize(size=(320, 320)).steps[1] == Resize(
+        "letterbox", (320, 320), rounding="down"
+    )
+    assert down.with_resize(mode="stretch") == base == base.with_resize(rounding="down")
 
 
 def test_with_resize_and_a_crop() -> None:

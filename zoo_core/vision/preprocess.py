@@ -11,7 +11,7 @@ from zoo_core.errors import DataError, UsageError
 from zoo_core.vision.geometry import Geometry
 from zoo_core.vision.resample import resample
 from zoo_core.vision.steps import (
-    MID_GREY,
+    LETTERBOX_DEFAULTS,
     CentreCrop,
     Decode,
     Normalise,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from zoo_core.vision.steps import Interpolation, Mode
+    from zoo_core.vision.steps import Interpolation, Mode, Rounding
 
 _LARGEST_ENLARGEMENT = 1 << 26
 
@@ -94,12 +94,13 @@ class Preprocess:
         size: tuple[int, int] | None = None,
         interpolation: Interpolation | None = None,
         pad: float | None = None,
+        rounding: Rounding | None = None,
     ) -> Preprocess:
         """The specification with another resize; None keeps what is there.
 
         A crop belongs to short_side: it goes when the mode leaves it, comes when the mode turns to
-        it, and takes `size`, the shorter side growing in proportion. `pad` counts for letterbox
-        only.
+        it, and takes `size`, the shorter side growing in proportion. `pad` and `rounding` count for
+        letterbox only.
         """
         old, wanted = self._resize, size or self.size
         chosen = mode or old.mode
@@ -113,14 +114,11 @@ class Preprocess:
             crop = CentreCrop(wanted)
         elif crop is not None:
             target = old.size
-        boxed = chosen == "letterbox"
-        new = Resize(
-            mode=chosen,
-            size=target,
-            interpolation=interpolation or old.interpolation,
-            pad=(old.pad if pad is None else pad) if boxed else MID_GREY,
-            anchor=old.anchor if boxed else "centre",
-        )
+        changes = {"interpolation": interpolation, "pad": pad, "rounding": rounding}
+        named: dict[str, Any] = {key: value for key, value in changes.items() if value is not None}
+        if chosen != "letterbox":
+            named.update(LETTERBOX_DEFAULTS)
+        new = replace(old, mode=chosen, size=target, **named)
         values = tuple(s for s in self.steps[1:] if not isinstance(s, Resize | CentreCrop))
         return replace(self, steps=(self.steps[0], new, *((crop,) if crop else ()), *values))
 
@@ -171,14 +169,17 @@ class Preprocess:
         """Numbers [h, w, 3] in RGB order -> float32 [3, h, w] in the specification's order."""
         planes = pixels.transpose(2, 0, 1)
         planes = planes[::-1] if self._decode.colour == "bgr" else planes
-        values = planes.astype(np.float64, order="C")
-        for step in self.steps:
-            if isinstance(step, Scale):
-                values *= step.factor
-            elif isinstance(step, Normalise):
-                values -= np.reshape(step.mean, (3, 1, 1))
-                values /= np.reshape(step.std, (3, 1, 1))
-        return values.astype(np.float32)
+        result = np.empty(planes.shape, np.float32)
+        for channel, plane in enumerate(planes):
+            values = plane.astype(np.float64)
+            for step in self.steps:
+                if isinstance(step, Scale):
+                    values *= step.factor
+                elif isinstance(step, Normalise):
+                    values -= step.mean[channel]
+                    values /= step.std[channel]
+            result[channel] = values
+        return result
 
     def _look_up(self, pixels: NDArray[np.uint8], out: NDArray[np.float32]) -> None:
         """The same for uint8: there are only 256 values, so each is computed once."""
@@ -219,11 +220,18 @@ def _resized(resize: Resize, source: tuple[int, int]) -> tuple[int, int]:
         return (short, longer) if height <= width else (longer, short)
     if resize.mode == "stretch":
         return resize.size
-    ratio = min(resize.size[0] / height, resize.size[1] / width)
-    return (
-        min(max(round(height * ratio), 1), resize.size[0]),
-        min(max(round(width * ratio), 1), resize.size[1]),
-    )
+    return _boxed(resize, height, width)
+
+
+def _boxed(resize: Resize, height: int, width: int) -> tuple[int, int]:
+    assert isinstance(resize.size, tuple)
+    most_height, most_width = resize.size
+    if resize.rounding == "down":
+        high, wide = height * most_width // width, width * most_height // height
+    else:
+        ratio = min(most_height / height, most_width / width)
+        high, wide = round(height * ratio), round(width * ratio)
+    return min(max(high, 1), most_height), min(max(wide, 1), most_width)
 
 
 def _check_crop(resize: Resize, crop: CentreCrop | None) -> None:

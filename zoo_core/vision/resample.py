@@ -42,27 +42,42 @@ def align_corners(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np
     the last source row, darknet weighs that row by its tiny remainder only and the row turns dark;
     so it does here (AlexeyAB/darknet, image.c, resize_image).
 
-    Only source rows that are used are widened to float: at most two per row of the result.
+    Only source rows that are used are widened to float: at most two per row of the result. The
+    memory of the result is channel by channel.
     """
+    import cv2
+
     height, width = size
     if image.shape[:2] == size:
-        return image.astype(np.float32)
+        return image.transpose(2, 0, 1).astype(np.float32).transpose(1, 2, 0)
     top, down = _positions(image.shape[0], height)
     left, across = _positions(image.shape[1], width)
     left[-1], across[-1] = image.shape[1] - 1, 0
     bottom = np.minimum(top + 1, image.shape[0] - 1)
     right = np.minimum(left + 1, image.shape[1] - 1)
     used, place = np.unique(np.concatenate([top, bottom]), return_inverse=True)
-    # Columns become rows, so that picking them moves whole runs of memory.
-    turned = np.ascontiguousarray(image[used].transpose(1, 0, 2))
-    weight = across[:, None, None]
-    part = (1 - weight) * turned[left] + weight * turned[right]
-    part = np.ascontiguousarray(part.transpose(1, 0, 2))
-    weight = down[:, None, None]
-    result = (1 - weight) * part[place[:height]]
-    weight[-1] = 0
-    result += weight * part[place[height:]]
-    return np.asarray(result, np.float32)
+    top, bottom = place[:height], place[height:]
+    rows = image[used] if len(used) < len(image) else image
+    result = np.empty((3, height, width), np.float32)
+    for channel, plane in zip(cv2.split(rows), result, strict=True):
+        # Columns become rows, so that picking them moves whole runs of memory.
+        turned = cv2.transpose(channel)
+        part = cv2.transpose(_blend(turned[left], turned[right], 1 - across, across))
+        plane[...] = _blend(part[top], part[bottom], 1 - down, _but_last(down))
+    return result.transpose(1, 2, 0)
+
+
+def _blend(
+    one: NDArray[Any], other: NDArray[Any], near: NDArray[np.float32], far: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Row by row, one * near + other * far in float32."""
+    result = np.multiply(one, near[:, None], dtype=np.float32)
+    result += np.multiply(other, far[:, None], dtype=np.float32)
+    return result
+
+
+def _but_last(weights: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.append(weights[:-1], np.float32(0))
 
 
 def _positions(old: int, new: int) -> tuple[NDArray[np.intp], NDArray[np.float32]]:

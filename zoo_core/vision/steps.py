@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import MISSING, dataclass, fields
 from math import isfinite
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from zoo_core.errors import UsageError, did_you_mean
@@ -15,13 +16,18 @@ Colour = Literal["rgb", "bgr"]
 Mode = Literal["stretch", "letterbox", "short_side"]
 Interpolation = Literal["bilinear", "bilinear_align_corners", "nearest", "bicubic", "area"]
 Anchor = Literal["centre", "top_left"]
+Rounding = Literal["nearest", "down"]
 
 COLOURS = ("rgb", "bgr")
 MODES = ("stretch", "letterbox", "short_side")
 INTERPOLATIONS = ("bilinear", "bilinear_align_corners", "nearest", "bicubic", "area")
 ANCHORS = ("centre", "top_left")
+ROUNDINGS = ("nearest", "down")
 
 MID_GREY = 127.5
+LETTERBOX_DEFAULTS: Mapping[str, Any] = MappingProxyType(
+    {"pad": MID_GREY, "anchor": "centre", "rounding": "nearest"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +47,12 @@ class Decode:
 class Resize:
     """Bring the image to `size`, (height, width) in pixels.
 
-    `stretch` ignores the aspect. `letterbox` keeps it (ratio r = min(H/h, W/w), sides round(h*r),
-    round(w*r), at least 1) and fills the rest with `pad` (0..255, fractions too), the image in the
-    centre (odd remainders: one more pixel right and below) or at the top left. `short_side` takes
-    one number, brings the shorter side to it and the longer to int(size * long / short); a
-    `CentreCrop` must follow.
+    `stretch` ignores the aspect. `letterbox` keeps it: with r = min(H/h, W/w) the sides become h*r
+    and w*r, at least 1, rounded to the `nearest` whole number or, as darknet does, `down` (one
+    pixel is worth some tenths of AP at 320). The rest is filled with `pad` (0..255, fractions too),
+    the image in the centre (odd remainders: one more pixel right and below) or at the top left.
+    `short_side` takes one number, brings the shorter side to it and the longer to
+    int(size * long / short); a `CentreCrop` must follow.
 
     `bilinear`, `nearest`, `bicubic`, `area` are OpenCV's on uint8, rounded to uint8.
     `bilinear_align_corners` is darknet's: float32, corners on corners, not rounded.
@@ -57,11 +64,13 @@ class Resize:
     interpolation: Interpolation = "bilinear"
     pad: float = MID_GREY
     anchor: Anchor = "centre"
+    rounding: Rounding = "nearest"
 
     def __post_init__(self) -> None:
         _member("mode", self.mode, MODES)
         _member("interpolation", self.interpolation, INTERPOLATIONS)
         _member("anchor", self.anchor, ANCHORS)
+        _member("rounding", self.rounding, ROUNDINGS)
         _number("pad", self.pad)
         if not 0 <= self.pad <= 255:
             raise UsageError(f"pad must lie within 0..255, not {self.pad!r}")
@@ -69,8 +78,10 @@ class Resize:
             _side("size", self.size)
         else:
             _pair("size", self.size)
-        if self.mode != "letterbox" and (self.pad, self.anchor) != (MID_GREY, "centre"):
-            raise UsageError(f"pad and anchor have no effect with {self.mode}", next="remove them")
+        if self.mode != "letterbox":
+            for name, default in LETTERBOX_DEFAULTS.items():
+                if getattr(self, name) != default:
+                    raise UsageError(f"{name} has no effect with {self.mode}", next="remove it")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +135,9 @@ class ToTensor:
 
 Step: TypeAlias = Decode | Resize | CentreCrop | Scale | Normalise | ToTensor
 
-_KINDS: Mapping[str, type[Step]] = {
-    kind.op: kind for kind in (Decode, Resize, CentreCrop, Scale, Normalise, ToTensor)
-}
+_KINDS: Mapping[str, type[Step]] = MappingProxyType(
+    {kind.op: kind for kind in (Decode, Resize, CentreCrop, Scale, Normalise, ToTensor)}
+)
 
 
 def step_from_data(data: Mapping[str, Any]) -> Step:
@@ -154,7 +165,8 @@ def step_from_data(data: Mapping[str, Any]) -> Step:
 
 def step_to_data(step: Step) -> dict[str, Any]:
     """The inverse: every field that has an effect, tuples as lists."""
-    silent = {"pad", "anchor"} if isinstance(step, Resize) and step.mode != "letterbox" else set()
+    plain = isinstance(step, Resize) and step.mode != "letterbox"
+    silent = set(LETTERBOX_DEFAULTS) if plain else set()
     data: dict[str, Any] = {"op": step.op}
     for field in fields(step):
         if field.name not in silent:

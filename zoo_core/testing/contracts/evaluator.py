@@ -167,6 +167,14 @@ class EvaluatorContract(Isolated):
         arrays = [found.to_arrays() for found in self.detections()]
         first, second = self._written(arrays, tmp_path / "a"), self._written(arrays, tmp_path / "b")
         must(any(first.values()), "it writes no file")
+        folder = tmp_path / "told"
+        folder.mkdir()
+        try:
+            self._written(arrays, folder / "files", self.write_truth(folder))
+        except (ZooError, TypeError) as error:
+            raise AssertionError(
+                f"it does not write where it is told the truth: {error}"
+            ) from error
         must(first == second, "writing the same predictions twice gives two results")
         nothing = [Detections.empty().to_arrays() for _ in self.samples()]
         must(self._written(nothing, tmp_path / "c") != first, "it writes the same without any")
@@ -208,9 +216,11 @@ class EvaluatorContract(Isolated):
         except (ZooError, KeyError) as error:
             raise AssertionError(f"it settles to no Detections.to_arrays(): {error}") from error
 
-    def _written(self, arrays: Sequence[Arrays], folder: Path) -> dict[str, bytes]:
+    def _written(
+        self, arrays: Sequence[Arrays], folder: Path, truth: Path | None = None
+    ) -> dict[str, bytes]:
         folder.mkdir()
-        self._evaluator().write(self._listed(arrays), self.labels, folder)
+        self._evaluator().write(self._listed(arrays), self.labels, folder, truth)
         files = sorted(path for path in folder.rglob("*") if path.is_file())
         return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 

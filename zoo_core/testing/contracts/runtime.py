@@ -71,6 +71,8 @@ class RuntimeContract(Isolated):
             must([s.name for s in session.inputs] == ["input"], "its inputs are not the graph's")
             found = session.run({"input": self._images()})
             specs = session.outputs
+            threads = getattr(session, "threads", 0)
+        must(threads is None or threads > 0, f"it runs on {threads} threads (None: not known)")
         must(list(found) == [s.name for s in specs], f"outputs are {list(found)}, not as declared")
         must(list(found) == ["head0"], f"outputs are {list(found)}, the graph has head0")
         for spec in specs:

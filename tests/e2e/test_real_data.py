@@ -1,0 +1,162 @@
+"""A real trained network on real COCO images, against figures of independent implementations."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from zoo_core.testing.fixtures import Zoo
+
+DATA = Path(os.environ.get("ZOO_TEST_DATA", "/nonexistent"))
+pytestmark = pytest.mark.skipif(
+    "ZOO_TEST_DATA" not in os.environ, reason="ZOO_TEST_DATA is unset: no real images here"
+)
+
+MODEL = (
+    "yolo-fastest-1.1-xl-darknet",
+    "--weights",
+    DATA / "yolo-fastest-1.1-xl" / "yolo-fastest-1.1-xl.weights",
+)
+IMAGES = (
+    "--images",
+    DATA / "coco-val2017-128" / "images",
+    "--annotations",
+    DATA / "coco-val2017-128" / "instances.json",
+)
+COMMON = ("--conf", "0.001", "--nms-kind", "iou", "--box-labels", "multi")
+
+
+@pytest.fixture(scope="module")
+def shared_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One cache for the module: most of these runs share their first stages."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture
+def real(zoo: Zoo, shared_home: Path, monkeypatch: pytest.MonkeyPatch) -> Zoo:
+    monkeypatch.setenv("ZOO_HOME", str(shared_home))
+    return zoo
+
+
+def scored(real: Zoo, *options: str | Path) -> dict[str, Any]:
+    done = real("run", *MODEL, *IMAGES, "--no-bench", "--json", "-", *options)
+    assert done.code == 0, done.stderr
+    report: dict[str, Any] = done.json
+    return report
+
+
+@pytest.mark.parametrize(
+    ("size", "resize", "nms", "ap", "ap50"),
+    [
+        ("320,320", "stretch", "0.45", 0.2010, 0.4313),
+        ("320,320", "stretch", "0.65", 0.2037, 0.4130),
+        ("320,320", "letterbox", "0.45", 0.1778, 0.3633),
+        ("320,320", "letterbox", "0.65", 0.1797, 0.3492),
+        ("416,416", "stretch", "0.45", 0.2063, 0.4123),
+        ("416,416", "stretch", "0.65", 0.2076, 0.4023),
+        ("416,416", "letterbox", "0.45", 0.1914, 0.4012),
+        ("416,416", "letterbox", "0.65", 0.1924, 0.3881),
+    ],
+)
+def test_the_reference_scores_are_met(
+    real: Zoo, size: str, resize: str, nms: str, ap: float, ap50: float
+) -> None:
+    report = scored(real, *COMMON, "--size", size, "--resize", resize, "--nms", nms)
+
+    assert report["images"] == 128
+    assert report["metrics"]["AP"] == pytest.approx(ap, abs=0.001)
+    assert report["metrics"]["AP50"] == pytest.approx(ap50, abs=0.001)
+    assert report["verify"]["max_abs"] < 1e-4
+
+
+def test_the_darknet_protocol_scores_as_the_darknet_program(real: Zoo) -> None:
+    report = scored(real, "--size", "320,320")
+
+    assert report["protocol"]["name"] == "darknet"
+    assert report["metrics"]["AP"] == pytest.approx(0.2076, abs=0.001)
+    assert report["metrics"]["AP50"] == pytest.approx(0.4194, abs=0.002)
+
+
+def test_int8_reports_its_loss_as_it_is(real: Zoo, tmp_path: Path) -> None:
+    calibration = DATA / "coco-train2017-64" / "images"
+    where = ("--size", "320,320", "--resize", "stretch", "--nms", "0.45")
+    float_report = scored(real, *COMMON, *where)
+    report = scored(
+        real, *COMMON, *where, "--precision", "int8", "--calibration", calibration, "-o", "out"
+    )
+
+    precision = report["precision_report"]
+    assert precision["int8_nodes"] > 70
+    assert precision["float_nodes"] == len(precision["float_node_names"]) == 2
+    loss = float_report["metrics"]["AP"] - report["metrics"]["AP"]
+    assert -0.005 < loss < 0.05
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert manifest["calibration"]["images.json"]
+    assert not any("calibration images are also" in text for text in report["warnings"])
+
+
+def test_calibrating_on_the_evaluation_images_is_told(real: Zoo) -> None:
+    images = DATA / "coco-val2017-128" / "images"
+    report = scored(
+        real, *COMMON, "--size", "320,320", "--precision", "int8", "--calibration", images,
+        "--calibration-images", "4", "--limit", "8",
+    )  # fmt: skip
+
+    assert any("4 calibration images are also evaluation images" in w for w in report["warnings"])
+
+
+def test_the_run_folder_holds_coco_json_and_a_text_file_per_image(
+    real: Zoo, tmp_path: Path
+) -> None:
+    report = scored(real, *COMMON, "--size", "320,320", "--limit", "12", "-o", "out")
+    folder = tmp_path / "out"
+    rows = json.loads((folder / "predictions.json").read_text())
+
+    assert report["subset"]["of"] == 128
+    assert len(list((folder / "txt").glob("*.txt"))) == 12
+    assert {row["image_id"] for row in rows} <= {
+        image["id"] for image in json.loads(Path(IMAGES[3]).read_text())["images"]
+    }
+    lines = [line for file in (folder / "txt").glob("*.txt") for line in file.open()]
+    assert len(lines) == len(rows)
+
+
+def test_the_usual_dog_is_found(real: Zoo, tmp_path: Path) -> None:
+    done = real(
+        "predict", *MODEL, DATA / "photos" / "dog.jpg", "--size", "320,320", "--resize", "stretch",
+        "--conf", "0.25", "--nms", "0.45", "--nms-kind", "iou", "-o", "seen", "--json", "-",
+    )  # fmt: skip
+
+    assert done.code == 0, done.stderr
+    found = {}
+    for line in (tmp_path / "seen" / "txt" / "dog.txt").read_text().splitlines():
+        label, score, *box = line.rsplit(" ", 5)
+        found.setdefault(label, (float(score), [float(side) for side in box]))
+    for label, score, box in (
+        ("dog", 0.958, [114, 188, 386, 536]),
+        ("bicycle", 0.894, [113, 127, 573, 497]),
+        ("car", 0.841, [450, 78, 685, 162]),
+        ("truck", 0.437, [451, 80, 676, 163]),
+    ):
+        assert found[label][0] == pytest.approx(score, abs=0.005)
+        assert found[label][1] == pytest.approx(box, abs=1.5)
+    assert (tmp_path / "seen" / "pictures" / "dog.jpg").stat().st_size > 10_000
+
+
+def test_an_annotation_of_another_data_set_is_one_line(real: Zoo, tmp_path: Path) -> None:
+    other = {
+        "images": [{"id": 1, "file_name": "elsewhere.jpg", "height": 10, "width": 10}],
+        "annotations": [],
+        "categories": [{"id": 1, "name": "person"}],
+    }
+    (tmp_path / "other.json").write_text(json.dumps(other))
+
+    done = real("run", *MODEL, *IMAGES[:2], "--annotations", "other.json", "--no-bench")
+
+    assert done.code == 6
+    assert len(done.stderr.strip().splitlines()) == 1

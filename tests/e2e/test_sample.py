@@ -1,0 +1,119 @@
+"""The README's command, offline: the bundled sample through every stage."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jsonschema
+import pytest
+
+import zoo_core
+
+if TYPE_CHECKING:
+    from zoo_core.testing.fixtures import Zoo
+
+RUN = ("run", "yolov4-tianxiaomo", "--no-bench", "--json", "-")
+
+
+@pytest.fixture(scope="module")
+def shared_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture
+def sample(zoo: Zoo, shared_home: Path, monkeypatch: pytest.MonkeyPatch) -> Zoo:
+    monkeypatch.setenv("ZOO_HOME", str(shared_home))
+    return zoo
+
+
+def report_of(sample: Zoo, *options: str | Path) -> dict[str, Any]:
+    done = sample(*RUN, *options)
+    assert done.code == 0, done.stderr
+    report: dict[str, Any] = done.json
+    schema = Path(zoo_core.__file__).parent / "schemas" / "run.json"
+    jsonschema.validate(report, json.loads(schema.read_text()))
+    return report
+
+
+def test_the_sample_scores_and_int8_is_close(sample: Zoo) -> None:
+    full = report_of(sample)
+    small = report_of(sample, "--precision", "int8")
+
+    for report in (full, small):
+        assert report["assets"] == {"weights": "sample", "data": "sample"}
+        assert report["images"] == 200
+        assert report["comparison"] == []
+        assert all("sample" in row["why"] for row in report["not_comparable"])
+    assert full["metrics"]["AP"] >= 0.50
+    assert full["metrics"]["AP"] - small["metrics"]["AP"] <= 0.010
+    assert small["precision_report"]["int8_nodes"] == 107
+    assert small["precision_report"]["float_nodes"] == 3
+
+
+def test_a_second_run_runs_no_stage(sample: Zoo) -> None:
+    report_of(sample, "--precision", "int8")
+    again = report_of(sample, "--precision", "int8")
+
+    assert all(stage["cached"] for stage in again["stages"])
+
+
+def test_predict_draws_what_the_sample_sees(sample: Zoo, tmp_path: Path) -> None:
+    done = sample("predict", "yolov4-tianxiaomo", "--limit", "6", "-o", "seen", "--json", "-")
+
+    assert done.code == 0, done.stderr
+    assert len(list((tmp_path / "seen" / "pictures").glob("*.jpg"))) == 6
+    rows = json.loads((tmp_path / "seen" / "predictions.json").read_text())
+    assert sum(row["score"] > 0.25 for row in rows) > 6
+
+
+def test_published_assets_are_never_replaced_by_the_sample(sample: Zoo) -> None:
+    done = sample(*RUN, "--assets", "published")
+
+    assert done.code == 6
+    assert json.loads(done.stdout)["error"]["code"] == "data"
+
+
+def test_own_images_offline_ask_for_weights(sample: Zoo, tmp_path: Path) -> None:
+    done = sample("predict", "yolov4-tianxiaomo", tmp_path)
+
+    assert done.code == 6
+    assert "give --weights FILE" in done.stderr or "zoo fetch" in done.stderr
+
+
+def test_an_interrupted_run_goes_on_where_it_was(tmp_path: Path) -> None:
+    surroundings = {**os.environ, "ZOO_HOME": str(tmp_path / "home"), "ZOO_OFFLINE": "1"}
+    command = [sys.executable, "-m", "zoo_core", *RUN[:-2], "-v"]
+    first = subprocess.Popen(
+        command, env=surroundings, cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    )
+    assert first.stderr is not None
+    seen = ""
+    for line in first.stderr:
+        seen += line
+        if "export:" in line:
+            break
+    time.sleep(0.5)
+    first.send_signal(signal.SIGINT)
+    seen += first.stderr.read()
+
+    assert first.wait(timeout=120) == 130, seen
+    assert "the next run goes on from here" in seen
+    second = subprocess.run(
+        [*command, "--json", "r.json"],
+        env=surroundings,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert second.returncode == 0, second.stderr
+    stages = {s["name"]: s for s in json.loads((tmp_path / "r.json").read_text())["stages"]}
+    assert stages["export"]["cached"] is True
+    assert stages["score"]["cached"] is False
