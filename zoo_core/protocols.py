@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from zoo_core.nouns import ModelCard, ScoringProtocol
     from zoo_core.vision import Preprocess
 
-PREPROCESS_FIELDS = frozenset({"resize", "interpolation", "pad"})
+PREPROCESS_FIELDS = frozenset({"resize", "interpolation", "pad", "rounding"})
 
 
 def choose(
@@ -65,4 +65,5 @@ def effective_preprocess(
         size=size,
         interpolation=values.get("interpolation"),
         pad=values.get("pad"),
+        rounding=values.get("rounding"),
     )

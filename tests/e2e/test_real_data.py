@@ -122,8 +122,8 @@ def test_the_run_folder_holds_coco_json_and_a_text_file_per_image(
     assert {row["image_id"] for row in rows} <= {
         image["id"] for image in json.loads(Path(IMAGES[3]).read_text())["images"]
     }
-    lines = [line for file in (folder / "txt").glob("*.txt") for line in file.open()]
-    assert len(lines) == len(rows)
+    texts = [file.read_text() for file in (folder / "txt").glob("*.txt")]
+    assert sum(len(text.splitlines()) for text in texts) == len(rows)
 
 
 def test_the_usual_dog_is_found(real: Zoo, tmp_path: Path) -> None:
@@ -133,10 +133,11 @@ def test_the_usual_dog_is_found(real: Zoo, tmp_path: Path) -> None:
     )  # fmt: skip
 
     assert done.code == 0, done.stderr
-    found = {}
+    found: dict[str, tuple[float, list[float]]] = {}
     for line in (tmp_path / "seen" / "txt" / "dog.txt").read_text().splitlines():
-        label, score, *box = line.rsplit(" ", 5)
-        found.setdefault(label, (float(score), [float(side) for side in box]))
+        name, *figures = line.rsplit(" ", 5)
+        value, *sides = map(float, figures)
+        found.setdefault(name, (value, sides))
     for label, score, box in (
         ("dog", 0.958, [114, 188, 386, 536]),
         ("bicycle", 0.894, [113, 127, 573, 497]),

@@ -76,3 +76,12 @@ def test_neighbouring_classes_differ() -> None:
     assert len(set(colours)) == 80
     near = [np.abs(np.subtract(a, b)).sum() for a, b in itertools.pairwise(colours)]
     assert min(near) > 60
+
+
+def test_tags_of_one_place_stand_below_each_other() -> None:
+    box = (50.0, 100.0, 350.0, 280.0)
+    drawn = draw_detections(blank(), found((box, 0.9, 0), (box, 0.5, 1)), ["a", "b"], 0.1)
+    grounds = [(drawn[:, 60:90] == class_colour(label)).all(axis=2) for label in (0, 1)]
+    rows = [set(np.flatnonzero(ground.sum(axis=1) > 5).tolist()) for ground in grounds]
+    assert min(rows[0]) < 100 <= min(rows[1]) < 125
+    assert all(len(row) > 8 for row in rows)

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from zoo_core.plugins import Plugins
     from zoo_core.registry import Registry
 
+_ANY_HOST = "https://github.com"
+"""Asked for where only data is to be fetched: no data set tells its hosts while planning."""
+
 FOLDER = "folder"
 """The data set that reads a folder of images without truth."""
 
@@ -138,10 +141,9 @@ class _Chooser:
         )
 
     def _data_ready(self, data: DataPlan, weights: Weights) -> bool:
-        if not data.stages or self.world.have(data.stages):
+        if all(stage.download == 0 for stage in data.stages) or self.world.have(data.stages):
             return True
-        urls = weights.urls() or ["https://github.com"]
-        return self.world.reachable(urls[0])
+        return all(self.world.reachable(url) for url in weights.urls() or [_ANY_HOST])
 
     def _sample(self, needs_data: bool) -> tuple[Weights, DataPlan | None]:
         if self.request.images or self.request.predict:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from colorsys import hsv_to_rgb
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from zoo_core.vision.detections import Detections
 
     Colour = tuple[int, int, int]
+    Place = tuple[int, int, int, int]
 
 _GOLDEN_RATIO = 0.618033988749895
 
@@ -44,8 +45,9 @@ def draw_detections(
         _rectangle(canvas, corners, colour, line)
         name = labels[label] if 0 <= label < len(labels) else f"class {label}"
         tags.append((f"{name} {score:.2f}", corners, colour))
-    for text, corners, colour in tags:
-        _tag(canvas, text, corners, colour)
+    taken: list[Place] = []
+    for text, corners, colour in reversed(tags):
+        taken.append(_tag(canvas, text, corners, colour, taken))
     return canvas
 
 
@@ -65,8 +67,14 @@ def _rectangle(
     cv2.rectangle(canvas, (x1, y1), (x2, y2), colour, line)
 
 
-def _tag(canvas: NDArray[np.uint8], text: str, corners: Sequence[int], colour: Colour) -> None:
-    """The text on a ground of the class's colour, above the box or inside where no room is."""
+def _tag(
+    canvas: NDArray[np.uint8],
+    text: str,
+    corners: Sequence[int],
+    colour: Colour,
+    taken: Sequence[Place],
+) -> Place:
+    """The text on a ground of the class's colour, where no other stands; returns the place."""
     import cv2
 
     height, width = canvas.shape[:2]
@@ -75,11 +83,31 @@ def _tag(canvas: NDArray[np.uint8], text: str, corners: Sequence[int], colour: C
     weight = max(1, round(scale * 1.5))
     (wide, high), low = cv2.getTextSize(text, font, scale, weight)
     margin = 2 * weight
-    left = max(0, min(corners[0], width - wide - 2 * margin))
-    bottom = corners[1] if corners[1] >= high + low + margin else corners[1] + high + low + margin
-    ground: Any = (left, max(0, bottom - high - low - margin))
-    cv2.rectangle(canvas, ground, (left + wide + 2 * margin, bottom), colour, cv2.FILLED)
+    size = (wide + 2 * margin, high + low + margin)
+    left, top = _free_place(corners, size, (height, width), taken)
+    bottom = top + size[1]
+    cv2.rectangle(canvas, (left, top), (left + size[0], bottom), colour, cv2.FILLED)
     luminance = 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2]
     ink = (0, 0, 0) if luminance > 128 else (255, 255, 255)
-    place = (left + margin, bottom - low)
-    cv2.putText(canvas, text, place, font, scale, ink, weight, cv2.LINE_AA)
+    cv2.putText(canvas, text, (left + margin, bottom - low), font, scale, ink, weight, cv2.LINE_AA)
+    return left, top, left + size[0], bottom
+
+
+def _free_place(
+    corners: Sequence[int], size: tuple[int, int], canvas: tuple[int, int], taken: Sequence[Place]
+) -> tuple[int, int]:
+    """Left and top of a tag of `size` (width, height): above the box, else the next free row below.
+
+    Where the image has no room left the tag stands above the box all the same.
+    """
+    left = max(0, min(corners[0], canvas[1] - size[0]))
+    first = max(0, corners[1] - size[1])
+    for top in range(first, canvas[0] - size[1], size[1] + 1):
+        place = (left, top, left + size[0], top + size[1])
+        if not any(_meet(place, other) for other in taken):
+            return left, top
+    return left, first
+
+
+def _meet(a: Place, b: Place) -> bool:
+    return a[0] <= b[2] and b[0] <= a[2] and a[1] <= b[3] and b[1] <= a[3]

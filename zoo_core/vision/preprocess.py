@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from zoo_core.vision.steps import Interpolation, Mode, Rounding
 
 _LARGEST_ENLARGEMENT = 1 << 26
+_ROWS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +136,8 @@ class Preprocess:
         tensor = np.empty((3, *self.size), np.float32)
         inner = tensor[:, top : top + height, left : left + width]
         if (height, width) != self.size:
-            border = self._values(np.full((1, 1, 3), self._resize.pad))
+            border = np.empty((3, 1, 1), np.float32)
+            self._compute(np.full((1, 1, 3), self._resize.pad), border)
             tensor[:, :top] = border
             tensor[:, top + height :] = border
             tensor[:, :, :left] = border
@@ -143,7 +145,7 @@ class Preprocess:
         if pixels.dtype == np.uint8:
             self._look_up(pixels, inner)
         else:
-            inner[...] = self._values(pixels)
+            self._compute(pixels, inner)
         return tensor, geometry
 
     def _placed(self, image: NDArray[np.uint8]) -> tuple[NDArray[Any], Geometry]:
@@ -165,28 +167,28 @@ class Preprocess:
             offset=(float(left), float(top)),
         )
 
-    def _values(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
+    def _compute(self, pixels: NDArray[Any], out: NDArray[np.float32]) -> None:
         """Numbers [h, w, 3] in RGB order -> float32 [3, h, w] in the specification's order."""
         planes = pixels.transpose(2, 0, 1)
         planes = planes[::-1] if self._decode.colour == "bgr" else planes
-        result = np.empty(planes.shape, np.float32)
-        for channel, plane in enumerate(planes):
-            values = plane.astype(np.float64)
+        for start in range(0, planes.shape[1], _ROWS):
+            rows = slice(start, start + _ROWS)
+            values = planes[:, rows].astype(np.float64)
             for step in self.steps:
                 if isinstance(step, Scale):
                     values *= step.factor
                 elif isinstance(step, Normalise):
-                    values -= step.mean[channel]
-                    values /= step.std[channel]
-            result[channel] = values
-        return result
+                    values -= np.reshape(step.mean, (3, 1, 1))
+                    values /= np.reshape(step.std, (3, 1, 1))
+            out[:, rows] = values
 
     def _look_up(self, pixels: NDArray[np.uint8], out: NDArray[np.float32]) -> None:
         """The same for uint8: there are only 256 values, so each is computed once."""
         import cv2
 
         levels = np.arange(256)[None, :, None].repeat(3, axis=2)
-        tables = self._values(levels)
+        tables = np.empty((3, 1, 256), np.float32)
+        self._compute(levels, tables)
         planes = np.empty((3, *pixels.shape[:2]), np.uint8)
         order = (2, 1, 0) if self._decode.colour == "bgr" else (0, 1, 2)
         cv2.split(pixels, [planes[channel] for channel in order])

@@ -30,7 +30,7 @@ class DetectionRules:
 
     Scores must be above `conf`, strictly. `box_labels`: `best` keeps a box's highest label (the
     first on ties), `multi` every label above conf. NMS is per class, at overlap > `nms` of
-    `nms_kind`. The `max_detections` highest scores stay; of these, those of at least
+    `nms_kind`. The `max_detections` highest scores stay (None: all); of these, those of at least
     `min_output_score`. Boxes are then cut to the image (`clip`) and rounded to whole pixels
     (`round_boxes`). Raises `UsageError` for values out of range.
     """
@@ -39,7 +39,7 @@ class DetectionRules:
     nms: float
     nms_kind: NmsKind = "iou"
     box_labels: BoxLabels = "best"
-    max_detections: int = 100
+    max_detections: int | None = None
     clip: bool = False
     min_output_score: float | None = None
     round_boxes: bool = False
@@ -49,8 +49,9 @@ class DetectionRules:
         _fraction("nms", self.nms)
         _member("nms_kind", self.nms_kind, KINDS)
         _member("box_labels", self.box_labels, BOX_LABELS)
-        if type(self.max_detections) is not int or self.max_detections < 1:
-            raise UsageError(f"max_detections must be 1 or more, not {self.max_detections!r}")
+        most = self.max_detections
+        if most is not None and (type(most) is not int or most < 1):
+            raise UsageError(f"max_detections must be 1 or more, not {most!r}")
         if self.min_output_score is not None:
             _fraction("min_output_score", self.min_output_score)
         for name in ("clip", "round_boxes"):
