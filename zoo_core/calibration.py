@@ -35,5 +35,5 @@ def tensors(listing: Path, preprocess: Sequence[Mapping[str, Any]]) -> Iterator[
     """Network inputs float32 [1, 3, H, W], decoded one by one and never kept."""
     steps = Preprocess.from_data(preprocess, where=str(listing))
     for image in images(listing):
-        tensor, _ = steps.prepare(read_rgb(image.path))
+        tensor, _ = steps.prepare(read_rgb(image.path, exif=steps.exif))
         yield tensor[None]

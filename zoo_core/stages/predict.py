@@ -90,7 +90,7 @@ def _told_by_graph(path: Path) -> dict[str, Any]:
 def _prepare(steps: Preprocess) -> Callable[[Sample], Prepared]:
     def prepare(sample: Sample) -> Prepared:
         sha256 = hashlib.sha256(sample.path.read_bytes()).hexdigest()
-        image = read_rgb(sample.path, expect=sample.size)
+        image = read_rgb(sample.path, expect=sample.size, exif=steps.exif)
         tensor, geometry = steps.prepare(image)
         return sample, sha256, tensor, geometry
 
