@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -65,3 +68,40 @@ def test_no_page_or_source_names_a_place_of_one_machine() -> None:
     files = [*PAGES, *ROOT.glob("zoo_core/**/*.py"), *ROOT.glob("plugins/**/*.py")]
     for file in files:
         assert not places.search(file.read_text(encoding="utf-8")), file
+
+
+SHELL = re.compile(r"```bash\n(.*?)```", re.DOTALL)
+YAML = re.compile(r"```yaml\n(.*?)```", re.DOTALL)
+
+
+def run_blocks(page: str, folder: Path) -> list[str]:
+    """Runs a page's shell blocks in one shell, as a reader would; returns the lines they print."""
+    text = (ROOT / "docs" / "how-to" / page).read_text(encoding="utf-8")
+    for number, body in enumerate(YAML.findall(text)):
+        (folder / ("my.yaml" if number == 0 else f"more-{number}.yaml")).write_text(body)
+    script = "set -euo pipefail\n" + "\n".join(SHELL.findall(text))
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    surroundings = {**os.environ, "PATH": path, "ZOO_OFFLINE": "1", "ZOO_HOME": str(folder / "h")}
+    done = subprocess.run(
+        ["bash", "-c", script],
+        cwd=folder,
+        env=surroundings,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_adding_a_model_works_as_written(tmp_path: Path) -> None:
+    lines = run_blocks("add-a-model.md", tmp_path)
+
+    assert "- cat" in lines
+    assert "exporter: tianxiaomo-yolov4" in lines
+
+
+def test_the_toy_runs_as_written(tmp_path: Path) -> None:
+    lines = run_blocks("write-a-plugin.md", tmp_path)
+
+    assert any(line.startswith("SAMPLE RUN") for line in lines)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
+from zoo_core.formats.detection_txt import SUFFIX, text_names
 from zoo_core.predictions import StoredPredictions
 from zoo_core.sessions import SessionPool
 from zoo_core.vision import read_rgb, write_image
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zoo_core.execute import Listener
-    from zoo_core.nouns import Evaluator, Prediction, Predictions
+    from zoo_core.nouns import Evaluator, Prediction
     from zoo_core.planner.build import Run
     from zoo_core.workplace import Workplace
 
@@ -74,21 +74,22 @@ def _painter(evaluator: Evaluator, labels: Sequence[str], least: float) -> Paint
     return paint
 
 
-def _free(target: Path, prediction: Prediction) -> Path:
-    """The picture's place; pictures whose names differ in the ending only keep their endings."""
-    return (
-        target
-        if not target.exists()
-        else target.with_name(f"{PurePath(prediction.sample.name).name}.jpg")
-    )
+def _count(prediction: Prediction, least: float) -> int:
+    """How many are drawn; where a task has no scores, all."""
+    scores = prediction.arrays.get("scores")
+    if scores is None:
+        return len(next(iter(prediction.arrays.values())))
+    return int((scores > least).sum())
 
 
-def _pictures(predictions: Predictions, paint: Painter, folder: Path) -> list[dict[str, Any]]:
+def _pictures(predictions: StoredPredictions, paint: Painter, folder: Path) -> list[dict[str, Any]]:
+    """Each picture has the name of its image's text file."""
+    folder.mkdir(exist_ok=True)
+    texts = text_names([str(head["name"]) for head in predictions.heads()])
     rows: list[dict[str, Any]] = []
-    for prediction in predictions:
-        target = _free(folder / PurePath(prediction.sample.name).with_suffix(".jpg"), prediction)
-        target.parent.mkdir(parents=True, exist_ok=True)
+    for text, prediction in zip(texts, predictions, strict=True):
+        target = folder / f"{text.removesuffix(SUFFIX)}.jpg"
         write_image(target, paint(prediction))
-        found = len(next(iter(prediction.arrays.values())))
-        rows.append({"id": prediction.sample.id, "picture": str(target), "found": found})
+        row = {"id": prediction.sample.id, "picture": str(target)}
+        rows.append({**row, "found": _count(prediction, least)})
     return rows

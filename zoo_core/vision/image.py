@@ -75,7 +75,8 @@ def write_image(path: Path, rgb: NDArray[np.uint8]) -> None:
     """
     import cv2
 
-    if not cv2.haveImageWriter(path.name):
+    # The ending alone: OpenCV dies of a name that is no UTF-8.
+    if not path.suffix.isascii() or not cv2.haveImageWriter(f"image{path.suffix}"):
         raise UsageError(f"cannot write a '{path.suffix}' image", where=str(path), next="use .jpg")
     done, encoded = cv2.imencode(path.suffix, cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
     if not done:
