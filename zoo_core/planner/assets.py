@@ -70,6 +70,19 @@ def by_hand_file(model: str, source: Source) -> Path:
     return home() / "by-hand" / model / source.name
 
 
+def by_hand_hint(card: ModelCard) -> str:
+    """How a person brings the card's weights."""
+    places = [
+        source.by_hand or source.url
+        for option in card.weights
+        for source in option.files.values()
+        if source.by_hand or source.url
+    ]
+    if not places:
+        return "give --weights FILE"
+    return f"or get {places[0]}, then: zoo fetch {card.id} --from-file FILE"
+
+
 def given_weights(request: RunRequest, card: ModelCard, exporter: Exporter) -> Weights:
     """Weights of `--weights`: a file, with its companions; or random."""
     text = request.weights or ""

@@ -9,6 +9,7 @@ from zoo_core.errors import DataError, UsageError, did_you_mean
 from zoo_core.nouns import DataRequest, Target
 from zoo_core.planner.assets import (
     Weights,
+    by_hand_hint,
     first_ready,
     given_weights,
     published_weights,
@@ -126,7 +127,8 @@ class _Chooser:
         options = published_weights(self.card)
         if self.request.assets == "published":
             if not options:
-                raise DataError(f"{self.card.id} has no published weights that can be fetched")
+                what = f"{self.card.id} has no published weights that can be fetched"
+                raise DataError(what, next=by_hand_hint(self.card))
             ready = first_ready(options, self.world.have, lambda _url: True)
             return ready or options[0], data
         weights = first_ready(options, self.world.have, self.world.reachable)
@@ -137,7 +139,8 @@ class _Chooser:
             return self._sample(needs_data)
         raise DataError(
             f"no network, and the published weights of {self.card.id} are not in the cache",
-            next="run `zoo fetch` where there is a network, or give --weights FILE",
+            next="run `zoo fetch` where there is a network, or give --weights FILE; "
+            + by_hand_hint(self.card),
         )
 
     def _data_ready(self, data: DataPlan, weights: Weights) -> bool:

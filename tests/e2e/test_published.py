@@ -1,0 +1,179 @@
+"""Published weights over a real HTTP server: fetched, checked, cached, never replaced."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from zoo_core.testing import toy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from zoo_core.testing.fixtures import Zoo
+
+WEIGHTS = Path(toy.__file__).with_name("weights.toy")
+SHA256 = hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()
+CARD = """
+schema: 1
+models:
+  toy-published:
+    task: detection
+    summary: the toy from a server
+    source: {{name: zoo, url: "http://localhost", license: Apache-2.0}}
+    license: Apache-2.0
+    exporter: toy
+    exporter_params: {{stride: 4}}
+    decoder: toy-grid
+    decoder_params: {{stride: 4}}
+    evaluator: toy-detection
+    dataset: toy-shapes
+    sample_dataset: toy-drawn
+    labels: [red, blue]
+    size: [32, 32]
+    preprocess:
+      - {{op: decode, colour: rgb}}
+      - {{op: resize, mode: stretch, size: [32, 32], interpolation: bilinear}}
+      - {{op: scale, factor: 0.00392156862745098}}
+      - {{op: to_tensor}}
+    protocol: toy
+    weights:
+      - format: toy
+        files: {{weights: {source}}}
+    sample:
+      format: toy
+      files: {{weights: {{resource: "zoo_core.testing:weights.toy"}}}}
+"""
+RUN = ("run", "toy-published", "--backend", "toy", "--no-bench", "--json", "-")
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """A server's address and the folder it serves."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    shutil.copyfile(WEIGHTS, folder / "weights.toy")
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", folder
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def published(
+    zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, site: tuple[str, Path]
+) -> Zoo:
+    """The command line with the card's weights on the server, and the network on."""
+    monkeypatch.setenv("ZOO_PLUGINS", "zoo_core.testing.toy")
+    monkeypatch.delenv("ZOO_OFFLINE")
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    write_card(tmp_path, f"{{url: {site[0]}/weights.toy, size: 20, sha256: {SHA256}}}")
+    monkeypatch.setenv("ZOO_REGISTRY", str(tmp_path / "card.yaml"))
+    return zoo
+
+
+def write_card(tmp_path: Path, source: str) -> None:
+    (tmp_path / "card.yaml").write_text(CARD.format(source=source), encoding="utf-8")
+
+
+def test_with_a_network_the_published_weights_are_taken_and_kept(
+    published: Zoo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = published(*RUN)
+    assert first.code == 0, first.stderr
+    assert first.json["assets"] == {"weights": "published", "data": "published"}
+
+    monkeypatch.setenv("ZOO_OFFLINE", "1")
+    again = published(*RUN)
+    assert again.json["assets"]["weights"] == "published"
+    assert all(stage["cached"] for stage in again.json["stages"])
+
+
+def test_fetch_makes_a_later_run_possible_without_a_network(
+    published: Zoo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert published("fetch", "toy-published", "--backend", "toy").code == 0
+
+    monkeypatch.setenv("ZOO_OFFLINE", "1")
+    done = published(*RUN, "--assets", "published")
+    assert done.code == 0, done.stderr
+    assert next(s for s in done.json["stages"] if s["name"] == "weights")["cached"]
+
+
+def test_without_a_network_the_sample_stands_in(
+    published: Zoo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ZOO_OFFLINE", "1")
+
+    assert published(*RUN).json["assets"] == {"weights": "sample", "data": "sample"}
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (b"<html>no more</html>", "HTML"),
+        (b"0123456789012345678x", "sha256"),
+        (b"short", "5"),
+        (None, "404"),
+    ],
+)
+def test_a_failed_download_is_an_error_and_no_reason_for_the_sample(
+    published: Zoo, site: tuple[str, Path], zoo_home: Path, content: bytes | None, text: str
+) -> None:
+    file = site[1] / "weights.toy"
+    file.unlink()
+    if content is not None:
+        file.write_bytes(content)
+
+    done = published(*RUN)
+
+    assert done.code == 6
+    told = json.loads(done.stdout)["error"]
+    assert text in f"{told['where']} {told['what']} {told['next']}"
+    assert not list((zoo_home / "store" / "entries").glob("*/*"))
+
+
+def test_a_file_brought_by_hand_is_taken_for_what_it_is(
+    published: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ZOO_OFFLINE", "1")
+    wrong = tmp_path / "wrong.toy"
+    wrong.write_bytes(b"x" * 20)
+
+    refused = published("fetch", "toy-published", "--from-file", wrong)
+    taken = published("fetch", "toy-published", "--from-file", WEIGHTS)
+    done = published(*RUN)
+
+    assert refused.code == 6
+    assert taken.code == 0, taken.stderr
+    assert done.json["assets"]["weights"] == "published"
+
+
+def test_weights_by_hand_alone_say_how_to_bring_them(published: Zoo, tmp_path: Path) -> None:
+    write_card(tmp_path, '{name: weights.toy, by_hand: "the drive"}')
+
+    refused = published(*RUN, "--assets", "published")
+    taken = published("fetch", "toy-published", "--from-file", WEIGHTS)
+    done = published(*RUN, "--assets", "published")
+
+    assert refused.code == 6
+    assert "--from-file" in refused.stderr
+    assert taken.code == 0, taken.stderr
+    assert done.code == 0, done.stderr
+    assert done.json["assets"]["weights"] == "published"
