@@ -1,0 +1,265 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+from zoo_onnxruntime.compiler import OnnxRuntimeCompiler
+from zoo_onnxruntime.trial import CANDIDATES
+
+from zoo_core.digest import file_digest
+from zoo_core.errors import DataError, StageError, UsageError
+from zoo_core.nouns import CompileRequest, Graph, Stage, Target, TensorSpec
+from zoo_core.plan import make_plan
+from zoo_core.testing import model_card, run_stages
+from zoo_core.testing.given import files_stage, noise, preprocess, protocol
+from zoo_core.vision import write_image
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+HEADS = ("head0", "head1")
+
+
+def given(name: str, folder: Path) -> Stage:
+    """A stage that leaves the files of a folder."""
+    files = {path.name: path for path in sorted(folder.iterdir())}
+    return replace(files_stage(files), name=name)
+
+
+@pytest.fixture
+def before(nets: Any, tmp_path: Path) -> list[Stage]:
+    return before_with(nets.mish(size=(32, 32)), tmp_path, count=6)
+
+
+def before_with(model: onnx.ModelProto, folder: Path, count: int) -> list[Stage]:
+    """An export of the model, and calibration images of noise with some structure."""
+    export, images = folder / "export", folder / "images"
+    export.mkdir()
+    images.mkdir()
+    onnx.save(model, export / "model.onnx")
+    graph = Graph(
+        format="onnx",
+        path="model.onnx",
+        inputs=(TensorSpec(name="input", shape=("batch", 3, 32, 32)),),
+        outputs=tuple(
+            TensorSpec(
+                name=value.name,
+                shape=tuple(d.dim_value or "batch" for d in value.type.tensor_type.shape.dim),
+            )
+            for value in model.graph.output
+        ),
+        facts={},
+    )
+    (export / "graph.json").write_text(json.dumps(graph.to_data()), encoding="utf-8")
+    rows = []
+    for number in range(count):
+        path = images / f"{number}.png"
+        write_image(path, noise(8, 8, number).repeat(5, axis=0).repeat(6, axis=1))
+        rows.append({"path": path.name, "sha256": file_digest(path)})
+    (images / "images.json").write_text(json.dumps({"images": rows}), encoding="utf-8")
+    return [given("export", export), given("calibration", images)]
+
+
+def request(
+    precision: str = "int8", calibrator: str | None = "minmax", card: Any = None, **options: str
+) -> CompileRequest:
+    return CompileRequest(
+        card=model_card(backends={"onnxruntime": card or {}}),
+        target=Target(backend="onnxruntime", precision=precision, device="cpu", options=options),
+        graph="export/graph.json",
+        format="onnx",
+        form="heads",
+        calibration="calibration/images.json" if precision == "int8" else None,
+        calibrator=calibrator,
+        preprocess=preprocess((32, 32)),
+        protocol=protocol(),
+        size=(32, 32),
+    )
+
+
+def stages(*arguments: Any, **options: Any) -> Sequence[Stage]:
+    return OnnxRuntimeCompiler().stages(request(*arguments, **options))
+
+
+def built(before: list[Stage], tmp_path: Path, made: Sequence[Stage]) -> tuple[Path, Any]:
+    folder = run_stages([*before, *made], tmp_path / "zoo")["compile"]
+    return folder, json.loads((folder / "precision.json").read_text(encoding="utf-8"))
+
+
+def keys(before: list[Stage], made: Sequence[Stage]) -> dict[str, str]:
+    return {item.stage.name: item.key for item in make_plan([*before, *made])}
+
+
+def test_variants_share_what_they_have_in_common(before: list[Stage]) -> None:
+    plain = keys(before, stages())
+    assert list(plain) == ["export", "calibration", "rewrite", "calibrate", "compile"]
+    bare = keys(before, stages(sensitive="none"))
+    assert bare["calibrate"] == plain["calibrate"]
+    assert bare["compile"] != plain["compile"]
+    named = keys(before, stages(card={"float_nodes": ["stem"]}))
+    assert named["calibrate"] == plain["calibrate"]
+    assert named["compile"] not in {bare["compile"], plain["compile"]}
+    assert keys(before, stages("fp32"))["rewrite"] == plain["rewrite"]
+    assert keys(before, stages(threads="1")) == plain
+    assert keys(before, stages(percentile="99"))["compile"] == plain["compile"]
+    assert keys(before, stages(rewrites="none"))["rewrite"] != plain["rewrite"]
+
+
+def test_calibrators_and_percentiles_differ_in_key(before: list[Stage]) -> None:
+    made = [stages(calibrator=name) for name in (None, "minmax", "percentile", "entropy")]
+    made.append(stages(calibrator="percentile", percentile="99.9"))
+    assert len({keys(before, each)["calibrate"] for each in made}) == 5
+    same = keys(before, stages(calibrator="kl"))["calibrate"]
+    assert same == keys(before, stages(calibrator="entropy"))["calibrate"]
+
+
+def test_the_order_of_calibrator_choices() -> None:
+    chosen = [
+        stages(calibrator=None),
+        stages(calibrator=None, card={"calibrator": "kl"}),
+        OnnxRuntimeCompiler().stages(
+            replace(request(calibrator=None, card={"calibrator": "kl"}), calibrator="max")
+        ),
+    ]
+    assert [each[1].params["calibrator"] for each in chosen] == ["auto", "entropy", "minmax"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"target": Target(backend="onnxruntime", precision="int9", device="cpu")}, "'int8'"),
+        ({"target": Target(backend="onnxruntime", precision="int8", device="gpu")}, "cpu"),
+        ({"calibrator": "entropie"}, "'entropy'"),
+        ({"calibration": None}, "calibration images"),
+    ],
+)
+def test_requests_that_do_not_fit_are_refused(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        OnnxRuntimeCompiler().stages(replace(request(), **changes))
+
+
+def test_fp32_is_the_rewritten_graph(before: list[Stage], tmp_path: Path) -> None:
+    folder, told = built(before, tmp_path, stages("fp32"))
+    operators = {node.op_type for node in onnx.load(folder / "model.onnx").graph.node}
+    assert not operators & {"Softplus", "Tanh", "DequantizeLinear"}
+    assert (told["int8_nodes"], told["float_nodes"]) == (0, 8)
+    assert told["float_operators"]["Exp"] == 5
+    assert told["warnings"] == []
+
+
+def test_rewrites_can_be_left_out(before: list[Stage], tmp_path: Path) -> None:
+    folder, _ = built(before, tmp_path, stages("fp32", rewrites="none"))
+    operators = [node.op_type for node in onnx.load(folder / "model.onnx").graph.node]
+    assert operators.count("Softplus") == 5
+
+
+def test_fp16_takes_half_the_bytes_and_says_what_it_computes_in(nets: Any, tmp_path: Path) -> None:
+    net = nets.new()
+    net.conv(net.mish(net.conv("input", "wide", 200)), "head0", 200)
+    before = before_with(net.model("head0"), tmp_path, count=1)
+    full, _ = built(before, tmp_path, stages("fp32"))
+    half, told = built(before, tmp_path, stages("fp16"))
+    sizes = [(folder / "model.onnx").stat().st_size for folder in (full, half)]
+    assert sizes[1] < 0.51 * sizes[0]
+    assert told["weights"] == "float16"
+    assert "computes in float32" in told["warnings"][0]
+    assert told["output_snr_db"]["head0"] > 60
+    assert {row["precision"] for row in told["nodes"]} == {"float32"}
+
+
+def test_int8_reports_what_it_did(before: list[Stage], tmp_path: Path) -> None:
+    folder, told = built(before, tmp_path, stages())
+    assert (told["int8_nodes"], told["float_nodes"]) == (6, 2)
+    assert told["float_node_names"] == list(HEADS)
+    reasons = {row["name"]: row["reason"] for row in told["nodes"]}
+    assert reasons["head1"] == "output 'head1' follows it"
+    assert told["calibration"]["calibrator"] == "minmax"
+    assert told["calibration"]["images"] == 6
+    assert all(ratio > 25 for ratio in told["output_snr_db"].values())
+    artefact = json.loads((folder / "artefact.json").read_text(encoding="utf-8"))
+    assert artefact["precision"] == "int8"
+    assert [row["name"] for row in artefact["outputs"]] == list(HEADS)
+    onnx.checker.check_model(onnx.load(folder / "model.onnx"), full_check=True)
+
+
+def test_the_rule_and_the_names_can_be_overridden(before: list[Stage], tmp_path: Path) -> None:
+    _, told = built(before, tmp_path, stages(sensitive="none"))
+    assert told["float_nodes"] == 0
+    _, told = built(before, tmp_path, stages(card={"float_nodes": ["na*"], "sensitive": "none"}))
+    assert told["float_node_names"] == ["narrow"]
+    with pytest.raises(UsageError, match=r"'steem'.*'stem'"):
+        built(before, tmp_path, stages(float_nodes="steem"))
+
+
+@pytest.mark.parametrize("calibrator", ["minmax", "percentile", "entropy", "auto"])
+def test_calibration_is_reproducible(before: list[Stage], tmp_path: Path, calibrator: str) -> None:
+    made = stages(calibrator=calibrator)
+    texts = []
+    for turn in ("first", "second"):
+        folder = run_stages([*before, *made], tmp_path / turn)["calibrate"]
+        texts.append((folder / "ranges.json").read_text(encoding="utf-8"))
+    assert texts[0] == texts[1]
+    data = json.loads(texts[0])
+    assert list(data["ranges"]) == list(data["seen"])
+    for name, (low, high) in data["ranges"].items():
+        assert data["seen"][name][0] <= low <= high <= data["seen"][name][1]
+
+
+def test_auto_takes_the_calibrator_that_keeps_most(before: list[Stage], tmp_path: Path) -> None:
+    folder = run_stages([*before, *stages(calibrator=None)], tmp_path / "zoo")["calibrate"]
+    data = json.loads((folder / "ranges.json").read_text(encoding="utf-8"))
+    tried = data["tried_snr_db"]
+    assert len(tried) == len(CANDIDATES)
+    assert tried[data["calibrator"]] == max(tried.values())
+    assert len(set(tried.values())) > 1
+    name, _, share = data["calibrator"].partition(" ")
+    options = {"percentile": share} if share else {}
+    alone = run_stages([*before, *stages(calibrator=name, **options)], tmp_path / "zoo")
+    again = json.loads((alone["calibrate"] / "ranges.json").read_text(encoding="utf-8"))
+    assert again["ranges"] == data["ranges"]
+
+
+def test_no_calibration_image_is_a_data_error(nets: Any, tmp_path: Path) -> None:
+    before = before_with(nets.mish(), tmp_path, count=0)
+    with pytest.raises(DataError, match="no calibration image"):
+        built(before, tmp_path, stages())
+
+
+def test_int8_of_nothing_is_an_error(nets: Any, tmp_path: Path) -> None:
+    net = nets.new()
+    net.conv("input", "head0", 4)
+    before = before_with(net.model("head0"), tmp_path, count=1)
+    with pytest.raises(StageError, match="no convolution became int8"):
+        built(before, tmp_path, stages())
+    _, told = built(before, tmp_path, stages(sensitive="none"))
+    assert told["int8_nodes"] == 1
+
+
+def test_an_int8_graph_that_lost_the_signal_is_warned_of(nets: Any, tmp_path: Path) -> None:
+    net = nets.new()
+    first = net.conv("input", "first", 8, kernel=1)
+    bias = np.array([1e6] + [0.0] * 7, np.float32)
+    net.constants[-1].CopyFrom(onnx.numpy_helper.from_array(bias, "first.bias"))
+    for name, value in (("from", 1), ("to", 8), ("axis", 1)):
+        net.constants.append(onnx.numpy_helper.from_array(np.array([value], np.int64), name))
+    small = net.node("Slice", [first, "from", "to", "axis"], "small")
+    net.channels[small] = 7
+    net.conv(small, "head0", 4, kernel=1)
+    before = before_with(net.model("head0"), tmp_path, count=2)
+    _, told = built(before, tmp_path, stages())
+    assert any("keeps only" in warning for warning in told["warnings"])
+
+
+def test_an_opset_11_graph_can_be_quantised(nets: Any, tmp_path: Path) -> None:
+    before = before_with(nets.mish(opset=11), tmp_path, count=3)
+    folder, told = built(before, tmp_path, stages())
+    assert told["int8_nodes"] == 6
+    session = ort.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
+    found = session.run(None, {"input": np.zeros((3, 3, 32, 32), np.float32)})
+    assert [len(each) for each in found] == [3, 3]

@@ -1,0 +1,287 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
+from zoo_onnxruntime.graph import is_portable, opset
+from zoo_onnxruntime.rewrites.chain import REWRITES, Applied, Rewrite, rewrite
+from zoo_onnxruntime.rewrites.fold import fold
+from zoo_onnxruntime.rewrites.mish import rewrite_mish
+from zoo_onnxruntime.rewrites.opset import lift
+from zoo_onnxruntime.rewrites.proof import agreement, outputs, seeded_feeds
+
+from zoo_core.errors import DataError, StageError, UsageError
+from zoo_core.nouns import TensorSpec
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+SPEC = TensorSpec(name="input", shape=("batch", 3, 32, 32))
+FEEDS = seeded_feeds([SPEC])
+
+
+def evaluated(model: onnx.ModelProto, feeds: dict[str, Any]) -> list[NDArray[Any]]:
+    return [np.asarray(array) for array in ReferenceEvaluator(model).run(None, feeds)]
+
+
+def operators(model: onnx.ModelProto) -> list[str]:
+    return [node.op_type for node in model.graph.node]
+
+
+def applied(model: onnx.ModelProto, folder: Path) -> tuple[onnx.ModelProto, list[Applied]]:
+    source, target = folder / "source.onnx", folder / "target.onnx"
+    onnx.save(model, source)
+    done = list(rewrite(source, target, FEEDS, REWRITES))
+    assert sorted(p.name for p in folder.iterdir()) == ["source.onnx", "target.onnx"]
+    return onnx.load(target), done
+
+
+def line(nodes: list[Any], *constants: Any, opset_version: int = 18) -> onnx.ModelProto:
+    """A graph from x [n] to y [n]."""
+    value = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        nodes,
+        "line",
+        [value("x", TensorProto.FLOAT, ["n"])],
+        [value("y", TensorProto.FLOAT, ["n"])],
+        list(constants),
+    )
+    return helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", opset_version)], ir_version=8
+    )
+
+
+def softplus_tanh(swapped: bool = False) -> onnx.ModelProto:
+    return line(
+        [
+            helper.make_node("Softplus", ["x"], ["s"]),
+            helper.make_node("Tanh", ["s"], ["t"]),
+            helper.make_node("Mul", ["t", "x"] if swapped else ["x", "t"], ["y"]),
+        ]
+    )
+
+
+def thresholded(limit: float) -> onnx.ModelProto:
+    return line(
+        [
+            helper.make_node("Softplus", ["x"], ["s"]),
+            helper.make_node("Greater", ["x", "limit"], ["g"]),
+            helper.make_node("Where", ["g", "x", "s"], ["w"]),
+            helper.make_node("Tanh", ["w"], ["t"]),
+            helper.make_node("Mul", ["x", "t"], ["y"]),
+        ],
+        numpy_helper.from_array(np.array(limit, np.float32), "limit"),
+    )
+
+
+def rewritten(model: onnx.ModelProto, folder: Path) -> onnx.ModelProto | None:
+    source, target = folder / "a.onnx", folder / "b.onnx"
+    onnx.save(model, source)
+    count = rewrite_mish(source, target)
+    assert target.exists() == bool(count)
+    return onnx.load(target) if count else None
+
+
+def exact_mish(x: NDArray[Any]) -> NDArray[Any]:
+    wide = x.astype(np.float64)
+    return np.asarray(wide * np.tanh(np.logaddexp(0, wide)))
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        softplus_tanh(),
+        softplus_tanh(swapped=True),
+        thresholded(20.0),
+        line([helper.make_node("Mish", ["x"], ["y"])]),
+    ],
+    ids=["softplus", "swapped", "threshold", "operator"],
+)
+def test_every_form_of_mish_becomes_the_exact_one(model: onnx.ModelProto, tmp_path: Path) -> None:
+    found = rewritten(model, tmp_path)
+    assert found
+    assert operators(found) == ["Clip", "Exp", "Add", "Mul", "Add", "Div", "Mul"]
+    onnx.checker.check_model(found, full_check=True)
+    x = np.concatenate([np.linspace(-120, 120, 240_001), [-1e30, 1e30]]).astype(np.float32)
+    onnx.save(found, tmp_path / "found.onnx")
+    for y in (
+        evaluated(found, {"x": x})[0],
+        outputs(tmp_path / "found.onnx", {"x": x})[0],
+    ):
+        error = np.abs(y[:-2] - exact_mish(x[:-2]))
+        assert error.max() <= 8e-6
+        small = np.abs(x[:-2]) <= 10
+        assert error[small].max() <= 8e-7
+        assert y[-1] == x[-1]
+        assert y[-2] == 0
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        thresholded(1.0),
+        line(
+            [
+                helper.make_node("Softplus", ["x"], ["s"]),
+                helper.make_node("Tanh", ["s"], ["t"]),
+                helper.make_node("Mul", ["s", "t"], ["y"]),
+            ]
+        ),
+        line(
+            [
+                helper.make_node("Softplus", ["x"], ["s"]),
+                helper.make_node("Tanh", ["s"], ["t"]),
+                helper.make_node("Add", ["x", "t"], ["y"]),
+            ]
+        ),
+        line([helper.make_node("Tanh", ["x"], ["t"]), helper.make_node("Mul", ["x", "t"], ["y"])]),
+    ],
+    ids=["low-threshold", "other-factor", "sum", "no-softplus"],
+)
+def test_what_is_not_mish_stays(model: onnx.ModelProto, tmp_path: Path) -> None:
+    assert rewritten(model, tmp_path) is None
+
+
+def test_a_shared_softplus_stays_for_its_other_reader(tmp_path: Path) -> None:
+    model = line(
+        [
+            helper.make_node("Softplus", ["x"], ["s"]),
+            helper.make_node("Tanh", ["s"], ["t"]),
+            helper.make_node("Mul", ["x", "t"], ["m"]),
+            helper.make_node("Add", ["m", "s"], ["y"]),
+        ]
+    )
+    found = rewritten(model, tmp_path)
+    assert found
+    assert operators(found).count("Softplus") == 1
+    assert "Tanh" not in operators(found)
+    x = np.linspace(-20, 20, 999, dtype=np.float32)
+    expected = exact_mish(x) + np.logaddexp(0, x.astype(np.float64))
+    assert np.abs(evaluated(found, {"x": x})[0] - expected).max() < 1e-5
+
+
+def test_the_chain_proves_what_it_does(nets: Any, tmp_path: Path) -> None:
+    model = nets.mish()
+    found, done = applied(model, tmp_path)
+    by_name = {each.name: each.to_data() for each in done}
+    assert by_name["mish"]["count"] == 5
+    assert by_name["mish"]["snr_db"] is None or by_name["mish"]["snr_db"] > 100
+    assert not {"Softplus", "Tanh"} & set(operators(found))
+    assert is_portable(found)
+    names = [node.name for node in found.graph.node]
+    assert all(names)
+    assert len(set(names)) == len(names)
+    assert [n.name for n in found.graph.node if n.op_type == "Conv"] == [
+        n.name for n in model.graph.node if n.op_type == "Conv"
+    ]
+    for a, b in zip(evaluated(model, FEEDS), evaluated(found, FEEDS), strict=True):
+        assert np.abs(a - b).max() < 1e-4
+
+
+def test_batch_normalisation_and_constants_are_folded(nets: Any, tmp_path: Path) -> None:
+    net = nets.new()
+    net.conv("input", "conv", 8)
+    for name in ("scale", "shift", "mean", "var"):
+        net.constant(name, net.random.uniform(0.5, 1.5, 8))
+    net.node("BatchNormalization", ["conv", "scale", "shift", "mean", "var"], "bn")
+    net.node("Mul", ["scale", "shift"], "unused.product")
+    net.node("Relu", ["bn"], "head0")
+    source, target = net.save(tmp_path / "a.onnx", "head0"), tmp_path / "b.onnx"
+    assert fold(source, target) >= 1
+    assert operators(onnx.load(target)) == ["Conv", "Relu"]
+    assert agreement(outputs(source, FEEDS), outputs(target, FEEDS)).snr_db > 100
+    assert fold(target, tmp_path / "c.onnx") == 0
+    assert not (tmp_path / "c.onnx").exists()
+
+
+def test_an_old_operator_set_is_lifted(nets: Any, tmp_path: Path) -> None:
+    model = nets.mish(opset=11)
+    found, done = applied(model, tmp_path)
+    assert next(each.name for each in done) == "lift"
+    assert opset(found) == 17
+    onnx.checker.check_model(found, full_check=True)
+    onnx.save(model, tmp_path / "new.onnx")
+    assert lift(tmp_path / "target.onnx", tmp_path / "again.onnx") == 0
+
+
+def test_a_rewrite_that_lies_is_found_out(nets: Any, tmp_path: Path) -> None:
+    def lie(source: Path, target: Path) -> int:
+        model = onnx.load(source)
+        tensor = model.graph.initializer[0]
+        values = numpy_helper.to_array(tensor) * np.float32(1.001)
+        tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+        onnx.save(model, target)
+        return 1
+
+    onnx.save(nets.mish(), tmp_path / "a.onnx")
+    chain = rewrite(tmp_path / "a.onnx", tmp_path / "b.onnx", FEEDS, (Rewrite("lie", lie),))
+    with pytest.raises(StageError, match=r"'lie' changes what the graph computes: \d+"):
+        list(chain)
+
+
+def test_a_batch_frozen_by_a_rewrite_is_found_out(nets: Any, tmp_path: Path) -> None:
+    def freeze(source: Path, target: Path) -> int:
+        model = onnx.load(source)
+        last = model.graph.node[-1]
+        name, last.output[0] = last.output[0], "before"
+        for bound in (0, 1):
+            tensor = numpy_helper.from_array(np.array([bound], np.int64), f"bound{bound}")
+            model.graph.initializer.append(tensor)
+        model.graph.node.append(helper.make_node("Slice", ["before", "bound0", "bound1"], [name]))
+        onnx.save(model, target)
+        return 1
+
+    onnx.save(nets.mish(), tmp_path / "a.onnx")
+    chain = rewrite(tmp_path / "a.onnx", tmp_path / "b.onnx", FEEDS, (Rewrite("freeze", freeze),))
+    with pytest.raises(StageError, match="'freeze' changes"):
+        list(chain)
+
+
+def test_nodes_get_names_of_their_own(nets: Any, tmp_path: Path) -> None:
+    model = nets.mish()
+    for node in model.graph.node:
+        node.name = "" if node.op_type == "Conv" else "same"
+    found, _ = applied(model, tmp_path)
+    convolutions = [node.name for node in found.graph.node if node.op_type == "Conv"]
+    assert convolutions[0] == "Conv:stem"
+    names = [node.name for node in found.graph.node]
+    assert len(set(names)) == len(names)
+
+
+def test_a_graph_in_half_precision_keeps_its_mish(tmp_path: Path) -> None:
+    model = softplus_tanh()
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.elem_type = TensorProto.FLOAT16
+    assert rewritten(model, tmp_path) is None
+
+
+def test_agreement_tells_shapes_and_numbers_apart() -> None:
+    a = np.ones((2, 3), np.float32)
+    assert agreement([a], [a]).snr_db == np.inf
+    assert agreement([a], [a[:1]]).snr_db == -np.inf
+    assert agreement([a], [a * np.nan]).snr_db == -np.inf
+    assert agreement([a * 0], [a]).snr_db == -np.inf
+    assert agreement([a, a], [a]).snr_db == -np.inf
+    found = agreement([a], [a + np.float32(0.1)])
+    assert found.snr_db == pytest.approx(20, abs=0.01)
+    assert found.max_abs == pytest.approx(0.1, abs=1e-6)
+
+
+def test_inputs_of_free_size_are_refused() -> None:
+    with pytest.raises(UsageError, match="fixed size"):
+        seeded_feeds([TensorSpec(name="input", shape=("batch", 3, "height", 32))])
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>no model</html>", b"\x08\x08\x12garbage" * 9])
+def test_what_is_no_graph_is_refused(content: bytes, tmp_path: Path) -> None:
+    source = tmp_path / "a.onnx"
+    source.write_bytes(content)
+    with pytest.raises(DataError) as error:
+        list(rewrite(source, tmp_path / "b.onnx", FEEDS, REWRITES))
+    assert str(source) in str(error.value)

@@ -1,0 +1,62 @@
+"""The stage `compile` for fp32 and fp16: the rewritten graph, as it is or with half the bytes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+from zoo_onnxruntime.artefact import read_graph, write_artefact
+from zoo_onnxruntime.files import MODEL_FILE
+from zoo_onnxruntime.graph import load, save
+from zoo_onnxruntime.half import store_half
+from zoo_onnxruntime.precision import node_precisions, other_operators, report
+from zoo_onnxruntime.rewrites.proof import outputs, ratios_db, seeded_feeds
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from zoo_core.nouns import StageContext
+
+
+def fp32(ctx: StageContext) -> None:
+    """Leave the rewritten graph with artefact.json and precision.json."""
+    graph = read_graph(ctx)
+    model = ctx.out / MODEL_FILE
+    _take(ctx.inputs["graph"].parent / graph.path, model)
+    told = report("fp32", node_precisions(model, {}, ctx.out), [])
+    write_artefact(ctx, graph, {**told, "float_operators": other_operators(model)})
+
+
+def fp16(ctx: StageContext) -> None:
+    """Leave the graph with its weights in float16; computing stays in float32, as is reported."""
+    graph = read_graph(ctx)
+    source, model = ctx.inputs["graph"].parent / graph.path, ctx.out / MODEL_FILE
+    halved = load(source)
+    left = store_half(halved)
+    save(halved, model)
+    del halved
+    feeds = seeded_feeds(graph.inputs)
+    ratios = ratios_db(outputs(source, feeds), outputs(model, feeds))
+    warnings = ["fp16: weights are stored as float16; this processor computes in float32"]
+    warnings += [f"fp16: '{name}' stays float32: {why}" for name, why in left.items()]
+    told = report("fp16", node_precisions(model, {}, ctx.out), warnings)
+    names = [spec.name for spec in graph.outputs]
+    write_artefact(
+        ctx,
+        graph,
+        {
+            **told,
+            "float_operators": other_operators(model),
+            "weights": "float16",
+            "output_snr_db": dict(zip(names, ratios, strict=True)),
+        },
+    )
+
+
+def _take(source: Path, target: Path) -> None:
+    """A second name for the same bytes where the file system can, else a copy."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)

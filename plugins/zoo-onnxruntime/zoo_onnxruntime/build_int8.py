@@ -1,0 +1,88 @@
+"""The stage `compile` for int8: quantised convolutions, and what became of each."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from zoo_core.calibration import tensors
+from zoo_core.errors import StageError
+from zoo_onnxruntime.artefact import read_graph, write_artefact
+from zoo_onnxruntime.files import MODEL_FILE
+from zoo_onnxruntime.graph import load, save
+from zoo_onnxruntime.precision import (
+    node_precisions,
+    other_operators,
+    processor_warnings,
+    report,
+)
+from zoo_onnxruntime.quantize import quantize
+from zoo_onnxruntime.rewrites.proof import outputs, ratios_db
+from zoo_onnxruntime.sensitive import float_convolutions
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from zoo_core.nouns import Graph, StageContext
+
+_POOR_DB = 6.0
+
+
+def build(ctx: StageContext) -> None:
+    """Leave the quantised graph with artefact.json and precision.json.
+
+    Raises UsageError for a float node that does not exist, StageError where nothing became int8.
+    """
+    graph = read_graph(ctx)
+    source, model = ctx.inputs["graph"].parent / graph.path, ctx.out / MODEL_FILE
+    calibrated = json.loads(ctx.inputs["ranges"].read_text(encoding="utf-8"))
+    ctx.progress(0, 3, "quantise")
+    reasons = _quantize(ctx, source, calibrated["ranges"], model)
+    ctx.progress(1, 3, "look at what ONNX Runtime makes of it")
+    nodes = node_precisions(model, reasons, ctx.out)
+    if not any(node.precision == "int8" for node in nodes):
+        raise StageError(
+            "no convolution became int8",
+            where=str(source),
+            next="use --precision fp32, or --option sensitive=none",
+        )
+    ctx.progress(2, 3, "compare with float on one image")
+    ratios = _ratios(ctx, graph, source, model)
+    told = report("int8", nodes, [*processor_warnings(), *_poor(ratios)])
+    added = {
+        "float_operators": other_operators(model),
+        "activations": "uint8, one range for a tensor",
+        "weights": "int8, one scale for an output channel",
+        "calibration": {k: v for k, v in calibrated.items() if k not in {"ranges", "seen"}},
+        "output_snr_db": ratios,
+    }
+    write_artefact(ctx, graph, {**told, **added})
+    ctx.progress(3, 3)
+
+
+def _quantize(
+    ctx: StageContext, source: Path, ranges: dict[str, Any], target: Path
+) -> dict[str, str]:
+    """Write the quantised graph; returns why convolutions stayed float."""
+    model = load(source)
+    floats = float_convolutions(model.graph, ctx.params["sensitive"], ctx.params["float_nodes"])
+    settled = {name: (float(low), float(high)) for name, (low, high) in ranges.items()}
+    left = quantize(model, settled, floats, reduce_range=ctx.params["reduce_range"])
+    save(model, target)
+    return {**floats, **left}
+
+
+def _ratios(ctx: StageContext, graph: Graph, source: Path, model: Path) -> dict[str, float | None]:
+    """Signal over difference of each output in dB, on the first calibration image."""
+    image = next(tensors(ctx.inputs["images"], ctx.params["preprocess"]))
+    feeds = {graph.inputs[0].name: image}
+    ratios = ratios_db(outputs(source, feeds), outputs(model, feeds))
+    return dict(zip([spec.name for spec in graph.outputs], ratios, strict=True))
+
+
+def _poor(ratios: dict[str, float | None]) -> list[str]:
+    return [
+        f"int8: output '{name}' keeps only {ratio} dB of the float network's signal"
+        for name, ratio in ratios.items()
+        if ratio is not None and ratio < _POOR_DB
+    ]

@@ -1,0 +1,75 @@
+"""The stage `calibrate`: what range each tensor around a convolution is quantised in."""
+
+from __future__ import annotations
+
+import json
+import time
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from zoo_core.calibration import images, tensors
+from zoo_core.errors import DataError
+from zoo_core.host import cpu_threads
+from zoo_onnxruntime.calibrators import choose
+from zoo_onnxruntime.engine import tool
+from zoo_onnxruntime.files import MODEL_FILE, RANGES_FILE
+from zoo_onnxruntime.observe import Observer, quantisable
+from zoo_onnxruntime.trial import CANDIDATES, IMAGES, try_all
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from zoo_core.nouns import StageContext
+    from zoo_onnxruntime.calibrators import Seen
+
+
+def build(ctx: StageContext) -> None:
+    """Leave `ranges.json`: for each tensor the chosen range, and all that was seen.
+
+    Raises DataError for an empty list of images or one that cannot be read, StageError where the
+    network's numbers are not finite.
+    """
+    count = len(images(ctx.inputs["images"]))
+    if not count:
+        raise DataError(
+            "there is no calibration image",
+            where=str(ctx.inputs["images"]),
+            next="give a folder with images by --calibration DIR",
+        )
+    model = ctx.inputs["graph"].parent / MODEL_FILE
+    calibrator, percentile = ctx.params["calibrator"], ctx.params["percentile"]
+    trials = len(CANDIDATES) if calibrator == "auto" else 0
+    began = time.perf_counter()
+    seen = _observe(ctx, model, (count, count + trials))
+    found: dict[str, Any] = {"calibrator": calibrator, "percentile": percentile}
+    if trials:
+        first = list(islice(tensors(ctx.inputs["images"], ctx.params["preprocess"]), IMAGES))
+        tried = try_all(model, seen, first, cpu_threads())
+        found["calibrator"] = tried[0].name
+        found["tried_snr_db"] = {each.name: each.snr_db for each in tried}
+        ranges = tried[0].ranges
+    else:
+        ranges = {name: choose(each, calibrator, percentile) for name, each in seen.items()}
+    _write(ctx, {**found, "images": count, "tool": tool(), "ranges": ranges, "seen": _ends(seen)})
+    ctx.progress(1, 1)
+    with ctx.log.open("a", encoding="utf-8") as log:
+        took = time.perf_counter() - began
+        log.write(f"{len(ranges)} tensors, {count} images, {found}, {took:.1f} s\n")
+
+
+def _observe(ctx: StageContext, model: Path, steps: tuple[int, int]) -> dict[str, Seen]:
+    """What all images showed; the sessions are gone when this returns."""
+    histograms = ctx.params["calibrator"] != "minmax"
+    names = quantisable(model)
+    observer = Observer(model, names, histograms=histograms, threads=cpu_threads())
+    for done in observer.observe(tensors(ctx.inputs["images"], ctx.params["preprocess"])):
+        ctx.progress(done, steps[1], f"image {done} of {steps[0]}")
+    return observer.seen
+
+
+def _ends(seen: dict[str, Seen]) -> dict[str, tuple[float, float]]:
+    return {name: (each.low, each.high) for name, each in seen.items()}
+
+
+def _write(ctx: StageContext, data: dict[str, Any]) -> None:
+    (ctx.out / RANGES_FILE).write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")

@@ -1,0 +1,121 @@
+"""The compiler: which stages turn an ONNX graph into an artefact."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from zoo_core.errors import UsageError, did_you_mean
+from zoo_core.nouns import Stage
+from zoo_onnxruntime.files import (
+    ARTEFACT_FILE,
+    MODEL_FILE,
+    PRECISION_FILE,
+    RANGES_FILE,
+    REWRITES_FILE,
+)
+from zoo_onnxruntime.options import CALIBRATORS, canonical_calibrator, read_options
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from zoo_core.nouns import CompileRequest
+    from zoo_onnxruntime.options import Options
+
+_VERSIONS = ("onnxruntime", "onnx")
+_ARTEFACT = (ARTEFACT_FILE, PRECISION_FILE, MODEL_FILE)
+_GRAPH = "rewrite/graph.json"
+_FLOAT = {"fp32": "zoo_onnxruntime.build_float:fp32", "fp16": "zoo_onnxruntime.build_float:fp16"}
+_INT8 = "int8"
+
+
+class OnnxRuntimeCompiler:
+    """Makes a rewritten float graph, or quantises its convolutions."""
+
+    formats: tuple[str, ...] = ("onnx",)
+    form: str = "heads"
+    calibrators: Mapping[str, str] = CALIBRATORS
+
+    def needs_calibration(self, precision: str) -> bool:
+        """Only int8 does."""
+        return precision == _INT8
+
+    def stages(self, request: CompileRequest) -> Sequence[Stage]:
+        """`rewrite`, then `calibrate` for int8, then `compile`.
+
+        Raises UsageError for a precision, device, calibrator or option it does not know.
+        """
+        precision = request.target.precision
+        _known("precision", precision, (*_FLOAT, _INT8))
+        _known("device", request.target.device, ("cpu",))
+        options = read_options(request.card, request.target)
+        first = _rewrite(request, options)
+        if precision in _FLOAT:
+            last = Stage(
+                name="compile",
+                run=_FLOAT[precision],
+                inputs={"graph": _GRAPH},
+                outputs=_ARTEFACT,
+                versions=_VERSIONS,
+            )
+            return [first, last]
+        if request.calibration is None:
+            raise UsageError("int8 needs calibration images", next="give a folder: --calibration")
+        return [first, _calibrate(request, options), _quantize(request, options)]
+
+
+def _known(what: str, name: str, known: Sequence[str]) -> None:
+    if name not in known:
+        raise UsageError(f"unknown {what} '{name}'", next=did_you_mean(name, known))
+
+
+def _rewrite(request: CompileRequest, options: Options) -> Stage:
+    return Stage(
+        name="rewrite",
+        run="zoo_onnxruntime.rewrite:build",
+        params={"rewrites": options.rewrites},
+        inputs={"graph": request.graph},
+        outputs=(MODEL_FILE, "graph.json", REWRITES_FILE),
+        versions=_VERSIONS,
+    )
+
+
+def _calibrate(request: CompileRequest, options: Options) -> Stage:
+    calibrator = options.calibrator
+    if request.calibrator is not None:
+        calibrator = canonical_calibrator(request.calibrator)
+    return Stage(
+        name="calibrate",
+        run="zoo_onnxruntime.calibrate:build",
+        params={
+            "calibrator": calibrator,
+            "percentile": options.percentile if calibrator == "percentile" else None,
+            "preprocess": _plain(request),
+        },
+        inputs={"graph": _GRAPH, "images": str(request.calibration)},
+        outputs=(RANGES_FILE,),
+        versions=_VERSIONS,
+    )
+
+
+def _quantize(request: CompileRequest, options: Options) -> Stage:
+    return Stage(
+        name="compile",
+        run="zoo_onnxruntime.build_int8:build",
+        params={
+            "sensitive": options.sensitive,
+            "float_nodes": list(options.float_nodes),
+            "reduce_range": options.reduce_range,
+            "preprocess": _plain(request),
+        },
+        inputs={
+            "graph": _GRAPH,
+            "ranges": f"calibrate/{RANGES_FILE}",
+            "images": str(request.calibration),
+        },
+        outputs=_ARTEFACT,
+        versions=_VERSIONS,
+    )
+
+
+def _plain(request: CompileRequest) -> list[dict[str, Any]]:
+    return [dict(step) for step in request.preprocess]

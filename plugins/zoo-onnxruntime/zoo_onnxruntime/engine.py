@@ -1,0 +1,84 @@
+"""ONNX Runtime sessions as this plugin opens them everywhere."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import onnxruntime as ort
+from onnxruntime.capi import onnxruntime_pybind11_state as _state
+
+from zoo_core.errors import StageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+ORT_ERRORS: tuple[type[Exception], ...] = (
+    _state.EPFail,
+    _state.Fail,
+    _state.InvalidArgument,
+    _state.InvalidGraph,
+    _state.InvalidProtobuf,
+    _state.NoSuchFile,
+    _state.NotImplemented,
+    _state.RuntimeException,
+)
+
+_FATAL = 4
+_NAMED_IN_ERROR = 300
+
+
+def open_session(
+    model: Path | bytes,
+    threads: int,
+    *,
+    arena: bool = False,
+    basic: bool = False,
+    optimised: Path | None = None,
+    where: str = "",
+) -> Any:
+    """An `onnxruntime.InferenceSession` on the CPU that stays silent and idles when it has no work.
+
+    With `arena` the memory of a run is kept for the next one: faster where runs repeat, at the cost
+    of the largest run's memory. `basic` keeps to optimisations whose result is plain ONNX; `optimised` is where the optimised
+    graph is written. Raises StageError for a graph ONNX Runtime refuses.
+    """
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    options.log_severity_level = _FATAL
+    options.enable_cpu_mem_arena = arena
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    if basic:
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    if optimised is not None:
+        options.optimized_model_filepath = str(optimised)
+    source = model if isinstance(model, bytes) else str(model)
+    try:
+        return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+    except ORT_ERRORS as error:
+        raise StageError(f"ONNX Runtime refuses the graph: {said(error)}", where=where) from error
+
+
+def run(
+    session: Any, names: list[str], feeds: Mapping[str, NDArray[Any]], where: str = ""
+) -> list[NDArray[Any]]:
+    """The named outputs of one run; raises StageError where ONNX Runtime fails."""
+    try:
+        results: list[NDArray[Any]] = session.run(names, dict(feeds))
+    except ORT_ERRORS as error:
+        raise StageError(f"ONNX Runtime failed: {said(error)}", where=where) from error
+    return results
+
+
+def said(error: Exception) -> str:
+    """ONNX Runtime's message in one line."""
+    return " ".join(str(error).split())[:_NAMED_IN_ERROR]
+
+
+def tool() -> str:
+    """The engine with its version."""
+    return f"onnxruntime {ort.__version__}"

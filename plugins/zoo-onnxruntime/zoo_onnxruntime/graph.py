@@ -1,0 +1,119 @@
+"""Reading and editing ONNX graphs: files, names, producers, consumers, constants."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING
+
+import onnx
+from google.protobuf.message import DecodeError
+from onnx import numpy_helper
+
+from zoo_core.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import numpy as np
+    from onnx import GraphProto, ModelProto, NodeProto, TensorProto
+
+MATRIX_OPERATORS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
+"""Operators that hold nearly all arithmetic of a network."""
+
+_STANDARD = frozenset({"", "ai.onnx"})
+_LIMIT = 2_000_000_000
+
+
+def load(path: Path) -> ModelProto:
+    """The model in a file; raises DataError for what is no ONNX file or does not fit in one."""
+    try:
+        if path.stat().st_size > _LIMIT:
+            raise DataError("more than 2 GB do not fit in one ONNX file", where=str(path))
+        return onnx.load(str(path))
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror}", where=str(path)) from error
+    except DecodeError as error:
+        raise DataError("is no ONNX file", where=str(path)) from error
+
+
+def save(model: ModelProto, path: Path) -> None:
+    """Write the model; raises OSError as any writing does."""
+    onnx.save(model, str(path))
+
+
+def opset(model: ModelProto) -> int:
+    """The version of the standard operators the graph is written in."""
+    return max((o.version for o in model.opset_import if o.domain in _STANDARD), default=0)
+
+
+def is_portable(model: ModelProto) -> bool:
+    """Whether all nodes are standard ONNX."""
+    return all(node.domain in _STANDARD for node in model.graph.node)
+
+
+def drop_unused_domains(model: ModelProto) -> None:
+    """Forget operator sets that no node uses."""
+    used = {node.domain for node in model.graph.node}
+    kept = [o for o in model.opset_import if o.domain in used or o.domain in _STANDARD]
+    del model.opset_import[:]
+    model.opset_import.extend(kept)
+
+
+def name_nodes(model: ModelProto) -> None:
+    """Give every node a name of its own: where it has none, or another's, its output's name."""
+    seen = Counter(node.name for node in model.graph.node)
+    for node in model.graph.node:
+        if not node.name or seen[node.name] > 1:
+            node.name = f"{node.op_type}:{next(filter(None, node.output), '')}"
+
+
+def constants(graph: GraphProto) -> dict[str, TensorProto]:
+    """Initialisers by name."""
+    return {tensor.name: tensor for tensor in graph.initializer}
+
+
+def constant(name: str, value: np.ndarray) -> TensorProto:
+    """An initialiser that holds an array."""
+    return numpy_helper.from_array(value, name)
+
+
+def uses(node: NodeProto) -> Iterator[str]:
+    """Names of all tensors a node reads, those that its inner graphs capture included."""
+    yield from filter(None, node.input)
+    for attribute in node.attribute:
+        for inner in (*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])):
+            made = {name for each in inner.node for name in each.output}
+            made.update(tensor.name for tensor in inner.initializer)
+            made.update(value.name for value in inner.input)
+            yield from (name for each in inner.node for name in uses(each) if name not in made)
+
+
+def producers(graph: GraphProto) -> dict[str, NodeProto]:
+    """The node that makes each tensor."""
+    return {name: node for node in graph.node for name in node.output if name}
+
+
+def consumers(graph: GraphProto) -> dict[str, list[NodeProto]]:
+    """The nodes that read each tensor."""
+    found: dict[str, list[NodeProto]] = defaultdict(list)
+    for node in graph.node:
+        for name in dict.fromkeys(uses(node)):
+            found[name].append(node)
+    return found
+
+
+def replace_nodes(graph: GraphProto, nodes: list[NodeProto]) -> None:
+    """Make `nodes`, in this order, the graph's nodes."""
+    copies = list(nodes)
+    del graph.node[:]
+    graph.node.extend(copies)
+
+
+def drop_unused_constants(graph: GraphProto) -> None:
+    """Remove initialisers that nothing reads."""
+    used = {name for node in graph.node for name in uses(node)}
+    used.update(value.name for value in graph.output)
+    for index in reversed(range(len(graph.initializer))):
+        if graph.initializer[index].name not in used:
+            del graph.initializer[index]

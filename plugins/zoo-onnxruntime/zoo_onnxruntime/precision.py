@@ -1,0 +1,120 @@
+"""What the nodes of an artefact really compute in, read from the graph that ONNX Runtime made."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from zoo_core.host import cpu_features, has_int8_dot
+from zoo_onnxruntime.engine import open_session, tool
+from zoo_onnxruntime.graph import MATRIX_OPERATORS, load
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from onnx import GraphProto
+
+_OPTIMISED = "optimised.onnx"
+_UNFUSED = "the file quantises it, but ONNX Runtime runs it in float"
+_PLUMBING = frozenset({"QuantizeLinear", "DequantizeLinear", "Constant"})
+
+
+@dataclass(frozen=True, slots=True)
+class NodePrecision:
+    """One matrix operator: what it computes in, and why that is not int8."""
+
+    name: str
+    op: str
+    precision: str
+    reason: str = ""
+
+    def to_data(self) -> dict[str, str]:
+        """The JSON form."""
+        return {
+            "name": self.name,
+            "op": self.op,
+            "precision": self.precision,
+            "reason": self.reason,
+        }
+
+
+def node_precisions(
+    model: Path, reasons: Mapping[str, str], scratch: Path
+) -> tuple[NodePrecision, ...]:
+    """All matrix operators of a file in order, int8 where ONNX Runtime fused them to it.
+
+    `reasons` says of nodes why they were left float. The graph is optimised as the runtime would
+    and written to the folder `scratch` for a moment.
+    """
+    graph = load(model).graph
+    nodes = [node for node in graph.node if node.op_type in MATRIX_OPERATORS]
+    quantised = _quantised(graph)
+    fused = _fused(model, scratch) if quantised else frozenset()
+    found = []
+    for node in nodes:
+        if quantised.get(node.name) in fused:
+            found.append(NodePrecision(node.name, node.op_type, "int8"))
+        else:
+            told = _UNFUSED if node.name in quantised else reasons.get(node.name, "")
+            found.append(NodePrecision(node.name, node.op_type, "float32", told))
+    return tuple(found)
+
+
+def other_operators(model: Path) -> dict[str, int]:
+    """How many nodes of each other kind compute in float."""
+    nodes = load(model).graph.node
+    counts = Counter(n.op_type for n in nodes if n.op_type not in MATRIX_OPERATORS | _PLUMBING)
+    return dict(sorted(counts.items()))
+
+
+def report(
+    requested: str, nodes: Sequence[NodePrecision], warnings: Sequence[str]
+) -> dict[str, Any]:
+    """The content of precision.json that every precision shares."""
+    floats = [node.name for node in nodes if node.precision != "int8"]
+    return {
+        "requested": requested,
+        "int8_nodes": len(nodes) - len(floats),
+        "float_nodes": len(floats),
+        "float_node_names": floats,
+        "nodes": [node.to_data() for node in nodes],
+        "tool": tool(),
+        "warnings": list(warnings),
+    }
+
+
+def processor_warnings(features: frozenset[str] | None = None) -> list[str]:
+    """What int8 costs on this processor, where it lacks the instructions for it."""
+    found = has_int8_dot(cpu_features() if features is None else features)
+    if found is None:
+        return ["int8: whether this processor has VNNI is not known; compare with fp32"]
+    if found:
+        return []
+    return [
+        "int8: this processor has no VNNI; int8 may be no faster than fp32 here, and its 16-bit "
+        "sums can overflow: compare the accuracy with --option reduce_range=true"
+    ]
+
+
+def _quantised(graph: GraphProto) -> dict[str, str]:
+    """Matrix operators whose weights are dequantised, with the name of their integers."""
+    sources = {n.output[0]: n.input[0] for n in graph.node if n.op_type == "DequantizeLinear"}
+    return {
+        node.name: sources[node.input[1]]
+        for node in graph.node
+        if node.op_type in MATRIX_OPERATORS and node.input[1] in sources
+    }
+
+
+def _fused(model: Path, scratch: Path) -> frozenset[str]:
+    """Names of the integer weights that ONNX Runtime's integer operators read."""
+    optimised = scratch / _OPTIMISED
+    session = open_session(model, 1, optimised=optimised, where=str(model))
+    del session
+    nodes = load(optimised).graph.node
+    optimised.unlink()
+    return frozenset(
+        name for node in nodes if node.op_type.startswith("QLinear") for name in node.input
+    )

@@ -1,0 +1,27 @@
+"""Lifting an old graph to an operator set that knows quantisation per channel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from onnx import version_converter
+
+from zoo_onnxruntime.graph import load, opset, save
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LOWEST = 13
+"""The first operator set whose DequantizeLinear has one scale for each channel."""
+
+_TARGET = 17
+
+
+def lift(source: Path, target: Path) -> int:
+    """Convert a graph below opset 13 to opset 17; returns the number of its nodes, else 0."""
+    model = load(source)
+    if opset(model) >= LOWEST:
+        return 0
+    lifted = version_converter.convert_version(model, _TARGET)
+    save(lifted, target)
+    return len(lifted.graph.node)

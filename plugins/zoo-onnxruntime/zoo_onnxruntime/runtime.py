@@ -1,0 +1,98 @@
+"""The runtime: an artefact on ONNX Runtime's CPU execution provider."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zoo_core.errors import UsageError
+from zoo_core.host import cpu_threads
+from zoo_onnxruntime.artefact import read_artefact
+from zoo_onnxruntime.engine import open_session, run
+from zoo_onnxruntime.options import target_options
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from zoo_core.nouns import Arrays, Session, Target, TensorSpec
+    from zoo_onnxruntime.artefact import Artefact
+
+
+class OnnxRuntimeSession:
+    """An open artefact; several threads may run it at once."""
+
+    concurrent = True
+
+    def __init__(self, artefact: Artefact, threads: int) -> None:
+        """Load the model; raises StageError for a file ONNX Runtime refuses."""
+        self.inputs: tuple[TensorSpec, ...] = artefact.inputs
+        self.outputs: tuple[TensorSpec, ...] = artefact.outputs
+        self.threads: int | None = threads
+        self._where = str(artefact.model)
+        self._names = [spec.name for spec in artefact.outputs]
+        self._session: Any = open_session(artefact.model, threads, arena=True, where=self._where)
+
+    def run(self, feeds: Arrays) -> Arrays:
+        """Outputs of one batch of any size the artefact allows, C-contiguous and of their own.
+
+        Raises UsageError for feeds that are not the artefact's inputs, or after closing.
+        """
+        if self._session is None:
+            raise UsageError("the session is closed", where=self._where)
+        given = {spec.name: _checked(spec, feeds) for spec in self.inputs}
+        if len(feeds) > len(given):
+            unknown = sorted(set(feeds) - set(given))
+            raise UsageError(f"unknown input '{unknown[0]}'", next=f"known: {', '.join(given)}")
+        results = run(self._session, self._names, given, where=self._where)
+        return {
+            name: np.ascontiguousarray(array)
+            for name, array in zip(self._names, results, strict=True)
+        }
+
+    def close(self) -> None:
+        """Free the model; a second time does nothing."""
+        self._session = None
+
+
+class OnnxRuntimeRuntime:
+    """Opens artefacts of the compiler of this plugin, or any ONNX file described alike."""
+
+    def open(self, artefact: Path, target: Target) -> AbstractContextManager[Session]:
+        """A session that is closed with the context.
+
+        It has `--option threads` threads, else one for each processor the process is granted.
+        Raises DataError for a folder without an artefact, StageError for a broken model.
+        """
+        return _opened(artefact, target)
+
+
+@contextmanager
+def _opened(folder: Path, target: Target) -> Iterator[Session]:
+    threads = target_options(target).get("threads", cpu_threads())
+    session = OnnxRuntimeSession(read_artefact(folder), threads)
+    try:
+        yield session
+    finally:
+        session.close()
+
+
+def _checked(spec: TensorSpec, feeds: Arrays) -> Any:
+    array = feeds.get(spec.name)
+    if array is None:
+        raise UsageError(
+            f"input '{spec.name}' is not given", next=f"given: {', '.join(feeds) or 'nothing'}"
+        )
+    fits = len(array.shape) == len(spec.shape) and all(
+        isinstance(wanted, str) or wanted == size
+        for wanted, size in zip(spec.shape, array.shape, strict=True)
+    )
+    if not fits or str(array.dtype) != spec.dtype:
+        raise UsageError(
+            f"input '{spec.name}' is {array.dtype} {list(array.shape)}, not {spec.dtype} "
+            f"{list(spec.shape)}"
+        )
+    return array

@@ -1,0 +1,88 @@
+"""Choosing among calibrators by what they do to the outputs of the network at hand."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zoo_onnxruntime.calibrators import choose
+from zoo_onnxruntime.engine import open_session, run
+from zoo_onnxruntime.graph import load
+from zoo_onnxruntime.quantize import quantize
+from zoo_onnxruntime.rewrites.proof import ratios_db
+from zoo_onnxruntime.sensitive import output_convolutions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from zoo_onnxruntime.calibrators import Seen
+    from zoo_onnxruntime.quantize import Ranges
+
+CANDIDATES = (
+    ("percentile", 99.99),
+    ("percentile", 99.999),
+    ("percentile", 99.9),
+    ("minmax", 100.0),
+    ("entropy", 100.0),
+)
+"""Calibrators and percentiles that are tried; the earlier wins where two are equal."""
+
+IMAGES = 4
+_EQUAL_DB = 150.0
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """One candidate: its name, its ranges, and the mean signal over difference in dB."""
+
+    name: str
+    ranges: Ranges
+    snr_db: float
+
+
+def try_all(
+    model: Path, seen: Mapping[str, Seen], images: Sequence[NDArray[Any]], threads: int
+) -> list[Tried]:
+    """Each candidate's int8 network against the float one, the nearest first.
+
+    The output convolutions stay float, as by default. What counts is the mean over outputs and
+    images of the ratio in dB.
+    """
+    reference = _outputs(model, images, threads)
+    tried = []
+    for calibrator, percentile in CANDIDATES:
+        ranges = {name: choose(s, calibrator, percentile) for name, s in seen.items()}
+        quantized = load(model)
+        quantize(quantized, ranges, output_convolutions(quantized.graph))
+        serialised = quantized.SerializeToString()
+        del quantized
+        found = _outputs(serialised, images, threads)
+        name = f"{calibrator} {percentile:g}" if calibrator == "percentile" else calibrator
+        tried.append(Tried(name, ranges, _mean_db(reference, found)))
+    return sorted(tried, key=lambda each: -each.snr_db)
+
+
+def _outputs(
+    model: Path | bytes, images: Sequence[NDArray[Any]], threads: int
+) -> list[list[NDArray[Any]]]:
+    session = open_session(model, threads)
+    names = [value.name for value in session.get_outputs()]
+    (source,) = (value.name for value in session.get_inputs())
+    return [run(session, names, {source: image}) for image in images]
+
+
+def _mean_db(
+    reference: Sequence[Sequence[NDArray[Any]]], found: Sequence[Sequence[NDArray[Any]]]
+) -> float:
+    ratios = [
+        _EQUAL_DB if ratio is None else ratio
+        for a, b in zip(reference, found, strict=True)
+        for ratio in ratios_db(a, b)
+    ]
+    return round(float(np.mean(ratios)), 1) if ratios else -math.inf

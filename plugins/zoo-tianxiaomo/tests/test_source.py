@@ -1,0 +1,375 @@
+"""The source repository's own script, under the shim: a fake with its faults, and the real one."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from zoo_tianxiaomo.layout import Layout
+from zoo_tianxiaomo.tree import describe_tree
+
+from zoo_core.errors import DataError, StageError, UsageError
+from zoo_core.nouns import Graph, Repository
+from zoo_core.testing import model_card
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from types import ModuleType
+
+    from torch import Tensor
+
+    from zoo_core.nouns import ModelCard, Stage
+
+    Plan = Callable[..., Sequence[Stage]]
+    RunStage = Callable[..., Path]
+
+COMMIT = "a65d219f9066bae4e12003bd7cdc04531860c672"
+REAL = os.environ.get("ZOO_TEST_TIANXIAOMO_REPO")
+needs_real = pytest.mark.skipif(
+    not REAL, reason="ZOO_TEST_TIANXIAOMO_REPO names no clone of Tianxiaomo/pytorch-YOLOv4"
+)
+WEIGHTS = "thin.pth"
+
+MODELS = """
+from torch import nn
+
+from tool.helpers import training_only
+from zoo_tianxiaomo.network import EndToEnd, Yolov4 as Network
+
+
+class Yolov4(nn.Module):
+    def __init__(self, yolov4conv137weight=None, n_classes=80, inference=False):
+        super().__init__()
+        network = Network(n_classes, (4, 8, 8, 16, 16, 32))
+        for name, child in network.named_children():
+            self.add_module(name, child)
+        self.inference = inference
+        self.inner = [network]
+
+    def forward(self, image):
+        training_only(self.training)
+        inner = self.inner[0].eval()
+        if self.inference:
+            return list(EndToEnd(inner, tuple(image.shape[2:]))(image))
+        return list(inner(image))
+"""
+
+HELPERS = """
+import imghdr
+
+
+def training_only(training):
+    if training:
+        raise IndexError("index 1 is out of bounds for dimension 0 with size 1")
+"""
+
+SCRIPT = """
+import sys
+
+import torch
+
+from models import Yolov4
+
+
+def detect(session, image, namesfile):
+    raise AssertionError("never called rightly")
+
+
+if __name__ == "__main__":
+    weights, image, batch, classes, height, width = sys.argv[1:]
+    model = Yolov4(n_classes=int(classes), inference=True)
+    model.load_state_dict(torch.load(weights, map_location=torch.device("cuda")))
+    x = torch.randn((1, 3, int(height), int(width)), requires_grad=True)
+    name = f"yolov4_{batch}_3_{height}_{width}_dynamic.onnx"
+    axes = {n: {0: "batch_size"} for n in ("input", "boxes", "confs")}
+    torch.onnx.export(model, x, name, export_params=True, opset_version=11,
+                      do_constant_folding=True, input_names=["input"],
+                      output_names=["boxes", "confs"], dynamic_axes=axes)
+    print("Onnx model exporting done")
+    FAULT
+"""
+
+NAMESFILE = "detect(None, image)"
+
+
+@pytest.fixture
+def fake(tmp_path: Path) -> Path:
+    """A source tree with the original's faults: GPU only, training mode, imghdr, exit status 1."""
+    return _write_fake(tmp_path / "pytorch-YOLOv4", NAMESFILE)
+
+
+def _write_fake(folder: Path, fault: str) -> Path:
+    (folder / "tool").mkdir(parents=True, exist_ok=True)
+    (folder / "tool" / "__init__.py").write_text("")
+    (folder / "tool" / "helpers.py").write_text(HELPERS)
+    (folder / "models.py").write_text(MODELS)
+    (folder / "demo_pytorch2onnx.py").write_text(SCRIPT.replace("FAULT", fault))
+    return folder
+
+
+def _card(url: str = "", commit: str | None = COMMIT, classes: int = 80) -> ModelCard:
+    repository = Repository(name="Tianxiaomo/pytorch-YOLOv4", url=url, commit=commit)
+    return model_card(repository=repository, labels=("thing",) * classes)
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    identity = ["-c", "user.name=t", "-c", "user.email=t@example.com"]
+    done = subprocess.run(
+        ["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True
+    )
+    return done.stdout.strip()
+
+
+def _commit(folder: Path) -> str:
+    _git(folder, "init", "--quiet", "--initial-branch=master")
+    _git(folder, "add", "--all")
+    _git(folder, "commit", "--quiet", "--message", "source")
+    return _git(folder, "rev-parse", "HEAD")
+
+
+def _outputs(path: Path, image: Any) -> dict[str, Any]:
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(names, {"input": image}), strict=True))
+
+
+def _images(count: int, height: int = 64, width: int = 96) -> Any:
+    return np.random.default_rng(5).random((count, 3, height, width), np.float32)
+
+
+@pytest.mark.parametrize("case", [("heads", NAMESFILE, 0), ("e2e", "sys.exit(3)", 3)])
+def test_a_script_with_the_originals_faults(
+    plan: Plan, run_stage: RunStage, thin_pth: Path, tmp_path: Path, case: tuple[str, str, int]
+) -> None:
+    """Judged by its file; weights as published: another name for the neck, a common prefix."""
+    form, fault, status = case
+    fake = _write_fake(tmp_path / "fake", fault)
+    state: Mapping[str, Tensor] = torch.load(thin_pth, weights_only=True)
+    renamed = {f"module.{key}".replace("neck.", "neek."): value for key, value in state.items()}
+    torch.save(renamed, tmp_path / WEIGHTS)
+    done = {"weights": tmp_path}
+    export, verify = plan(_card(), file=WEIGHTS, source=str(fake), form=form)
+    done["export"] = run_stage(export, tmp_path / "export", done)
+    graph = Graph.from_data(json.loads((done["export"] / "graph.json").read_text()))
+    layout = Layout(form=form, size=(64, 96), classes=80)
+    assert (graph.inputs, graph.outputs, graph.form) == ((layout.input,), layout.outputs, form)
+    found = _outputs(done["export"] / "model.onnx", _images(3))
+    assert [len(values) for values in found.values()] == [3] * len(layout.outputs)
+    assert graph.facts["opset"] == 17
+    assert graph.facts["source"]["commit"] is None
+    assert graph.facts["source"]["note"] == "not a git repository"
+    log = (done["export"] / "log.txt").read_text()
+    assert "Onnx model exporting done" in log
+    assert ("namesfile" in log) == (status == 0)
+    assert graph.facts["exit_status"] == status
+    record = json.loads((run_stage(verify, tmp_path / "verify", done) / "verify.json").read_text())
+    assert record["max_abs"] < 1e-4
+    assert not list(fake.rglob("__pycache__"))
+
+
+@pytest.fixture
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZOO_OFFLINE", "1")
+
+
+@pytest.mark.parametrize(
+    ("script", "what"),
+    [
+        ("raise RuntimeError('no luck today')", "wrote no ONNX file: RuntimeError: no luck today"),
+        ("import sys; open(NAME, 'wb').write(b'\\x08\\x08rubbish')", "the ONNX file is not whole"),
+        ("import time; time.sleep(60)", "took more than 2 s and was stopped"),
+    ],
+)
+def test_scripts_that_fail(
+    plan: Plan,
+    run_stage: RunStage,
+    fake: Path,
+    thin_pth: Path,
+    script: str,
+    what: str,
+) -> None:
+    out = fake.parent / "export"
+    name = "'yolov4_-1_3_64_96_dynamic.onnx'"
+    (fake / "demo_pytorch2onnx.py").write_text(script.replace("NAME", name))
+    export = plan(_card(), file=WEIGHTS, source=str(fake), form="e2e")[0]
+    if "sleep" in script:
+        export = replace(export, params={**export.params, "time_limit": 2})
+    with pytest.raises(StageError) as caught:
+        run_stage(export, out, {"weights": thin_pth.parent})
+    assert what in caught.value.what
+    assert "\n" not in str(caught.value)
+    assert not list(out.glob(".source-*"))
+
+
+def test_bad_weights_never_reach_the_script(
+    plan: Plan, run_stage: RunStage, fake: Path, tmp_path: Path
+) -> None:
+    (tmp_path / WEIGHTS).write_bytes(b"<html>quota</html>")
+    (fake / "demo_pytorch2onnx.py").write_text("open('ran', 'w')")
+    export = plan(_card(), file=WEIGHTS, source=str(fake))[0]
+    with pytest.raises(DataError, match="an HTML page"):
+        run_stage(export, tmp_path / "export", {"weights": tmp_path})
+    assert "demo_pytorch2onnx" not in _text(tmp_path / "export" / "log.txt")
+
+
+def _text(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
+
+
+@pytest.fixture
+def hooked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What hooks of the user's own git configuration would make."""
+    mark, hook = tmp_path / "hooked", tmp_path / "hooks" / "post-checkout"
+    hook.parent.mkdir()
+    hook.write_text(f"#!/bin/sh\ntouch {mark}\n")
+    hook.chmod(0o755)
+    (tmp_path / "gitconfig").write_text(f"[core]\nhooksPath = {hook.parent}\n")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
+    return mark
+
+
+def test_clone_takes_the_pinned_commit_only(
+    plan: Plan, run_stage: RunStage, fake: Path, tmp_path: Path, hooked: Path
+) -> None:
+    commit = _commit(fake)
+    (fake / "models.py").write_text("later = True\n")
+    later = _commit(fake)
+    stages = plan(_card(str(fake), commit), file=WEIGHTS, source="repo")
+    assert [stage.name for stage in stages] == ["source", "export", "verify"]
+    assert stages[0].params == {"url": str(fake), "commit": commit}
+    out = run_stage(stages[0], tmp_path / "source")
+    assert (out / "repository" / "models.py").read_text() == MODELS
+    head = (out / "repository" / ".git" / "HEAD").read_text().strip()
+    assert head == commit != later
+    assert not hooked.exists()
+
+
+def test_clone_writes_links_as_files(
+    plan: Plan, run_stage: RunStage, fake: Path, tmp_path: Path
+) -> None:
+    (fake / "link.py").symlink_to("/etc/passwd")
+    stage = plan(_card(str(fake), _commit(fake)), file=WEIGHTS, source="repo")[0]
+    link = run_stage(stage, tmp_path / "source") / "repository" / "link.py"
+    assert not link.is_symlink()
+    assert link.read_text() == "/etc/passwd"
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        ("{fake}", "0" * 40, DataError, "git fetch|git checkout"),
+        ("{fake}-gone", COMMIT, DataError, "git fetch"),
+        ("{fake}", "master", UsageError, "no full commit id"),
+        ("ext::sh -c touch% boom", COMMIT, UsageError, "must be https, file"),
+        ("--upload-pack=touch boom", COMMIT, UsageError, "must be https, file"),
+        ("git@example.com:a/b", COMMIT, UsageError, "must be https, file"),
+        ("https://example.invalid/a/b", COMMIT, DataError, "ZOO_OFFLINE is set"),
+    ],
+)
+@pytest.mark.usefixtures("offline")
+def test_clones_that_are_refused(
+    plan: Plan, run_stage: RunStage, fake: Path, case: tuple[str, str, type[Exception], str]
+) -> None:
+    url, commit, kind, what = case
+    _commit(fake)
+    stage = plan(_card(url.format(fake=fake), commit), file=WEIGHTS, source="repo")[0]
+    with pytest.raises(kind, match=what):
+        run_stage(stage, fake.parent / "source")
+    assert not list(fake.parent.rglob("boom"))
+
+
+def test_a_clone_without_the_script_is_refused(
+    plan: Plan, run_stage: RunStage, fake: Path, tmp_path: Path
+) -> None:
+    (fake / "demo_pytorch2onnx.py").unlink()
+    stage = plan(_card(str(fake), _commit(fake)), file=WEIGHTS, source="repo")[0]
+    with pytest.raises(DataError, match=r"holds no demo_pytorch2onnx\.py"):
+        run_stage(stage, tmp_path / "source")
+
+
+def test_a_folder_is_recorded_as_it_is(fake: Path) -> None:
+    plain = describe_tree(fake)
+    assert plain["commit"] is None
+    commit = _commit(fake)
+    committed = describe_tree(fake)
+    assert committed == {"commit": commit, "note": "", "tree": plain["tree"]}
+    _git(fake, "pack-refs", "--all")
+    assert describe_tree(fake)["commit"] == commit
+    _git(fake, "checkout", "--quiet", "--detach")
+    assert describe_tree(fake)["commit"] == commit
+    _git(fake, "worktree", "add", "--quiet", "-b", "side", "../side")
+    assert describe_tree(fake.parent / "side")["commit"] == commit
+    (fake / "tool" / "helpers.py").write_text("changed = True\n")
+    assert describe_tree(fake)["tree"] != plain["tree"]
+    (fake / ".git" / "HEAD").write_text("ref: refs/heads/gone")
+    assert describe_tree(fake)["note"] == "its HEAD cannot be read"
+
+
+def test_folders_that_are_refused(plan: Plan, tmp_path: Path) -> None:
+    for source, what in {"nowhere": "no such folder", "": "holds no demo_pytorch2onnx.py"}.items():
+        with pytest.raises(UsageError) as caught:
+            plan(_card(), file=WEIGHTS, source=str(tmp_path / source))
+        assert caught.value.what == what
+
+
+def test_the_shim_imports_nothing_of_zoo() -> None:
+    path = Path(__file__).parents[1] / "zoo_tianxiaomo" / "shim.py"
+    code = f"import runpy, sys; runpy.run_path({str(path)!r}); print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    ).stdout.split()
+    assert not [name for name in done if name.startswith(("zoo", "torch"))]
+
+
+@needs_real
+def test_the_real_script_agrees_with_our_definition(
+    plan: Plan, run_stage: RunStage, rule: ModuleType, tmp_path: Path
+) -> None:
+    """On the golden weights, named as in the published yolov4.pth: heads and boxes."""
+    assert REAL is not None
+    case = rule.CASES[0]
+    image, golden = rule.golden_input(case), rule.golden_output(case)
+    source = plan(_card(REAL), file="yolov4.pth", source="repo")[0]
+    with TemporaryDirectory(prefix="zoo-source-") as name:
+        done = {"weights": Path(name), "source": run_stage(source, Path(name, "source"))}
+        state = {
+            key.replace("neck.", "neek."): torch.from_numpy(value)
+            for key, value in rule.golden_state().items()
+        }
+        torch.save(state, Path(name, "yolov4.pth"))
+        del state
+        for form, atol in (("heads", 1e-4), ("e2e", 2e-5)):
+            stages = plan(_card(REAL), file="yolov4.pth", source="repo", form=form, size=(96, 96))
+            done["export"] = run_stage(stages[1], Path(name, form), done)
+            found = _outputs(done["export"] / "model.onnx", image)
+            for output, values in found.items():
+                np.testing.assert_allclose(values, golden[output], atol=atol, rtol=2e-5)
+            _check_file(done["export"] / "model.onnx")
+            verified = run_stage(stages[2], Path(name, f"verify-{form}"), done)
+            assert json.loads((verified / "verify.json").read_text())["max_abs"] < 1e-4
+            if form == "heads":
+                builtin = plan(_card(), file="yolov4.pth", size=(96, 96))[0]
+                ours = run_stage(builtin, Path(name, "builtin"), done)
+                for output, values in _outputs(ours / "model.onnx", image).items():
+                    np.testing.assert_allclose(values, found[output], atol=1e-4, rtol=0)
+
+
+def _check_file(path: Path) -> None:
+    model = onnx.load(path, load_external_data=False)
+    onnx.checker.check_model(str(path), full_check=True)
+    assert model.opset_import[0].version == 17
+    for value in (*model.graph.input, *model.graph.output):
+        first, *rest = value.type.tensor_type.shape.dim
+        assert first.dim_param == "batch"
+        assert all(dim.dim_value > 0 for dim in rest)

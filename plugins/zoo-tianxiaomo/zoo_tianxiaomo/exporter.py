@@ -1,0 +1,180 @@
+"""The plan of an export: pure, light, and refusing what cannot be done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from zoo_core.errors import RegistryError, UsageError, did_you_mean
+from zoo_core.nouns import Stage
+from zoo_tianxiaomo.layout import FORMS, STRIDES
+from zoo_tianxiaomo.params import UNSCALED, ExporterParams, ExportSpec, NetworkSpec, scales
+from zoo_tianxiaomo.tree import describe_tree
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from zoo_core.nouns import ExportRequest, ModelCard
+
+GRAPH_OUTPUTS = ("model.onnx", "graph.json")
+_VERSIONS = ("torch", "onnx", "numpy")
+_PACKAGE = "zoo_tianxiaomo"
+_SCALE = "scale_x_y"
+_SEEDS = 1 << 128
+
+
+class TianxiaomoExporter:
+    """From weights to ONNX, by our definition of the network or by the source's own script."""
+
+    formats: tuple[str, ...] = ("onnx",)
+    suffixes: Mapping[str, str] = MappingProxyType(
+        {".pth": "torch", ".pt": "torch", ".weights": "darknet", ".safetensors": "safetensors"}
+    )
+
+    companions: Mapping[str, str] = MappingProxyType({})
+
+    def stages(self, card: ModelCard, request: ExportRequest) -> Sequence[Stage]:
+        """`export` and `verify`; before them `source` where the repository is to be cloned.
+
+        Raises RegistryError for the card's parameters, UsageError for a request that cannot be
+        met: another weights format, a size that is no multiple of 32, the source's own script
+        for a network or a decoding that it cannot make.
+        """
+        params = _params(card)
+        spec = _spec(params, request, self.suffixes)
+        weights = {} if request.weights == "random" else {"weights": request.files["weights"]}
+        if request.source == "builtin":
+            made = [_builtin(spec, weights)]
+        else:
+            _check_source(params, request)
+            made = _by_script(card, request, spec, weights)
+        return [*made, _verify(spec, weights)]
+
+
+def _params(card: ModelCard) -> ExporterParams:
+    """The card's; the factors of a decoded graph and of the decoder of raw heads are the same."""
+    where = f"{card.origin}: models.{card.id}"
+    given = dict(card.exporter_params)
+    decoder = card.decoder_params.get(_SCALE)
+    if decoder is not None:
+        given.setdefault(_SCALE, decoder)
+    params = ExporterParams.from_card(given, f"{where}.exporter_params")
+    if decoder is None or params.scale_x_y == scales(decoder, f"{where}.decoder_params.{_SCALE}"):
+        return params
+    what = f"{_SCALE} is {given[_SCALE]} in exporter_params, {decoder} in decoder_params"
+    raise RegistryError(what, where=where, next="give it in decoder_params only")
+
+
+def _spec(
+    params: ExporterParams, request: ExportRequest, suffixes: Mapping[str, str]
+) -> ExportSpec:
+    largest = STRIDES[-1]
+    if any(side < largest or side % largest for side in request.size):
+        height, width = request.size
+        raise UsageError(
+            f"the input {height} x {width} is no multiple of {largest}",
+            next=f"choose height and width from {largest}, {2 * largest}, {3 * largest} ...",
+        )
+    if request.form not in FORMS:
+        raise UsageError(f"no graph form '{request.form}'", next=did_you_mean(request.form, FORMS))
+    heads = request.form == "heads"
+    return ExportSpec(
+        network=_network(params, request, suffixes),
+        form=request.form,
+        size=request.size,
+        opset=params.opset,
+        scale_x_y=UNSCALED if heads else params.scale_x_y,
+    )
+
+
+def _network(
+    params: ExporterParams, request: ExportRequest, suffixes: Mapping[str, str]
+) -> NetworkSpec:
+    random = request.weights == "random"
+    known = sorted(set(suffixes.values()))
+    if not random and request.format not in known:
+        raise UsageError(
+            f"weights of format '{request.format}' are none of this network",
+            next=did_you_mean(request.format, known),
+        )
+    if random and not 0 <= request.seed < _SEEDS:
+        raise UsageError(f"seed {request.seed} is out of range", where="--weights random:SEED")
+    return NetworkSpec(
+        format="random" if random else request.format,
+        classes=request.classes,
+        widths=params.widths,
+        seed=request.seed if random else None,
+    )
+
+
+def _check_source(params: ExporterParams, request: ExportRequest) -> None:
+    next_step = "leave --source away to use zoo's own definition"
+    if request.weights == "sample" or params.widths is not None:
+        what = "the source repository's network has fixed widths, these weights have others"
+        raise UsageError(what, where=f"--source {request.source}", next=next_step)
+    if request.form == "e2e" and params.scale_x_y != UNSCALED:
+        what = "the source repository decodes with scale_x_y 1 only"
+        raise UsageError(what, where=f"--source {request.source}", next=next_step)
+
+
+def _builtin(spec: ExportSpec, weights: Mapping[str, str]) -> Stage:
+    return Stage(
+        name="export",
+        run=f"{_PACKAGE}.export:export",
+        params=spec.to_data(),
+        inputs=weights,
+        outputs=GRAPH_OUTPUTS,
+        versions=_VERSIONS,
+    )
+
+
+def _by_script(
+    card: ModelCard, request: ExportRequest, spec: ExportSpec, weights: Mapping[str, str]
+) -> list[Stage]:
+    before: list[Stage] = []
+    inputs, locations = dict(weights), {}
+    params: dict[str, Any] = spec.to_data()
+    if request.source == "repo":
+        before = [_clone(card)]
+        inputs["source"] = "source/repository"
+        params["source"] = dict(before[0].params)
+    else:
+        folder = Path(request.source).expanduser().absolute()
+        params["source"] = describe_tree(folder)
+        locations["source"] = str(folder)
+    export = Stage(
+        name="export",
+        run=f"{_PACKAGE}.source:export",
+        params=params,
+        inputs=inputs,
+        outputs=GRAPH_OUTPUTS,
+        versions=_VERSIONS,
+        sources=(f"{_PACKAGE}.shim",),
+        locations=locations,
+    )
+    return [*before, export]
+
+
+def _clone(card: ModelCard) -> Stage:
+    repository = card.repository
+    if not repository.commit:
+        what = f"{repository.name} is not pinned to a commit"
+        raise UsageError(what, where=f"{card.origin}: models.{card.id}.source")
+    return Stage(
+        name="source",
+        run=f"{_PACKAGE}.clone:clone",
+        params={"url": repository.url, "commit": repository.commit},
+        outputs=("repository",),
+    )
+
+
+def _verify(spec: ExportSpec, weights: Mapping[str, str]) -> Stage:
+    return Stage(
+        name="verify",
+        run=f"{_PACKAGE}.verify:verify",
+        params={"network": spec.network.to_data(), "scale_x_y": list(spec.scale_x_y)},
+        inputs={"graph": "export/graph.json", "model": "export/model.onnx", **weights},
+        outputs=("verify.json",),
+        versions=("torch", "onnxruntime", "numpy"),
+    )
