@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from zoo_core.plugins import KINDS, Plugins
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 
 def module(name: str, **hooks: Callable[..., Any]) -> ModuleType:
@@ -121,18 +121,24 @@ def test_a_provider_may_say_itself_why_it_is_unavailable() -> None:
         plugins.decoder("a")
 
 
-def test_registry_files_of_a_broken_plugin_do_not_hide_the_others() -> None:
+def test_registry_files_of_a_broken_plugin_do_not_hide_the_others(tmp_path: Path) -> None:
     def broken() -> list[Path]:
         raise OSError("gone")
 
+    path = tmp_path / "b.yaml"
+    path.touch()
     plugins = Plugins(
         [
             module("zoo_a", zoo_registry_files=broken),
-            module("zoo_b", zoo_registry_files=lambda: [Path("b.yaml")]),
+            module("zoo_b", zoo_registry_files=lambda: [path]),
+            module("zoo_c", zoo_registry_files=lambda: [tmp_path / "missing.yaml"]),
         ]
     )
-    assert plugins.registry_files() == [Path("b.yaml")]
-    assert [plugin.failure for plugin in plugins.failures] == ["OSError: gone"]
+    assert plugins.registry_files() == [path]
+    first, second = plugins.failures
+    assert first.failure == "OSError: gone"
+    assert second.failure is not None
+    assert "missing.yaml" in second.failure
 
 
 def test_an_unknown_name_gets_a_hint() -> None:

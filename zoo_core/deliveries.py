@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING
 
 from zoo_core.digest import file_digest
 from zoo_core.errors import DataError
+from zoo_core.formats.sniff import is_html, read_head
 from zoo_core.nouns.graph import GRAPH_FILE
+from zoo_core.output import deliver, filled
 from zoo_core.planner.assets import by_hand_file
 from zoo_core.report.build import maker_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from zoo_core.nouns import ModelCard, Source
     from zoo_core.workflow import Made
     from zoo_core.workplace import Workplace
@@ -20,11 +24,8 @@ if TYPE_CHECKING:
 
 def deliver_graph(made: Made, output: Path) -> list[Path]:
     """Copy the graph, its description and its check against the source to a folder."""
-    found = [_copy_stage(made, maker_of(made.run.plan, GRAPH_FILE), output)]
-    check = maker_of(made.run.plan, "verify.json")
-    if check:
-        found.append(_copy_stage(made, check, output))
-    return [path for paths in found for path in paths]
+    names = [maker_of(made.run.plan, GRAPH_FILE), maker_of(made.run.plan, "verify.json")]
+    return _copy_stages(made, [name for name in names if name], output)
 
 
 def deliver_artefact(made: Made, output: Path | None) -> list[Path]:
@@ -32,21 +33,17 @@ def deliver_artefact(made: Made, output: Path | None) -> list[Path]:
     name = maker_of(made.run.plan, "artefact.json")
     if output is None:
         return [made.results[name].entry.path]
-    return _copy_stage(made, name, output)
+    return _copy_stages(made, [name], output)
 
 
-def _copy_stage(made: Made, name: str, output: Path) -> list[Path]:
-    result = made.results[name]
-    output.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for file in result.stage.outputs:
-        source, target = result.entry.path / file, output / file
-        if source.is_dir():
-            shutil.copytree(source, target, dirs_exist_ok=True)
-        else:
-            shutil.copyfile(source, target)
-        paths.append(target)
-    return paths
+def _copy_stages(made: Made, names: Sequence[str], output: Path) -> list[Path]:
+    targets = []
+    with filled(output, "") as folder:
+        for name in names:
+            for file in made.results[name].stage.outputs:
+                deliver(made.results[name].entry.path / file, folder / file)
+                targets.append(output / file)
+    return targets
 
 
 def take_file(work: Workplace, model: str, path: Path) -> str:
@@ -76,6 +73,9 @@ def _match(card: ModelCard, path: Path) -> Source:
     by_hand = [s for s in sources if s.by_hand and s.sha256 is None]
     fitting = [s for s in by_hand if Path(s.name).suffix == path.suffix]
     if fitting:
+        if is_html(read_head(path)):
+            step = "follow the page's own link, and bring the file it gives"
+            raise DataError("is an HTML page, not weights", where=str(path), next=step)
         return fitting[0]
     known = "; ".join(f"{s.name} {s.sha256 or 'by hand'}" for s in sources)
     raise DataError(

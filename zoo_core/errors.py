@@ -93,6 +93,11 @@ class DataError(ZooError):
     code = "data"
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says, for messages that are one line."""
+    return (str(error).strip() or "no message").splitlines()[0]
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A hint that names the closest known spelling, else the known names."""
     names = sorted(known)

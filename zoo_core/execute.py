@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
-from zoo_core.errors import StageError, ZooError
+from zoo_core.errors import StageError, ZooError, first_line
 from zoo_core.nouns import StageContext
 from zoo_core.store import LOG, disk_errors, is_disk_error
 
@@ -103,7 +103,7 @@ class Executor:
         stage, work = item.stage, self.store.work(item.key, item.stage.name)
         context = self._context(stage, work, results)
         began = time.time()
-        with self._kept_on_failure(stage, work):
+        with _in_the_users_words(results), self._kept_on_failure(stage, work):
             if not self.plugins.hook.zoo_run_stage(stage=stage, context=context):
                 run_here(stage, context)
             facts = {"name": stage.name, "parts": item.parts, "began": began, "ended": time.time()}
@@ -135,21 +135,47 @@ class Executor:
         except KeyboardInterrupt:
             shutil.rmtree(work, ignore_errors=True)
             raise
-        except ZooError as error:
-            _log(work, traceback.format_exc())
-            _name_remains(error, self.store.keep_failed(work))
-            raise
         except Exception as error:
-            if is_disk_error(error):
-                shutil.rmtree(work, ignore_errors=True)
+            kept = self._keep(work, error)
+            if isinstance(error, ZooError):
+                _name_remains(error, kept)
                 raise
-            _log(work, traceback.format_exc())
-            kept = self.store.keep_failed(work)
             raise StageError(
-                f"failed: {type(error).__name__}: {error}",
+                f"failed: {type(error).__name__}: {first_line(error)}",
                 where=f"stage {stage.name}",
                 next=f"see {kept / LOG}",
             ) from error
+
+    def _keep(self, work: Path, error: Exception) -> Path:
+        """Where the folder is kept; on a disk that takes no log it goes, and the disk is told."""
+        try:
+            if is_disk_error(error):
+                raise error
+            _log(work, traceback.format_exc())
+        except OSError:
+            shutil.rmtree(work, ignore_errors=True)
+            raise
+        return self.store.keep_failed(work)
+
+
+@contextmanager
+def _in_the_users_words(results: Mapping[str, StageResult]) -> Iterator[None]:
+    """Errors about a copy in the store name the file or address that it was brought from."""
+    try:
+        yield
+    except ZooError as error:
+        for result in results.values():
+            for name, place in _origins(result.stage):
+                error.where = error.where.replace(str(result.entry.path / name), place)
+        raise
+
+
+def _origins(stage: Stage) -> Iterator[tuple[str, str]]:
+    """Outputs of a stage that have the name of one of its locations, and those locations."""
+    for place in stage.locations.values():
+        name = place.rpartition("/")[2]
+        if name in stage.outputs:
+            yield name, place
 
 
 def run_here(stage: Stage, context: StageContext) -> None:
@@ -164,7 +190,7 @@ def _locate(ref: str, results: Mapping[str, StageResult]) -> Path:
 
 
 def _log(work: Path, text: str) -> None:
-    with (work / LOG).open("a", encoding="utf-8") as stream:
+    with (work / LOG).open("a", encoding="utf-8", errors="backslashreplace") as stream:
         stream.write(text)
 
 

@@ -22,7 +22,7 @@ def backends(plugins: Plugins) -> list[dict[str, Any]]:
 
 
 def _backend(plugins: Plugins, backend: Backend) -> dict[str, Any]:
-    found = backend.probe()
+    found = backend.found()
     return {
         "name": backend.name,
         "summary": backend.summary,

@@ -9,9 +9,10 @@ from zoo_core.sessions import SessionPool
 from zoo_core.workflow import executor, measure, require_available, run_folder, write_json
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
-    from zoo_core.execute import Listener
+    from zoo_core.execute import Listener, StageResult
     from zoo_core.planner.build import Run
     from zoo_core.workplace import Workplace
 
@@ -27,9 +28,18 @@ def bench_report(
     with SessionPool() as sessions:
         results = executor(work, listener, sessions).run(run.plan)
     found = measure(run, work, results)
-    folder = run_folder(resolved, output)
-    write_json(folder / "latency_ms.json", found.pop("raw_ms"))
-    report = {
+    with run_folder(resolved, output) as folder:
+        write_json(folder / "latency_ms.json", found.pop("raw_ms"))
+        report = _report(run, found, results, folder)
+        write_json(folder / "bench.json", report)
+    return report
+
+
+def _report(
+    run: Run, found: Mapping[str, Any], results: Mapping[str, StageResult], folder: Path
+) -> dict[str, Any]:
+    resolved = run.resolved
+    return {
         "schema": SCHEMA,
         "model": resolved.card.id,
         "backend": resolved.backend.name,
@@ -43,5 +53,3 @@ def bench_report(
         "versions": versions(),
         "output": str(folder),
     }
-    write_json(folder / "bench.json", report)
-    return report

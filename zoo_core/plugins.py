@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pluggy
 
 from zoo_core import hookspecs
-from zoo_core.errors import UnavailableError, UsageError, ZooError, did_you_mean
+from zoo_core.errors import UnavailableError, UsageError, ZooError, did_you_mean, first_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     )
 
 GROUP = "zoo"
+_FILES = "zoo_registry_files"
 
 KINDS = {
     "exporter": "zoo_exporters",
@@ -150,7 +151,7 @@ class Plugins:
         except ZooError:
             raise
         except Exception as error:  # a plugin is loaded here too; its any failure is survived
-            reason = _first_line(error)
+            reason = first_line(error)
             step = "install what {} needs" if isinstance(error, ImportError) else "update {}"
             raise UnavailableError(
                 f"{kind} '{name}' cannot be loaded: {reason}",
@@ -199,8 +200,7 @@ class Plugins:
 
     def registry_files(self) -> list[Path]:
         """Registry files of all plugins."""
-        hook = "zoo_registry_files"
-        return [path for plugin in list(self.plugins) for path in self._items(plugin, hook)]
+        return [path for plugin in list(self.plugins) for path in self._items(plugin, _FILES)]
 
     def _items(self, plugin: Plugin, hook: str) -> list[Any]:
         module = None if plugin.failure else self._manager.get_plugin(plugin.name)
@@ -208,7 +208,10 @@ class Plugins:
         if function is None or self._manager.parse_hookimpl_opts(cast("Any", module), hook) is None:
             return []
         try:
-            return list(function())
+            items = list(function())
+            for path in items if hook == _FILES else ():
+                path.stat()
+            return items
         except Exception as error:  # a hook that raises takes its own plugin out, nothing else
             self._manager.unregister(module, plugin.name)
             self.plugins[self.plugins.index(plugin)] = _failed(plugin, error)
@@ -281,9 +284,5 @@ def _entry(entry: metadata.EntryPoint) -> Plugin:
     )
 
 
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or "no message").splitlines()[0]
-
-
 def _failed(plugin: Plugin, error: BaseException) -> Plugin:
-    return replace(plugin, failure=f"{type(error).__name__}: {_first_line(error)}")
+    return replace(plugin, failure=f"{type(error).__name__}: {first_line(error)}")

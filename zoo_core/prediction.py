@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.formats.detection_txt import SUFFIX, text_names
+from zoo_core.output import REPORT, clear_results, deliver
 from zoo_core.predictions import StoredPredictions
 from zoo_core.sessions import SessionPool
 from zoo_core.vision import read_rgb, write_image
 from zoo_core.workflow import executor, require_available, run_folder, write_json
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -39,13 +39,23 @@ def predict_folder(
     require_available(resolved)
     with SessionPool() as sessions:
         results = executor(work, listener, sessions).run(run.plan)
-    folder = run_folder(resolved, output)
-    shutil.copytree(results["write"].entry.path / "predictions", folder, dirs_exist_ok=True)
     evaluator = work.plugins.evaluator(resolved.card.evaluator)
-    settled = results["settle"].entry.path / "settled"
+    settled = StoredPredictions(results["settle"].entry.path / "settled")
     draw = _painter(evaluator, resolved.card.labels, show_conf)
-    rows = _pictures(StoredPredictions(settled), draw, folder / "pictures")
-    report = {
+    with run_folder(resolved, output) as folder:
+        clear_results(folder)
+        deliver(results["write"].entry.path / "predictions", folder)
+        rows = _pictures(settled, draw, folder / "pictures", show_conf)
+        report = _report(run, rows, folder, show_conf)
+        write_json(folder / REPORT, report)
+    return report
+
+
+def _report(
+    run: Run, rows: Sequence[Mapping[str, Any]], folder: Path, show_conf: float
+) -> dict[str, Any]:
+    resolved = run.resolved
+    return {
         "schema": SCHEMA,
         "model": resolved.card.id,
         "backend": resolved.backend.name,
@@ -61,8 +71,6 @@ def predict_folder(
         "lines": [f"{row['picture']}: {row['found']}" for row in rows],
         "output": str(folder),
     }
-    write_json(folder / "report.json", report)
-    return report
 
 
 def _painter(evaluator: Evaluator, labels: Sequence[str], least: float) -> Painter:
@@ -79,10 +87,12 @@ def _count(prediction: Prediction, least: float) -> int:
     scores = prediction.arrays.get("scores")
     if scores is None:
         return len(next(iter(prediction.arrays.values())))
-    return int((scores > least).sum())
+    return int((scores >= least).sum())
 
 
-def _pictures(predictions: StoredPredictions, paint: Painter, folder: Path) -> list[dict[str, Any]]:
+def _pictures(
+    predictions: StoredPredictions, paint: Painter, folder: Path, least: float
+) -> list[dict[str, Any]]:
     """Each picture has the name of its image's text file."""
     folder.mkdir(exist_ok=True)
     texts = text_names([str(head["name"]) for head in predictions.heads()])

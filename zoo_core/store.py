@@ -147,18 +147,18 @@ def is_disk_error(error: BaseException) -> bool:
 
 
 @contextmanager
-def disk_errors(where: Path) -> Iterator[None]:
+def disk_errors(where: Path, next: str = "free space, or move ZOO_HOME") -> Iterator[None]:
     """Turns a full disk or a folder that cannot be written into one clear DataError."""
     try:
         yield
     except OSError as error:
         if error.errno in _FULL:
-            raise DataError(
-                "the disk is full", where=str(where), next="free space, or move ZOO_HOME"
-            ) from error
+            raise DataError("the disk is full", where=str(where), next=next) from error
         if error.errno in _REFUSED:
             place = str(error.filename or where)
-            raise DataError(f"cannot be written: {error.strerror}", where=place) from error
+            step = "check its rights, or name another place"
+            what = f"cannot be written: {error.strerror}"
+            raise DataError(what, where=place, next=step) from error
         raise
 
 

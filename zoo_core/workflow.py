@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo_core.errors import DataError, UnavailableError
+from zoo_core.errors import UnavailableError
 from zoo_core.execute import Executor
 from zoo_core.home import home
+from zoo_core.output import REPORT, clear_results, deliver, filled
 from zoo_core.planner.build import Goal, plan_run
 from zoo_core.report import Outcome, build_report, markdown
 from zoo_core.sessions import SessionPool
-from zoo_core.store import disk_errors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from zoo_core.execute import Listener, StageResult
     from zoo_core.planner.build import Run
@@ -54,11 +54,12 @@ def carry_out(
 ) -> dict[str, Any]:
     """Run the plan, measure speed unless told not to, write the run folder; returns the report."""
     require_available(run.resolved)
-    with SessionPool() as sessions, disk_errors(output or Path("runs")):
+    with SessionPool() as sessions:
         results = executor(work, listener, sessions).run(run.plan)
         benchmark = _benchmark(run, work, results) if bench else None
-        folder = run_folder(run.resolved, output)
-        data = benchmark and {k: v for k, v in benchmark.items() if k != "raw_ms"}
+    data = benchmark and {k: v for k, v in benchmark.items() if k != "raw_ms"}
+    with run_folder(run.resolved, output) as folder:
+        clear_results(folder)
         outcome = Outcome(run=run, results=results, benchmark=data, output=folder)
         report = build_report(outcome, work.registry)
         _write_folder(outcome, report, benchmark)
@@ -67,7 +68,7 @@ def carry_out(
 
 def require_available(resolved: Resolved) -> None:
     """Raises UnavailableError where neither the backend nor the chosen device can run here."""
-    found = resolved.backend.probe()
+    found = resolved.backend.found()
     device = next((d for d in found.devices if d.id == resolved.target.device), None)
     if device and device.available:
         return
@@ -81,17 +82,11 @@ def require_available(resolved: Resolved) -> None:
         raise UnavailableError(f"is not available: {reason}", where=where, next=found.next_step)
 
 
-def run_folder(resolved: Resolved, output: Path | None) -> Path:
-    """The folder of this run, made: the one asked for, else a new one under ./runs."""
-    target = resolved.target
-    if output is None:
-        stamp = time.strftime("%Y%m%d-%H%M%S")
-        base = f"{stamp}-{resolved.card.id}-{target.backend}-{target.precision}"
-        output = _free(Path("runs") / base)
-    elif output.exists() and not output.is_dir():
-        raise DataError("is a file, not a folder", where=str(output), next="name another --output")
-    output.mkdir(parents=True, exist_ok=True)
-    return output.absolute()
+def run_folder(resolved: Resolved, output: Path | None) -> AbstractContextManager[Path]:
+    """The folder of this run, to be filled: the one asked for, else a new one under ./runs."""
+    target, stamp = resolved.target, time.strftime("%Y%m%d-%H%M%S")
+    name = f"{stamp}-{resolved.card.id}-{target.backend}-{target.precision}"
+    return filled(output, name)
 
 
 def measure(run: Run, work: Workplace, results: Mapping[str, StageResult]) -> dict[str, Any]:
@@ -137,15 +132,6 @@ def executor(work: Workplace, listener: Listener, sessions: SessionPool) -> Exec
     )
 
 
-def _free(path: Path) -> Path:
-    number = 1
-    found = path
-    while found.exists():
-        number += 1
-        found = path.with_name(f"{path.name}-{number}")
-    return found
-
-
 def _write_folder(
     outcome: Outcome, report: Mapping[str, Any], benchmark: Mapping[str, Any] | None
 ) -> None:
@@ -154,13 +140,13 @@ def _write_folder(
     folder = outcome.output
     written = outcome.path("predictions")
     if written:
-        shutil.copytree(written, folder, dirs_exist_ok=True)
+        deliver(written, folder)
     if benchmark:
         write_json(folder / "latency_ms.json", benchmark["raw_ms"])
     write_json(folder / "manifest.json", manifest(outcome, sys.argv))
     _write(folder / "report.md", markdown(report))
     _write(folder / "log.txt", _logs(outcome))
-    write_json(folder / "report.json", report)
+    write_json(folder / REPORT, report)
     _remember(report)
 
 
@@ -171,7 +157,7 @@ def write_json(path: Path, value: Any) -> None:
 
 def _write(path: Path, text: str) -> None:
     beside = path.with_name(f".{path.name}.part")
-    beside.write_text(text, encoding="utf-8")
+    beside.write_text(text, encoding="utf-8", errors="backslashreplace")
     beside.replace(path)
 
 
@@ -203,7 +189,16 @@ def _remember(report: Mapping[str, Any]) -> None:
 def remembered() -> list[dict[str, Any]]:
     """Earlier runs on this machine, the oldest first."""
     try:
-        lines = (home() / "runs.jsonl").read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
+        text = (home() / "runs.jsonl").read_text(encoding="utf-8", errors="replace")
+    except (FileNotFoundError, NotADirectoryError):
         return []
-    return [json.loads(line) for line in lines if line.strip()]
+    return [row for row in map(_row, text.splitlines()) if row]
+
+
+def _row(line: str) -> dict[str, Any] | None:
+    """A line; None for one that a full disk or a killed process has cut off."""
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return None
+    return row if isinstance(row, dict) else None

@@ -278,15 +278,27 @@ def test_write_and_read(tmp_path: Path, ending: str) -> None:
 def test_a_failed_write_leaves_the_old_file_and_no_part(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(self: Path, target: Path) -> Path:
-        raise OSError(28, "No space left on device")
+    errors = [OSError(28, "No space left on device"), OSError(5, "Input/output error")]
+
+    def fail(self: Path, target: Path) -> Path:
+        raise errors.pop(0)
 
     path = saved(tmp_path, b"old", "out.png")
-    monkeypatch.setattr(Path, "replace", full)
-    with pytest.raises(StageError, match=r"out\.png: cannot be written: No space left"):
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(OSError, match="No space left"):  # the core tells of a full disk
+        write_image(path, picture())
+    with pytest.raises(StageError, match=r"out\.png: cannot be written: Input/output error"):
         write_image(path, picture())
     assert path.read_bytes() == b"old"
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_name_that_is_no_text_can_be_written(tmp_path: Path) -> None:
+    path = tmp_path / "\udcff\udcfe.png"
+    write_image(path, picture())
+    near(read_rgb(path), picture(), 0.1)
+    with pytest.raises(UsageError, match="cannot write"):
+        write_image(tmp_path / "a.\udcff", picture())
 
 
 def test_write_to_nowhere(tmp_path: Path) -> None:

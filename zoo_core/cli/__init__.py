@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import sys
+from io import TextIOWrapper
 from typing import TYPE_CHECKING
-
-from zoo_core.cli.boundary import guarded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -13,6 +12,8 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
+    from zoo_core.cli.boundary import guarded
+
     arguments = list(sys.argv[1:] if argv is None else argv)
 
     def run() -> int:
@@ -25,4 +26,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def script() -> None:
     """The entry point of the `zoo` program."""
-    sys.exit(main())
+    if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")  # file names may be no text
+    try:
+        code = main()
+    except KeyboardInterrupt:  # while the first modules are imported
+        sys.stderr.write("zoo: interrupted\n")
+        code = 130
+    sys.exit(code)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from typer import Abort, Exit, TyperException
 
-from zoo_core.errors import UsageError, ZooError
+from zoo_core.cli.give import check_target, give_json, json_target
+from zoo_core.errors import StageError, UsageError, ZooError
 from zoo_core.store import disk_errors
 
 if TYPE_CHECKING:
@@ -20,19 +21,18 @@ INTERRUPTED = 130
 GATES = frozenset({3, 4})
 """Exit codes of a run whose report was given all the same."""
 
-TO_FILE = frozenset({"run", "eval", "bench", "plan", "predict"})
-
 
 def guarded(run: Callable[[], int], arguments: Sequence[str]) -> int:
     """The exit code of `run`; handled failures are told here. A defect shows its traceback."""
     try:
+        check_target(json_target(arguments))
         with disk_errors(Path.cwd()):
             code = run()
-            return _interrupted() if code == INTERRUPTED else code
+            return _interrupted(arguments) if code == INTERRUPTED else code
     except Exit as ending:
         return ending.exit_code
     except (KeyboardInterrupt, Abort):
-        return _interrupted()
+        return _interrupted(arguments)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -42,10 +42,15 @@ def guarded(run: Callable[[], int], arguments: Sequence[str]) -> int:
         if os.environ.get("ZOO_DEBUG"):
             raise
         return _tell(error, arguments)
+    except Exception as error:
+        _give_error(arguments, "defect", StageError(f"{type(error).__name__}: {error}"))
+        raise
 
 
-def _interrupted() -> int:
-    sys.stderr.write("zoo: interrupted; the next run goes on from here\n")
+def _interrupted(arguments: Sequence[str]) -> int:
+    error = StageError("interrupted", next="the next run goes on from here")
+    sys.stderr.write(f"zoo: {error}\n")
+    _give_error(arguments, "interrupted", error)
     return INTERRUPTED
 
 
@@ -56,25 +61,15 @@ def _usage(error: TyperException) -> ZooError:
 
 
 def _tell(error: ZooError, arguments: Sequence[str]) -> int:
-    sys.stderr.write(f"zoo: {error}\n")
-    target = json_target(arguments)
-    if target and error.exit_code not in GATES:
-        body = {"code": error.code, "what": error.what, "where": error.where, "next": error.next}
-        text = json.dumps({"schema": "zoo.error/1", "error": body}, indent=1) + "\n"
-        if target == "-":
-            sys.stdout.write(text)
-        else:
-            Path(target).write_text(text, encoding="utf-8")
+    sys.stderr.write(f"zoo: {' '.join(str(error).splitlines())}\n")
+    if error.exit_code not in GATES:
+        _give_error(arguments, error.code, error)
     return error.exit_code
 
 
-def json_target(arguments: Sequence[str]) -> str | None:
-    """Where `--json` wants its output: a file, "-" for stdout, None where not asked for."""
-    for at, argument in enumerate(arguments):
-        if argument.startswith("--json="):
-            return argument.partition("=")[2]
-        if argument == "--json":
-            takes_file = arguments[0] in TO_FILE
-            after = arguments[at + 1] if at + 1 < len(arguments) else "-"
-            return after if takes_file else "-"
-    return None
+def _give_error(arguments: Sequence[str], code: str, error: ZooError) -> None:
+    target = json_target(arguments)
+    if target:
+        body = {"code": code, "what": error.what, "where": error.where, "next": error.next}
+        with suppress(ZooError):  # the first failure is the one to tell
+            give_json(target, {"schema": "zoo.error/1", "error": body})

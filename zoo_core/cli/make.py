@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from zoo_core.cli import options
+from zoo_core.cli.give import give_json
 from zoo_core.cli.options import JsonTo, MinMetric, Output, Quiet, Verbose, with_request
 from zoo_core.cli.talk import listener, say
+from zoo_core.output import RUNS, check_output
 from zoo_core.planner.request import RunRequest
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def bench(
     from zoo_core.measurement import bench_report
     from zoo_core.planner.build import Goal
 
-    work, planned = _plan(request, Goal.COMPILE, quiet)
+    work, planned = _plan(request, Goal.COMPILE, quiet, output or RUNS)
     with listener(quiet, verbose) as talk:
         report = bench_report(planned, work, talk, output)
     _give(report, json_to, report["benchmark"]["lines"])
@@ -127,7 +127,7 @@ def export(
     from zoo_core.planner.build import Goal
     from zoo_core.workflow import make
 
-    work, planned = _plan(replace(request, form=form), Goal.EXPORT, quiet)
+    work, planned = _plan(replace(request, form=form), Goal.EXPORT, quiet, output or Path())
     with listener(quiet, verbose) as talk:
         made = make(planned, work, talk)
     for path in deliver_graph(made, output or Path()):
@@ -144,7 +144,7 @@ def compile_(
     from zoo_core.planner.build import Goal
     from zoo_core.workflow import make
 
-    work, planned = _plan(request, Goal.COMPILE, quiet)
+    work, planned = _plan(request, Goal.COMPILE, quiet, output)
     with listener(quiet, verbose) as talk:
         made = make(planned, work, talk)
     for path in deliver_artefact(made, output):
@@ -172,7 +172,7 @@ def predict(
     from zoo_core.planner.build import Goal
     from zoo_core.prediction import predict_folder
 
-    work, planned = _plan(replace(request, predict=path), Goal.PREDICT, quiet)
+    work, planned = _plan(replace(request, predict=path), Goal.PREDICT, quiet, output or RUNS)
     with listener(quiet, verbose) as talk:
         report = predict_folder(planned, work, talk, output, show_conf)
     _give(report, json_to, report["lines"])
@@ -183,11 +183,15 @@ compile_.__name__, evaluate.__name__ = "compile", "eval"
 VERBS = (run, plan, fetch, export, compile_, predict, evaluate, bench)
 
 
-def _plan(request: RunRequest, goal: Any, quiet: bool) -> tuple[Workplace, Run]:
+def _plan(
+    request: RunRequest, goal: Any, quiet: bool, output: Path | None = None
+) -> tuple[Workplace, Run]:
     from zoo_core.forecast import forecast
     from zoo_core.workflow import plan as plan_request
     from zoo_core.workplace import open_workplace
 
+    if output is not None:
+        check_output(output)
     work = open_workplace()
     planned = plan_request(request, work, goal)
     say(_first_line(planned), quiet)
@@ -222,7 +226,7 @@ def _carry_out(request: RunRequest, how: _How, output: Path | None, json_to: str
     from zoo_core.workflow import carry_out
 
     wanted = gates.parse(how.gates or ())
-    work, planned = _plan(request, Goal.SCORE, how.quiet)
+    work, planned = _plan(request, Goal.SCORE, how.quiet, output or RUNS)
     gates.refuse_sample(wanted, planned.resolved.weights.kind)
     with listener(how.quiet, how.verbose) as talk:
         report = carry_out(planned, work, talk, output, how.measure)
@@ -272,12 +276,10 @@ def _show_plan(request: RunRequest, json_to: str | None) -> int:
 
 def _give(report: dict[str, Any], json_to: str | None, lines: list[str]) -> None:
     """Data goes to stdout: the JSON if it goes there, else the lines."""
-    if json_to == "-":
-        sys.stdout.write(json.dumps(report, indent=1) + "\n")
-        for line in lines:
-            say(line)
-        return
     if json_to:
-        Path(json_to).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        give_json(json_to, report)
     for line in lines:
-        typer.echo(line)
+        if json_to == "-":
+            say(line)
+        else:
+            typer.echo(line)

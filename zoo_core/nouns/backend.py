@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from zoo_core.errors import first_line
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -45,6 +47,15 @@ class Backend:
     probe: Callable[[], Availability]
     profiler: str | None = None
     options: Mapping[str, str] = field(default_factory=dict)
+
+    def found(self) -> Availability:
+        """What the probe finds; one that raises all the same makes the backend unavailable."""
+        try:
+            return self.probe()
+        except Exception as error:  # a plugin's any failure is survived
+            reason = f"its probe failed: {type(error).__name__}: {first_line(error)}"
+            step = "report this to the plugin's author"
+            return Availability(ok=False, reason=reason, next_step=step)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -94,7 +94,8 @@ def given_weights(request: RunRequest, card: ModelCard, exporter: Exporter) -> W
         raise DataError("no such weights file", where=str(path), next="check --weights")
     if form is None:
         known = ", ".join(sorted(exporter.suffixes))
-        raise DataError(f"weights must end in {known}", where=str(path))
+        step = f"give a file that exporter {card.exporter} reads"
+        raise DataError(f"weights must end in {known}", where=str(path), next=step)
     paths = {"weights": path, **_companions(path, request, exporter)}
     return _local("given", form, paths)
 

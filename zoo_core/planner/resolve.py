@@ -190,10 +190,12 @@ def _labelled(card: ModelCard, names: Path | None) -> ModelCard:
     try:
         lines = names.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"label names cannot be read: {error}", where=str(names)) from error
+        step = "give a text file, one name a line"
+        what = f"label names cannot be read: {error}"
+        raise DataError(what, where=str(names), next=step) from error
     labels = tuple(line.strip() for line in lines if line.strip())
     if not labels:
-        raise DataError("holds no label name", where=str(names))
+        raise DataError("holds no label name", where=str(names), next="write one name a line")
     return replace(card, labels=labels)
 
 
@@ -217,6 +219,6 @@ def _target(request: RunRequest, backend: Backend) -> Target:
 
 
 def _default_device(backend: Backend) -> str:
-    devices = backend.probe().devices
+    devices = backend.found().devices
     usable = [device.id for device in devices if device.available]
     return usable[0] if usable else devices[0].id if devices else "default"

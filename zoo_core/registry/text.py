@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from zoo_core.errors import RegistryError
+from zoo_core.errors import RegistryError, first_line
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -39,5 +39,5 @@ def read_yaml(path: Path) -> Any:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or str(error)
+        problem = getattr(error, "problem", None) or first_line(error)
         raise RegistryError(f"is not YAML: {problem}", where=f"{path}{line}") from error

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from zoo_core.digest import file_digest
 from zoo_core.errors import DataError
 from zoo_core.nouns import DataView
+from zoo_core.vision import read_rgb
 
 if TYPE_CHECKING:
     from zoo_core.nouns import StageContext
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 def select(context: StageContext) -> None:
     """Copies the calibration images and writes images.json: name and sha256 of each, in order.
 
-    They are copied so that the artefact can be made again when the folder they came from is gone.
+    Each is decoded once, so that a damaged one is told by the name its user knows. They are copied
+    so that the artefact can be made again when the folder they came from is gone.
     """
     params = context.params
     dataset = context.plugins.dataset(params["dataset"])
@@ -26,6 +28,7 @@ def select(context: StageContext) -> None:
     folder.mkdir()
     rows = []
     for number, sample in enumerate(dataset.samples(view, 0, params["count"])):
+        read_rgb(sample.path)
         name = f"{number:06d}{sample.path.suffix.lower()}"
         shutil.copyfile(sample.path, folder / name)
         rows.append({"path": f"images/{name}", "sha256": file_digest(folder / name)})

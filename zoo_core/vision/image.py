@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from pathlib import Path
@@ -71,7 +72,7 @@ def write_image(path: Path, rgb: NDArray[np.uint8]) -> None:
     """Write uint8 [height, width, 3] RGB in the format of the name's ending, whole or not at all.
 
     Raises `UsageError` for an ending that OpenCV does not write, `StageError` where the file cannot
-    be written.
+    be written, and a full disk's own `OSError`.
     """
     import cv2
 
@@ -89,6 +90,8 @@ def write_image(path: Path, rgb: NDArray[np.uint8]) -> None:
         part.chmod(0o666 & ~_umask())
         part.replace(path)
     except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
         raise StageError(
             f"cannot be written: {error.strerror}", where=str(path), next="check space and rights"
         ) from error

@@ -22,6 +22,7 @@ _FORM = 1
 """Of the remembered index; another number and it is made anew."""
 _FAR = 1e9
 _NEXT = "give an annotation file of COCO's detection form (instances_*.json)"
+_MEND = "correct that entry of the annotation file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,15 +104,19 @@ def _check_images(rows: list[dict[str, Any]], where: str) -> None:
     for place, row in enumerate(rows):
         number, name = row.get("id"), row.get("file_name")
         if not isinstance(number, int | str) or isinstance(number, bool):
-            raise DataError(f"images[{place}] has no id (a number or a text)", where=where)
+            raise DataError(
+                f"images[{place}] has no id (a number or a text)", where=where, next=_MEND
+            )
         if number in seen:
-            raise DataError(f"image id {number!r} is listed twice", where=where)
+            raise DataError(f"image id {number!r} is listed twice", where=where, next=_MEND)
         seen.add(number)
         if not isinstance(name, str) or not name:
-            raise DataError(f"image {number!r} has no file_name", where=where)
+            raise DataError(f"image {number!r} has no file_name", where=where, next=_MEND)
         parts = PurePosixPath(name).parts
         if name.startswith("/") or ".." in parts or set(name) & set("\\\0"):
-            raise DataError(f"file_name {name!r} leads out of the images' folder", where=where)
+            raise DataError(
+                f"file_name {name!r} leads out of the images' folder", where=where, next=_MEND
+            )
 
 
 def _check_categories(rows: list[dict[str, Any]], where: str) -> None:
@@ -119,9 +124,13 @@ def _check_categories(rows: list[dict[str, Any]], where: str) -> None:
     for place, row in enumerate(rows):
         number = row.get("id")
         if not isinstance(number, int) or not isinstance(row.get("name"), str):
-            raise DataError(f"categories[{place}] has no numeric id and name", where=where)
+            raise DataError(
+                f"categories[{place}] has no numeric id and name", where=where, next=_MEND
+            )
         if number in seen or not 0 <= number < _FAR:
-            raise DataError(f"category id {number} is listed twice, or no id", where=where)
+            raise DataError(
+                f"category id {number} is listed twice, or no id", where=where, next=_MEND
+            )
         seen.add(number)
 
 
@@ -133,10 +142,14 @@ def _check_boxes(rows: list[dict[str, Any]], where: str) -> None:
             raise DataError(what, where=where, next=_NEXT)
         image, category = row.get("image_id"), row.get("category_id")
         if not isinstance(image, int | str) or not isinstance(category, int):
-            raise DataError(f"annotations[{place}] has no image_id and category_id", where=where)
+            raise DataError(
+                f"annotations[{place}] has no image_id and category_id", where=where, next=_MEND
+            )
         area, crowd = row.get("area"), row.get("iscrowd")
         if not (area is None or _is_number(area)) or crowd not in (None, 0, 1):
-            raise DataError(f"annotations[{place}] has a wrong area or iscrowd", where=where)
+            raise DataError(
+                f"annotations[{place}] has a wrong area or iscrowd", where=where, next=_MEND
+            )
 
 
 def _is_number(value: object) -> bool:
@@ -152,7 +165,9 @@ def _index_rows(data: dict[str, Any], where: str) -> dict[str, Any]:
         sides = row.get("height"), row.get("width")
         known = all(isinstance(side, int) and side > 0 for side in sides)
         if any(side is not None for side in sides) and not known:
-            raise DataError(f"image {row['id']!r} has no sensible width and height", where=where)
+            raise DataError(
+                f"image {row['id']!r} has no sensible width and height", where=where, next=_MEND
+            )
         images.append([row["id"], row["file_name"], *(sides if known else (None, None))])
     categories = [[row["id"], row["name"]] for row in data["categories"]]
     return {"form": _FORM, "images": images, "categories": categories}

@@ -44,6 +44,7 @@ def truth_of(path: Path, images: Collection[ImageId]) -> Truth:
             f"is the annotation of another data set: {len(unknown)} of {len(images)} predicted "
             f"images are not in it (id {unknown[0]!r})",
             where=str(path),
+            next="give the annotation file of these images",
         )
     numbers = {number: row for row, number in enumerate(sorted(images, key=order_of), start=1)}
     categories = {row["id"]: row["name"] for row in file["categories"]}

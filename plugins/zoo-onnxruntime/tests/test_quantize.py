@@ -251,6 +251,8 @@ def test_float_nodes_are_names_or_globs(nets: Any) -> None:
     assert list(float_convolutions(graph, "outputs", ["stem"])) == ["head0", "head1", "stem"]
     with pytest.raises(UsageError, match=r"no convolution is named 'narow'.*'narrow'"):
         float_convolutions(graph, "none", ["narow"])
+    with pytest.raises(UsageError, match=r"known: stem, down, narrow, wide, left and 3 more$"):
+        float_convolutions(graph, "none", ["/backbone/*"])
 
 
 def test_named_convolutions_are_left_as_they_were(nets: Any, images: NDArray[np.float32]) -> None:

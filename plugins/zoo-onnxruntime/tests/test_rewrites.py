@@ -166,6 +166,27 @@ def test_a_shared_softplus_stays_for_its_other_reader(tmp_path: Path) -> None:
     assert np.abs(evaluated(found, {"x": x})[0] - expected).max() < 1e-5
 
 
+def test_a_shared_tanh_stays_for_its_other_readers(tmp_path: Path) -> None:
+    model = line(
+        [
+            helper.make_node("Softplus", ["x"], ["s"]),
+            helper.make_node("Tanh", ["s"], ["t"]),
+            helper.make_node("Mul", ["x", "t"], ["m"]),
+            helper.make_node("Mul", ["t", "x"], ["m2"]),
+            helper.make_node("Add", ["m", "m2"], ["sum"]),
+            helper.make_node("Sub", ["sum", "t"], ["y"]),
+        ]
+    )
+    found = rewritten(model, tmp_path)
+    assert found
+    assert operators(found).count("Exp") == 2
+    assert operators(found).count("Tanh") == 1
+    x = np.linspace(-20, 20, 999, dtype=np.float32)
+    wide = x.astype(np.float64)
+    expected = 2 * exact_mish(x) - np.tanh(np.logaddexp(0, wide))
+    assert np.abs(evaluated(found, {"x": x})[0] - expected).max() < 1e-5
+
+
 def test_the_chain_proves_what_it_does(nets: Any, tmp_path: Path) -> None:
     model = nets.mish()
     found, done = applied(model, tmp_path)

@@ -42,8 +42,9 @@ def open_session(
     """An `onnxruntime.InferenceSession` on the CPU that stays silent and idles when it has no work.
 
     With `arena` the memory of a run is kept for the next one: faster where runs repeat, at the cost
-    of the largest run's memory. `basic` keeps to optimisations whose result is plain ONNX; `optimised` is where the optimised
-    graph is written. Raises StageError for a graph ONNX Runtime refuses.
+    of the largest run's memory. `basic` keeps to optimisations whose result is plain ONNX;
+    `optimised` is where the optimised graph is written. Raises StageError for a graph ONNX Runtime
+    refuses.
     """
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from onnx import GraphProto
 
+_LISTED = 5
+
 
 def float_convolutions(
     graph: GraphProto, sensitive: str, patterns: Sequence[str]
@@ -29,7 +31,7 @@ def float_convolutions(
         if not fitting:
             raise UsageError(
                 f"float_nodes: no convolution is named '{pattern}'",
-                next=did_you_mean(pattern, names),
+                next=_hint(pattern, names),
             )
         found.update({name: f"float_nodes names it ('{pattern}')" for name in fitting})
     return found
@@ -48,3 +50,10 @@ def output_convolutions(graph: GraphProto) -> dict[str, str]:
         else:
             reaches.update(dict.fromkeys(uses(node), ends[0]))
     return dict(reversed(found.items()))
+
+
+def _hint(pattern: str, names: Sequence[str]) -> str:
+    hint = did_you_mean(pattern, names)
+    if len(names) <= _LISTED or hint.startswith("did you mean"):
+        return hint
+    return f"known: {', '.join(names[:_LISTED])} and {len(names) - _LISTED} more"

@@ -133,8 +133,7 @@ def _chain(
 
 
 def test_tensors_of_a_foreign_file_are_named_and_shaped(tmp_path: Path) -> None:
-    onnx.save(_chain(), tmp_path / "foreign.onnx")
-    finish(tmp_path / "foreign.onnx", tmp_path, LAYOUT, 17, {})
+    finish(_chain().SerializeToString(), tmp_path, LAYOUT, 17, {})
     model = onnx.load(tmp_path / "model.onnx")
     assert [node.output[0] for node in model.graph.node] == ["head8", "head16", "head32"]
     found = [_dims(value) for value in (*model.graph.input, *model.graph.output)]
@@ -152,20 +151,18 @@ def test_tensors_of_a_foreign_file_are_named_and_shaped(tmp_path: Path) -> None:
     ],
 )
 def test_foreign_files_that_are_refused(tmp_path: Path, chain: dict[str, Any], what: str) -> None:
-    onnx.save(_chain(**chain), tmp_path / "foreign.onnx")
+    content = _chain(**chain).SerializeToString()
     with pytest.raises(StageError) as caught:
-        finish(tmp_path / "foreign.onnx", tmp_path, LAYOUT, 17, {})
+        finish(content, tmp_path, LAYOUT, 17, {})
     assert what in str(caught.value)
     assert not (tmp_path / "graph.json").exists()
 
 
 @pytest.mark.parametrize("content", [b"", b"\x08\x08rubbish", None])
 def test_files_that_are_not_whole(tmp_path: Path, content: bytes | None) -> None:
-    path = tmp_path / "foreign.onnx"
     whole = _chain().SerializeToString()
-    path.write_bytes(whole[: len(whole) // 2] if content is None else content)
     with pytest.raises(StageError):
-        finish(path, tmp_path, LAYOUT, 17, {})
+        finish(whole[: len(whole) // 2] if content is None else content, tmp_path, LAYOUT, 17, {})
     assert not (tmp_path / "model.onnx").exists()
 
 
@@ -173,7 +170,7 @@ def test_weights_beside_the_file_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "foreign.onnx"
     onnx.save(_chain(), path, save_as_external_data=True, location="data", size_threshold=0)
     with pytest.raises(StageError, match="keeps its weights outside"):
-        finish(path, tmp_path, LAYOUT, 17, {})
+        finish(path.read_bytes(), tmp_path, LAYOUT, 17, {})
 
 
 def _dims(value: Any) -> tuple[int | str, ...]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
+import io
 import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -33,12 +32,11 @@ def export(context: StageContext) -> None:
     context.progress(0, 3, "weights")
     network = load_network(spec.network, context.inputs.get("weights"))
     context.progress(1, 3, "export")
-    with tempfile.TemporaryDirectory(dir=context.out, prefix=".export-") as folder:
-        path = Path(folder, "traced.onnx")
-        notes = _trace(wrapped(network, spec), spec, path)
-        context.progress(2, 3, "shapes")
-        facts = {"route": "builtin", **network_facts(network)}
-        finish(path, context.out, spec.layout, spec.opset, facts)
+    content, notes = _trace(wrapped(network, spec), spec)
+    facts = {"route": "builtin", **network_facts(network)}
+    del network
+    context.progress(2, 3, "shapes")
+    finish(content, context.out, spec.layout, spec.opset, facts)
     if notes:
         with context.log.open("a", encoding="utf-8") as log:
             log.writelines(f"{note}\n" for note in notes)
@@ -63,22 +61,24 @@ def network_facts(network: Yolov4) -> dict[str, Any]:
     }
 
 
-def _trace(module: nn.Module, spec: ExportSpec, path: Path) -> list[str]:
-    """Write the ONNX file; returns what the exporter warned of."""
+def _trace(module: nn.Module, spec: ExportSpec) -> tuple[bytes, list[str]]:
+    """The bytes of an ONNX file, and what the exporter warned of."""
     outputs = [value.name for value in spec.layout.outputs]
     # Raw heads know no size: a small picture traces the same graph, and shapes are inferred later.
     height, width = spec.size if spec.form == "e2e" else _SMALL
+    buffer = io.BytesIO()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         # The older exporter: five times as fast, and it writes the opset that it is asked for.
         torch.onnx.export(
             module,
             (torch.zeros(1, 3, height, width),),
-            path,
+            buffer,  # type: ignore[arg-type]
             dynamo=False,
             opset_version=spec.opset,
             input_names=[INPUT],
             output_names=outputs,
             dynamic_axes={name: {0: BATCH} for name in (INPUT, *outputs)},
         )
-    return [f"{warning.category.__name__}: {warning.message}" for warning in caught]
+    notes = [f"{warning.category.__name__}: {warning.message}" for warning in caught]
+    return buffer.getvalue(), notes

@@ -26,13 +26,15 @@ _SMALL = 256
 """Constants of at most so many values are kept where shapes are inferred: they may be shapes."""
 
 
-def finish(path: Path, folder: Path, layout: Layout, opset: int, facts: Mapping[str, Any]) -> Graph:
-    """Write `model.onnx` and `graph.json` into `folder` from the ONNX file at `path`.
+def finish(
+    content: bytes, folder: Path, layout: Layout, opset: int, facts: Mapping[str, Any]
+) -> Graph:
+    """Write `model.onnx` and `graph.json` into `folder` from the bytes of an ONNX file.
 
     Outputs are taken in their order and get the layout's names and shapes, whatever they were.
     Raises StageError for a file that is not whole, not valid, of another opset or other shapes.
     """
-    model = _read(path)
+    model = _read(content)
     _check_opset(model, opset)
     _rename(model, layout)
     _infer(model, layout)
@@ -50,15 +52,13 @@ def finish(path: Path, folder: Path, layout: Layout, opset: int, facts: Mapping[
     return graph
 
 
-def _read(path: Path) -> ModelProto:
-    if not path.is_file():
-        raise StageError("no ONNX file was made", where=path.name, next="see the log")
+def _read(content: bytes) -> ModelProto:
     try:
-        model = onnx.load(path, load_external_data=False)
+        model = onnx.load_from_string(content)
     except (DecodeError, ValueError) as error:
-        raise StageError(f"the ONNX file is not whole: {error}", where=path.name) from None
+        raise StageError(f"the ONNX file is not whole: {error}") from None
     if any(value.data_location == TensorProto.EXTERNAL for value in model.graph.initializer):
-        raise StageError("the ONNX file keeps its weights outside", where=path.name)
+        raise StageError("the ONNX file keeps its weights outside")
     return model
 
 

@@ -62,7 +62,13 @@ def export(context: StageContext) -> None:
             )
         context.progress(2, 3, "shapes")
         origin = {"script": SCRIPT, "exit_status": status, "source": dict(context.params["source"])}
-        finish(made, context.out, spec.layout, spec.opset, {"route": "source", **facts, **origin})
+        finish(
+            made.read_bytes(),
+            context.out,
+            spec.layout,
+            spec.opset,
+            {"route": "source", **facts, **origin},
+        )
     context.progress(3, 3, "exported")
 
 

@@ -128,10 +128,15 @@ def _check_classes(state: Mapping[str, Tensor], classes: int, where: str) -> Non
 
 
 def _check_values(state: Mapping[str, Tensor], where: str) -> None:
-    bad = [key for key, value in state.items() if not bool(torch.isfinite(value).all())]
+    bad = [key for key, value in state.items() if not _is_finite(value)]
     if bad:
         what = f"holds values that are not finite: {_some('', bad)}"
         raise DataError(what, where=where, next="download the weights again")
+
+
+def _is_finite(value: Tensor) -> bool:
+    # A sum is quick and not finite where a value is not; the reverse is asked only then.
+    return bool(torch.isfinite(value.sum())) or bool(torch.isfinite(value).all())
 
 
 def _hint(state: Mapping[str, Tensor]) -> str:

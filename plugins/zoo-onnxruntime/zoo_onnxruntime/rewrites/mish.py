@@ -83,10 +83,9 @@ def _matches(graph: GraphProto) -> list[_Match]:
         elif node.op_type == "Tanh":
             softplus = made.get(node.input[0])
             x = _softplus_of(softplus, made, known) if softplus else None
-            after = read.get(node.output[0], [])
-            products = [n for n in after if n.op_type == "Mul" and x in n.input]
-            if x and len(products) == len(after) == 1:
-                found.append(_Match(x, products[0]))
+            for after in read.get(node.output[0], []):
+                if x and after.op_type == "Mul" and x in after.input:
+                    found.append(_Match(x, after))
     return found
 
 

@@ -1,0 +1,75 @@
+"""Results as JSON, to stdout or to a file."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from zoo_core.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+TO_FILE = frozenset({"run", "eval", "bench", "plan", "predict"})
+_NEXT = "name another file with --json, or - for stdout"
+
+
+def json_target(arguments: Sequence[str]) -> str | None:
+    """Where `--json` wants its output: a file, "-" for stdout, None where not asked for."""
+    for at, argument in enumerate(arguments):
+        if argument == "--":
+            return None
+        if argument.startswith("--json="):
+            return argument.partition("=")[2]
+        if argument == "--json":
+            takes_file = arguments[0] in TO_FILE
+            after = arguments[at + 1] if at + 1 < len(arguments) else "-"
+            return after if takes_file else "-"
+    return None
+
+
+def check_target(target: str | None) -> None:
+    """Raises before the work where the file can surely not be written."""
+    if target in (None, "-"):
+        return
+    if not target:
+        raise UsageError("--json needs a file, or - for stdout")
+    path = Path(target).absolute()
+    if path.is_dir():
+        raise DataError("is a folder", where=target, next=_NEXT)
+    place = path
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    if place != path and not place.is_dir():
+        raise DataError("is a file, not a folder", where=str(place), next=_NEXT)
+    if not os.access(place, os.W_OK):
+        raise DataError("cannot be written: Permission denied", where=target, next=_NEXT)
+
+
+def give_json(target: str, document: Mapping[str, Any]) -> None:
+    """Write the document; a file appears whole or not at all, its folder is made where needed.
+
+    Raises DataError where it cannot be written.
+    """
+    text = json.dumps(document, indent=1) + "\n"
+    if target == "-":
+        sys.stdout.write(text)
+        return
+    path = Path(target)
+    special = path.is_symlink() or (path.exists() and not path.is_file())
+    beside = path if special else path.with_name(f".{path.name}.{uuid4().hex[:8]}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_text(text, encoding="utf-8")
+        if not special:
+            beside.replace(path)
+    except OSError as error:
+        if not special:
+            with suppress(OSError):
+                beside.unlink()
+        raise DataError(f"cannot be written: {error.strerror}", where=target, next=_NEXT) from error
