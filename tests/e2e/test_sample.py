@@ -17,7 +17,7 @@ import pytest
 import zoo_core
 
 if TYPE_CHECKING:
-    from zoo_core.testing.fixtures import Zoo
+    from zoo_core.testing.fixtures import WriteImage, Zoo
 
 RUN = ("run", "yolov4-tianxiaomo", "--no-bench", "--json", "-")
 
@@ -80,8 +80,12 @@ def test_published_assets_are_never_replaced_by_the_sample(sample: Zoo) -> None:
     assert json.loads(done.stdout)["error"]["code"] == "data"
 
 
-def test_own_images_offline_ask_for_weights(sample: Zoo, tmp_path: Path) -> None:
-    done = sample("predict", "yolov4-tianxiaomo", tmp_path)
+def test_own_images_offline_ask_for_weights(
+    sample: Zoo, tmp_path: Path, write_image: WriteImage
+) -> None:
+    write_image(tmp_path / "own" / "a.png")
+
+    done = sample("predict", "yolov4-tianxiaomo", tmp_path / "own")
 
     assert done.code == 6
     assert "give --weights FILE" in done.stderr or "zoo fetch" in done.stderr
@@ -101,9 +105,9 @@ def test_an_interrupted_run_goes_on_where_it_was(tmp_path: Path) -> None:
             break
     time.sleep(0.5)
     first.send_signal(signal.SIGINT)
-    seen += first.stderr.read()
+    seen += first.communicate(timeout=120)[1]
 
-    assert first.wait(timeout=120) == 130, seen
+    assert first.returncode == 130, seen
     assert "the next run goes on from here" in seen
     second = subprocess.run(
         [*command, "--json", "r.json"],

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 def fill_polygon(
-    image: NDArray[np.uint8], points: Sequence[Sequence[int]], colour: Colour | int
+    image: NDArray[np.uint8], points: Sequence[Sequence[int]], colour: tuple[int, ...]
 ) -> None:
-    """Fill a closed polygon (x, y; even-odd rule; outline included) in uint8 [H, W] or [H, W, 3].
+    """Fill a closed polygon (x, y; even-odd rule; outline included) in uint8 [H, W, C].
 
     Points may lie outside the image.
     """

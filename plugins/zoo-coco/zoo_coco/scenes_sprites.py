@@ -40,17 +40,19 @@ def _arc(axes: tuple[int, int], centre: tuple[int, int], span: tuple[int, int, i
 
 
 class Canvas:
-    """A square picture uint8 [256, 256, 3] and the mask of what has been drawn on it."""
+    """A square picture uint8 [256, 256, 4]: RGB, and 255 where something has been drawn."""
 
     def __init__(self) -> None:
         """Start with nothing drawn."""
-        self.image: NDArray[np.uint8] = np.zeros((CANVAS, CANVAS, 3), np.uint8)
-        self.mask: NDArray[np.uint8] = np.zeros((CANVAS, CANVAS), np.uint8)
+        self.image: NDArray[np.uint8] = np.zeros((CANVAS, CANVAS, 4), np.uint8)
 
     def disc(self, x: int, y: int, radius: int, colour: Colour) -> None:
         """Draw a filled circle."""
-        cv2.circle(self.image, (x, y), radius, colour, -1)
-        cv2.circle(self.mask, (x, y), radius, 255, -1)
+        cv2.circle(self.image, (x, y), radius, (*colour, 255), -1)
+
+    def hole(self, x: int, y: int, radius: int) -> None:
+        """Take out a circle."""
+        cv2.circle(self.image, (x, y), radius, (0, 0, 0, 0), -1)
 
     def oval(self, x: int, y: int, axes: tuple[int, int], colour: Colour, turn: int = 0) -> None:
         """Draw a filled ellipse with half axes in pixels."""
@@ -58,8 +60,7 @@ class Canvas:
 
     def shape(self, points: Sequence[Sequence[int]], colour: Colour) -> None:
         """Draw a filled polygon."""
-        fill_polygon(self.image, points, colour)
-        fill_polygon(self.mask, points, 255)
+        fill_polygon(self.image, points, (*colour, 255))
 
     def box(self, x1: int, y1: int, x2: int, y2: int, colour: Colour) -> None:
         """Draw a filled rectangle, both corners included."""
@@ -68,8 +69,7 @@ class Canvas:
     def stroke(self, points: Sequence[Sequence[int]], colour: Colour, width: int) -> None:
         """Draw an open line through the points."""
         line = [np.array(points, np.int32)]
-        cv2.polylines(self.image, line, False, colour, width)
-        cv2.polylines(self.mask, line, False, 255, width)
+        cv2.polylines(self.image, line, False, (*colour, 255), width)
 
 
 def _ring(x: int, y: int, reach: int, corners: int, start: int) -> list[tuple[int, int]]:
@@ -222,7 +222,7 @@ def _donut(c: Canvas, draws: Draws) -> None:
         tip = _point(x, y, 12, draws.below(360))
         c.stroke([(x, y), tip], draws.one(bright), 5)
     c.disc(128, 128, 46, (190, 130, 76))
-    cv2.circle(c.mask, (128, 128), 36, 0, -1)
+    c.hole(128, 128, 36)
 
 
 def _teddy_bear(c: Canvas, draws: Draws) -> None:
@@ -285,12 +285,12 @@ def draw_sprite(kind: int, draws: Draws) -> tuple[NDArray[np.uint8], NDArray[np.
     """
     canvas = Canvas()
     DRAWINGS[kind][2](canvas, draws)
-    rows = np.flatnonzero(canvas.mask.any(1))
-    columns = np.flatnonzero(canvas.mask.any(0))
+    mask = canvas.image[..., 3] > 0
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     cut = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     ramp = np.arange(CANVAS, dtype=np.int32) - _CENTRE
     light = ramp[cut[0], None] * draws.between(-44, 44) + ramp[cut[1]] * draws.between(-44, 44)
     light = light // _CENTRE + draws.between(196, 280)
     light += draws.bytes((CANVAS, CANVAS))[cut] % np.uint8(25)
-    shaded = canvas.image[cut] * (light - 12)[..., None] >> 8
-    return shaded.clip(0, 255).astype(np.uint8), (canvas.mask[cut] > 0).astype(np.uint8)
+    shaded = canvas.image[..., :3][cut] * (light - 12)[..., None] >> 8
+    return shaded.clip(0, 255).astype(np.uint8), mask[cut].astype(np.uint8)
