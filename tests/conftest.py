@@ -12,8 +12,6 @@ from zoo_core.plugins import Plugins
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytest_plugins = ["zoo_core.testing.fixtures"]
-
 DISTS = Path(__file__).parent / "data" / "dists"
 
 

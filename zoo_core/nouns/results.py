@@ -62,9 +62,9 @@ class Metrics:
 class ScoringProtocol:
     """A named, hashed set of scoring choices.
 
-    `values` holds the preprocessing overrides (`resize`, `interpolation`, `pad`, `rounding`) and the fields
-    that the task's evaluator owns. `base` is the protocol it was derived from, or None. `unknown`
-    names fields that the publisher did not state; `note` says what was assumed.
+    `values` holds the preprocessing overrides (`resize`, `interpolation`, `pad`, `rounding`) and
+    the fields that the task's evaluator owns. `base` is the protocol it was derived from, or None.
+    `unknown` names fields that the publisher did not state; `note` says what was assumed.
     """
 
     name: str

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-pytest_plugins = ["zoo_core.testing.fixtures"]
-
 
 class Net:
     """A small ONNX graph, built node by node; weights come from one seeded generator."""
