@@ -93,8 +93,8 @@ def test_int8_reports_its_loss_as_it_is(real: Zoo, tmp_path: Path) -> None:
     precision = report["precision_report"]
     assert precision["int8_nodes"] > 70
     assert precision["float_nodes"] == len(precision["float_node_names"]) == 2
-    loss = float_report["metrics"]["AP"] - report["metrics"]["AP"]
-    assert -0.005 < loss < 0.05
+    for name in ("AP", "AP50"):  # on 128 images either sign is possible
+        assert abs(float_report["metrics"][name] - report["metrics"][name]) < 0.03
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert manifest["calibration"]["images.json"]
     assert not any("calibration images are also" in text for text in report["warnings"])

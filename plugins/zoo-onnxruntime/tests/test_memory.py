@@ -166,5 +166,4 @@ def test_the_peak_stays_below_two_gigabytes(folder: Path, calibrator: str) -> No
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert (told["int8"], told["float"]) == (CONVOLUTIONS, 1)
-    print(calibrator, told)
     assert told["peak"] < LIMIT
