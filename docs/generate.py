@@ -87,9 +87,20 @@ def _contracts() -> Iterator[str]:
     for name, kind in vars(contracts).items():
         if inspect.isclass(kind) and kind.__module__ == contracts.__name__:
             yield f"## {name}\n\n{inspect.cleandoc(kind.__doc__ or '')}\n"
+            yield from _attributes(kind)
             yield from _methods(kind)
+    yield "## Decode\n"
+    yield f"`{contracts.Decode}`: one image's outputs without batch axis, in the graph's order, and"
+    yield "the `Geometry` of the image -> candidates (for detection `Candidates.to_arrays()`).\n"
     yield "# Keys of a model in registry.yaml\n"
     yield ", ".join(f"`{key}`" for key in MODEL_KEYS) + "\n"
+
+
+def _attributes(kind: type) -> Iterator[str]:
+    """Attributes that an author sets, as the class states them."""
+    stated = inspect.get_annotations(kind)
+    if stated:
+        yield "\n".join(f"- `{name}: {form}`" for name, form in stated.items()) + "\n"
 
 
 def _methods(kind: type) -> Iterator[str]:

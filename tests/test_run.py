@@ -313,3 +313,26 @@ def test_an_interrupt_exits_130(zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> No
 
     assert done.code == 130
     assert "the next run goes on from here" in done.stderr
+
+
+def test_zoo_alone_shows_its_help(zoo: Zoo) -> None:
+    done = ok(zoo())
+
+    assert "Usage: zoo" in done.stdout
+
+
+def test_a_plan_compares_with_the_nearest_earlier_result(zoo: Zoo) -> None:
+    ok(zoo("run", *TOY, "--no-bench"))
+    ok(zoo("run", *TOY, "--no-bench", "--precision", "int8", "--conf", "0.4"))
+
+    rows = valid(ok(zoo("plan", *TOY, "--conf", "0.5", "--json", "-")).json)["stages"]
+
+    assert {r["name"]: r["changed"] for r in rows}["settle"] == ["params.values.conf"]
+
+
+def test_a_folder_used_again_holds_the_results_of_one_command(zoo: Zoo, tmp_path: Path) -> None:
+    ok(zoo("run", *TOY, "--no-bench", "--output", "out"))
+    ok(zoo("predict", *TOY, "--output", "out"))
+
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert not names & {"report.md", "manifest.json", "log.txt"}

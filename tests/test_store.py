@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from zoo_core.digest import digest
 from zoo_core.errors import DataError, StageError
 from zoo_core.store import LOG, MANIFEST, Store, disk_errors, folder_bytes, is_disk_error
 
@@ -46,9 +47,10 @@ def test_what_is_committed_is_found(store: Store) -> None:
     assert (found.path / "b" / "c.bin").read_bytes() == b"12345"
     assert found.manifest["name"] == "make"
     assert found.manifest["key"] == KEY
+    inner = hashlib.sha256(b"12345").hexdigest()
     assert found.manifest["outputs"] == {
         "a.txt": {"bytes": 4, "sha256": hashlib.sha256(b"done").hexdigest()},
-        "b": {"bytes": 5, "files": 1},
+        "b": {"bytes": 5, "files": 1, "sha256": digest([["c.bin", inner]])},
     }
 
 

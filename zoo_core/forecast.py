@@ -10,7 +10,6 @@ if TYPE_CHECKING:
 
     from zoo_core.plan import PlannedStage
     from zoo_core.planner.build import Run
-    from zoo_core.store import Entry
     from zoo_core.workplace import Workplace
 
 
@@ -65,12 +64,14 @@ def forecast(run: Run, work: Workplace, explain: bool) -> Forecast:
 
 
 def _changed(item: PlannedStage, work: Workplace) -> list[str]:
-    """What differs from the newest entry of the same stage; empty where there is none."""
-    alike = [e for e in work.store.entries() if e.manifest.get("name") == item.stage.name]
-    if not alike:
-        return []
-    newest: Entry = max(alike, key=lambda entry: float(entry.manifest.get("ended", 0)))
-    return sorted(_paths(newest.manifest["parts"], item.parts))
+    """What differs from the nearest earlier result of the same stage; empty where there is none."""
+    parts = [
+        entry.manifest["parts"]
+        for entry in work.store.entries()
+        if entry.manifest.get("name") == item.stage.name
+    ]
+    nearest: list[str] = min((_paths(old, item.parts) for old in parts), key=len, default=[])
+    return sorted(nearest)
 
 
 def _paths(before: Any, after: Any, path: str = "") -> list[str]:

@@ -22,7 +22,15 @@ REPORT = "report.json"
 """Written last: a folder without it is not whole."""
 
 _NEXT = "name another folder with --output"
-_WRITTEN = ("txt/*.txt", "pictures/*.jpg", "predictions.json", "latency_ms.json")
+_WRITTEN = (
+    "txt/*.txt",
+    "pictures/*.jpg",
+    "predictions.json",
+    "latency_ms.json",
+    "report.md",
+    "manifest.json",
+    "log.txt",
+)
 
 
 def check_output(folder: Path) -> None:

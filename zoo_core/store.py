@@ -15,7 +15,7 @@ from uuid import uuid4
 
 from filelock import FileLock
 
-from zoo_core.digest import file_digest
+from zoo_core.digest import digest, file_digest
 from zoo_core.errors import DataError, StageError
 
 if TYPE_CHECKING:
@@ -173,5 +173,7 @@ def _check_outputs(work: Path, outputs: Sequence[str]) -> None:
 
 def _facts(path: Path) -> dict[str, Any]:
     if path.is_dir():
-        return {"bytes": folder_bytes(path), "files": sum(1 for _ in path.rglob("*"))}
+        files = sorted(item for item in path.rglob("*") if item.is_file())
+        tree = [[str(item.relative_to(path)), file_digest(item)] for item in files]
+        return {"bytes": folder_bytes(path), "files": len(files), "sha256": digest(tree)}
     return {"bytes": path.stat().st_size, "sha256": file_digest(path)}

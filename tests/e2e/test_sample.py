@@ -121,3 +121,21 @@ def test_an_interrupted_run_goes_on_where_it_was(tmp_path: Path) -> None:
     stages = {s["name"]: s for s in json.loads((tmp_path / "r.json").read_text())["stages"]}
     assert stages["export"]["cached"] is True
     assert stages["score"]["cached"] is False
+
+
+def test_fetch_never_takes_the_sample(sample: Zoo) -> None:
+    done = sample("fetch", "yolov4-tianxiaomo", "--limit", "1")
+
+    assert done.code == 6
+
+
+def test_int8_of_own_weights_offline_asks_for_calibration_images(
+    sample: Zoo, tmp_path: Path
+) -> None:
+    weights = tmp_path / "w.weights"
+    weights.write_bytes(b"not looked at while planning")
+    (tmp_path / "w.cfg").write_text("[net]")
+    done = sample("compile", "yolov4-tiny-darknet", "--weights", weights, "--precision", "int8")
+
+    assert done.code == 6
+    assert "give --calibration DIR" in done.stderr

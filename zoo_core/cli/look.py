@@ -118,6 +118,9 @@ def check(json_wanted: JsonFlag = False) -> int:
     registry, plugins = _both()
     rows = listing.check(registry, plugins)
     table = [(r["severity"], r["where"], r["message"], r["next"]) for r in rows]
+    if not rows and not json_wanted:
+        typer.echo(f"nothing wrong: {len(registry.models)} models, {len(plugins.plugins)} plugins")
+        return 0
     _list("findings", rows, ("severity", "where", "what", "next"), table, json_wanted)
     return 2 if any(row["severity"] == "error" for row in rows) else 0
 

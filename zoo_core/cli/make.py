@@ -12,6 +12,7 @@ from zoo_core.cli import options
 from zoo_core.cli.give import give_json
 from zoo_core.cli.options import JsonTo, MinMetric, Output, Quiet, Verbose, with_request
 from zoo_core.cli.talk import listener, say
+from zoo_core.errors import UsageError
 from zoo_core.output import RUNS, check_output
 from zoo_core.planner.request import RunRequest
 
@@ -95,6 +96,8 @@ def fetch(
     quiet: Quiet = False,
 ) -> int:
     """Download a model's weights and data into the cache, or take weights from a file."""
+    from dataclasses import replace
+
     from zoo_core.deliveries import take_file
     from zoo_core.planner.build import Goal
     from zoo_core.workflow import make
@@ -104,6 +107,8 @@ def fetch(
 
         say(take_file(open_workplace(), request.model, from_file), quiet)
         return 0
+    if request.assets == "auto":
+        request = replace(request, assets="published")
     work, planned = _plan(request, Goal.FETCH, quiet)
     with listener(quiet, verbose) as talk:
         make(planned, work, talk)
@@ -172,6 +177,10 @@ def predict(
     from zoo_core.planner.build import Goal
     from zoo_core.prediction import predict_folder
 
+    if path is None:
+        if request.weights:
+            raise UsageError("no image to look at", next="give an image or a folder")
+        request = replace(request, assets="sample")
     work, planned = _plan(replace(request, predict=path), Goal.PREDICT, quiet, output or RUNS)
     with listener(quiet, verbose) as talk:
         report = predict_folder(planned, work, talk, output, show_conf)

@@ -110,7 +110,7 @@ class _Chooser:
             weights = given_weights(request, card, self.plugins.exporter(card.exporter))
             if request.assets == "sample":
                 raise UsageError("--assets sample and --weights exclude each other")
-            return weights, self._data_for(weights.kind) if needs_data else None
+            return weights, self._own_data(weights) if needs_data else None
         if request.assets == "sample":
             return self._sample(needs_data)
         return self._published(needs_data)
@@ -120,7 +120,18 @@ class _Chooser:
         if self.request.calibration:
             return self._plan(FOLDER, "calibrate", self.request.calibration, count)
         own = weights.kind in ("sample", "random") and self.card.sample_dataset
-        return self._plan(own or self.card.dataset, "calibrate", None, count)
+        data = self._plan(own or self.card.dataset, "calibrate", None, count)
+        if not self._data_ready(data):
+            what = f"no network, and the calibration images of {data.dataset} are not in the cache"
+            raise DataError(what, next="give --calibration DIR")
+        return data
+
+    def _own_data(self, weights: Weights) -> DataPlan:
+        data = self._data_for(weights.kind)
+        if not self._data_ready(data):
+            what = f"no network, and the images of {data.dataset} are not in the cache"
+            raise DataError(what, next="give --images DIR --annotations FILE")
+        return data
 
     def _published(self, needs_data: bool) -> tuple[Weights, DataPlan | None]:
         data = self._data_for("published") if needs_data else None
@@ -132,21 +143,32 @@ class _Chooser:
             ready = first_ready(options, self.world.have, lambda _url: True)
             return ready or options[0], data
         weights = first_ready(options, self.world.have, self.world.reachable)
-        if weights and (data is None or self._data_ready(data, weights)):
+        if weights and (data is None or self._data_ready(data)):
             return weights, data
         own = self.request.images or self.request.predict or self.request.dataset
         if self.card.sample and not own:
             return self._sample(needs_data)
-        raise DataError(
-            f"no network, and the published weights of {self.card.id} are not in the cache",
-            next="run `zoo fetch` where there is a network, or give --weights FILE; "
-            + by_hand_hint(self.card),
-        )
+        raise self._nothing_here(data if weights else None)
 
-    def _data_ready(self, data: DataPlan, weights: Weights) -> bool:
+    def _nothing_here(self, data: DataPlan | None) -> DataError:
+        """What is missing without a network: the data, or else the weights."""
+        name = self.card.id
+        if data is not None:
+            what = f"no network, and the images of {data.dataset} are not in the cache"
+            return DataError(what, next="give --images DIR --annotations FILE")
+        step = (
+            f"run `zoo fetch` where there is one, or give --weights FILE; {by_hand_hint(self.card)}"
+        )
+        if self.card.sample and self.request.predict:
+            step += f"; the sample sees only its own scenes: `zoo predict {name}` without a path"
+        what = f"no network, and the published weights of {name} are not in the cache"
+        return DataError(what, next=step)
+
+    def _data_ready(self, data: DataPlan) -> bool:
+        """Whether the store has it, nothing is to be fetched, or there is a network."""
         if all(stage.download == 0 for stage in data.stages) or self.world.have(data.stages):
             return True
-        return all(self.world.reachable(url) for url in weights.urls() or [_ANY_HOST])
+        return self.world.reachable(_ANY_HOST)
 
     def _sample(self, needs_data: bool) -> tuple[Weights, DataPlan | None]:
         if self.request.images or self.request.predict:

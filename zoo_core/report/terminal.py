@@ -48,6 +48,8 @@ def comparison_lines(report: Mapping[str, Any]) -> list[str]:
         for row in report["comparison"]
     ]
     table = columns(("metric", "measured", "published", "difference", "device", "from"), rows)
+    if report["assets"]["weights"] == "sample":
+        return ["not compared with published figures: a sample run"]
     refused = [f"not comparable with {r['row']}: {r['why']}" for r in report["not_comparable"]]
     return [*(table if rows else []), *refused]
 
