@@ -24,7 +24,11 @@ def manifest(outcome: Outcome, command: Sequence[str]) -> dict[str, Any]:
         "schema": SCHEMA,
         "command": list(command),
         "model": card.id,
-        "source": {"name": card.repository.name, "commit": card.repository.commit},
+        "source": {
+            "modelled_on": card.repository.name,
+            "commit": card.repository.commit,
+            "exported_by": outcome.run.request.source,
+        },
         "weights": {
             "kind": resolved.weights.kind,
             "seed": resolved.weights.seed if resolved.weights.kind == "random" else None,

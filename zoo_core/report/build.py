@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
@@ -66,6 +67,7 @@ def build_report(outcome: Outcome, registry: Registry) -> dict[str, Any]:
     data = resolved.data
     return {
         "schema": SCHEMA,
+        "when": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "model": resolved.card.id,
         "task": resolved.card.task,
         "backend": resolved.backend.name,
@@ -74,6 +76,7 @@ def build_report(outcome: Outcome, registry: Registry) -> dict[str, Any]:
         "batch": resolved.target.batch,
         "size": list(resolved.size),
         "assets": {"weights": resolved.weights.kind, "data": data.kind if data else None},
+        "provenance": _provenance(outcome),
         "protocol": _protocol(outcome),
         "dataset": data.dataset if data else None,
         "images": data.count if data else 0,
@@ -123,6 +126,23 @@ def versions() -> dict[str, str]:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
+    return found
+
+
+def _provenance(outcome: Outcome) -> dict[str, str]:
+    """Digests and names of what went in, for a reader; the manifest holds all of them."""
+    resolved = outcome.run.resolved
+    weights, data, used = resolved.weights, resolved.data, resolved.calibration
+    found = {f"{role} sha256": source.sha256 or "" for role, source in weights.files.items()}
+    if weights.kind == "random":
+        found["seed"] = str(weights.seed)
+    source = resolved.card.repository
+    found["modelled on"] = f"{source.name} {source.commit or ''}".strip()
+    found["exported by"] = outcome.run.request.source
+    if data:
+        found["data"] = f"{data.dataset} {data.content}"
+    if used:
+        found["calibration"] = f"{used.count} images of {used.dataset} {used.content}"
     return found
 
 

@@ -17,11 +17,12 @@ def markdown(report: Mapping[str, Any]) -> str:
         parts.append("\n".join(f"- **{text}**" for text in report["warnings"]))
     if report["metric_lines"]:
         parts.append("## Accuracy\n\n" + _code(report["metric_lines"]))
+    parts.append(f"## Provenance\n\n{_pairs({'when': report['when'], **report['provenance']})}")
     parts.append("## Protocol\n\n" + _pairs(report["protocol"]["values"]))
     if report["precision_report"]:
-        parts.append("## Precision\n\n" + _pairs(_short(report["precision_report"])))
+        parts.append("## Precision\n\n" + _pairs(_precision(report["precision_report"])))
     if report["verify"]:
-        parts.append("## Export against its source\n\n" + _pairs(_short(report["verify"])))
+        parts.append("## Export against PyTorch\n\n" + _pairs(_short(report["verify"])))
     if report["benchmark"]:
         parts.append("## Speed\n\n" + _code(report["benchmark"].get("lines", [])))
     parts.append("## Published figures\n\n" + _published(report))
@@ -41,6 +42,12 @@ def _published(report: Mapping[str, Any]) -> str:
     refused = [f"- not comparable with `{r['row']}`: {r['why']}" for r in report["not_comparable"]]
     text = _table(head, rows) if rows else "No published row matches all conditions of this run."
     return "\n\n".join([text, "\n".join(refused)] if refused else [text])
+
+
+def _precision(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The plain facts, and the calibrator where there was one."""
+    calibrator = values.get("calibration", {}).get("calibrator")
+    return {**_short(values), **({"calibrator": calibrator} if calibrator else {})}
 
 
 def _short(values: Mapping[str, Any]) -> dict[str, Any]:
