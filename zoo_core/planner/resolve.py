@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from zoo_core.plugins import Plugins
     from zoo_core.registry import Registry
 
-_ANY_HOST = "https://github.com"
-"""Asked for where only data is to be fetched: no data set tells its hosts while planning."""
-
 FOLDER = "folder"
 """The data set that reads a folder of images without truth."""
 
@@ -166,9 +163,10 @@ class _Chooser:
 
     def _data_ready(self, data: DataPlan) -> bool:
         """Whether the store has it, nothing is to be fetched, or there is a network."""
-        if all(stage.download == 0 for stage in data.stages) or self.world.have(data.stages):
+        fetching = [stage for stage in data.stages if stage.download]
+        if not fetching or self.world.have(data.stages):
             return True
-        return self.world.reachable(_ANY_HOST)
+        return all(self.world.reachable(url) for stage in fetching for url in _urls(stage))
 
     def _sample(self, needs_data: bool) -> tuple[Weights, DataPlan | None]:
         if self.request.images or self.request.predict:
@@ -204,6 +202,12 @@ class _Chooser:
         annotations = self.request.annotations if purpose == "evaluate" else None
         asked = DataRequest(purpose=purpose, images=images, annotations=annotations, limit=limit)
         return self.plugins.dataset(name).plan(asked)
+
+
+def _urls(stage: Stage) -> list[str]:
+    """The addresses that a stage names, in its locations or, where they matter, its parameters."""
+    places = [*stage.locations.values(), *stage.params.values()]
+    return [place for place in places if str(place).startswith(("http://", "https://"))]
 
 
 def _labelled(card: ModelCard, names: Path | None) -> ModelCard:
