@@ -2,6 +2,7 @@
 
     ZooError                1   a stage, tool or assumption failed
     ├── StageError          1   a stage failed; names its log and its partial folder
+    │   └── SampleError     1   one sample failed, others can go on
     ├── UsageError          2   unknown name, bad option
     │   └── RegistryError   2   a registry or configuration file is wrong
     ├── AccuracyGateError   3   a measured accuracy misses its gate
@@ -50,6 +51,12 @@ class StageError(ZooError):
     """A stage failed; its log and partial folder are kept."""
 
     code = "stage"
+
+
+class SampleError(StageError):
+    """One sample could not be run; the others can."""
+
+    code = "sample"
 
 
 class UsageError(ZooError):

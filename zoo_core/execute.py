@@ -101,17 +101,20 @@ class Executor:
 
     def _make(self, item: PlannedStage, results: Mapping[str, StageResult]) -> Entry:
         stage, work = item.stage, self.store.work(item.key, item.stage.name)
-        context = self._context(stage, work, results)
+        context = self._context(item, work, results)
         began = time.time()
         with _in_the_users_words(results), self._kept_on_failure(stage, work):
             if not self.plugins.hook.zoo_run_stage(stage=stage, context=context):
                 run_here(stage, context)
             facts = {"name": stage.name, "parts": item.parts, "began": began, "ended": time.time()}
-            return self.store.commit(item.key, work, stage.outputs, facts)
+            entry = self.store.commit(item.key, work, stage.outputs, facts)
+        shutil.rmtree(context.salvage, ignore_errors=True)
+        return entry
 
     def _context(
-        self, stage: Stage, work: Path, results: Mapping[str, StageResult]
+        self, item: PlannedStage, work: Path, results: Mapping[str, StageResult]
     ) -> StageContext:
+        stage = item.stage
         inputs = {arg: _locate(ref, results) for arg, ref in stage.inputs.items()}
 
         def progress(done: float, total: float, note: str = "") -> None:
@@ -123,6 +126,7 @@ class Executor:
             locations=stage.locations,
             out=work,
             log=work / LOG,
+            salvage=self.store.salvage(item.key),
             progress=progress,
             plugins=self.plugins,
             sessions=self.sessions,

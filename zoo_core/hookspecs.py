@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         Compiler,
         Dataset,
         Decoder,
+        Emitter,
         Evaluator,
         Exporter,
         Profiler,
@@ -81,6 +82,11 @@ def zoo_datasets() -> Iterable[Provider[Dataset]]:  # type: ignore[empty-body]
 @hookspec
 def zoo_profilers() -> Iterable[Provider[Profiler]]:  # type: ignore[empty-body]
     """How a vendor's own tool measures an artefact."""
+
+
+@hookspec
+def zoo_emitters() -> Iterable[Provider[Emitter]]:  # type: ignore[empty-body]
+    """How files are written that a machine with the vendor's tools compiles."""
 
 
 @hookspec

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         Compiler,
         Dataset,
         Decoder,
+        Emitter,
         Evaluator,
         Exporter,
         Profiler,
@@ -40,6 +41,7 @@ KINDS = {
     "evaluator": "zoo_evaluators",
     "dataset": "zoo_datasets",
     "profiler": "zoo_profilers",
+    "emitter": "zoo_emitters",
     "backend": "zoo_backends",
 }
 
@@ -181,6 +183,10 @@ class Plugins:
     def dataset(self, name: str) -> Dataset:
         """A data set by name."""
         return cast("Dataset", self.load("dataset", name))
+
+    def emitter(self, name: str) -> Emitter:
+        """An emitter by name."""
+        return cast("Emitter", self.load("emitter", name))
 
     def profiler(self, name: str) -> Profiler:
         """A profiler by name."""

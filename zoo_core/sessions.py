@@ -36,9 +36,11 @@ class SessionPool:
         self._stack.close()
 
     def session(self, runtime: Runtime, artefact: Path, target: Target) -> Session:
-        """The open session of this artefact (a folder) for this target."""
+        """The open session of this artefact (a folder) for this target, opened for throughput."""
         key = digest([str(artefact), target.to_data()])
         with self._lock:
             if key not in self._open:
-                self._open[key] = self._stack.enter_context(runtime.open(artefact, target))
+                self._open[key] = self._stack.enter_context(
+                    runtime.open(artefact, target, "throughput")
+                )
             return self._open[key]

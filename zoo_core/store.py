@@ -75,6 +75,10 @@ class Store:
         path.mkdir(parents=True)
         return path
 
+    def salvage(self, key: str) -> Path:
+        """Where a stage may keep what it has finished, should the rest fail; not made here."""
+        return self.root / "salvage" / key
+
     def commit(
         self, key: str, work: Path, outputs: tuple[str, ...], facts: dict[str, Any]
     ) -> Entry:
@@ -118,6 +122,7 @@ class Store:
         """Folders of stages that failed or were killed, older than so many seconds."""
         before = time.time() - older_than
         found = [*(self.root / "work").glob("*"), *(self.root / "failed").glob("*")]
+        found += (self.root / "salvage").glob("*")
         return [path for path in found if path.stat().st_mtime < before]
 
     def _discard(self, path: Path) -> None:

@@ -158,8 +158,9 @@ def running(body: str, *, opening: str = "") -> str:
     lines = "\n".join(f"            {line}" for line in dedent(body).strip().splitlines())
     return (
         "class Session:\n"
-        "    concurrent = False\n"
         "    threads = 1\n"
+        "    workers = 1\n"
+        "    takes = 'tensor'\n"
         "    def __init__(self, inner):\n"
         "        self.inner, self.inputs, self.outputs = inner, inner.inputs, inner.outputs\n"
         "        self.calls = 0\n"
@@ -169,8 +170,9 @@ def running(body: str, *, opening: str = "") -> str:
         "        if True:\n"
         f"{lines}\n"
         + part(
-            f"{opening}\nwith super().open(artefact, target) as inner:\n    yield Session(inner)",
-            method="open(self, artefact, target)",
+            f"{opening}\nwith super().open(artefact, target, hint) as inner:\n"
+            "    yield Session(inner)",
+            method="open(self, artefact, target, hint='latency')",
         ).replace("        def open", "        @contextmanager\n        def open")
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zoo_core.nouns.backend import Availability, Backend, Device, Target
+from zoo_core.nouns.backend import Availability, Backend, Decoding, Device, Rung, Target
 from zoo_core.nouns.card import ModelCard, PublishedResult, Repository, Source, WeightsOption
 from zoo_core.nouns.contracts import (
     Arrays,
@@ -14,6 +14,7 @@ from zoo_core.nouns.contracts import (
     DataView,
     Decode,
     Decoder,
+    Emitter,
     Evaluator,
     Exporter,
     ExportRequest,
@@ -40,7 +41,9 @@ __all__ = [
     "Dataset",
     "Decode",
     "Decoder",
+    "Decoding",
     "Device",
+    "Emitter",
     "Evaluator",
     "ExportRequest",
     "Exporter",
@@ -54,6 +57,7 @@ __all__ = [
     "Provider",
     "PublishedResult",
     "Repository",
+    "Rung",
     "Runtime",
     "Sample",
     "ScoringProtocol",

@@ -8,16 +8,23 @@ from typing import TYPE_CHECKING
 from zoo_core.errors import first_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
+
+    from zoo_core.nouns.contracts import CompileRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
-    """One thing a backend can run on; `reason` says why it is not available."""
+    """One thing a backend can run on; `reason` says why it is not available.
+
+    What an `emulated` device finds is labelled so everywhere, is never compared with published
+    figures, and has no speed.
+    """
 
     id: str
     available: bool
     reason: str = ""
+    emulated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,11 +39,35 @@ class Availability:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Decoding:
+    """A decoder by name with its parameters, as data."""
+
+    decoder: str
+    params: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rung:
+    """One step of looking for a device and its software, the cheapest first."""
+
+    name: str
+    ok: bool
+    found: str
+    next_step: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Backend:
     """A name for a compiler and a runtime, which may be another distribution's.
 
     `probe` looks at what is installed without importing it; it never raises and never prints.
     `options` names the `--option KEY=VALUE` keys the pair understands, each with one line.
+
+    What only some backends have is None by default: `profiler` and `emitter` are names of those;
+    `decoding` says which decoder reads the outputs where it is not the card's, as where the device
+    did the NMS; `needs_graph` is false for a target that brings its own outputs; `facts` are those
+    of a device (id) that go with every figure taken on it; `ladder` is what `zoo doctor` shows.
+    All of them are as quick and as careful as `probe`.
     """
 
     name: str
@@ -46,6 +77,11 @@ class Backend:
     precisions: tuple[str, ...]
     probe: Callable[[], Availability]
     profiler: str | None = None
+    emitter: str | None = None
+    decoding: Callable[[CompileRequest], Decoding | None] | None = None
+    needs_graph: Callable[[Target], bool] | None = None
+    facts: Callable[[str], Mapping[str, object]] | None = None
+    ladder: Callable[[], Sequence[Rung]] | None = None
     options: Mapping[str, str] = field(default_factory=dict)
 
     def found(self) -> Availability:
@@ -67,6 +103,11 @@ class Target:
     device: str
     batch: int = 1
     options: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The devices that `device` names, with commas between where there are several."""
+        return tuple(part.strip() for part in self.device.split(","))
 
     def to_data(self) -> dict[str, object]:
         """The JSON form, used in keys and reports."""

@@ -114,8 +114,15 @@ class Compiler(Protocol):
         """
 
 
+class Emitter(Protocol):
+    """Files that a machine elsewhere needs to compile a graph, made without the vendor's tools."""
+
+    def stages(self, request: CompileRequest) -> Sequence[Stage]:
+        """Stages whose last one is named `emit` and outputs the folder `files`."""
+
+
 class Session(Protocol):
-    """A loaded artefact, ready to run; thread-safe where `concurrent` is true."""
+    """A loaded artefact, ready to run."""
 
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
@@ -123,15 +130,32 @@ class Session(Protocol):
     threads: int | None
     """How many threads one run uses; None where that is not known."""
 
+    workers: int
+    """How many threads may call `run` at once, and should where many images wait; 1 for one."""
+
+    takes: str
+    """`tensor`: preprocessed batches. `image`: one image as read, uint8 [1, 3, height, width] in
+    RGB, which the device preprocesses by what its artefact holds; batches are then its own affair.
+    `name`: the sample's name, str [1], for outputs that another program has stored.
+    """
+
     def run(self, feeds: Arrays) -> Arrays:
-        """One batch through the network; arrays are C-contiguous, batch first, in output order."""
+        """One batch through the network; arrays are C-contiguous, batch first, in output order.
+
+        Raises `SampleError` where this image alone failed and others can go on, else `StageError`.
+        """
 
 
 class Runtime(Protocol):
     """An artefact becomes tensors."""
 
-    def open(self, artefact: Path, target: Target) -> AbstractContextManager[Session]:
-        """Load the artefact folder for the target; raises `UnavailableError` or `StageError`."""
+    def open(
+        self, artefact: Path, target: Target, hint: str = "latency"
+    ) -> AbstractContextManager[Session]:
+        """Load the artefact folder for the target; raises `UnavailableError` or `StageError`.
+
+        `hint` is `latency`, where one run shall be quick, or `throughput`, where many wait.
+        """
 
 
 Decode: TypeAlias = "Callable[[Arrays, Geometry], Arrays]"

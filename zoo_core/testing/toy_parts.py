@@ -31,7 +31,7 @@ class ToyRuntime:
     """Opens what the toy's compiler made."""
 
     @contextmanager
-    def open(self, artefact: Path, target: Target) -> Iterator[Session]:
+    def open(self, artefact: Path, target: Target, hint: str = "latency") -> Iterator[Session]:
         """Raises UnavailableError for a device that is not here, StageError for no artefact."""
         from google.protobuf.message import DecodeError
         from onnx.reference import ReferenceEvaluator
@@ -49,8 +49,9 @@ class ToyRuntime:
 class ToySession:
     """One network, ready to run."""
 
-    concurrent = True
     threads: int | None = 1
+    workers = 1
+    takes = "tensor"
 
     def __init__(self, model: Any, facts: Mapping[str, Any]) -> None:
         """`facts` are the artefact's."""

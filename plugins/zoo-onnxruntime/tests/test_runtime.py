@@ -115,7 +115,7 @@ def test_closing_frees_the_model(artefact: Path, images: NDArray[np.float32]) ->
 
 def test_several_threads_may_share_a_session(artefact: Path, images: NDArray[np.float32]) -> None:
     with RUNTIME.open(artefact, target(threads="1")) as session:
-        assert session.concurrent is True  # type: ignore[attr-defined]
+        assert session.workers == 1
         alone = [session.run({"input": image[None]})["head0"] for image in images]
         with ThreadPoolExecutor(4) as pool:
             jobs = [pool.submit(session.run, {"input": images[n % 5][None]}) for n in range(40)]

@@ -25,13 +25,14 @@ if TYPE_CHECKING:
 class OnnxRuntimeSession:
     """An open artefact; several threads may run it at once."""
 
-    concurrent = True
+    takes = "tensor"
 
-    def __init__(self, artefact: Artefact, threads: int) -> None:
+    def __init__(self, artefact: Artefact, threads: int, workers: int) -> None:
         """Load the model; raises StageError for a file ONNX Runtime refuses."""
         self.inputs: tuple[TensorSpec, ...] = artefact.inputs
         self.outputs: tuple[TensorSpec, ...] = artefact.outputs
         self.threads: int | None = threads
+        self.workers = workers
         self._where = str(artefact.model)
         self._names = [spec.name for spec in artefact.outputs]
         self._session: Any = open_session(artefact.model, threads, arena=True, where=self._where)
@@ -61,19 +62,23 @@ class OnnxRuntimeSession:
 class OnnxRuntimeRuntime:
     """Opens artefacts of the compiler of this plugin, or any ONNX file described alike."""
 
-    def open(self, artefact: Path, target: Target) -> AbstractContextManager[Session]:
+    def open(
+        self, artefact: Path, target: Target, hint: str = "latency"
+    ) -> AbstractContextManager[Session]:
         """A session that is closed with the context.
 
-        It has `--option threads` threads, else one for each processor the process is granted.
+        One run has `--option threads` threads, else one for each processor the process is granted;
+        for throughput it has a single one, and as many runs go on at once.
         Raises DataError for a folder without an artefact, StageError for a broken model.
         """
-        return _opened(artefact, target)
+        return _opened(artefact, target, hint)
 
 
 @contextmanager
-def _opened(folder: Path, target: Target) -> Iterator[Session]:
+def _opened(folder: Path, target: Target, hint: str) -> Iterator[Session]:
     threads = target_options(target).get("threads", cpu_threads())
-    session = OnnxRuntimeSession(read_artefact(folder), threads)
+    runs = threads if hint == "throughput" else 1
+    session = OnnxRuntimeSession(read_artefact(folder), threads // runs, runs)
     try:
         yield session
     finally:

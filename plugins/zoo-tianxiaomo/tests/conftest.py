@@ -61,6 +61,7 @@ def run_stage() -> RunStage:
             locations=stage.locations,
             out=out,
             log=log,
+            salvage=out.with_suffix(".salvage"),
             progress=lambda _done, _total, _note="": None,
             plugins=cast("Any", None),
             sessions=cast("Any", None),
