@@ -69,6 +69,9 @@ class Spy:
     def advanced(self, stage: Stage, done: float, total: float, note: str) -> None:
         self.events.append(f"{stage.name} {done:.0f}/{total:.0f} {note}")
 
+    def stalled(self, stage: Stage, seconds: float, log: Path) -> None:
+        """Nothing."""
+
     def finished(self, result: StageResult) -> None:
         self.events.append(f"{'hit' if result.cached else 'made'} {result.stage.name}")
 

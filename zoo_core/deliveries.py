@@ -36,6 +36,15 @@ def deliver_artefact(made: Made, output: Path | None) -> list[Path]:
     return _copy_stages(made, [name], output)
 
 
+def deliver_files(made: Made, output: Path) -> list[Path]:
+    """Copy what an emitter wrote to a folder; what was there keeps its other files."""
+    source = made.results["emit"].entry.path / "files"
+    with filled(output, "") as folder:
+        for item in sorted(source.iterdir()):
+            deliver(item, folder / item.name)
+    return [output / item.name for item in sorted(source.iterdir())]
+
+
 def _copy_stages(made: Made, names: Sequence[str], output: Path) -> list[Path]:
     targets = []
     with filled(output, "") as folder:

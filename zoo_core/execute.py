@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from zoo_core.errors import StageError, ZooError, first_line
 from zoo_core.nouns import StageContext
 from zoo_core.store import LOG, disk_errors, is_disk_error
+from zoo_core.watchdog import watching
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from zoo_core.journal import Journal
@@ -34,6 +35,12 @@ class Listener(Protocol):
 
     def advanced(self, stage: Stage, done: float, total: float, note: str) -> None:
         """The stage has finished `done` of `total` units."""
+
+    def stalled(self, stage: Stage, seconds: float, log: Path) -> None:
+        """The stage has told nothing for so long; called from another thread.
+
+        `log` holds the stacks of all threads.
+        """
 
     def finished(self, result: StageResult) -> None:
         """The stage is in the store."""
@@ -101,9 +108,17 @@ class Executor:
 
     def _make(self, item: PlannedStage, results: Mapping[str, StageResult]) -> Entry:
         stage, work = item.stage, self.store.work(item.key, item.stage.name)
-        context = self._context(item, work, results)
         began = time.time()
-        with _in_the_users_words(results), self._kept_on_failure(stage, work):
+
+        def stalled(seconds: float) -> None:
+            self.listener.stalled(stage, seconds, work / LOG)
+
+        with (
+            _in_the_users_words(results),
+            self._kept_on_failure(stage, work),
+            watching(work / LOG, stalled) as beat,
+        ):
+            context = self._context(item, work, results, beat)
             if not self.plugins.hook.zoo_run_stage(stage=stage, context=context):
                 run_here(stage, context)
             facts = {"name": stage.name, "parts": item.parts, "began": began, "ended": time.time()}
@@ -112,12 +127,17 @@ class Executor:
         return entry
 
     def _context(
-        self, item: PlannedStage, work: Path, results: Mapping[str, StageResult]
+        self,
+        item: PlannedStage,
+        work: Path,
+        results: Mapping[str, StageResult],
+        beat: Callable[[], None],
     ) -> StageContext:
         stage = item.stage
         inputs = {arg: _locate(ref, results) for arg, ref in stage.inputs.items()}
 
         def progress(done: float, total: float, note: str = "") -> None:
+            beat()
             self.listener.advanced(stage, done, total, note)
 
         return StageContext(

@@ -93,7 +93,7 @@ def deliver(source: Path, target: Path) -> None:
         return
     part = target.with_name(f".{target.name}.part")
     try:
-        shutil.copyfile(source, part)
+        shutil.copy(source, part)
         part.replace(target)
     except BaseException:
         part.unlink(missing_ok=True)

@@ -1,55 +1,95 @@
-"""Three steps of a chain at once: prepare, run, finish; in order, with bounded queues."""
+"""Several whole chains at once: each thread takes an item from start to end; results in order."""
 
 from __future__ import annotations
 
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
-from typing import TYPE_CHECKING, TypeVar
+from concurrent.futures import Future
+from itertools import count, islice
+from queue import SimpleQueue
+from threading import Thread
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from zoo_core.errors import StageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 A = TypeVar("A")
 B = TypeVar("B")
-C = TypeVar("C")
-D = TypeVar("D")
 
-_AHEAD = 2
+STALL_SECONDS = 900.0
+"""After so long without the next result a chain counts as hung."""
+
+_JOIN_SECONDS = 30.0
 
 
-def overlap(
-    items: Iterable[A],
-    prepare: Callable[[A], B],
-    run: Callable[[list[B]], C],
-    finish: Callable[[C], D],
-    batch: int,
-) -> Iterator[D]:
-    """`finish(run([prepare(item), ...]))` per batch, in order.
+def in_order(
+    items: Iterable[A], work: Callable[[A], B], workers: int, stall: float = STALL_SECONDS
+) -> Iterator[B]:
+    """`work(item)` for each item, by so many threads; results in the items' order.
 
-    While one batch runs (in the caller's thread), the next ones are prepared and the one before is
-    finished in two further threads. At most two batches are prepared ahead. The first error of any
-    step is raised here; the threads end with the iteration, however it ends.
+    At most two items a worker are taken ahead of the result that is waited for. The first error of
+    an item, in order, is raised here, and an error of `items` as it comes. However the iteration
+    ends, no further item is begun and the threads end with the one they have. Raises StageError
+    where a result is not there after `stall` seconds; a thread that hangs does not hold the process
+    up.
     """
+    chains = _Chains(work, workers)
+    waiting: deque[Future[B]] = deque()
     source = iter(items)
-    with ThreadPoolExecutor(1, "prepare") as before, ThreadPoolExecutor(1, "finish") as after:
-        ahead: deque[Future[B]] = deque()
-        behind: deque[Future[D]] = deque()
-        try:
-            while True:
-                wanted = batch * _AHEAD - len(ahead)
-                ahead.extend(before.submit(prepare, item) for item in islice(source, wanted))
-                if not ahead:
-                    break
-                group = [ahead.popleft().result() for _ in range(min(batch, len(ahead)))]
-                ahead.extend(before.submit(prepare, item) for item in islice(source, batch))
-                behind.append(after.submit(finish, run(group)))
-                if len(behind) > 1:
-                    yield behind.popleft().result()
-            while behind:
-                yield behind.popleft().result()
-        finally:
-            for waiting in ahead:
-                waiting.cancel()
-            for unfinished in behind:
-                unfinished.cancel()
+    try:
+        waiting.extend(chains.submit(item) for item in islice(source, 2 * workers))
+        while waiting:
+            yield _result(waiting[0], stall)
+            waiting.popleft()
+            waiting.extend(chains.submit(item) for item in islice(source, 1))
+    finally:
+        chains.close(waiting)
+
+
+class _Chains(Generic[A, B]):
+    """Threads that serve one queue; daemons, so that a hung one cannot keep the process alive."""
+
+    def __init__(self, work: Callable[[A], B], workers: int) -> None:
+        self._work = work
+        self._jobs: SimpleQueue[tuple[A, Future[B]] | None] = SimpleQueue()
+        numbers = islice(count(1), workers)
+        self._threads = [
+            Thread(target=self._serve, name=f"chain-{n}", daemon=True) for n in numbers
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def submit(self, item: A) -> Future[B]:
+        future: Future[B] = Future()
+        self._jobs.put((item, future))
+        return future
+
+    def close(self, waiting: Iterable[Future[B]]) -> None:
+        """Begin nothing more; wait for what is under way, but not for ever."""
+        hung = any(not future.cancel() and not future.done() for future in waiting)
+        for _ in self._threads:
+            self._jobs.put(None)
+        for thread in self._threads:
+            thread.join(_JOIN_SECONDS if hung else None)
+
+    def _serve(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            item, future = job
+            if not future.set_running_or_notify_cancel():
+                continue
+            try:
+                future.set_result(self._work(item))
+            except BaseException as error:  # handed to the thread that waits
+                future.set_exception(error)
+            del item, future, job
+
+
+def _result(future: Future[B], stall: float) -> B:
+    try:
+        return future.result(stall)
+    except TimeoutError as error:
+        if future.done():
+            raise
+        what = f"no result for {stall:.0f} s: a chain hangs"
+        raise StageError(what, next="see the stacks of all threads in the log") from error

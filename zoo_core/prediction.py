@@ -60,6 +60,7 @@ def _report(
         "model": resolved.card.id,
         "backend": resolved.backend.name,
         "device": resolved.target.device,
+        "emulated": resolved.emulated,
         "precision": resolved.target.precision,
         "assets": {
             "weights": resolved.weights.kind,

@@ -6,6 +6,8 @@ import sys
 from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
+from zoo_core.watchdog import guard_exit
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -33,4 +35,5 @@ def script() -> None:
     except KeyboardInterrupt:  # while the first modules are imported
         sys.stderr.write("zoo: interrupted\n")
         code = 130
+    guard_exit()
     sys.exit(code)

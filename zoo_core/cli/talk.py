@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from types import TracebackType
 
     from rich.progress import Progress, TaskID
@@ -48,6 +49,10 @@ class Talk:
 
     def advanced(self, stage: Stage, done: float, total: float, note: str) -> None:
         """Nothing to say."""
+
+    def stalled(self, stage: Stage, seconds: float, log: Path) -> None:
+        """Said even where all else is silent."""
+        say(f"  {stage.name}: no progress for {seconds:.0f} s; where its threads are: {log}")
 
     def finished(self, result: StageResult) -> None:
         """Nothing to say."""

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from zoo_core.doctor.check import Check
-from zoo_core.errors import UsageError
+from zoo_core.errors import UsageError, first_line
 from zoo_core.nouns import Availability
 from zoo_core.plugins import KINDS
 from zoo_core.registry import load_registry
@@ -157,6 +157,7 @@ def _backends(plugins: Plugins) -> Iterator[Check]:
                 found="available" if device.available else device.reason,
                 next="" if device.available else availability.next_step,
             )
+        yield from _ladder(backend)
     yield Check(
         name="backends",
         ok=bool(usable),
@@ -164,6 +165,19 @@ def _backends(plugins: Plugins) -> Iterator[Check]:
         next="pip install zoo-onnxruntime, which needs nothing but a processor",
         needed=True,
     )
+
+
+def _ladder(backend: Backend) -> Iterator[Check]:
+    """The steps of looking for a device, as its plugin takes them."""
+    try:
+        rungs = list(backend.ladder()) if backend.ladder else []
+    except Exception as error:  # a plugin's any failure is survived
+        found = f"its ladder failed: {type(error).__name__}: {first_line(error)}"
+        yield Check(name=f"{backend.name}: ladder", ok=False, found=found)
+        return
+    for rung in rungs:
+        name = f"{backend.name}: {rung.name}"
+        yield Check(name=name, ok=rung.ok, found=rung.found, next=rung.next_step)
 
 
 def _probe(backend: Backend, plugins: Plugins) -> Availability:

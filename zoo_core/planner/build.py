@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from zoo_core.code import provider_modules
 from zoo_core.errors import UsageError, ZooError
-from zoo_core.nouns import CompileRequest, ExportRequest, Stage
+from zoo_core.nouns import CompileRequest, Decoding, ExportRequest, Stage
 from zoo_core.nouns.graph import GRAPH_FILE
 from zoo_core.plan import Plan, make_plan
 from zoo_core.planner.resolve import resolve
@@ -17,7 +17,7 @@ from zoo_core.protocols import task_values
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from zoo_core.nouns import Compiler, DataPlan, Exporter
+    from zoo_core.nouns import Compiler, DataPlan, Emitter, Exporter
     from zoo_core.planner.request import RunRequest
     from zoo_core.planner.resolve import Resolved, Surroundings
     from zoo_core.plugins import Plugins
@@ -33,6 +33,7 @@ class Goal(StrEnum):
     FETCH = "fetch"
     EXPORT = "export"
     COMPILE = "compile"
+    EMIT = "emit"
     PREDICT = "predict"
     SCORE = "score"
 
@@ -63,30 +64,44 @@ class _Builder:
     plugins: Plugins
 
     def stages(self, goal: Goal) -> list[Stage]:
-        weights = self.resolved.weights.stage()
+        weights = self.resolved.weights.stage() if self.resolved.needs_graph else None
         stages = [weights] if weights else []
         if goal is Goal.FETCH:
             return _unique([*stages, *self._data_stages()])
-        exporter = self.plugins.exporter(self.resolved.card.exporter)
-        compiler = self.plugins.compiler(self.resolved.backend.compiler)
-        stages += self._export(exporter, compiler)
+        stages += self._export()
         if goal is Goal.EXPORT:
             return stages
-        stages += self._compile(exporter, compiler, stages)
+        asked = self._compile_request(stages)
+        if goal is Goal.EMIT:
+            return _unique([*stages, *self._calibration(), *self._emitter().stages(asked)])
+        stages += [*self._calibration(), *self._compiler().stages(asked)]
         if goal is Goal.COMPILE or self.resolved.data is None:
             return _unique(stages)
-        graph = f"{_maker(stages, GRAPH_FILE).name}/{GRAPH_FILE}"
-        stages += self._predict(self.resolved.data, graph)
+        stages += self._predict(self.resolved.data, asked)
         if goal is Goal.SCORE and self.resolved.data.has_truth:
             stages += self._score(self.resolved.data)
         return _unique(stages)
+
+    def _exporter(self) -> Exporter:
+        return self.plugins.exporter(self.resolved.card.exporter)
+
+    def _compiler(self) -> Compiler:
+        return self.plugins.compiler(self.resolved.backend.compiler)
+
+    def _emitter(self) -> Emitter:
+        backend = self.resolved.backend
+        if backend.emitter is None:
+            raise UsageError(f"backend '{backend.name}' writes no files for a machine elsewhere")
+        return self.plugins.emitter(backend.emitter)
 
     def _data_stages(self) -> list[Stage]:
         plans = (self.resolved.calibration, self.resolved.data)
         return [stage for plan in plans if plan for stage in plan.stages]
 
-    def _export(self, exporter: Exporter, compiler: Compiler) -> list[Stage]:
-        resolved = self.resolved
+    def _export(self) -> list[Stage]:
+        resolved, exporter, compiler = self.resolved, self._exporter(), self._compiler()
+        if not resolved.needs_graph:
+            return []
         if not set(exporter.formats) & set(compiler.formats):
             raise UsageError(
                 f"{resolved.card.id} exports {', '.join(exporter.formats)}; "
@@ -105,31 +120,27 @@ class _Builder:
         )
         return list(exporter.stages(resolved.card, asked))
 
-    def _compile(
-        self, exporter: Exporter, compiler: Compiler, before: Sequence[Stage]
-    ) -> list[Stage]:
-        resolved, stages = self.resolved, []
-        calibration = None
-        if resolved.calibration:
-            stages += [*resolved.calibration.stages, self._calibration(resolved.calibration)]
-            calibration = "calibration/images.json"
-        maker = _maker(before, GRAPH_FILE)
-        asked = CompileRequest(
+    def _compile_request(self, before: Sequence[Stage]) -> CompileRequest:
+        resolved, exporter, compiler = self.resolved, self._exporter(), self._compiler()
+        graph = f"{_maker(before, GRAPH_FILE).name}/{GRAPH_FILE}" if resolved.needs_graph else ""
+        return CompileRequest(
             card=resolved.card,
             target=resolved.target,
-            graph=f"{maker.name}/{GRAPH_FILE}",
-            format=next(form for form in exporter.formats if form in compiler.formats),
+            graph=graph,
+            format=next((form for form in exporter.formats if form in compiler.formats), ""),
             form=self.request.form or compiler.form,
-            calibration=calibration,
+            calibration="calibration/images.json" if resolved.calibration else None,
             calibrator=self.request.calibrator,
             preprocess=resolved.preprocess.to_data(),
             protocol=resolved.protocol,
             size=resolved.size,
         )
-        return [*stages, *compiler.stages(asked)]
 
-    def _calibration(self, data: DataPlan) -> Stage:
-        return Stage(
+    def _calibration(self) -> list[Stage]:
+        data = self.resolved.calibration
+        if data is None:
+            return []
+        select = Stage(
             name="calibration",
             run="zoo_core.stages.calibrate:select",
             params={
@@ -144,9 +155,12 @@ class _Builder:
             sources=self._modules(("dataset", data.dataset)),
             cost=data.count,
         )
+        return [*data.stages, select]
 
-    def _predict(self, data: DataPlan, graph: str) -> list[Stage]:
+    def _predict(self, data: DataPlan, asked: CompileRequest) -> list[Stage]:
         resolved, card = self.resolved, self.resolved.card
+        own = resolved.backend.decoding(asked) if resolved.backend.decoding else None
+        decoding = own or Decoding(decoder=card.decoder, params=card.decoder_params)
         evaluator = self.plugins.evaluator(card.evaluator)
         values = task_values(resolved.protocol)
         common = {
@@ -154,8 +168,9 @@ class _Builder:
             "data": dict(data.params),
             "runtime": resolved.backend.runtime,
             "target": resolved.target.to_data(),
-            "decoder": card.decoder,
-            "decoder_params": dict(card.decoder_params),
+            "decoder": decoding.decoder,
+            "decoder_params": dict(decoding.params),
+            "told_by_graph": own is None,
             "classes": len(card.labels),
             "floor": min(_FLOOR, evaluator.floor(values)),
             "preprocess": resolved.preprocess.to_data(),
@@ -163,8 +178,9 @@ class _Builder:
         sources = self._modules(
             ("dataset", data.dataset),
             ("runtime", resolved.backend.runtime),
-            ("decoder", card.decoder),
+            ("decoder", decoding.decoder),
         )
+        graph = {"graph": asked.graph} if asked.graph else {}
         shards = [
             Stage(
                 name=f"predict-{number:04d}",
@@ -175,7 +191,7 @@ class _Builder:
                     "stop": shard.stop,
                     "content": shard.content,
                 },
-                inputs={**data.inputs, "artefact": "compile/artefact.json", "graph": graph},
+                inputs={**data.inputs, "artefact": "compile/artefact.json", **graph},
                 outputs=("candidates.npz",),
                 sources=sources,
                 locations=data.locations,

@@ -14,6 +14,7 @@ from zoo_core.planner.assets import (
     given_weights,
     published_weights,
     sample_weights,
+    stored_weights,
 )
 from zoo_core.protocols import choose, derive, effective_preprocess, task_values
 from zoo_core.vision import Preprocess
@@ -41,7 +42,11 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resolved:
-    """Everything that a run is about. `data` and `calibration` are None where not needed."""
+    """Everything that a run is about. `data` and `calibration` are None where not needed.
+
+    `needs_graph` is false where the target brings outputs that another program has stored;
+    `emulated` is true where an emulator stands in for the device.
+    """
 
     card: ModelCard
     backend: Backend
@@ -52,6 +57,8 @@ class Resolved:
     weights: Weights
     data: DataPlan | None
     calibration: DataPlan | None
+    needs_graph: bool = True
+    emulated: bool = False
 
 
 def resolve(
@@ -77,9 +84,10 @@ def resolve(
         card.preprocess, where=f"{card.origin}: models.{card.id}.preprocess"
     )
     chooser = _Chooser(request, card, plugins, world)
-    weights, data = chooser.choose(needs_data)
+    needs_graph = backend.needs_graph is None or backend.needs_graph(target)
+    weights, data = chooser.choose(needs_data) if needs_graph else chooser.stored()
     calibration = None
-    if plugins.compiler(backend.compiler).needs_calibration(target.precision):
+    if needs_graph and plugins.compiler(backend.compiler).needs_calibration(target.precision):
         calibration = chooser.calibration(weights)
     return Resolved(
         card=card,
@@ -91,6 +99,8 @@ def resolve(
         weights=weights,
         data=data,
         calibration=calibration,
+        needs_graph=needs_graph,
+        emulated=_emulated(backend, target),
     )
 
 
@@ -111,6 +121,13 @@ class _Chooser:
         if request.assets == "sample":
             return self._sample(needs_data)
         return self._published(needs_data)
+
+    def stored(self) -> tuple[Weights, DataPlan | None]:
+        """For outputs that another program has stored; the user says what they are of."""
+        if self.request.assets == "sample":
+            return self._sample(needs_data=True)
+        weights = stored_weights()
+        return weights, self._own_data(weights)
 
     def calibration(self, weights: Weights) -> DataPlan:
         count = self.request.calibration_images
@@ -244,7 +261,14 @@ def _target(request: RunRequest, backend: Backend) -> Target:
     )
 
 
+def _emulated(backend: Backend, target: Target) -> bool:
+    known = {device.id for device in backend.found().devices if device.emulated}
+    return not known.isdisjoint(target.devices)
+
+
 def _default_device(backend: Backend) -> str:
-    devices = backend.found().devices
-    usable = [device.id for device in devices if device.available]
+    """The first that can be used; where the backend is not available, the first real one."""
+    found = backend.found()
+    devices = [device for device in found.devices if not device.emulated]
+    usable = [device.id for device in devices if device.available and found.ok]
     return usable[0] if usable else devices[0].id if devices else "default"

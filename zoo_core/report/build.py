@@ -72,6 +72,7 @@ def build_report(outcome: Outcome, registry: Registry) -> dict[str, Any]:
         "task": resolved.card.task,
         "backend": resolved.backend.name,
         "device": resolved.target.device,
+        "emulated": resolved.emulated,
         "precision": resolved.target.precision,
         "batch": resolved.target.batch,
         "size": list(resolved.size),
@@ -103,6 +104,8 @@ def warnings(outcome: Outcome) -> list[str]:
     found = list((outcome.read("precision.json") or {}).get("warnings", []))
     if resolved.weights.kind == "sample":
         found.append("sample weights on drawn scenes: these figures say nothing about the model")
+    if resolved.emulated:
+        found.append("emulated: an emulator stood in for the device, no figure is the device's own")
     if resolved.weights.kind == "random":
         found.append("random weights: speed is real, accuracy is not reported")
     if resolved.protocol.unknown:

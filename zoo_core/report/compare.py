@@ -71,7 +71,7 @@ def _differences(
         yield f"precision {published.precision}, here {resolved.target.precision}"
     if resolved.weights.kind != "published" and not _same_files(resolved):
         yield f"weights {published.weights}, here {resolved.weights.kind}"
-    if resolved.target.device == "emulator":
+    if resolved.emulated:
         yield "an emulated figure is never compared"
     data = resolved.data
     if data is None or data.dataset != published.dataset:

@@ -24,9 +24,10 @@ def terminal_lines(report: Mapping[str, Any]) -> list[str]:
 
 
 def heading(report: Mapping[str, Any]) -> str:
-    """One line that says what the figures are of; a sample run says so first."""
+    """One line that says what the figures are of; a sample or an emulated run says so first."""
     sample = report["assets"]["weights"] == "sample"
-    first = "SAMPLE RUN, not the published model: " if sample else ""
+    first = "EMULATED, not the device: " if report["emulated"] else ""
+    first += "SAMPLE RUN, not the published model: " if sample else ""
     size = "x".join(map(str, report["size"]))
     what = f"{report['model']} {report['precision']} {size} on {report['backend']}"
     data = f"{report['images']} images of {report['dataset']}" if report["images"] else "no images"

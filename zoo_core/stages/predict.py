@@ -2,107 +2,166 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
+from contextlib import nullcontext
+from itertools import islice
+from threading import Semaphore
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from zoo_core.formats.records import write_records
+from zoo_core.errors import SampleError, ZooError
+from zoo_core.formats.records import read_records, write_records
 from zoo_core.nouns import DataView, Graph, Target
-from zoo_core.pipeline import overlap
-from zoo_core.vision import Preprocess, read_rgb
+from zoo_core.pipeline import in_order
+from zoo_core.stages.feeding import Prepared, preparer, stacked
+from zoo_core.vision import Preprocess
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
     from zoo_core.nouns import Arrays, Decode, Sample, Session, StageContext
-    from zoo_core.vision import Geometry
 
 RECORDS = "candidates.npz"
 
-Prepared = tuple["Sample", str, "NDArray[Any]", "Geometry"]
+_LEAST_CHAINS = 2
+"""Where a session runs one batch at a time, another is prepared or decoded beside it."""
+
+_MOST_FAILURES = 20
+"""After so many samples that fail the rest is not tried."""
+
+Record = tuple[dict[str, Any], "Arrays"]
 
 
 def shard(context: StageContext) -> None:
     """Reads, preprocesses, runs and decodes samples [start, stop); writes candidates.npz.
 
     Candidates are those above the floor, before any protocol. Each head holds the sample's id,
-    name, size as read (height, width) and the sha256 of the image's bytes.
+    name, size as read (height, width) and the sha256 of the image's bytes. Raises SampleError that
+    names the samples that failed, after all others have been run; those are kept for the next time.
     """
+    params = context.params
+    done = _Done(context)
+    wanted = [sample for sample in _samples(context) if sample.id not in done.records]
+    target = Target(**params["target"])
+    runtime = context.plugins.runtime(params["runtime"])
+    try:
+        if wanted:
+            session = context.sessions.session(runtime, context.inputs["artefact"].parent, target)
+            steps = Preprocess.from_data(params["preprocess"], where="preprocess")
+            chain = Chain(session, steps, _decode(context), target.batch)
+            for sample, found in chain.run(wanted):
+                done.add(sample, found)
+    except BaseException:
+        done.keep()
+        raise
+    done.write()
+
+
+class Chain:
+    """From a sample to its candidates: read, preprocess, run, decode."""
+
+    def __init__(self, session: Session, steps: Preprocess, decode: Decode, batch: int) -> None:
+        """`batch` counts for sessions that take tensors; of all else one goes at a time."""
+        self._session = session
+        self._prepare = preparer(session.takes, steps)
+        self._decode = decode
+        self._batch = batch if session.takes == "tensor" else 1
+        self._chains = max(session.workers, _LEAST_CHAINS)
+        alone = session.workers < self._chains
+        self._turn = Semaphore(session.workers) if alone else nullcontext()
+
+    def run(self, samples: Iterable[Sample]) -> Iterator[tuple[Sample, Record | ZooError]]:
+        """Each sample with its record, or with what kept it from being run, in order."""
+        groups = _groups(iter(samples), self._batch)
+        for rows in in_order(groups, self._group, self._chains):
+            yield from rows
+
+    def _group(self, group: list[Sample]) -> list[tuple[Sample, Record | ZooError]]:
+        try:
+            ready = [self._prepare(sample) for sample in group]
+            return list(zip(group, self._records(ready), strict=True))
+        except SampleError as error:
+            if len(group) == 1:
+                return [(group[0], error)]
+        return [row for sample in group for row in self._group([sample])]
+
+    def _records(self, ready: list[Prepared]) -> list[Record]:
+        feeds = {self._session.inputs[0].name: stacked(ready, self._batch)}
+        with self._turn:
+            outputs = self._session.run(feeds)
+        return [
+            (item.head(), self._decode({k: v[row] for k, v in outputs.items()}, item.geometry))
+            for row, item in enumerate(ready)
+        ]
+
+
+class _Done:
+    """Records by sample id, those of an earlier attempt among them, and what failed."""
+
+    def __init__(self, context: StageContext) -> None:
+        self._context = context
+        kept = context.salvage / RECORDS
+        self.records: dict[Any, Record] = {}
+        if kept.exists():
+            self.records = {head["id"]: (head, arrays) for head, arrays in read_records(kept)}
+        self._failed: list[tuple[Sample, ZooError]] = []
+
+    def add(self, sample: Sample, found: Record | ZooError) -> None:
+        if isinstance(found, ZooError):
+            self._failed.append((sample, found))
+            if len(self._failed) >= _MOST_FAILURES:
+                raise self._error()
+            return
+        self.records[sample.id] = found
+        params = self._context.params
+        self._context.progress(len(self.records), params["stop"] - params["start"], "images")
+
+    def keep(self) -> None:
+        if self.records:
+            self._context.salvage.mkdir(parents=True, exist_ok=True)
+            self._write(self._context.salvage / RECORDS, list(self.records.values()))
+
+    def write(self) -> None:
+        if self._failed:
+            self.keep()
+            raise self._error()
+        rows = [self.records[sample.id] for sample in _samples(self._context)]
+        self._write(self._context.out / RECORDS, rows)
+
+    def _write(self, path: Path, rows: list[Record]) -> None:
+        write_records(path, [head for head, _ in rows], [arrays for _, arrays in rows])
+
+    def _error(self) -> ZooError:
+        sample, first = self._failed[0]
+        others = ", ".join(other.name for other, _ in self._failed[1:4])
+        more = f"; {len(self._failed) - 1} more failed: {others} ..." if others else ""
+        kept = f"{len(self.records)} other images are kept for the next run"
+        step = f"{first.next}; {kept}" if first.next else kept
+        return SampleError(f"{first.what}{more}", where=f"image {sample.name}", next=step)
+
+
+def _samples(context: StageContext) -> Iterator[Sample]:
     params = context.params
     dataset = context.plugins.dataset(params["dataset"])
     view = DataView(paths=context.paths(), params=params["data"])
-    target = Target(**params["target"])
-    runtime = context.plugins.runtime(params["runtime"])
-    session = context.sessions.session(runtime, context.inputs["artefact"].parent, target)
+    return dataset.samples(view, params["start"], params["stop"])
+
+
+def _decode(context: StageContext) -> Decode:
+    """The decoder; what only the exporter can know, such as the heads of a .cfg, goes first."""
+    params = context.params
+    graph = context.inputs.get("graph")
+    told = _facts(graph) if graph and params["told_by_graph"] else {}
     decoder = context.plugins.decoder(params["decoder"])
-    known = {**params["decoder_params"], **_told_by_graph(context.inputs["graph"])}
-    decode = decoder.bind(known, params["classes"], params["floor"])
-    prepare = _prepare(Preprocess.from_data(params["preprocess"], where="preprocess"))
-    samples = dataset.samples(view, params["start"], params["stop"])
-    heads: list[dict[str, Any]] = []
-    rows: list[Arrays] = []
-    total = params["stop"] - params["start"]
-    for head, arrays in candidates(samples, prepare, session, decode, target.batch):
-        heads.append(head)
-        rows.append(arrays)
-        context.progress(len(rows), total, "images")
-    write_records(context.out / RECORDS, heads, rows)
+    return decoder.bind({**params["decoder_params"], **told}, params["classes"], params["floor"])
 
 
-def candidates(
-    samples: Iterator[Sample],
-    prepare: Callable[[Sample], Prepared],
-    session: Session,
-    decode: Decode,
-    batch: int,
-) -> Iterator[tuple[dict[str, Any], Arrays]]:
-    """Heads and candidates in the samples' order; the steps overlap, bounded in memory."""
-    name = session.inputs[0].name
-
-    def run(group: list[Prepared]) -> tuple[list[Prepared], Arrays]:
-        tensors = [item[2] for item in group]
-        tensors += [tensors[-1]] * (batch - len(group))
-        return group, session.run({name: np.stack(tensors)})
-
-    def finish(result: tuple[list[Prepared], Arrays]) -> list[tuple[dict[str, Any], Arrays]]:
-        group, outputs = result
-        return [
-            (_head(item), decode({key: value[row] for key, value in outputs.items()}, item[3]))
-            for row, item in enumerate(group)
-        ]
-
-    for finished in overlap(samples, prepare, run, finish, batch):
-        yield from finished
-
-
-def _told_by_graph(path: Path) -> dict[str, Any]:
-    """Decoder parameters that only the exporter can know, such as the heads of a .cfg."""
+def _facts(path: Path) -> dict[str, Any]:
     graph = Graph.from_data(json.loads(path.read_text(encoding="utf-8")))
     told: dict[str, Any] = graph.facts.get("decoder", {})
     return told
 
 
-def _prepare(steps: Preprocess) -> Callable[[Sample], Prepared]:
-    def prepare(sample: Sample) -> Prepared:
-        sha256 = hashlib.sha256(sample.path.read_bytes()).hexdigest()
-        image = read_rgb(sample.path, expect=sample.size, exif=steps.exif)
-        tensor, geometry = steps.prepare(image)
-        return sample, sha256, tensor, geometry
-
-    return prepare
-
-
-def _head(item: Prepared) -> dict[str, Any]:
-    sample, sha256, _, geometry = item
-    return {
-        "id": sample.id,
-        "name": sample.name,
-        "path": str(sample.path),
-        "size": list(geometry.source),
-        "sha256": sha256,
-    }
+def _groups(samples: Iterator[Sample], size: int) -> Iterator[list[Sample]]:
+    while group := list(islice(samples, size)):
+        yield group

@@ -28,6 +28,9 @@ class Silence:
     def advanced(self, stage: Stage, done: float, total: float, note: str) -> None:
         """Nothing."""
 
+    def stalled(self, stage: Stage, seconds: float, log: Path) -> None:
+        """Nothing."""
+
     def finished(self, result: StageResult) -> None:
         """Nothing."""
 

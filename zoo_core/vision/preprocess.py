@@ -148,24 +148,35 @@ class Preprocess:
             self._compute(pixels, inner)
         return tensor, geometry
 
-    def _placed(self, image: NDArray[np.uint8]) -> tuple[NDArray[Any], Geometry]:
-        """The resized and cropped pixels, and the geometry."""
-        resize, network = self._resize, self.size
-        source = (image.shape[0], image.shape[1])
-        height, width = _resized(resize, source)
-        pixels = resample(image, (height, width), resize.interpolation)
-        top, left = 0, 0
-        if resize.mode == "letterbox" and resize.anchor == "centre":
-            top, left = (network[0] - height) // 2, (network[1] - width) // 2
-        if self._crop is not None:
-            top, left = (-round((a - b) / 2) for a, b in zip((height, width), network, strict=True))
-            pixels = pixels[-top : network[0] - top, -left : network[1] - left]
-        return pixels, Geometry(
+    def geometry(self, source: tuple[int, int]) -> Geometry:
+        """Where an image of this (height, width) lies in the network's input."""
+        height, width = _resized(self._resize, source)
+        top, left = self._offset(height, width)
+        return Geometry(
             source=source,
-            network=network,
+            network=self.size,
             scale=(width / source[1], height / source[0]),
             offset=(float(left), float(top)),
         )
+
+    def _offset(self, height: int, width: int) -> tuple[int, int]:
+        """Top and left of the resized image in the network's input; below 0 where it is cropped."""
+        network = self.size
+        if self._crop is not None:
+            return -round((height - network[0]) / 2), -round((width - network[1]) / 2)
+        if self._resize.mode == "letterbox" and self._resize.anchor == "centre":
+            return (network[0] - height) // 2, (network[1] - width) // 2
+        return 0, 0
+
+    def _placed(self, image: NDArray[np.uint8]) -> tuple[NDArray[Any], Geometry]:
+        """The resized and cropped pixels, and the geometry."""
+        network, source = self.size, (image.shape[0], image.shape[1])
+        height, width = _resized(self._resize, source)
+        pixels = resample(image, (height, width), self._resize.interpolation)
+        if self._crop is not None:
+            top, left = self._offset(height, width)
+            pixels = pixels[-top : network[0] - top, -left : network[1] - left]
+        return pixels, self.geometry(source)
 
     def _compute(self, pixels: NDArray[Any], out: NDArray[np.float32]) -> None:
         """Numbers [h, w, 3] in RGB order -> float32 [3, h, w] in the specification's order."""
