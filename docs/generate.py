@@ -11,6 +11,7 @@ import typer
 
 from zoo_core import errors, hookspecs, plugins
 from zoo_core.cli.app import app
+from zoo_core.cli.verbs import VERBS, command
 from zoo_core.nouns import contracts
 from zoo_core.registry.cards import MODEL_KEYS
 
@@ -38,10 +39,10 @@ def _cli() -> Iterator[str]:
     yield "stdout is data, stderr is talk. `ZOO_DEBUG=1` shows tracebacks of handled failures.\n"
     group = typer.main.get_command(app)
     context = typer.Context(group, info_name="zoo")
-    for name in group.commands:  # type: ignore[attr-defined]
-        command = group.commands[name]  # type: ignore[attr-defined]
-        inner = typer.Context(command, info_name=name, parent=context, terminal_width=100)
-        yield f"## zoo {name}\n\n```\n{command.get_help(inner)}\n```\n"
+    for name in VERBS:
+        verb = command(name)
+        inner = typer.Context(verb, info_name=name, parent=context, terminal_width=100)
+        yield f"## zoo {name}\n\n```\n{verb.get_help(inner)}\n```\n"
 
 
 def _hooks() -> Iterator[str]:

@@ -35,7 +35,7 @@ def test_a_good_distribution_is_found(installed: Installed) -> None:
         ("misspelt", "zoo-misspelt", "PluginValidationError: unknown hook 'zoo_decodrs'"),
         ("newer", "zoo-newer", "UsageError: is written for hooks 99, this zoo has 1"),
         ("exits", "zoo-exits", "SystemExit: no licence found"),
-        ("malformed", "zoo-malformed", "AttributeError"),
+        ("malformed", "zoo-malformed", "ModuleNotFoundError"),
     ],
 )
 def test_a_broken_distribution_is_survived_and_named(

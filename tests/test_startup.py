@@ -35,8 +35,6 @@ def imported(*arguments: str) -> str:
         ("run", "--help"),
         ("models",),
         ("models", "--json"),
-        ("backends",),
-        ("backends", "--json"),
         ("plugins", "--json"),
         ("datasets",),
         ("protocols",),
@@ -44,6 +42,14 @@ def imported(*arguments: str) -> str:
 )
 def test_listing_imports_nothing_heavy_and_no_plugin_inside(arguments: tuple[str, ...]) -> None:
     assert imported(*arguments) == "0 [] [] False"
+
+
+@pytest.mark.parametrize("arguments", [("backends",), ("backends", "--json")])
+def test_probes_import_nothing_heavy(arguments: tuple[str, ...]) -> None:
+    """A probe may have a module of its own, as one that looks for a card has."""
+    found = imported(*arguments)
+    assert found.startswith("0 [")
+    assert found.endswith("] [] False")
 
 
 def test_help_loads_no_plugin_at_all() -> None:

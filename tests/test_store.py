@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from zoo_core.digest import digest
+from zoo_core.disk import disk_errors, is_disk_error
 from zoo_core.errors import DataError, StageError
-from zoo_core.store import LOG, MANIFEST, Store, disk_errors, folder_bytes, is_disk_error
+from zoo_core.store import LOG, MANIFEST, Store, folder_bytes
 
 KEY = "ab" + "0" * 62
 OTHER = "ab" + "1" * 62

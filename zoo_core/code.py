@@ -28,7 +28,8 @@ Import = tuple[str, tuple[str, ...]]
 def source_digest(modules: Iterable[str]) -> str:
     """Digest of the named modules' sources and of all zoo modules they import, at any depth.
 
-    Imports under `if TYPE_CHECKING` do not count. A module is read only where its file has changed
+    Imports under `if TYPE_CHECKING` do not count, but for a module that has a `__getattr__` and
+    imports those names when they are asked for. A module is read only where its file has changed
     since it was last seen. Raises ZooError for a module that is not found.
     """
     lines = [f"{name} {sha256}" for name, sha256 in sorted(_closure(modules).items())]
@@ -74,13 +75,15 @@ def provider_modules(provider: Provider[object]) -> tuple[str, ...]:
 def _read(path: Path) -> str:
     """A module's digest and its imports as JSON; relative ones keep their leading dots."""
     source = path.read_bytes()
-    imports = dict.fromkeys(_imports(ast.parse(source).body))
+    body = ast.parse(source).body
+    lazy = any(isinstance(node, ast.FunctionDef) and node.name == "__getattr__" for node in body)
+    imports = dict.fromkeys(_imports(body, lazy))
     return json.dumps({"sha256": hashlib.sha256(source).hexdigest(), "imports": list(imports)})
 
 
-def _imports(body: list[ast.stmt]) -> Iterator[Import]:
+def _imports(body: list[ast.stmt], lazy: bool = False) -> Iterator[Import]:
     for statement in body:
-        for node in _walk(statement):
+        for node in ast.walk(statement) if lazy else _walk(statement):
             if isinstance(node, ast.Import):
                 yield from ((alias.name, ()) for alias in node.names if _ours(alias.name))
             elif isinstance(node, ast.ImportFrom):

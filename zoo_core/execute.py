@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
+from zoo_core.disk import disk_errors, is_disk_error
 from zoo_core.errors import StageError, ZooError, first_line
 from zoo_core.nouns import StageContext
-from zoo_core.store import LOG, disk_errors, is_disk_error
+from zoo_core.store import LOG
 from zoo_core.watchdog import watching
 
 if TYPE_CHECKING:

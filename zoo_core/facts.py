@@ -8,7 +8,6 @@ import time
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from zoo_core.digest import file_digest
 from zoo_core.errors import DataError
 from zoo_core.home import folder
 
@@ -29,6 +28,8 @@ def file_digest_cached(path: Path) -> str:
 
 def file_digests(paths: Iterable[Path]) -> list[str]:
     """The sha256 of each file; see `file_facts`."""
+    from zoo_core.digest import file_digest
+
     return file_facts("sha256", paths, file_digest)
 
 

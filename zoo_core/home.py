@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import platformdirs
-
 from zoo_core.errors import DataError
 
 _README = "Made by zoo; everything here can be made again. `zoo gc` removes what is not needed.\n"
@@ -16,7 +14,11 @@ _CACHEDIR_TAG = "Signature: 8a477f597d28d172789f06886806bc55\n# Made by zoo.\n"
 def home() -> Path:
     """The cache folder: ZOO_HOME, else the platform's cache folder for zoo."""
     given = os.environ.get("ZOO_HOME")
-    return Path(given).expanduser().absolute() if given else platformdirs.user_cache_path("zoo")
+    if given:
+        return Path(given).expanduser().absolute()
+    import platformdirs
+
+    return platformdirs.user_cache_path("zoo")
 
 
 def folder(name: str) -> Path:

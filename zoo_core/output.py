@@ -9,8 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from zoo_core.disk import disk_errors
 from zoo_core.errors import DataError
-from zoo_core.store import disk_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

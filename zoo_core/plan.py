@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.code import source_digest
 from zoo_core.digest import digest
+from zoo_core.distributions import version
 from zoo_core.errors import ZooError
 
 if TYPE_CHECKING:
@@ -88,7 +88,4 @@ def _input(stage: Stage, ref: str, earlier: Mapping[str, PlannedStage]) -> list[
 
 
 def _version(name: str) -> str:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return "absent"
+    return version(name) or "absent"

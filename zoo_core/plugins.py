@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
-from importlib import import_module, metadata
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
 import pluggy
 
 from zoo_core import hookspecs
+from zoo_core.distributions import EntryPoint, entry_points
 from zoo_core.errors import UnavailableError, UsageError, ZooError, did_you_mean, first_line
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class Plugins:
         """
         plugins = cls()
         only, without = _names("ZOO_PLUGINS"), _names("ZOO_DISABLE_PLUGINS")
-        entries = sorted(metadata.entry_points(group=GROUP), key=lambda entry: entry.name)
+        entries = entry_points(GROUP)
         for entry in entries:
             names = _spellings(entry)
             if (only is None or names & set(only)) and not names & set(without or ()):
@@ -267,25 +268,20 @@ def _names(variable: str) -> list[str] | None:
     return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
 
 
-def _module(entry: metadata.EntryPoint) -> str:
-    return entry.value.partition(":")[0].strip()
-
-
-def _spellings(entry: metadata.EntryPoint) -> set[str]:
-    return {entry.name, _module(entry)}
+def _spellings(entry: EntryPoint) -> set[str]:
+    return {entry.name, entry.module}
 
 
 def _origin(plugin: Plugin) -> str:
     return plugin.distribution or plugin.module
 
 
-def _entry(entry: metadata.EntryPoint) -> Plugin:
-    dist = entry.dist
+def _entry(entry: EntryPoint) -> Plugin:
     return Plugin(
         name=entry.name,
-        module=_module(entry),
-        distribution=dist.name if dist else "",
-        version=dist.version if dist else "",
+        module=entry.module,
+        distribution=entry.distribution,
+        version=entry.version,
         api=None,
     )
 

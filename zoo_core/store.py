@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import shutil
@@ -16,7 +15,7 @@ from uuid import uuid4
 from filelock import FileLock
 
 from zoo_core.digest import digest, file_digest
-from zoo_core.errors import DataError, StageError
+from zoo_core.errors import StageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -140,31 +139,6 @@ class Store:
 def folder_bytes(path: Path) -> int:
     """Bytes of all files below a folder."""
     return sum(item.stat().st_size for item in path.rglob("*") if item.is_file())
-
-
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-_REFUSED = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
-
-
-def is_disk_error(error: BaseException) -> bool:
-    """Whether the disk is full or may not be written, which no log could tell better."""
-    return isinstance(error, OSError) and error.errno in _FULL | _REFUSED
-
-
-@contextmanager
-def disk_errors(where: Path, next: str = "free space, or move ZOO_HOME") -> Iterator[None]:
-    """Turns a full disk or a folder that cannot be written into one clear DataError."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _FULL:
-            raise DataError("the disk is full", where=str(where), next=next) from error
-        if error.errno in _REFUSED:
-            place = str(error.filename or where)
-            step = "check its rights, or name another place"
-            what = f"cannot be written: {error.strerror}"
-            raise DataError(what, where=place, next=step) from error
-        raise
 
 
 def _check_outputs(work: Path, outputs: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""The typer application: its verbs and what stands before them."""
+"""The typer application: what stands before its verbs."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zoo_core.cli import keep, look, make
+from zoo_core.cli.verbs import SETTINGS, Verbs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 app = typer.Typer(
     name="zoo",
+    cls=Verbs,
     help="Export, calibrate, compile, run, score, time and compare models, on any backend.",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=SETTINGS,
 )
 
 
@@ -36,11 +37,6 @@ def zoo(
     ] = False,
 ) -> None:
     """Export, calibrate, compile, run, score, time and compare models, on any backend."""
-
-
-for _verbs in (make.VERBS, look.VERBS, keep.VERBS):
-    for _verb in _verbs:
-        app.command()(_verb)
 
 
 def run_app(arguments: Sequence[str]) -> int:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from zoo_core.cli.options import JsonFlag
+from zoo_core.cli.flags import JsonFlag
 
 
 def gc(
@@ -32,6 +32,3 @@ def gc(
     count, megabytes = len(report["removed"]), report["bytes"] / 1e6
     typer.echo(f"{verb} {count} of {count + report['kept']} results, {megabytes:.1f} MB")
     return 0
-
-
-VERBS = (gc,)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from zoo_core.cli import complete
-from zoo_core.cli.options import JsonFlag
+from zoo_core.cli.flags import JsonFlag
 from zoo_core.columns import columns
 
 if TYPE_CHECKING:
@@ -157,7 +157,6 @@ def runs(json_wanted: JsonFlag = False) -> int:
 
 
 _SCHEMAS = {"findings": "check", "checks": "doctor"}
-VERBS = (models, backends, plugins, datasets, protocols, show, check, doctor, runs)
 
 
 def _first(row: dict[str, Any]) -> str:

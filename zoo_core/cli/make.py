@@ -1,24 +1,21 @@
-"""The verbs that make something: run, eval, plan, fetch, export, compile, predict, bench."""
+"""The verbs that make something: run, eval, plan, fetch, export, compile, predict."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from zoo_core.cli import options
-from zoo_core.cli.give import give_json
-from zoo_core.cli.options import JsonTo, MinMetric, Output, Quiet, Verbose, with_request
+from zoo_core.cli.flags import JsonTo, MinMetric, Output, Quiet, Verbose
+from zoo_core.cli.options import with_request
+from zoo_core.cli.prepare import first_line, give, prepare
 from zoo_core.cli.talk import listener, say
 from zoo_core.errors import UsageError
-from zoo_core.output import RUNS, check_output
+from zoo_core.output import RUNS
 from zoo_core.planner.request import RunRequest
-
-if TYPE_CHECKING:
-    from zoo_core.planner.build import Run
-    from zoo_core.workplace import Workplace
 
 _EVERYTHING = (
     options.target,
@@ -67,25 +64,6 @@ def plan(request: RunRequest, json_to: JsonTo = None) -> int:
     return _show_plan(request, json_to)
 
 
-@with_request(*_COMPILING)
-def bench(
-    request: RunRequest,
-    output: Output = None,
-    json_to: JsonTo = None,
-    verbose: Verbose = False,
-    quiet: Quiet = False,
-) -> int:
-    """Measure latency and throughput of the compiled model."""
-    from zoo_core.measurement import bench_report
-    from zoo_core.planner.build import Goal
-
-    work, planned = _plan(request, Goal.COMPILE, quiet, output or RUNS)
-    with listener(quiet, verbose) as talk:
-        report = bench_report(planned, work, talk, output)
-    _give(report, json_to, report["benchmark"]["lines"])
-    return 0
-
-
 @with_request(options.target, options.assets, options.data, options.calibration)
 def fetch(
     request: RunRequest,
@@ -109,7 +87,7 @@ def fetch(
         return 0
     if request.assets == "auto":
         request = replace(request, assets="published")
-    work, planned = _plan(request, Goal.FETCH, quiet)
+    work, planned = prepare(request, Goal.FETCH, quiet)
     with listener(quiet, verbose) as talk:
         make(planned, work, talk)
     return 0
@@ -132,7 +110,7 @@ def export(
     from zoo_core.planner.build import Goal
     from zoo_core.workflow import make
 
-    work, planned = _plan(replace(request, form=form), Goal.EXPORT, quiet, output or Path())
+    work, planned = prepare(replace(request, form=form), Goal.EXPORT, quiet, output or Path())
     with listener(quiet, verbose) as talk:
         made = make(planned, work, talk)
     for path in deliver_graph(made, output or Path()):
@@ -140,19 +118,34 @@ def export(
     return 0
 
 
-@with_request(*_COMPILING)
+@with_request(*_COMPILING, options.protocol)
 def compile_(
-    request: RunRequest, output: Output = None, verbose: Verbose = False, quiet: Quiet = False
+    request: RunRequest,
+    emit_only: Annotated[
+        Path | None,
+        typer.Option(
+            "--emit-only",
+            metavar="DIR",
+            help="Only write the files that a machine with the vendor's tools compiles.",
+        ),
+    ] = None,
+    output: Output = None,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
 ) -> int:
     """Compile a model for a backend; the artefact goes to the output folder."""
-    from zoo_core.deliveries import deliver_artefact
+    from zoo_core.deliveries import deliver_artefact, deliver_files
     from zoo_core.planner.build import Goal
     from zoo_core.workflow import make
 
-    work, planned = _plan(request, Goal.COMPILE, quiet, output)
+    if emit_only and output:
+        raise UsageError("--emit-only DIR and --output exclude each other")
+    goal = Goal.EMIT if emit_only else Goal.COMPILE
+    work, planned = prepare(request, goal, quiet, emit_only or output)
     with listener(quiet, verbose) as talk:
         made = make(planned, work, talk)
-    for path in deliver_artefact(made, output):
+    paths = deliver_files(made, emit_only) if emit_only else deliver_artefact(made, output)
+    for path in paths:
         typer.echo(path)
     return 0
 
@@ -181,43 +174,11 @@ def predict(
         if request.weights:
             raise UsageError("no image to look at", next="give an image or a folder")
         request = replace(request, assets="sample")
-    work, planned = _plan(replace(request, predict=path), Goal.PREDICT, quiet, output or RUNS)
+    work, planned = prepare(replace(request, predict=path), Goal.PREDICT, quiet, output or RUNS)
     with listener(quiet, verbose) as talk:
         report = predict_folder(planned, work, talk, output, show_conf)
-    _give(report, json_to, report["lines"])
+    give(report, json_to, report["lines"])
     return 0
-
-
-compile_.__name__, evaluate.__name__ = "compile", "eval"
-VERBS = (run, plan, fetch, export, compile_, predict, evaluate, bench)
-
-
-def _plan(
-    request: RunRequest, goal: Any, quiet: bool, output: Path | None = None
-) -> tuple[Workplace, Run]:
-    from zoo_core.forecast import forecast
-    from zoo_core.workflow import plan as plan_request
-    from zoo_core.workplace import open_workplace
-
-    if output is not None:
-        check_output(output)
-    work = open_workplace()
-    planned = plan_request(request, work, goal)
-    say(_first_line(planned), quiet)
-    say(forecast(planned, work, explain=False).line(), quiet)
-    return work, planned
-
-
-def _first_line(planned: Run) -> str:
-    resolved = planned.resolved
-    target = resolved.target
-    what = f"{resolved.card.id} {target.precision} on {target.backend}/{target.device}"
-    if resolved.weights.kind != "sample":
-        return f"{what}, {resolved.weights.kind} weights"
-    return (
-        f"SAMPLE RUN of {what}: the bundled thin network on drawn scenes stands in, "
-        "since the published weights and data cannot be had here or were not asked for"
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,11 +196,11 @@ def _carry_out(request: RunRequest, how: _How, output: Path | None, json_to: str
     from zoo_core.workflow import carry_out
 
     wanted = gates.parse(how.gates or ())
-    work, planned = _plan(request, Goal.SCORE, how.quiet, output or RUNS)
+    work, planned = prepare(request, Goal.SCORE, how.quiet, output or RUNS)
     gates.refuse_sample(wanted, planned.resolved.weights.kind)
     with listener(how.quiet, how.verbose) as talk:
         report = carry_out(planned, work, talk, output, how.measure)
-    _give(report, json_to, terminal_lines(report))
+    give(report, json_to, terminal_lines(report))
     gates.check(wanted, report)
     return 0
 
@@ -279,16 +240,5 @@ def _show_plan(request: RunRequest, json_to: str | None) -> int:
         "expected_seconds": found.seconds,
     }
     head = ("", "stage", "key", "expected", "changed since the last one")
-    _give(report, json_to, [_first_line(planned), *columns(head, rows), found.line()])
+    give(report, json_to, [first_line(planned), *columns(head, rows), found.line()])
     return 0
-
-
-def _give(report: dict[str, Any], json_to: str | None, lines: list[str]) -> None:
-    """Data goes to stdout: the JSON if it goes there, else the lines."""
-    if json_to:
-        give_json(json_to, report)
-    for line in lines:
-        if json_to == "-":
-            say(line)
-        else:
-            typer.echo(line)

@@ -16,17 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 Fields = dict[str, Any]
-JsonTo = Annotated[
-    str | None, typer.Option("--json", metavar="FILE|-", help="Write the result as JSON.")
-]
-JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-MinMetric = Annotated[
-    list[str] | None,
-    typer.Option(metavar="NAME=VALUE", help="Gate: exit 3 where a metric is below."),
-]
-Output = Annotated[Path | None, typer.Option("--output", "-o", help="Folder to write.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Tell more.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Tell nothing but errors.")]
 
 
 def target(

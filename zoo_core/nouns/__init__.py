@@ -2,32 +2,91 @@
 
 from __future__ import annotations
 
-from zoo_core.nouns.backend import Availability, Backend, Decoding, Device, Rung, Target
-from zoo_core.nouns.card import ModelCard, PublishedResult, Repository, Source, WeightsOption
-from zoo_core.nouns.contracts import (
-    Arrays,
-    Compiler,
-    CompileRequest,
-    DataPlan,
-    DataRequest,
-    Dataset,
-    DataView,
-    Decode,
-    Decoder,
-    Emitter,
-    Evaluator,
-    Exporter,
-    ExportRequest,
-    Prediction,
-    Predictions,
-    Profiler,
-    Runtime,
-    Session,
-)
-from zoo_core.nouns.graph import Graph, TensorSpec
-from zoo_core.nouns.provider import Provider
-from zoo_core.nouns.results import Metrics, Sample, ScoringProtocol, Shard
-from zoo_core.nouns.stage import Progress, Stage, StageContext
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from zoo_core.nouns.backend import Availability, Backend, Decoding, Device, Rung, Target
+    from zoo_core.nouns.card import ModelCard, PublishedResult, Repository, Source, WeightsOption
+    from zoo_core.nouns.contracts import (
+        Arrays,
+        Compiler,
+        CompileRequest,
+        DataPlan,
+        DataRequest,
+        Dataset,
+        DataView,
+        Decode,
+        Decoder,
+        Emitter,
+        Evaluator,
+        Exporter,
+        ExportRequest,
+        Prediction,
+        Predictions,
+        Profiler,
+        Runtime,
+        Session,
+    )
+    from zoo_core.nouns.graph import Graph, TensorSpec
+    from zoo_core.nouns.provider import Provider
+    from zoo_core.nouns.results import Metrics, Sample, ScoringProtocol, Shard
+    from zoo_core.nouns.stage import Progress, Stage, StageContext
+
+_HOMES = {
+    "backend": (
+        "Availability",
+        "Backend",
+        "Decoding",
+        "Device",
+        "Rung",
+        "Target",
+    ),
+    "card": (
+        "ModelCard",
+        "PublishedResult",
+        "Repository",
+        "Source",
+        "WeightsOption",
+    ),
+    "contracts": (
+        "Arrays",
+        "Compiler",
+        "CompileRequest",
+        "DataPlan",
+        "DataRequest",
+        "Dataset",
+        "DataView",
+        "Decode",
+        "Decoder",
+        "Emitter",
+        "Evaluator",
+        "Exporter",
+        "ExportRequest",
+        "Prediction",
+        "Predictions",
+        "Profiler",
+        "Runtime",
+        "Session",
+    ),
+    "graph": (
+        "Graph",
+        "TensorSpec",
+    ),
+    "provider": ("Provider",),
+    "results": (
+        "Metrics",
+        "Sample",
+        "ScoringProtocol",
+        "Shard",
+    ),
+    "stage": (
+        "Progress",
+        "Stage",
+        "StageContext",
+    ),
+}
+"""Module of this package -> the names that it defines."""
 
 __all__ = [
     "Arrays",
@@ -70,3 +129,13 @@ __all__ = [
     "TensorSpec",
     "WeightsOption",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """A name is imported when it is first asked for: a listing needs few of them."""
+    for module, names in _HOMES.items():
+        if name in names:
+            found: object = getattr(import_module(f"{__name__}.{module}"), name)
+            globals()[name] = found
+            return found
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

@@ -1,43 +1,40 @@
-"""YAML that refuses a key given twice."""
+"""A registry file's text as plain values, remembered as long as the file stands."""
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
-from zoo_core.errors import RegistryError, first_line
+from zoo_core.errors import DataError
+from zoo_core.facts import file_facts
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
     from pathlib import Path
-
-_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-class _StrictLoader(_Base):  # type: ignore[misc]
-    """The safe loader; a mapping's keys must differ."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[Hashable] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                mark = key_node.start_mark
-                raise yaml.constructor.ConstructorError(None, None, f"'{key}' is given twice", mark)
-            seen.add(key)
-        made: dict[Hashable, Any] = super().construct_mapping(node, deep)
-        return made
 
 
 def read_yaml(path: Path) -> Any:
-    """The document; raises RegistryError with file and line."""
+    """The document; raises RegistryError with file and line.
+
+    It is parsed only where the file has changed, or holds what JSON cannot say.
+    """
     try:
-        return yaml.load(path.read_bytes(), Loader=_StrictLoader)
-    except OSError as error:
-        raise RegistryError(f"cannot be read: {error.strerror}", where=str(path)) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or first_line(error)
-        raise RegistryError(f"is not YAML: {problem}", where=f"{path}{line}") from error
+        (text,) = file_facts("yaml", [path], _as_json)
+    except DataError:  # no such file, or nothing can be remembered
+        text = ""
+    return json.loads(text) if text else _parse(path)
+
+
+def _as_json(path: Path) -> str:
+    """The document as JSON; "" where that is not the same."""
+    document = _parse(path)
+    try:
+        text = json.dumps(document)
+    except (TypeError, ValueError):
+        return ""
+    return text if json.loads(text) == document else ""
+
+
+def _parse(path: Path) -> Any:
+    from zoo_core.registry.strict import parse
+
+    return parse(path)

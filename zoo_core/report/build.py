@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass
-from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
+from zoo_core.distributions import version
 from zoo_core.report.compare import compare
 
 if TYPE_CHECKING:
@@ -123,13 +123,8 @@ def warnings(outcome: Outcome) -> list[str]:
 
 def versions() -> dict[str, str]:
     """Versions of the packages that figures depend on, those that are installed."""
-    found = {}
-    for name in _PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+    found = {name: version(name) for name in _PACKAGES}
+    return {name: known for name, known in found.items() if known}
 
 
 def _provenance(outcome: Outcome) -> dict[str, str]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from zoo_core.distributions import version
 from zoo_core.hookspecs import hookimpl
 from zoo_core.nouns import Availability, Backend, Device, Provider
 
@@ -84,12 +84,7 @@ def _is_found(module: str) -> bool:
 
 
 def _version() -> str | None:
-    for name in _DISTRIBUTIONS:
-        try:
-            return version(name)
-        except PackageNotFoundError:
-            continue
-    return None
+    return next(filter(None, map(version, _DISTRIBUTIONS)), None)
 
 
 def _compiler() -> Compiler:

@@ -1,0 +1,59 @@
+"""What verbs that run a plan share: planning with its first lines, and giving the result."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from zoo_core.cli.give import give_json
+from zoo_core.cli.talk import say
+from zoo_core.output import check_output
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from zoo_core.planner.build import Run
+    from zoo_core.planner.request import RunRequest
+    from zoo_core.workplace import Workplace
+
+
+def prepare(
+    request: RunRequest, goal: Any, quiet: bool, output: Path | None = None
+) -> tuple[Workplace, Run]:
+    """The plan of a request up to its goal, after checking the output folder; tells what it is."""
+    from zoo_core.forecast import forecast
+    from zoo_core.workflow import plan as plan_request
+    from zoo_core.workplace import open_workplace
+
+    if output is not None:
+        check_output(output)
+    work = open_workplace()
+    planned = plan_request(request, work, goal)
+    say(first_line(planned), quiet)
+    say(forecast(planned, work, explain=False).line(), quiet)
+    return work, planned
+
+
+def first_line(planned: Run) -> str:
+    """What will be run, and on which weights."""
+    resolved = planned.resolved
+    target = resolved.target
+    what = f"{resolved.card.id} {target.precision} on {target.backend}/{target.device}"
+    if resolved.weights.kind != "sample":
+        return f"{what}, {resolved.weights.kind} weights"
+    return (
+        f"SAMPLE RUN of {what}: the bundled thin network on drawn scenes stands in, "
+        "since the published weights and data cannot be had here or were not asked for"
+    )
+
+
+def give(report: dict[str, Any], json_to: str | None, lines: list[str]) -> None:
+    """Data goes to stdout: the JSON if it goes there, else the lines."""
+    if json_to:
+        give_json(json_to, report)
+    for line in lines:
+        if json_to == "-":
+            say(line)
+        else:
+            typer.echo(line)
