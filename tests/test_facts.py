@@ -30,7 +30,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         seen.append(path)
         return real(path)
 
-    monkeypatch.setattr(facts, "file_digest", spy)
+    monkeypatch.setattr("zoo_core.digest.file_digest", spy)
     return seen
 
 

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.errors import AccuracyGateError, DataError, UsageError, did_you_mean
+from zoo_core.errors import (
+    AccuracyGateError,
+    DataError,
+    SpeedGateError,
+    UsageError,
+    ZooError,
+    did_you_mean,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -46,3 +54,78 @@ def check(gates: Mapping[str, float], report: Mapping[str, Any]) -> None:
             raise AccuracyGateError(
                 f"{name} is {shown}, the gate is {least:.4f}", where=report["output"]
             )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeedGates:
+    """What a measured speed must reach: milliseconds, images/s, times as fast as another build."""
+
+    max_p90_ms: float | None = None
+    max_p99_ms: float | None = None
+    min_throughput: float | None = None
+    min_speedup: float | None = None
+
+    def __post_init__(self) -> None:
+        for option, wanted in self.wanted.items():
+            if not wanted > 0:
+                raise UsageError(f"a gate of {wanted:g} is none", where=option, next="give > 0")
+
+    @property
+    def wanted(self) -> dict[str, float]:
+        """The gates that are set, by option."""
+        found = {
+            "--max-p90-ms": self.max_p90_ms,
+            "--max-p99-ms": self.max_p99_ms,
+            "--min-throughput": self.min_throughput,
+            "--min-speedup": self.min_speedup,
+        }
+        return {option: value for option, value in found.items() if value is not None}
+
+    def refuse(self, weights: str, emulated: bool) -> None:
+        """Raises DataError where a speed would say nothing: of sample weights, or of an emulator.
+
+        Random weights are as fast as any others.
+        """
+        option = next(iter(self.wanted), None)
+        if option is None:
+            return
+        if emulated:
+            what = "an emulated device has no speed"
+            raise DataError(what, where=option, next="leave the gate out, or use a real device")
+        if weights == "sample":
+            what = "the sample's thin network says nothing about the model's speed"
+            step = "use --weights random, --assets published, or --weights FILE"
+            raise DataError(what, where=option, next=step)
+
+    def verdict(self, report: Mapping[str, Any]) -> ZooError | None:
+        """SpeedGateError for the first figure of a steady measurement that misses its gate.
+
+        A plain ZooError where the measurement is not steady, or has too few samples: it passes no
+        gate, and misses none.
+        """
+        found = report["benchmark"]
+        if self.wanted and not found["steady"]:
+            what = f"the measurement is not steady ({found['steady_reason']}): no gate was judged"
+            step = "measure again on a quiet machine, or for longer with --duration"
+            return ZooError(what, where=report["output"], next=step)
+        for option, wanted in self.wanted.items():
+            name, value, missing = _speed(option, report)
+            if value is None:
+                return ZooError(f"{missing}: no gate was judged", where=report["output"])
+            if (value < wanted) if option.startswith("--min") else (value > wanted):
+                what = f"{name} is {value:.4g}, the gate is {wanted:g}"
+                return SpeedGateError(what, where=report["output"])
+        return None
+
+
+def _speed(option: str, report: Mapping[str, Any]) -> tuple[str, float | None, str]:
+    """What a gate is about, its value, and why there is none."""
+    found = report["benchmark"]
+    if option == "--min-throughput":
+        return "throughput in images/s", found["throughput"], ""
+    if option == "--min-speedup":
+        return "speedup", report["versus"]["speedup"], ""
+    name = "p90" if option == "--max-p90-ms" else "p99"
+    needed, have = found["withheld"].get(name, 0), found["samples"]
+    missing = f"{name} needs {needed:,} samples, have {have:,}; give --min-samples {needed}"
+    return f"{name} in ms", found["latency_ms"][name], missing

@@ -8,8 +8,6 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from zoo_core.errors import UnavailableError
 from zoo_core.execute import Executor
 from zoo_core.home import home
@@ -17,6 +15,7 @@ from zoo_core.output import REPORT, clear_results, deliver, filled
 from zoo_core.planner.build import Goal, plan_run
 from zoo_core.report import Outcome, build_report, markdown
 from zoo_core.sessions import SessionPool
+from zoo_core.speed import measured
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,7 +55,7 @@ def carry_out(
     require_available(run.resolved)
     with SessionPool() as sessions:
         results = executor(work, listener, sessions).run(run.plan)
-        benchmark = _benchmark(run, work, results) if bench else None
+        benchmark = measured(run, work, results, listener) if bench else None
     data = benchmark and {k: v for k, v in benchmark.items() if k != "raw_ms"}
     with run_folder(run.resolved, output) as folder:
         clear_results(folder)
@@ -69,17 +68,18 @@ def carry_out(
 def require_available(resolved: Resolved) -> None:
     """Raises UnavailableError where neither the backend nor the chosen device can run here."""
     found = resolved.backend.found()
-    device = next((d for d in found.devices if d.id == resolved.target.device), None)
-    if device and device.available:
-        return
+    known = {device.id: device for device in found.devices}
     where = f"backend {resolved.backend.name}"
-    if found.devices and device is None:
-        names = ", ".join(item.id for item in found.devices)
-        what = f"has no device '{resolved.target.device}'"
-        raise UnavailableError(what, where=where, next=f"devices: {names}")
-    if not found.ok or (device and not device.available):
-        reason = (device.reason if device else "") or found.reason
-        raise UnavailableError(f"is not available: {reason}", where=where, next=found.next_step)
+    for name in resolved.target.devices:
+        device = known.get(name)
+        if device and device.available:
+            continue
+        if known and device is None:
+            step = f"devices: {', '.join(known)}"
+            raise UnavailableError(f"has no device '{name}'", where=where, next=step)
+        if device or not found.ok:
+            reason = (device.reason if device else "") or found.reason
+            raise UnavailableError(f"is not available: {reason}", where=where, next=found.next_step)
 
 
 def run_folder(resolved: Resolved, output: Path | None) -> AbstractContextManager[Path]:
@@ -87,38 +87,6 @@ def run_folder(resolved: Resolved, output: Path | None) -> AbstractContextManage
     target, stamp = resolved.target, time.strftime("%Y%m%d-%H%M%S")
     name = f"{stamp}-{resolved.card.id}-{target.backend}-{target.precision}"
     return filled(output, name)
-
-
-def measure(run: Run, work: Workplace, results: Mapping[str, StageResult]) -> dict[str, Any]:
-    """Latency and throughput of the compiled artefact on seeded noise; see `zoo_core.bench`.
-
-    `raw_ms` holds every sample. The session is opened for this alone.
-    """
-    from zoo_core.bench import Subject
-    from zoo_core.bench import measure as measure_session
-
-    resolved = run.resolved
-    runtime = work.plugins.runtime(resolved.backend.runtime)
-    artefact = results["compile"].entry.path
-    began = time.perf_counter()
-    with runtime.open(artefact, resolved.target) as session:
-        load_ms = (time.perf_counter() - began) * 1000
-        shape = (resolved.target.batch, 3, *resolved.size)
-        noise = np.random.default_rng(0).random(shape, dtype=np.float32)
-        feeds = {session.inputs[0].name: noise}
-        found = measure_session(
-            session, feeds, subject=Subject(threads=session.threads, load_ms=load_ms)
-        )
-    return {**found.to_data(), "lines": found.lines(), "raw_ms": found.raw()}
-
-
-def _benchmark(
-    run: Run, work: Workplace, results: Mapping[str, StageResult]
-) -> dict[str, Any] | None:
-    """None for an emulator: its speed says nothing."""
-    if run.resolved.target.device == "emulator":
-        return None
-    return measure(run, work, results)
 
 
 def executor(work: Workplace, listener: Listener, sessions: SessionPool) -> Executor:

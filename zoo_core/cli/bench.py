@@ -133,6 +133,3 @@ def _carry_out(
     if refused:
         raise refused
     return 0
-
-
-VERBS = (bench,)

@@ -60,12 +60,30 @@ def drop_unused_domains(model: ModelProto) -> None:
     model.opset_import.extend(kept)
 
 
-def name_nodes(model: ModelProto) -> None:
-    """Give every node a name of its own: where it has none, or another's, its output's name."""
+def name_nodes(model: ModelProto) -> int:
+    """Give every node a name of its own: where it has none, or another's, its output's name.
+
+    Returns how many got one.
+    """
     seen = Counter(node.name for node in model.graph.node)
+    unnamed = [node for node in model.graph.node if not node.name or seen[node.name] > 1]
+    for node in unnamed:
+        node.name = f"{node.op_type}:{next(filter(None, node.output), '')}"
+    return len(unnamed)
+
+
+def constants_aside(model: ModelProto) -> None:
+    """Make initialisers of the tensors that nodes of the kind Constant hold."""
+    nodes = []
     for node in model.graph.node:
-        if not node.name or seen[node.name] > 1:
-            node.name = f"{node.op_type}:{next(filter(None, node.output), '')}"
+        tensors = [a.t for a in node.attribute if node.op_type == "Constant" and a.name == "value"]
+        if tensors:
+            model.graph.initializer.append(tensors[0])
+            model.graph.initializer[-1].name = node.output[0]
+        else:
+            nodes.append(node)
+    if len(nodes) < len(model.graph.node):
+        replace_nodes(model.graph, nodes)
 
 
 def constants(graph: GraphProto) -> dict[str, TensorProto]:

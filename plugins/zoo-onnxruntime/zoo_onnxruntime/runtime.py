@@ -14,10 +14,11 @@ from zoo_onnxruntime.engine import open_session, run
 from zoo_onnxruntime.options import target_options
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from zoo_core.bench.trace import Trace
     from zoo_core.nouns import Arrays, Session, Target, TensorSpec
     from zoo_onnxruntime.artefact import Artefact
 
@@ -72,6 +73,16 @@ class OnnxRuntimeRuntime:
         Raises DataError for a folder without an artefact, StageError for a broken model.
         """
         return _opened(artefact, target, hint)
+
+    def trace(
+        self, artefact: Path, target: Target, feeds: Callable[[Session], Arrays], runs: int
+    ) -> Trace:
+        """The time of each node of the optimised graph; see `zoo_core.bench.trace.Traceable`."""
+        from zoo_onnxruntime.trace import trace
+
+        with self.open(artefact, target) as session:
+            given, threads = feeds(session), session.threads or 1
+        return trace(read_artefact(artefact), given, threads, runs)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import torch
 import zoo_tianxiaomo
 from onnx import TensorProto, helper
 from zoo_tianxiaomo.layout import Layout
-from zoo_tianxiaomo.onnx_graph import finish
+from zoo_tianxiaomo.onnx_graph import finish, read
 from zoo_tianxiaomo.params import NetworkSpec
 from zoo_tianxiaomo.weights import load_network
 
@@ -133,7 +133,7 @@ def _chain(
 
 
 def test_tensors_of_a_foreign_file_are_named_and_shaped(tmp_path: Path) -> None:
-    finish(_chain().SerializeToString(), tmp_path, LAYOUT, 17, {})
+    finish(_chain(), tmp_path, LAYOUT, 17, {})
     model = onnx.load(tmp_path / "model.onnx")
     assert [node.output[0] for node in model.graph.node] == ["head8", "head16", "head32"]
     found = [_dims(value) for value in (*model.graph.input, *model.graph.output)]
@@ -151,9 +151,8 @@ def test_tensors_of_a_foreign_file_are_named_and_shaped(tmp_path: Path) -> None:
     ],
 )
 def test_foreign_files_that_are_refused(tmp_path: Path, chain: dict[str, Any], what: str) -> None:
-    content = _chain(**chain).SerializeToString()
     with pytest.raises(StageError) as caught:
-        finish(content, tmp_path, LAYOUT, 17, {})
+        finish(_chain(**chain), tmp_path, LAYOUT, 17, {})
     assert what in str(caught.value)
     assert not (tmp_path / "graph.json").exists()
 
@@ -162,7 +161,8 @@ def test_foreign_files_that_are_refused(tmp_path: Path, chain: dict[str, Any], w
 def test_files_that_are_not_whole(tmp_path: Path, content: bytes | None) -> None:
     whole = _chain().SerializeToString()
     with pytest.raises(StageError):
-        finish(whole[: len(whole) // 2] if content is None else content, tmp_path, LAYOUT, 17, {})
+        model = read(whole[: len(whole) // 2] if content is None else content)
+        finish(model, tmp_path, LAYOUT, 17, {})
     assert not (tmp_path / "model.onnx").exists()
 
 
@@ -170,7 +170,7 @@ def test_weights_beside_the_file_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "foreign.onnx"
     onnx.save(_chain(), path, save_as_external_data=True, location="data", size_threshold=0)
     with pytest.raises(StageError, match="keeps its weights outside"):
-        finish(path.read_bytes(), tmp_path, LAYOUT, 17, {})
+        read(path.read_bytes())
 
 
 def _dims(value: Any) -> tuple[int | str, ...]:

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import io
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from zoo_tianxiaomo.layout import BATCH, INPUT
-from zoo_tianxiaomo.network import EndToEnd
+from zoo_tianxiaomo.attach import attach
 from zoo_tianxiaomo.onnx_graph import finish
 from zoo_tianxiaomo.params import ExportSpec
+from zoo_tianxiaomo.tracing import trace, wrapped
 from zoo_tianxiaomo.weights import load_network
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from zoo_core.nouns import StageContext
     from zoo_tianxiaomo.network import Yolov4
-
-_SMALL = (32, 32)
 
 
 def export(context: StageContext) -> None:
@@ -32,23 +26,16 @@ def export(context: StageContext) -> None:
     context.progress(0, 3, "weights")
     network = load_network(spec.network, context.inputs.get("weights"))
     context.progress(1, 3, "export")
-    content, notes = _trace(wrapped(network, spec), spec)
+    model, notes = trace(spec)
+    values = attach(model, wrapped(network, spec).state_dict())
     facts = {"route": "builtin", **network_facts(network)}
     del network
     context.progress(2, 3, "shapes")
-    finish(content, context.out, spec.layout, spec.opset, facts)
+    finish(model, context.out, spec.layout, spec.opset, facts, values)
     if notes:
         with context.log.open("a", encoding="utf-8") as log:
             log.writelines(f"{note}\n" for note in notes)
     context.progress(3, 3, "exported")
-
-
-def wrapped(network: Yolov4, spec: ExportSpec) -> nn.Module:
-    """The module whose outputs are those of the form that is asked for."""
-    if spec.form == "heads":
-        return network
-    fine, middle, coarse = spec.scale_x_y
-    return EndToEnd(network, spec.size, (fine, middle, coarse)).eval()
 
 
 def network_facts(network: Yolov4) -> dict[str, Any]:
@@ -59,26 +46,3 @@ def network_facts(network: Yolov4) -> dict[str, Any]:
         "parameters": sum(value.numel() for value in network.parameters()),
         "torch": torch.__version__,
     }
-
-
-def _trace(module: nn.Module, spec: ExportSpec) -> tuple[bytes, list[str]]:
-    """The bytes of an ONNX file, and what the exporter warned of."""
-    outputs = [value.name for value in spec.layout.outputs]
-    # Raw heads know no size: a small picture traces the same graph, and shapes are inferred later.
-    height, width = spec.size if spec.form == "e2e" else _SMALL
-    buffer = io.BytesIO()
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        # The older exporter: five times as fast, and it writes the opset that it is asked for.
-        torch.onnx.export(
-            module,
-            (torch.zeros(1, 3, height, width),),
-            buffer,  # type: ignore[arg-type]
-            dynamo=False,
-            opset_version=spec.opset,
-            input_names=[INPUT],
-            output_names=outputs,
-            dynamic_axes={name: {0: BATCH} for name in (INPUT, *outputs)},
-        )
-    notes = [f"{warning.category.__name__}: {warning.message}" for warning in caught]
-    return buffer.getvalue(), notes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import onnx
@@ -12,6 +13,7 @@ from onnx import ModelProto, TensorProto, ValueInfoProto, checker, helper, shape
 
 from zoo_core.errors import StageError
 from zoo_core.nouns import Graph
+from zoo_tianxiaomo.onnx_file import write
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,26 +21,42 @@ if TYPE_CHECKING:
 
     from zoo_core.nouns import TensorSpec
     from zoo_tianxiaomo.layout import Layout
+    from zoo_tianxiaomo.onnx_file import Values
 
 GRAPH_FILE, MODEL_FILE = "graph.json", "model.onnx"
 
-_SMALL = 256
+SMALL = 256
 """Constants of at most so many values are kept where shapes are inferred: they may be shapes."""
 
 
+def read(content: bytes) -> ModelProto:
+    """The model in the bytes of an ONNX file; raises StageError for one that is not whole."""
+    try:
+        model = onnx.load_from_string(content)
+    except (DecodeError, ValueError) as error:
+        raise StageError(f"the ONNX file is not whole: {error}") from None
+    if any(value.data_location == TensorProto.EXTERNAL for value in model.graph.initializer):
+        raise StageError("the ONNX file keeps its weights outside")
+    return model
+
+
 def finish(
-    content: bytes, folder: Path, layout: Layout, opset: int, facts: Mapping[str, Any]
+    model: ModelProto,
+    folder: Path,
+    layout: Layout,
+    opset: int,
+    facts: Mapping[str, Any],
+    values: Mapping[str, Values] = MappingProxyType({}),
 ) -> Graph:
-    """Write `model.onnx` and `graph.json` into `folder` from the bytes of an ONNX file.
+    """Write `model.onnx` and `graph.json` into `folder`; `values` are those `model` lacks.
 
     Outputs are taken in their order and get the layout's names and shapes, whatever they were.
-    Raises StageError for a file that is not whole, not valid, of another opset or other shapes.
+    Raises StageError for a model that is not valid, of another opset or other shapes.
     """
-    model = _read(content)
     _check_opset(model, opset)
     _rename(model, layout)
     _infer(model, layout)
-    onnx.save(model, folder / MODEL_FILE)
+    write(model, values, folder / MODEL_FILE)
     graph = Graph(
         format="onnx",
         path=MODEL_FILE,
@@ -50,16 +68,6 @@ def finish(
     text = json.dumps(graph.to_data(), indent=1)
     (folder / GRAPH_FILE).write_text(text, encoding="utf-8")
     return graph
-
-
-def _read(content: bytes) -> ModelProto:
-    try:
-        model = onnx.load_from_string(content)
-    except (DecodeError, ValueError) as error:
-        raise StageError(f"the ONNX file is not whole: {error}") from None
-    if any(value.data_location == TensorProto.EXTERNAL for value in model.graph.initializer):
-        raise StageError("the ONNX file keeps its weights outside")
-    return model
 
 
 def _check_opset(model: ModelProto, opset: int) -> None:
@@ -112,7 +120,7 @@ def _infer(model: ModelProto, layout: Layout) -> None:
     ]
     bare.graph.output.extend(free)
     for value in model.graph.initializer:
-        if _elements(value) <= _SMALL:
+        if _elements(value) <= SMALL:
             bare.graph.initializer.append(value)
         else:
             info = helper.make_tensor_value_info(value.name, value.data_type, value.dims)

@@ -18,13 +18,18 @@ from torch import Tensor, nn
 from zoo_tianxiaomo.blocks import OutputConv
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from zoo_tianxiaomo.network import Yolov4
 
+    _Float64 = NDArray[np.float64]
+
 _PICTURE = 256
 _PATCH = 16
 _STEPS = 4
+_AT_ONCE = 1 << 15
 
 
 def fill_randomly(network: Yolov4, seed: int) -> None:
@@ -48,16 +53,27 @@ def fill_randomly(network: Yolov4, seed: int) -> None:
 def _values(key: str, like: Tensor, bits: np.random.Philox) -> Tensor:
     if like.dtype == torch.int64:
         return torch.zeros((), dtype=torch.int64)
-    uniform = _uniform(math.prod(like.shape), bits)
     if key.endswith("conv.0.weight"):
-        drawn = (2 * uniform - 1) * math.sqrt(6 / math.prod(like.shape[1:]))
+        bound = math.sqrt(6 / math.prod(like.shape[1:]))
+        drawn = _drawn(math.prod(like.shape), bits, lambda uniform: (2 * uniform - 1) * bound)
     elif key.endswith("conv.0.bias"):
-        drawn = 2 * uniform - 1
+        drawn = _drawn(math.prod(like.shape), bits, lambda uniform: 2 * uniform - 1)
     elif key.endswith(("conv.1.weight", "running_var")):
-        drawn = 0.75 + 0.5 * uniform
+        drawn = _drawn(math.prod(like.shape), bits, lambda uniform: 0.75 + 0.5 * uniform)
     else:
-        drawn = 0.4 * uniform - 0.2
-    return torch.from_numpy(drawn.astype(np.float32)).view(like.shape)
+        drawn = _drawn(math.prod(like.shape), bits, lambda uniform: 0.4 * uniform - 0.2)
+    return torch.from_numpy(drawn).view(like.shape)
+
+
+def _drawn(
+    count: int, bits: np.random.Philox, form: Callable[[_Float64], _Float64]
+) -> NDArray[np.float32]:
+    """Numbers that `form` makes of uniform ones, float32 [count], few at a time for the cache."""
+    values = np.empty(count, np.float32)
+    for start in range(0, count, _AT_ONCE):
+        part = values[start : start + _AT_ONCE]
+        part[:] = form(_uniform(len(part), bits))
+    return values
 
 
 def _scale_to_input(norm: nn.Module, inputs: tuple[Tensor]) -> None:

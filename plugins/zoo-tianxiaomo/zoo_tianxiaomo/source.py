@@ -13,7 +13,7 @@ import torch
 
 from zoo_core.errors import StageError
 from zoo_tianxiaomo.export import network_facts
-from zoo_tianxiaomo.onnx_graph import finish
+from zoo_tianxiaomo.onnx_graph import finish, read
 from zoo_tianxiaomo.params import ExportSpec
 from zoo_tianxiaomo.tree import SCRIPT, check_tree
 from zoo_tianxiaomo.weights import load_network
@@ -63,7 +63,7 @@ def export(context: StageContext) -> None:
         context.progress(2, 3, "shapes")
         origin = {"script": SCRIPT, "exit_status": status, "source": dict(context.params["source"])}
         finish(
-            made.read_bytes(),
+            read(made.read_bytes()),
             context.out,
             spec.layout,
             spec.opset,

@@ -11,8 +11,8 @@ import torch
 
 from zoo_core.errors import StageError
 from zoo_core.nouns import Graph
-from zoo_tianxiaomo.export import wrapped
 from zoo_tianxiaomo.params import ExportSpec, NetworkSpec
+from zoo_tianxiaomo.tracing import wrapped
 from zoo_tianxiaomo.weights import load_network
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.errors import DataError
-from zoo_onnxruntime.graph import load, name_nodes, save
+from zoo_onnxruntime.graph import constants_aside, load, name_nodes, save
 from zoo_onnxruntime.rewrites.fold import fold
 from zoo_onnxruntime.rewrites.mish import rewrite_mish
 from zoo_onnxruntime.rewrites.opset import lift
@@ -18,14 +18,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+    from onnx import ModelProto
 
 
 @dataclass(frozen=True, slots=True)
 class Rewrite:
-    """`apply` turns one file into another; it returns a count, and writes nothing where it is 0."""
+    """`apply` takes a model, and a folder for a moment's files, to another model and a count.
+
+    It may change the model it is given; where the count is 0 it returns that model unchanged.
+    """
 
     name: str
-    apply: Callable[[Path, Path], int]
+    apply: Callable[[ModelProto, Path], tuple[ModelProto, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,26 +60,28 @@ def rewrite(
 ) -> Iterator[Applied]:
     """Rewrite the graph in one file into another, yielding what was done and proved.
 
-    Every node of the result has a name of its own. Raises DataError for what is no graph,
-    StageError for a graph that does not run or a rewrite that changes its results on `feeds`.
+    Every node of the result has a name of its own, and its constants are initialisers. Raises
+    DataError for what is no graph, StageError for a graph that does not run or a rewrite that
+    changes its results on `feeds`.
     """
-    _name(source, target)
-    reference = outputs(target, feeds)
-    changed = target.with_name("rewriting.onnx")
-    for each in rewrites:
-        count = each.apply(target, changed)
-        if not count:
-            continue
-        found = agreement(reference, outputs(changed, feeds))
-        demand(each.name, found)
-        _name(changed, target)
-        changed.unlink()
-        yield Applied(each.name, count, found)
-
-
-def _name(source: Path, target: Path) -> None:
     model = load(source)
     if not model.graph.node:
         raise DataError("holds no graph", where=str(source))
-    name_nodes(model)
-    save(model, target)
+    if name_nodes(model):  # ONNX Runtime refuses a name that two nodes have
+        save(model, target)
+        source = target
+    reference = outputs(source, feeds)
+    constants_aside(model)
+    done = 0
+    for each in rewrites:
+        model, count = each.apply(model, target.parent)
+        if not count:
+            continue
+        name_nodes(model)
+        save(model, target)
+        found = agreement(reference, outputs(target, feeds))
+        demand(each.name, found)
+        done += count
+        yield Applied(each.name, count, found)
+    if not done:
+        save(model, target)

@@ -13,17 +13,15 @@ from zoo_onnxruntime.graph import (
     constants,
     consumers,
     drop_unused_constants,
-    load,
     producers,
     replace_nodes,
-    save,
     uses,
 )
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from onnx import GraphProto, NodeProto
+    from onnx import GraphProto, ModelProto, NodeProto
 
 _CEILING, _TWO = "mish/ceiling", "mish/two"
 _HIGHEST = 40.0  # e^2 is 5.5e34 there, within float32
@@ -39,7 +37,7 @@ class _Match:
     last: NodeProto
 
 
-def rewrite_mish(source: Path, target: Path) -> int:
+def rewrite_mish(model: ModelProto, _scratch: Path) -> tuple[ModelProto, int]:
     """Write each Mish as x n / (n + 2), n = e (e + 2), e = exp(min(x, 40)); returns their number.
 
     Mish is x tanh(log(1 + e^x)) (Misra 2019, arXiv:1908.08681). With e = e^x, tanh(log(1 + e)) is
@@ -48,13 +46,12 @@ def rewrite_mish(source: Path, target: Path) -> int:
     end below it (`clips`). Found are Softplus, Tanh, Mul, with or without a threshold on x, and the
     operator Mish. Networks that are not in float32 stay.
     """
-    model = load(source)
     graph = model.graph
     if not _is_float32(graph):
-        return 0
+        return model, 0
     matches = {match.last.output[0]: match for match in _matches(graph)}
     if not matches:
-        return 0
+        return model, 0
     nodes: list[NodeProto] = []
     for node in graph.node:
         match = matches.get(node.output[0])
@@ -63,8 +60,7 @@ def rewrite_mish(source: Path, target: Path) -> int:
     drop_unused_constants(graph)
     graph.initializer.append(constant(_CEILING, np.array(_HIGHEST, np.float32)))
     graph.initializer.append(constant(_TWO, np.array(2, np.float32)))
-    save(model, target)
-    return len(matches)
+    return model, len(matches)
 
 
 def _is_float32(graph: GraphProto) -> bool:

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 from onnx import version_converter
 
-from zoo_onnxruntime.graph import load, opset, save
+from zoo_onnxruntime.graph import opset
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from onnx import ModelProto
 
 LOWEST = 13
 """The first operator set whose DequantizeLinear has one scale for each channel."""
@@ -17,11 +19,9 @@ LOWEST = 13
 _TARGET = 17
 
 
-def lift(source: Path, target: Path) -> int:
+def lift(model: ModelProto, _scratch: Path) -> tuple[ModelProto, int]:
     """Convert a graph below opset 13 to opset 17; returns the number of its nodes, else 0."""
-    model = load(source)
     if opset(model) >= LOWEST:
-        return 0
+        return model, 0
     lifted = version_converter.convert_version(model, _TARGET)
-    save(lifted, target)
-    return len(lifted.graph.node)
+    return lifted, len(lifted.graph.node)

@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from zoo_openvino.artefact import read_graph
+from zoo_openvino.compiler import OpenVinoCompiler
+from zoo_openvino.runtime import OpenVinoRuntime
+
+from zoo_core.errors import RegistryError, StageError, UnavailableError, UsageError
+from zoo_core.host import cpu_features
+from zoo_core.nouns import CompileRequest, Stage, Target
+from zoo_core.plan import make_plan
+from zoo_core.plugins import Plugins
+from zoo_core.testing import model_card, run_stages
+from zoo_core.testing.given import files_stage, preprocess, protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+MATRIX = {"stem", "down", "narrow", "wide", "left", "right", "head0", "head1"}
+
+
+def request(
+    precision: str = "int8",
+    card: Any = None,
+    calibrator: str | None = "minmax",
+    backend: str = "openvino",
+    **options: str,
+) -> CompileRequest:
+    return CompileRequest(
+        card=card or model_card(),
+        target=Target(backend=backend, precision=precision, device="cpu", options=options),
+        graph="export/graph.json",
+        format="onnx",
+        form="heads",
+        calibration="calibration/images.json" if precision == "int8" else None,
+        calibrator=calibrator,
+        preprocess=preprocess((32, 32)),
+        protocol=protocol(),
+        size=(32, 32),
+    )
+
+
+def keys(before: Sequence[Stage], stages: Sequence[Stage]) -> dict[str, str]:
+    return {item.stage.name: item.key for item in make_plan([*before, *stages])}
+
+
+def build(before: Sequence[Stage], asked: CompileRequest, folder: Path) -> Path:
+    stages = OpenVinoCompiler().stages(asked)
+    return run_stages([*before, *stages], folder / "run")["compile"]
+
+
+def precision_of(folder: Path) -> dict[str, Any]:
+    data: dict[str, Any] = json.loads((folder / "precision.json").read_text(encoding="utf-8"))
+    return data
+
+
+def test_int8_is_made_once_for_two_engines(before: list[Stage]) -> None:
+    """The very stages of the other backend, whatever is said to this one alone."""
+    other = Plugins.installed().compiler("onnxruntime")
+    theirs = keys(before, other.stages(request(backend="onnxruntime", float_nodes="stem")))
+    asked = request(float_nodes="stem", streams="2", threads="1", cache="none", remainder="fp32")
+    ours = keys(
+        before, OpenVinoCompiler().stages(replace(asked, target=replace(asked.target, batch=4)))
+    )
+    assert ours["rewrite"] == theirs["rewrite"]
+    assert ours["calibrate"] == theirs["calibrate"]
+    assert ours["quantize"] == theirs["compile"]
+    assert ours["compile"] not in theirs.values()
+
+
+def test_what_is_for_the_session_alone_is_not_in_the_key(before: list[Stage]) -> None:
+    for precision in ("fp32", "int8"):
+        plain = keys(before, OpenVinoCompiler().stages(request(precision)))["compile"]
+        asked = request(precision, streams="2", threads="1", cache="none")
+        batch = replace(asked, target=replace(asked.target, batch=8))
+        assert keys(before, OpenVinoCompiler().stages(batch))["compile"] == plain
+    other = keys(before, OpenVinoCompiler().stages(request(remainder="fp32")))["compile"]
+    assert other != plain
+
+
+def test_options_of_a_card_reach_the_one_who_quantises(before: list[Stage]) -> None:
+    card = model_card(backends={"openvino": {"float_nodes": ["stem", "down"], "sensitive": "none"}})
+    said = keys(
+        before, OpenVinoCompiler().stages(request(float_nodes="stem,down", sensitive="none"))
+    )
+    assert keys(before, OpenVinoCompiler().stages(request(card=card))) == said
+    with pytest.raises(RegistryError, match="did you mean 'streams'"):
+        OpenVinoCompiler().stages(request(card=model_card(backends={"openvino": {"stream": 2}})))
+    with pytest.raises(UsageError, match="sensitive is 'x'"):
+        OpenVinoCompiler().stages(request(sensitive="x"))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"streams": "0"}, "streams is '0', not a number of streams from 1"),
+        ({"threads": "two"}, "threads is 'two', not a number of threads from 1"),
+        ({"remainder": "fp64"}, "remainder is 'fp64', not auto, bf16 or fp32"),
+        ({"cache": " "}, "cache is ' ', not auto, none or a folder"),
+        ({"steams": "2"}, "did you mean 'streams'"),
+    ],
+)
+def test_wrong_options_are_refused(options: dict[str, str], said: str) -> None:
+    for precision in ("fp32", "int8"):
+        with pytest.raises(UsageError, match=said):
+            OpenVinoCompiler().stages(request(precision, **options))
+
+
+def test_unknown_words_are_refused() -> None:
+    with pytest.raises(UsageError, match="did you mean 'int8'"):
+        OpenVinoCompiler().stages(request("int"))
+    with pytest.raises(UsageError, match="unknown calibrator 'minmaxx'"):
+        OpenVinoCompiler().stages(request(calibrator="minmaxx"))
+    asked = request("fp32")
+    with pytest.raises(UsageError, match="unknown device 'tpu'"):
+        OpenVinoCompiler().stages(replace(asked, target=replace(asked.target, device="tpu")))
+
+
+def test_without_the_other_plugin_int8_says_what_is_missing(
+    before: list[Stage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ZOO_DISABLE_PLUGINS", "onnxruntime")
+    with pytest.raises(UnavailableError, match="pip install zoo-onnxruntime"):
+        OpenVinoCompiler().stages(request())
+    assert keys(before, OpenVinoCompiler().stages(request("fp32")))["compile"]
+
+
+def test_int8_is_rewritten_and_told_truly(
+    before: list[Stage], tmp_path: Path, images: NDArray[np.float32]
+) -> None:
+    folder = build(before, request(remainder="fp32"), tmp_path)
+    told = precision_of(folder)
+    assert {node["name"] for node in told["nodes"]} == MATRIX
+    assert set(told["float_node_names"]) == {"head0", "head1"}
+    assert told["computed_in"] == {"float32": 2, "int8": 6}
+    assert "follows it" in told["nodes"][-1]["reason"]
+    assert told["tool"].startswith("openvino 2")
+    assert told["quantised_by"].startswith("onnxruntime ")
+    assert told["calibration"]["calibrator"] == "minmax"
+    found = {each["name"]: (each["count"], each["kept"]) for each in told["rewrites"]}
+    assert found == {"restore-mish": (4, True), "drop-inner-pairs": (6, True)}
+    plain = precision_of(build(before, request(remainder="fp32", rewrites="none"), tmp_path))
+    assert plain["rewrites"] == []
+    for name, ratio in told["output_snr_db"].items():
+        assert ratio >= plain["output_snr_db"][name] - 0.5
+        assert ratio > 20
+
+
+def test_the_ratios_are_those_of_the_artefact(before: list[Stage], tmp_path: Path) -> None:
+    """Computed again by ONNX Runtime on the same image, from the graph as exported."""
+    import onnxruntime as ort
+
+    from zoo_core.calibration import tensors
+
+    stages = OpenVinoCompiler().stages(request(remainder="fp32"))
+    done = run_stages([*before, *stages], tmp_path / "run")
+    image = next(tensors(done["calibration"] / "images.json", preprocess((32, 32))))
+    session = ort.InferenceSession(
+        done["export"] / "model.onnx", providers=["CPUExecutionProvider"]
+    )
+    target = Target(
+        backend="openvino", precision="int8", device="cpu", options={"remainder": "fp32"}
+    )
+    with OpenVinoRuntime().open(done["compile"], target) as opened:
+        found = opened.run({"input": image})
+    for name, ratio in precision_of(done["compile"])["output_snr_db"].items():
+        (expected,) = session.run([name], {"input": image})
+        noise = float(np.sum((expected - found[name]) ** 2))
+        assert ratio == pytest.approx(10 * np.log10(float(np.sum(expected**2)) / noise), abs=0.2)
+
+
+def test_floats_are_what_they_say(before: list[Stage], tmp_path: Path) -> None:
+    fp32 = precision_of(build(before, request("fp32"), tmp_path))
+    assert fp32["computed_in"] == {"float32": 8}
+    assert fp32["int8_nodes"] == 0
+    assert all(ratio is None or ratio > 100 for ratio in fp32["output_snr_db"].values())
+    half = build(before, request("fp16"), tmp_path)
+    whole = build(before, request("fp32"), tmp_path)
+    assert (half / "model.bin").stat().st_size < 0.6 * (whole / "model.bin").stat().st_size
+    assert precision_of(half)["weights"] == "float16"
+    bf16 = precision_of(build(before, request("bf16"), tmp_path))
+    if cpu_features() & {"avx512_bf16", "amx_bf16"}:
+        assert bf16["computed_in"] == {"bfloat16": 8}
+        assert all(25 < ratio < 60 for ratio in bf16["output_snr_db"].values())
+    else:
+        assert bf16["warnings"] == ["bf16: this device computes in fp32"]
+
+
+def test_a_graph_openvino_refuses_is_an_error_of_one_line(
+    before: list[Stage], tmp_path: Path
+) -> None:
+    broken = tmp_path / "model.onnx"
+    broken.write_bytes(Path(before[0].locations["model.onnx"]).read_bytes()[:900])
+    files = {"model.onnx": broken, "graph.json": Path(before[0].locations["graph.json"])}
+    with pytest.raises(StageError) as error:
+        build([replace(files_stage(files), name="export")], request("fp32"), tmp_path)
+    assert "\n" not in str(error.value)
+
+
+def test_where_nothing_became_int8_it_is_an_error(before: list[Stage], tmp_path: Path) -> None:
+    with pytest.raises(StageError, match="no convolution became int8"):
+        build(before, request(float_nodes="*"), tmp_path)
+
+
+def test_a_graph_is_read_as_the_exporter_left_it(before: list[Stage]) -> None:
+    graph = read_graph(Path(before[0].locations["graph.json"]))
+    assert [spec.name for spec in graph.outputs] == ["head0", "head1"]

@@ -1,0 +1,249 @@
+from __future__ import annotations
+
+import gc
+import json
+import subprocess
+import sys
+import weakref
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnxruntime as ort
+import openvino as ov
+import pytest
+from zoo_openvino.engine import computing
+from zoo_openvino.runtime import OpenVinoRuntime
+
+from zoo_core.errors import DataError, StageError, UnavailableError, UsageError
+from zoo_core.nouns import Target
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+RUNTIME = OpenVinoRuntime()
+
+
+def target(batch: int = 1, device: str = "cpu", **options: str) -> Target:
+    return Target(backend="openvino", precision="fp32", device=device, batch=batch, options=options)
+
+
+@pytest.fixture
+def compiled(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """The properties of every model that OpenVINO compiles, as they are asked for."""
+    seen: list[dict[str, Any]] = []
+    original = ov.Core.compile_model
+
+    def record(core: Any, model: Any, device: str, properties: dict[str, Any]) -> Any:
+        seen.append({"device": device, **properties})
+        return original(core, model, device, properties)
+
+    monkeypatch.setattr(ov.Core, "compile_model", record)
+    monkeypatch.setattr("zoo_openvino.runtime.cpu_threads", lambda: 2)
+    return seen
+
+
+def test_outputs_are_those_of_the_graph(artefact: Path, images: NDArray[np.float32]) -> None:
+    """In float32 beyond doubt: a processor with bfloat16 would be off by a hundredth."""
+    plain = ort.InferenceSession(artefact / "model.onnx", providers=["CPUExecutionProvider"])
+    for count in (1, 3):
+        with RUNTIME.open(artefact, target(batch=count)) as session:
+            assert session.inputs[0].shape == (count, 3, 32, 32)
+            found = session.run({"input": images[:count]})
+        assert list(found) == ["head1", "head0"]
+        expected = plain.run(["head1", "head0"], {"input": images[:count]})
+        for array, reference in zip(found.values(), expected, strict=True):
+            assert array.flags.c_contiguous
+            assert array.flags.owndata
+            assert np.abs(array - reference).max() < 1e-5 * np.abs(reference).max()
+
+
+def test_for_latency_one_stream_has_all_threads(
+    artefact: Path, compiled: list[dict[str, Any]]
+) -> None:
+    with RUNTIME.open(artefact, target()) as session:
+        assert (session.threads, session.workers) == (2, 1)
+    (asked,) = compiled
+    assert asked["PERFORMANCE_HINT"] == "LATENCY"
+    assert asked["INFERENCE_PRECISION_HINT"] == "f32"
+    assert (asked["NUM_STREAMS"], asked["INFERENCE_NUM_THREADS"]) == ("1", 2)
+
+
+def test_for_throughput_each_thread_has_a_stream(
+    artefact: Path, compiled: list[dict[str, Any]], images: NDArray[np.float32]
+) -> None:
+    with RUNTIME.open(artefact, target(), "throughput") as session:
+        assert (session.threads, session.workers) == (1, 2)
+        used = session._compiled.get_property("NUM_STREAMS")  # type: ignore[attr-defined]
+        assert used == 2
+        session.run({"input": images[:1]})
+    assert compiled[0]["PERFORMANCE_HINT"] == "THROUGHPUT"
+    with pytest.raises(UsageError, match="unknown hint"), RUNTIME.open(artefact, target(), "fast"):
+        pass
+
+
+def test_options_settle_threads_and_streams(artefact: Path, compiled: list[dict[str, Any]]) -> None:
+    with RUNTIME.open(artefact, target(threads="3", streams="2")) as session:
+        assert (session.threads, session.workers) == (1, 2)
+    with RUNTIME.open(artefact, target(threads="1", streams="4"), "throughput") as session:
+        assert (session.threads, session.workers) == (1, 1)
+    with RUNTIME.open(artefact, target(threads="1"), "throughput") as session:
+        assert session.workers == 1
+    assert [asked["NUM_STREAMS"] for asked in compiled] == ["2", "1", "1"]
+    with (
+        pytest.raises(UsageError, match="did you mean 'streams'"),
+        RUNTIME.open(artefact, target(stream="1")),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("precision", "remainder", "able", "found"),
+    [
+        ("fp32", "auto", {"FP32", "BF16"}, "fp32"),
+        ("bf16", "auto", {"FP32", "BF16"}, "bf16"),
+        ("bf16", "auto", {"FP32"}, "fp32"),
+        ("fp16", "auto", {"FP32", "BF16"}, "fp32"),
+        ("fp16", "auto", {"FP32", "FP16"}, "fp16"),
+        ("int8", "auto", {"FP32", "BF16", "INT8"}, "bf16"),
+        ("int8", "fp32", {"FP32", "BF16", "INT8"}, "fp32"),
+        ("int8", "auto", {"FP32", "INT8"}, "fp32"),
+    ],
+)
+def test_what_is_computed_in(precision: str, remainder: str, able: set[str], found: str) -> None:
+    assert computing(precision, remainder, frozenset(able)) == found
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype"),
+    [
+        ((1, 3, 32, 64), "float32"),
+        ((2, 3, 32, 32), "float32"),
+        ((3, 32, 32), "float32"),
+        ((1, 3, 32, 32), "uint8"),
+    ],
+)
+def test_other_tensors_are_refused(artefact: Path, shape: tuple[int, ...], dtype: str) -> None:
+    with (
+        RUNTIME.open(artefact, target()) as session,
+        pytest.raises(UsageError, match=r"'input' is .* not float32 \[1, 3, 32, 32\]"),
+    ):
+        session.run({"input": np.zeros(shape, dtype)})
+
+
+def test_other_names_are_refused(artefact: Path, images: NDArray[np.float32]) -> None:
+    with RUNTIME.open(artefact, target()) as session:
+        with pytest.raises(UsageError, match=r"'input' is not given; given: image"):
+            session.run({"image": images[:1]})
+        with pytest.raises(UsageError, match="unknown input 'more'"):
+            session.run({"input": images[:1], "more": images})
+
+
+def test_a_view_that_is_not_contiguous_is_read_right(
+    artefact: Path, images: NDArray[np.float32]
+) -> None:
+    turned = np.ascontiguousarray(images[:1].transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    with RUNTIME.open(artefact, target()) as session:
+        found = session.run({"input": turned})["head0"]
+        assert np.array_equal(found, session.run({"input": images[:1]})["head0"])
+
+
+def test_closing_frees_the_model(artefact: Path, images: NDArray[np.float32]) -> None:
+    with RUNTIME.open(artefact, target()) as session:
+        inner = weakref.ref(session._compiled)  # type: ignore[attr-defined]
+        session.run({"input": images[:1]})
+    gc.collect()
+    assert inner() is None
+    with pytest.raises(UsageError, match="closed"):
+        session.run({"input": images[:1]})
+
+
+@pytest.mark.parametrize("hint", ["latency", "throughput"])
+def test_several_threads_may_share_a_session(
+    artefact: Path, images: NDArray[np.float32], hint: str
+) -> None:
+    with RUNTIME.open(artefact, target(), hint) as session:
+        alone = [session.run({"input": image[None]})["head0"] for image in images]
+        with ThreadPoolExecutor(4) as pool:
+            jobs = [pool.submit(session.run, {"input": images[n % 5][None]}) for n in range(40)]
+        for number, job in enumerate(jobs):
+            assert np.array_equal(job.result()["head0"], alone[number % 5])
+
+
+def test_compiled_models_are_kept(
+    artefact: Path, own_home: Path, images: NDArray[np.float32]
+) -> None:
+    found = []
+    for _ in range(2):
+        with RUNTIME.open(artefact, target()) as session:
+            found.append(session.run({"input": images[:1]})["head0"])
+            from_cache = session._compiled.get_property("LOADED_FROM_CACHE")  # type: ignore[attr-defined]
+            assert from_cache is (len(found) == 2)
+    (blob,) = (own_home / "openvino").glob("*.blob")
+    assert np.array_equal(*found)
+    blob.write_bytes(blob.read_bytes()[: blob.stat().st_size // 2])
+    with RUNTIME.open(artefact, target()) as session:
+        assert np.array_equal(session.run({"input": images[:1]})["head0"], found[0])
+
+
+def test_no_cache_leaves_nothing(artefact: Path, own_home: Path, tmp_path: Path) -> None:
+    with RUNTIME.open(artefact, target(cache="none")):
+        assert not (own_home / "openvino").exists()
+    with RUNTIME.open(artefact, target(cache=str(tmp_path / "other"))):
+        assert list((tmp_path / "other").glob("*.blob"))
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": "onnx", "model": 3}'])
+def test_what_describes_no_artefact_is_refused(artefact: Path, content: str) -> None:
+    (artefact / "artefact.json").write_text(content, encoding="utf-8")
+    with pytest.raises(DataError, match="is no artefact"), RUNTIME.open(artefact, target()):
+        pass
+
+
+def test_another_format_is_refused(artefact: Path) -> None:
+    path = artefact / "artefact.json"
+    path.write_text(path.read_text().replace('"format": "onnx"', '"format": "tflite"'))
+    with pytest.raises(DataError, match="'tflite'"), RUNTIME.open(artefact, target()):
+        pass
+
+
+def test_a_broken_model_is_refused_in_one_line(artefact: Path) -> None:
+    model = artefact / "model.onnx"
+    model.write_bytes(model.read_bytes()[:2000])
+    with pytest.raises(StageError) as error, RUNTIME.open(artefact, target()):
+        pass
+    assert "\n" not in str(error.value)
+    assert str(model) in str(error.value)
+
+
+def test_a_device_that_is_not_there_says_which_are(artefact: Path) -> None:
+    with (
+        pytest.raises(UnavailableError, match=r"OpenVINO finds no NPU here; use --device .*cpu"),
+        RUNTIME.open(artefact, target(device="npu")),
+    ):
+        pass
+    with pytest.raises(UsageError, match="unknown device"):
+        RUNTIME.open(artefact, target(device="tpu")).__enter__()
+
+
+def test_nothing_is_printed(artefact: Path) -> None:
+    code = (
+        "import sys, numpy, pathlib\n"
+        "from zoo_core.nouns import Target\n"
+        "from zoo_openvino.runtime import OpenVinoRuntime\n"
+        "target = Target(backend='openvino', precision='fp32', device='cpu')\n"
+        "with OpenVinoRuntime().open(pathlib.Path(sys.argv[1]), target) as session:\n"
+        "    session.run({'input': numpy.zeros((1, 3, 32, 32), 'float32')})\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(artefact)], capture_output=True, text=True, check=True
+    )
+    assert (done.stdout, done.stderr) == ("", "")
+
+
+def test_the_artefact_of_the_other_engine_opens_as_it_is(artefact: Path) -> None:
+    assert json.loads((artefact / "artefact.json").read_text())["format"] == "onnx"
+    with RUNTIME.open(artefact, target()) as session:
+        assert [spec.name for spec in session.outputs] == ["head1", "head0"]

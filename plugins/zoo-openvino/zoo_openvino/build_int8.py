@@ -1,0 +1,137 @@
+"""The stage `compile` for int8: the quantised ONNX file, rewritten and in OpenVINO's own format."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import openvino as ov
+
+from zoo_core.calibration import tensors
+from zoo_core.errors import StageError
+from zoo_core.host import cpu_features, cpu_threads, has_int8_dot
+from zoo_openvino.artefact import read_artefact, read_graph, write_artefact
+from zoo_openvino.compare import rounded
+from zoo_openvino.engine import (
+    Setting,
+    capabilities,
+    compile_model,
+    computing,
+    fix_batch,
+    infer,
+    read,
+    told,
+)
+from zoo_openvino.files import MODEL_FILE, PRECISION_FILE
+from zoo_openvino.options import known_device
+from zoo_openvino.precision import layers, node_precisions, report
+from zoo_openvino.trial import REWRITES, Bench, Tried, rewrite
+
+if TYPE_CHECKING:
+    from zoo_core.nouns import StageContext
+    from zoo_openvino.artefact import Artefact
+
+_STEPS = 4
+_POOR_DB = 6.0
+_KEPT = ("activations", "weights", "calibration")
+
+
+def build(ctx: StageContext) -> None:
+    """Leave the rewritten model with artefact.json and precision.json.
+
+    Raises StageError where OpenVINO runs no convolution in int8.
+    """
+    graph = read_graph(ctx.inputs["graph"])
+    quantised = read_artefact(ctx.inputs["artefact"].parent)
+    ctx.progress(0, _STEPS, "float network")
+    bench = _bench(ctx, quantised)
+    ctx.progress(1, _STEPS, "rewrite")
+    names = [name for name, _ in REWRITES] if ctx.params["rewrites"] == "all" else []
+    free, tried = _rewritten(quantised, bench, names)
+    with told("OpenVINO cannot write the model", str(ctx.out)):
+        ov.save_model(free, ctx.out / MODEL_FILE, compress_to_fp16=False)
+    ctx.progress(3, _STEPS, "look at what OpenVINO makes of it")
+    write_artefact(ctx, graph, _report(ctx, quantised, bench, tried))
+    ctx.progress(_STEPS, _STEPS)
+
+
+def _bench(ctx: StageContext, quantised: Artefact) -> Bench:
+    """The first calibration image, and what the float network makes of it."""
+    graph = read_graph(ctx.inputs["graph"])
+    source = ctx.inputs["graph"].parent / graph.path
+    device = known_device(ctx.params["device"])
+    image = next(tensors(ctx.inputs["images"], ctx.params["preprocess"]))
+    feeds = {graph.inputs[0].name: image}
+    model = read(source)
+    fix_batch(model, graph.inputs, 1)
+    plain = Setting(device=device, threads=cpu_threads())
+    names = [spec.name for spec in graph.outputs]
+    reference = infer(compile_model(model, plain, str(source)), names, feeds, str(source))
+    computes = computing("int8", ctx.params["remainder"], capabilities(device))
+    setting = Setting(device=device, computes=computes, threads=cpu_threads())
+    return Bench(
+        feeds=feeds,
+        names=names,
+        reference=reference,
+        setting=setting,
+        where=str(quantised.model),
+    )
+
+
+def _rewritten(quantised: Artefact, bench: Bench, names: list[str]) -> tuple[Any, list[Tried]]:
+    """The model with its batch still free, by the rewrites that proved themselves on batch 1."""
+    fixed = read(quantised.model)
+    fix_batch(fixed, quantised.inputs, 1)
+    _, tried = rewrite(fixed, bench, names)
+    kept = {each.name for each in tried if each.kept}
+    free = read(quantised.model)
+    for name, apply in REWRITES:
+        if name in kept:
+            apply(free)
+    free.validate_nodes_and_infer_types()
+    return free, tried
+
+
+def _report(
+    ctx: StageContext, quantised: Artefact, bench: Bench, tried: list[Tried]
+) -> dict[str, Any]:
+    """The content of precision.json, from the file that was written."""
+    model = read(ctx.out / MODEL_FILE)
+    fix_batch(model, quantised.inputs, 1)
+    compiled = compile_model(model, bench.setting, bench.where)
+    earlier = json.loads((quantised.model.parent / PRECISION_FILE).read_text(encoding="utf-8"))
+    reasons = {node["name"]: node["reason"] for node in earlier.get("nodes", [])}
+    made = layers(compiled)
+    nodes = node_precisions(model, made, reasons)
+    if not any(node.precision == "int8" for node in nodes):
+        raise StageError(
+            "OpenVINO runs no convolution in int8",
+            where=str(quantised.model),
+            next="use --precision fp32, or --option sensitive=none",
+        )
+    ratios = rounded(bench.compiled_ratios(compiled))
+    by_output = dict(zip(bench.names, ratios, strict=True))
+    return {
+        **report("int8", nodes, made, _warnings(by_output, tried)),
+        **{key: earlier[key] for key in _KEPT if key in earlier},
+        "quantised_by": earlier.get("tool"),
+        "remainder": bench.setting.computes,
+        "rewrites": [each.to_data() for each in tried],
+        "output_snr_db": by_output,
+    }
+
+
+def _warnings(ratios: dict[str, float | None], tried: list[Tried]) -> list[str]:
+    told_ = [
+        f"int8: output '{name}' keeps only {ratio} dB of the float network's signal"
+        for name, ratio in ratios.items()
+        if ratio is not None and ratio < _POOR_DB
+    ]
+    told_ += [
+        f"int8: the rewrite '{each.name}' was left out: it loses more than int8 does"
+        for each in tried
+        if not each.kept
+    ]
+    if has_int8_dot(cpu_features()) is False:
+        told_.append("int8: this processor has no VNNI; int8 may be no faster than fp32 here")
+    return told_

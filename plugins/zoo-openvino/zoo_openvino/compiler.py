@@ -1,0 +1,105 @@
+"""The compiler: which stages turn an ONNX graph into an artefact."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from zoo_core.errors import UnavailableError, UsageError, did_you_mean
+from zoo_core.nouns import Stage
+from zoo_core.plugins import Plugins
+from zoo_openvino.files import ARTEFACT_FILE, MODEL_FILE, PRECISION_FILE, WEIGHTS_FILE
+from zoo_openvino.options import known_device, read_options
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from zoo_core.nouns import Compiler, CompileRequest
+    from zoo_openvino.options import Options
+
+VERSIONS = ("openvino",)
+"""Distributions whose version the artefacts depend on."""
+
+QUANTIZER = "onnxruntime"
+"""The compiler whose int8 file is read, looked up by name among the installed plugins."""
+
+QUANTIZED = "quantize"
+"""What the last stage of that compiler is called here; a stage's name is not in its key."""
+
+_PRECISIONS = ("fp32", "bf16", "fp16", "int8")
+_INT8 = "int8"
+
+
+class OpenVinoCompiler:
+    """Makes OpenVINO's own format; int8 of the file that the onnxruntime compiler makes."""
+
+    formats: tuple[str, ...] = ("onnx",)
+    form: str = "heads"
+
+    def __init__(self) -> None:
+        """Looks for the compiler that quantises; int8 alone needs it."""
+        self._quantizer = _quantizer()
+        self.calibrators: Mapping[str, str] = self._quantizer.calibrators if self._quantizer else {}
+
+    def needs_calibration(self, precision: str) -> bool:
+        """Only int8 does."""
+        return precision == _INT8
+
+    def stages(self, request: CompileRequest) -> Sequence[Stage]:
+        """`compile`; before it, for int8, the stages of the onnxruntime compiler, unchanged.
+
+        Those have the keys they have for that backend, so what one has made serves both.
+        Raises UsageError for a precision, device, calibrator or option that is not known, and
+        UnavailableError where int8 is wanted and zoo-onnxruntime is not installed.
+        """
+        precision = request.target.precision
+        if precision not in _PRECISIONS:
+            hint = did_you_mean(precision, _PRECISIONS)
+            raise UsageError(f"unknown precision '{precision}'", next=hint)
+        known_device(request.target.device)
+        options = read_options(request.card, request.target)
+        if precision == _INT8:
+            return self._int8(request, options)
+        return [_compile(request, "zoo_openvino.build_float:build", {"graph": request.graph}, {})]
+
+    def _int8(self, request: CompileRequest, options: Options) -> list[Stage]:
+        if self._quantizer is None:
+            raise UnavailableError(
+                f"int8 is read from what the compiler '{QUANTIZER}' makes, which is not here",
+                next="pip install zoo-onnxruntime",
+            )
+        target = replace(
+            request.target, backend=QUANTIZER, device="cpu", options=dict(options.quantizer)
+        )
+        *before, last = self._quantizer.stages(replace(request, target=target))
+        inputs = {
+            "artefact": f"{QUANTIZED}/{ARTEFACT_FILE}",
+            "graph": request.graph,
+            "images": str(request.calibration),
+        }
+        params = {
+            "remainder": options.remainder,
+            "rewrites": options.rewrites,
+            "preprocess": [dict(step) for step in request.preprocess],
+        }
+        own = _compile(request, "zoo_openvino.build_int8:build", inputs, params)
+        return [*before, replace(last, name=QUANTIZED), own]
+
+
+def _compile(
+    request: CompileRequest, run: str, inputs: Mapping[str, str], params: Mapping[str, Any]
+) -> Stage:
+    target = request.target
+    return Stage(
+        name="compile",
+        run=run,
+        params={"precision": target.precision, "device": target.device, **params},
+        inputs=inputs,
+        outputs=(ARTEFACT_FILE, PRECISION_FILE, MODEL_FILE, WEIGHTS_FILE),
+        versions=VERSIONS,
+    )
+
+
+def _quantizer() -> Compiler | None:
+    plugins = Plugins.installed()
+    return plugins.compiler(QUANTIZER) if QUANTIZER in plugins.all("compiler") else None

@@ -1,0 +1,142 @@
+"""OpenVINO as this plugin uses it everywhere: reading, compiling, and errors in one line."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import openvino as ov
+
+from zoo_core.errors import StageError, UnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from zoo_core.nouns import TensorSpec
+
+CPU = "CPU"
+
+_SAID = 300
+_WANTED = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """How a model is compiled.
+
+    `computes` is fp32, bf16 or fp16, of all that is not int8; `hint` is latency or throughput.
+    `cache` is the folder compiled models are kept in, "" for none.
+    """
+
+    device: str = CPU
+    computes: str = "fp32"
+    hint: str = "latency"
+    threads: int | None = None
+    streams: int = 1
+    cache: str = ""
+
+    def properties(self) -> dict[str, Any]:
+        """OpenVINO's properties; threads and streams are the CPU's alone."""
+        found: dict[str, Any] = {
+            "PERFORMANCE_HINT": self.hint.upper(),
+            "INFERENCE_PRECISION_HINT": _WANTED[self.computes],
+        }
+        if self.cache:
+            found["CACHE_DIR"] = self.cache
+        if self.device == CPU:
+            found["NUM_STREAMS"] = str(self.streams)
+            if self.threads:
+                found["INFERENCE_NUM_THREADS"] = self.threads
+        return found
+
+
+def tool() -> str:
+    """The engine with its version."""
+    return f"openvino {ov.__version__.partition('-')[0]}"
+
+
+def read(path: Path) -> Any:
+    """The `openvino.Model` in an ONNX or an OpenVINO file; raises StageError for what is none."""
+    with told("OpenVINO cannot read the model", str(path)):
+        return ov.Core().read_model(path)
+
+
+def fix_batch(model: Any, inputs: Sequence[TensorSpec], batch: int, where: str = "") -> None:
+    """Give free dimensions of the inputs a size: the first one the batch's, in place.
+
+    Raises StageError where the model cannot have it.
+    """
+    shapes = {
+        spec.name: [batch if isinstance(size, str) else size for size in spec.shape]
+        for spec in inputs
+        if any(isinstance(size, str) for size in spec.shape)
+    }
+    if shapes:
+        with told(f"the model cannot run batches of {batch}", where):
+            model.reshape(shapes)
+
+
+def compile_model(model: Any, setting: Setting, where: str = "") -> Any:
+    """The `openvino.CompiledModel`; raises UnavailableError for a device that is not there."""
+    core = ov.Core()
+    wanted = setting.device.partition(".")[0]
+    devices = list(core.available_devices)
+    if wanted != "AUTO" and not any(name.partition(".")[0] == wanted for name in devices):
+        raise UnavailableError(
+            f"OpenVINO finds no {setting.device} here",
+            next=f"use --device {' or '.join(name.lower() for name in devices)}",
+        )
+    with told("OpenVINO cannot compile the model", where):
+        return core.compile_model(model, setting.device, setting.properties())
+
+
+def capabilities(device: str = CPU) -> frozenset[str]:
+    """What a device computes in, in OpenVINO's words (FP32, BF16, FP16, INT8 ...)."""
+    with told(f"OpenVINO tells nothing of {device}", ""):
+        return frozenset(ov.Core().get_property(device, "OPTIMIZATION_CAPABILITIES"))
+
+
+def computing(precision: str, remainder: str, able: frozenset[str]) -> str:
+    """What is computed in where it is not int8: the precision asked for, if the device has it."""
+    wanted = precision
+    if precision == "int8":
+        wanted = "bf16" if remainder == "auto" else remainder
+    return wanted if wanted.upper() in able else "fp32"
+
+
+def infer(
+    compiled: Any, names: Sequence[str], feeds: Mapping[str, NDArray[Any]], where: str = ""
+) -> list[NDArray[Any]]:
+    """The named outputs of one run of a compiled model."""
+    return list(run(compiled.create_infer_request(), names, feeds, where).values())
+
+
+def run(
+    request: Any, names: Sequence[str], feeds: Mapping[str, NDArray[Any]], where: str = ""
+) -> dict[str, NDArray[Any]]:
+    """The named outputs of one run, as arrays of their own; raises StageError where it fails."""
+    with told("OpenVINO failed", where):
+        request.infer(
+            {name: np.ascontiguousarray(a) for name, a in feeds.items()}, share_inputs=True
+        )
+        return {name: np.array(request.get_tensor(name).data, order="C") for name in names}
+
+
+@contextmanager
+def told(what: str, where: str) -> Iterator[None]:
+    """Turns what OpenVINO raises into a StageError of one line."""
+    try:
+        yield
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise StageError(f"{what}: {_said(error)}", where=where) from error
+
+
+def _said(error: Exception) -> str:
+    """The last line of OpenVINO's message, which is the cause; the others say where it was seen."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1][:_SAID] if lines else type(error).__name__

@@ -1,0 +1,117 @@
+"""What a network really computes in, read from what OpenVINO made of it for the device."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from zoo_openvino.engine import tool
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+MATRIX_OPERATORS = frozenset(
+    {
+        "Convolution",
+        "GroupConvolution",
+        "ConvolutionBackpropData",
+        "GroupConvolutionBackpropData",
+        "MatMul",
+    }
+)
+
+_FRONTEND_SUFFIX = "/WithoutBiases"
+_SPELLING = {
+    "i8": "int8",
+    "u8": "int8",
+    "f32": "float32",
+    "f16": "float16",
+    "bf16": "bfloat16",
+}
+_NO_WORK = frozenset({"Const", "Input", "Output", "Reshape"})
+
+
+@dataclass(frozen=True, slots=True)
+class NodePrecision:
+    """One matrix operator: what it computes in, and why that is not int8."""
+
+    name: str
+    op: str
+    precision: str
+    reason: str = ""
+
+    def to_data(self) -> dict[str, str]:
+        """The JSON form."""
+        return {
+            "name": self.name,
+            "op": self.op,
+            "precision": self.precision,
+            "reason": self.reason,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A layer of a compiled model, the operators it came from, and what it computes in."""
+
+    kind: str
+    origins: frozenset[str]
+    precision: str
+
+
+def layers(compiled: Any) -> tuple[Layer, ...]:
+    """The layers of an `openvino.CompiledModel` in the order they run."""
+    found = []
+    for node in compiled.get_runtime_model().get_ordered_ops():
+        told = node.get_rt_info()
+        kind, origins, precision = (
+            str(told[key].astype(str))
+            for key in ("layerType", "originalLayersNames", "runtimePrecision")
+        )
+        spelled = _SPELLING.get(precision.lower(), precision)
+        found.append(Layer(kind, frozenset(origins.split(",")), spelled))
+    return tuple(found)
+
+
+def node_precisions(
+    model: Any, made: Sequence[Layer], reasons: Mapping[str, str]
+) -> tuple[NodePrecision, ...]:
+    """All matrix operators of a model in order; `reasons` says why some were left float."""
+    precisions = {
+        origin: layer.precision
+        for layer in made
+        if layer.kind not in _NO_WORK
+        for origin in layer.origins
+    }
+    found = []
+    for node in model.get_ordered_ops():
+        if node.get_type_name() not in MATRIX_OPERATORS:
+            continue
+        given = node.get_friendly_name()
+        name = given.removesuffix(_FRONTEND_SUFFIX)
+        precision = precisions.get(given) or precisions.get(name, "unknown")
+        reason = "" if precision == "int8" else reasons.get(name, "")
+        found.append(NodePrecision(name, node.get_type_name(), precision, reason))
+    return tuple(found)
+
+
+def report(
+    requested: str, nodes: Sequence[NodePrecision], made: Sequence[Layer], warnings: Sequence[str]
+) -> dict[str, Any]:
+    """The content of precision.json that every precision shares."""
+    floats = [node.name for node in nodes if node.precision != "int8"]
+    others = Counter(
+        f"{layer.kind} {layer.precision}" for layer in made if layer.kind not in _NO_WORK
+    )
+    return {
+        "requested": requested,
+        "int8_nodes": len(nodes) - len(floats),
+        "float_nodes": len(floats),
+        "float_node_names": floats,
+        "computed_in": dict(sorted(Counter(node.precision for node in nodes).items())),
+        "nodes": [node.to_data() for node in nodes],
+        "layers": dict(sorted(others.items())),
+        "tool": tool(),
+        "warnings": list(warnings),
+    }

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import zoo_vastai
+from zoo_vastai.stream.options import STREAM_OPTIONS
+from zoo_vastai.vamp.settings import OPTIONS as VAMP_OPTIONS
+
+from zoo_core.nouns import Target
+from zoo_core.plugins import Plugins
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+def test_the_backend_names_all_its_parts() -> None:
+    backend = Plugins([zoo_vastai]).backend("vastai")
+
+    assert backend.precisions == ("fp16", "int8")
+    assert (backend.compiler, backend.runtime) == ("vastai", "vastai")
+    assert (backend.profiler, backend.emitter) == ("vamp", "vastai")
+    assert backend.ladder is not None
+    assert all(rung.name and rung.found for rung in backend.ladder())
+
+
+def test_devices_are_dies_the_emulator_and_files() -> None:
+    found = zoo_vastai._probe()
+    emulated = {device.id: device.emulated for device in found.devices}
+
+    assert emulated["emulator"] is True
+    assert emulated["files"] is False
+    assert [name for name, fake in emulated.items() if fake] == ["emulator"]
+
+
+@pytest.mark.parametrize(("device", "needed"), [("0", True), ("emulator", True), ("files", False)])
+def test_stored_outputs_need_no_graph(device: str, needed: bool) -> None:
+    target = Target(backend="vastai", precision="fp16", device=device)
+
+    assert zoo_vastai._needs_graph(target) is needed
+
+
+def test_options_of_the_parts_are_those_of_the_backend() -> None:
+    assert set(STREAM_OPTIONS) <= set(zoo_vastai.OPTIONS)
+    assert set(VAMP_OPTIONS) <= set(zoo_vastai.OPTIONS)
+
+
+def test_the_readme_explains_every_option() -> None:
+    told = set(re.findall(r"`(\w+)`", README.read_text(encoding="utf-8")))
+
+    assert set(zoo_vastai.OPTIONS) <= told
+
+
+def test_the_console_script_is_there() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "from zoo_vastai.cli.app import script; script()", "--help"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "lint" in done.stdout
+
+
+def test_texts_and_launchers_are_packed() -> None:
+    package = Path(zoo_vastai.__file__).parent
+
+    for name in ("templates/compile.sh", "templates/README.txt", "emulator/bin/vamc"):
+        assert (package / name).is_file()

@@ -1,0 +1,131 @@
+"""The stage that runs `vamc compile` and takes the three files that it leaves."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import TYPE_CHECKING, Any
+
+from zoo_core.errors import StageError
+from zoo_vastai.compile.complaints import last_words, without_stamp
+from zoo_vastai.compile.outputs import complaint, results_folder, snapshot
+from zoo_vastai.compile.precision import precision_report
+from zoo_vastai.compile.program import Ending, Program
+from zoo_vastai.names import (
+    ARTEFACT_FILE,
+    CALIBRATION_FOLDER,
+    CONFIG_FILE,
+    EMULATOR,
+    GRAPH_FOLDER,
+    LOG_FILE,
+    MODEL,
+    PRECISION_FILE,
+    THREE_PIECES,
+    VDSP_FILE,
+    WORKSPACE,
+)
+from zoo_vastai.sdk.tools import tools
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from zoo_core.nouns import StageContext
+
+_WHERE = "vamc compile"
+_NEXT = f"{LOG_FILE} holds all that it said"
+_NOTE = 60
+_FIRST_DIE = "0"
+
+
+def build(ctx: StageContext) -> None:
+    """Leaves the three files, vdsp.json, config.yaml, vamc.log, artefact.json, precision.json.
+
+    Raises UnavailableError without vamc, StageError where it fails, is killed, takes too long, or
+    ends well without leaving the three files anew.
+    """
+    told = json.loads(ctx.inputs["build"].read_text(encoding="utf-8"))
+    work = ctx.out / "work"
+    _lay_out(ctx, work)
+    workspace = work / WORKSPACE
+    before = snapshot(workspace / told["name"])
+    _run(ctx, work)
+    folder = results_folder(workspace, told["name"])
+    wrong = complaint(folder, before)
+    if wrong:
+        raise StageError(f"ended well but {wrong}", where=_WHERE, next=_NEXT)
+    for name in THREE_PIECES:
+        shutil.move(folder / name, ctx.out / name)
+    shutil.copyfile(ctx.inputs["config"], ctx.out / CONFIG_FILE)
+    shutil.copyfile(ctx.inputs["vdsp"], ctx.out / VDSP_FILE)
+    _write(ctx.out / ARTEFACT_FILE, _artefact(told, ctx.params["emulated"]))
+    _write(ctx.out / PRECISION_FILE, precision_report(ctx.out, told, ctx.params))
+    shutil.rmtree(work)
+
+
+def _lay_out(ctx: StageContext, work: Path) -> None:
+    """The folder that config.yaml was written for; what is large is linked into it."""
+    work.mkdir()
+    shutil.copyfile(ctx.inputs["config"], work / CONFIG_FILE)
+    (work / GRAPH_FOLDER).symlink_to(ctx.inputs["graph"].parent.absolute())
+    if "calibration" in ctx.inputs:
+        (work / CALIBRATION_FOLDER).symlink_to(ctx.inputs["calibration"].absolute())
+
+
+def _run(ctx: StageContext, work: Path) -> None:
+    device = EMULATOR if ctx.params["emulated"] else _FIRST_DIE
+    found = tools(device, dict(ctx.locations), needs=("vamc",))
+    program = Program(
+        command=(*found.vamc, "compile", CONFIG_FILE),
+        folder=work,
+        env=found.env,
+        timeout=ctx.params["timeout"],
+    )
+
+    def told(line: str) -> None:
+        if line:
+            ctx.progress(0, 1, without_stamp(line)[:_NOTE])
+
+    log = ctx.out / LOG_FILE
+    try:
+        ending = program.run(log, told)
+    finally:
+        if log.exists():
+            with ctx.log.open("ab") as stream:
+                stream.write(log.read_bytes())
+    if not ending.good:
+        raise StageError(_told(ending, program.timeout, _text(log)), where=_WHERE, next=_NEXT)
+    ctx.progress(1, 1, "compiled")
+
+
+def _told(ending: Ending, timeout: float, log: str) -> str:
+    words = last_words(log)
+    said = f": {words}" if words else ""
+    if ending.timed_out:
+        return f"took longer than {timeout:g} s and was ended; it last said{said or ' nothing'}"
+    if ending.signal:
+        return f"was killed by {ending.signal}{said}"
+    return f"failed with exit code {ending.code}{said}"
+
+
+def _artefact(told: dict[str, Any], emulated: bool) -> dict[str, Any]:
+    return {
+        "format": "vastai",
+        "model": MODEL,
+        "vdsp": VDSP_FILE,
+        "precision": told["precision"],
+        "batch": told["batch"],
+        "emulated": emulated,
+        "form": told["form"],
+        "nms": told["nms"],
+        "name": told["name"],
+        "inputs": [{"name": "image", "shape": [1, 3, "height", "width"], "dtype": "uint8"}],
+        "outputs": told["outputs"],
+    }
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+
+
+def _write(path: Path, data: dict[str, Any]) -> None:
+    path.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")

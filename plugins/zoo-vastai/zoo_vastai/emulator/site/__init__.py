@@ -1,0 +1,3 @@
+"""A folder for PYTHONPATH: with it in front, `import vaststreamx` finds the emulator."""
+
+from __future__ import annotations

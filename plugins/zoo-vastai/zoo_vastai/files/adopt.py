@@ -1,0 +1,111 @@
+"""The stage that takes outputs in which vamp made elsewhere."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zoo_core.errors import DataError, UsageError
+from zoo_core.nouns import TensorSpec
+from zoo_vastai.decoder import OUTPUTS
+from zoo_vastai.files.datalist import read_datalist
+from zoo_vastai.files.outputs import HEADS, NMS, form_of, npz_outputs, output_name
+from zoo_vastai.files.store import FOLDER, FORMAT, write_outputs
+from zoo_vastai.names import ARTEFACT_FILE, PRECISION_FILE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from numpy.typing import NDArray
+
+    from zoo_core.nouns import StageContext
+
+INPUT = "name"
+
+_LEAST_STRIDE = 8
+_CHANGE = {NMS: "--option nms=device", HEADS: "--option nms=host"}
+
+
+def adopt(ctx: StageContext) -> None:
+    """Checks vamp's outputs and stores them; writes artefact.json, precision.json and outputs.
+
+    Locations: `outputs` is the folder that vamp wrote, `datalist` the list it read. Params:
+    `precision` as it was asked for; `form`, nms or heads, as the plan expects it, and `nms`, the
+    thresholds that were built in, or None; perhaps `size` of the network's input (height, width)
+    and `heads`, names of the outputs in their order (head8, head16 ... by their strides otherwise).
+    Raises `DataError` for files that are missing, stale or do not fit, `UsageError` where they are
+    of the other form.
+    """
+    outputs = Path(ctx.locations["outputs"])
+    datalist = read_datalist(Path(ctx.locations["datalist"]))
+
+    def rows() -> Iterator[list[NDArray[Any]]]:
+        for number, arrays in enumerate(npz_outputs(outputs, datalist), start=1):
+            ctx.progress(number, len(datalist), "outputs")
+            yield arrays
+
+    first = write_outputs(ctx.out / FOLDER, datalist.lines, rows())
+    where = str(outputs / output_name(0))
+    form = _form(first, where, ctx.params)
+    specs = _specs(first, form, where, ctx.params)
+    artefact = {
+        "format": FORMAT,
+        "precision": ctx.params["precision"],
+        "form": form,
+        "nms": ctx.params.get("nms"),
+        "count": len(datalist),
+        "inputs": [TensorSpec(name=INPUT, shape=(1,), dtype="str").to_data()],
+        "outputs": [spec.to_data() for spec in specs],
+    }
+    precision = {
+        "requested": ctx.params["precision"],
+        "int8_nodes": None,
+        "float_nodes": None,
+        "float_node_names": [],
+        "tool": "none: outputs that another program stored",
+        "stored_dtype": sorted({str(array.dtype) for array in first}),
+        "images": len(datalist),
+    }
+    for name, data in ((ARTEFACT_FILE, artefact), (PRECISION_FILE, precision)):
+        (ctx.out / name).write_text(json.dumps(data, indent=1), encoding="utf-8")
+    with ctx.log.open("a", encoding="utf-8") as log:
+        log.write(f"{len(datalist)} outputs of the form {form} from {outputs}\n")
+
+
+def _form(arrays: list[NDArray[Any]], where: str, params: Mapping[str, Any]) -> str:
+    form = form_of(arrays, where)
+    wanted = params.get("form", form)
+    if form != wanted:
+        what = f"holds outputs of the form {form}, the plan expects {wanted}"
+        raise UsageError(what, where=where, next=f"choose {_CHANGE[form]}")
+    return form
+
+
+def _specs(
+    arrays: list[NDArray[Any]], form: str, where: str, params: Mapping[str, Any]
+) -> list[TensorSpec]:
+    names = list(OUTPUTS) if form == NMS else _head_names(arrays, where, params)
+    return [
+        TensorSpec(name=name, shape=array.shape, dtype="float32")
+        for name, array in zip(names, arrays, strict=True)
+    ]
+
+
+def _head_names(arrays: list[NDArray[Any]], where: str, params: Mapping[str, Any]) -> list[str]:
+    given = params.get("heads")
+    if given:
+        if len(given) != len(arrays):
+            what = f"holds {len(arrays)} outputs, not {len(given)}: {', '.join(given)}"
+            raise DataError(what, where=where, next="run vamp on the model that was compiled")
+        return list(given)
+    highest = max(array.shape[2] for array in arrays)
+    height = (params.get("size") or (highest * _LEAST_STRIDE,))[0]
+    strides = [height / array.shape[2] for array in arrays]
+    if any(stride != int(stride) for stride in strides):
+        told = ", ".join(f"{array.shape[3]} x {array.shape[2]}" for array in arrays)
+        what = f"maps of {told} are no heads of an input {height} pixels high"
+        raise DataError(what, where=where, next="give the size of the compiled model: --size H,W")
+    if len(set(strides)) < len(strides):
+        return [f"output_{number}" for number in range(len(arrays))]
+    return [f"head{int(stride)}" for stride in strides]

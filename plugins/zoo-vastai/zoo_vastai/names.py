@@ -1,0 +1,24 @@
+"""Names that the parts of this plugin share: of files, devices, forms and options."""
+
+from __future__ import annotations
+
+NAME = "vastai"
+"""Of the backend, its compiler, runtime and emitter, and of a card's map for it."""
+
+EMULATOR = "emulator"
+FILES = "files"
+
+CONFIG_FILE = "config.yaml"
+VDSP_FILE = "vdsp.json"
+BUILD_FILE = "build.json"
+CALIBRATION_FOLDER = "calibration"
+GRAPH_FOLDER = "graph"
+WORKSPACE = "deploy_weights"
+
+LOG_FILE = "vamc.log"
+MODEL = "mod"
+THREE_PIECES = ("mod.json", "mod.so", "mod.params")
+ARTEFACT_FILE = "artefact.json"
+PRECISION_FILE = "precision.json"
+ARTEFACT = (*THREE_PIECES, VDSP_FILE, CONFIG_FILE, LOG_FILE, ARTEFACT_FILE, PRECISION_FILE)
+"""What the stage `compile` leaves."""

@@ -1,0 +1,160 @@
+"""What a card's `backends.vastai` and `--option KEY=VALUE` may say, checked strictly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from zoo_core.errors import RegistryError, UsageError, did_you_mean
+from zoo_vastai import OPTIONS
+from zoo_vastai.names import NAME
+
+if TYPE_CHECKING:
+    from zoo_core.nouns import ModelCard, Target
+
+NMS_PLACES = ("auto", "device", "host")
+PRECISIONS = ("fp16", "int8")
+
+CALIBRATORS: Mapping[str, str] = MappingProxyType(
+    {
+        "percentile": "percentile",
+        "max": "max",
+        "kl_divergence": "kl_divergence",
+        "mse": "mse",
+        "minmax": "max",
+        "min_max": "max",
+        "kl": "kl_divergence",
+        "entropy": "kl_divergence",
+    }
+)
+"""Names and aliases -> `calibrate_mode`; the first is the default, the commonest of the vendor's.
+
+A card that names a mode under `quantize` goes before the default, `--calibrator` before both.
+"""
+
+_MODE = "calibrate_mode"
+_OPAQUE = ("compile", "quantize")
+_KEYS = (*_OPAQUE, "extra_ops", "nms", "variants")
+_OP_KEYS = ("type", "params")
+_DAY = 86400.0
+_FOUR_HOURS = 14400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtraOp:
+    """The operator that a card lets vamc append to the graph, with the parameters it states."""
+
+    type: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardOptions:
+    """A card's map for one precision.
+
+    `compile` and `quantize` go to vamc as they stand, whatever they hold.
+    """
+
+    compile: Mapping[str, Any] = field(default_factory=dict)
+    quantize: Mapping[str, Any] = field(default_factory=dict)
+    extra_op: ExtraOp | None = None
+    nms: str = NMS_PLACES[0]
+
+
+def card_options(card: ModelCard, precision: str) -> CardOptions:
+    """The card's `backends.vastai`, with what its `variants` say of the precision laid over it.
+
+    Raises RegistryError for an unknown key or a value of another form.
+    """
+    where = f"{card.origin}: {card.id}: backends.{NAME}" if card.origin else card.id
+    told = _section(card.backends.get(NAME, {}), _KEYS, where)
+    variants = _section(told.get("variants", {}), PRECISIONS, f"{where}.variants")
+    over = {
+        name: _section(section, _OPAQUE, f"{where}.variants.{name}")
+        for name, section in variants.items()
+    }.get(precision, {})
+    merged = {
+        key: {
+            **_mapping(told.get(key, {}), f"{where}.{key}"),
+            **_mapping(over.get(key, {}), f"{where}.variants.{precision}.{key}"),
+        }
+        for key in _OPAQUE
+    }
+    return CardOptions(
+        **merged,
+        extra_op=_extra_op(told.get("extra_ops"), f"{where}.extra_ops"),
+        nms=_place(told.get("nms", NMS_PLACES[0]), RegistryError, f"{where}.nms"),
+    )
+
+
+def check_options(target: Target) -> None:
+    """Raises UsageError for an option of the target that this backend does not know."""
+    for key in target.options:
+        if key not in OPTIONS:
+            hint = did_you_mean(key, OPTIONS)
+            raise UsageError(f"unknown option '{key}'", where="--option", next=hint)
+
+
+def nms_place(card: CardOptions, target: Target) -> str:
+    """auto, device or host, by the target's options and then by the card's."""
+    return _place(target.options.get("nms", card.nms), UsageError, "--option nms")
+
+
+def compile_timeout(target: Target) -> float:
+    """Seconds that vamc may take."""
+    text = target.options.get("compile_timeout", str(_FOUR_HOURS))
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 < seconds <= 7 * _DAY:
+        what = f"compile_timeout is '{text}', not a number of seconds"
+        raise UsageError(what, where="--option", next="give one of up to a week")
+    return seconds
+
+
+def calibrate_mode(card: CardOptions, calibrator: str | None) -> str:
+    """The calibrator by its name in vamc; raises UsageError for an unknown one."""
+    if calibrator is None:
+        return str(card.quantize.get(_MODE, next(iter(CALIBRATORS))))
+    key = calibrator.lower().replace("-", "_")
+    if key not in CALIBRATORS:
+        hint = did_you_mean(key, CALIBRATORS)
+        raise UsageError(f"unknown calibrator '{calibrator}'", next=hint)
+    return CALIBRATORS[key]
+
+
+def _section(value: Any, known: tuple[str, ...], where: str) -> Mapping[str, Any]:
+    section = _mapping(value, where)
+    for key in section:
+        if key not in known:
+            hint = did_you_mean(str(key), known)
+            raise RegistryError(f"unknown key '{key}'", where=where, next=hint)
+    return section
+
+
+def _mapping(value: Any, where: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise RegistryError(f"must be a mapping, is {value!r}", where=where)
+    return value
+
+
+def _extra_op(value: Any, where: str) -> ExtraOp | None:
+    if value is None:
+        return None
+    section = _section(value, _OP_KEYS, where)
+    name = section.get("type")
+    if not isinstance(name, str) or not name:
+        what = "needs a 'type', the operator's name"
+        raise RegistryError(what, where=where, next="such as {type: yolov4_nms}")
+    params = _mapping(section.get("params", {}), f"{where}.params")
+    return ExtraOp(type=name, params=params)
+
+
+def _place(value: Any, kind: type[UsageError], where: str) -> str:
+    if value not in NMS_PLACES:
+        hint = did_you_mean(str(value), NMS_PLACES)
+        raise kind(f"nms is {value!r}, not auto, device or host", where=where, next=hint)
+    return str(value)

@@ -1,0 +1,123 @@
+"""A preprocess specification as the operation of the device that does the same."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zoo_core.errors import UsageError
+from zoo_core.vision import Preprocess
+from zoo_core.vision.steps import CentreCrop, Decode, Resize
+from zoo_vastai.norm import norm_of
+from zoo_vastai.vdsp.model import LETTERBOX, RESIZE, RESIZE_CROP, VdspOp
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from zoo_vastai.norm import Three
+
+_WHERE = "preprocess: resize"
+_RESIZE_TYPES: Mapping[str, str] = MappingProxyType(
+    {"bilinear": "BILINEAR_CV", "nearest": "NEAREST"}
+)
+
+
+def render_vdsp(preprocess: Sequence[Mapping[str, Any]], size: tuple[int, int]) -> VdspOp:
+    """The fused operation for RGB planar images; `size` is (height, width) of the network's input.
+
+    Mean and std are rounded to half floats, as the device holds them, and are left out where they
+    have no effect. `short_side` needs `crop_resize` with every image. Raises `UsageError` for what
+    the device cannot do.
+    """
+    spec = Preprocess.from_data(preprocess, where="preprocess")
+    if spec.size != size:
+        raise UsageError(
+            f"the preprocessing gives {list(spec.size)}, the network takes {list(size)}"
+        )
+    norm = norm_of(spec.steps)
+    resize = next(step for step in spec.steps if isinstance(step, Resize))
+    bgr = any(isinstance(step, Decode) and step.colour == "bgr" for step in spec.steps)
+    height, width = size
+    return VdspOp(
+        image_format="RGB_PLANAR",
+        image_width=width,
+        image_height=height,
+        output_width=width,
+        output_height=height,
+        resize_type=_resize_type(resize),
+        colour="RGB2BGR" if bgr else "NO_CHANGE",
+        norm=norm.form,
+        mean=_half(norm.mean),
+        std=_half(norm.std),
+        **_geometry(spec, resize),
+    )
+
+
+def crop_resize(
+    preprocess: Sequence[Mapping[str, Any]], source: tuple[int, int]
+) -> tuple[int, int, int, int] | None:
+    """(crop x, crop y, resize width, resize height) for an image of `source` (height, width).
+
+    None where the operation's own numbers hold for every image, as they do for all but
+    `short_side`: the file can only name one size, to which the device would squash.
+    """
+    spec = Preprocess.from_data(preprocess, where="preprocess")
+    resize = next(step for step in spec.steps if isinstance(step, Resize))
+    if not isinstance(resize.size, int):
+        return None
+    longer = resize.size * max(source) // min(source)
+    height, width = (resize.size, longer) if source[0] <= source[1] else (longer, resize.size)
+    return (*_crop_start((height, width), spec.size), width, height)
+
+
+def _geometry(spec: Preprocess, resize: Resize) -> dict[str, Any]:
+    if resize.mode == "letterbox":
+        return _letterbox(resize)
+    crop = next((step for step in spec.steps if isinstance(step, CentreCrop)), None)
+    if crop is None:
+        return {"op": RESIZE}
+    sides = resize.size if isinstance(resize.size, tuple) else (resize.size, resize.size)
+    left, top = _crop_start(sides, crop.size)
+    return {
+        "op": RESIZE_CROP,
+        "resize_width": sides[1],
+        "resize_height": sides[0],
+        "crop_x": left,
+        "crop_y": top,
+    }
+
+
+def _letterbox(resize: Resize) -> dict[str, Any]:
+    if resize.anchor != "centre":
+        raise _cannot(f"put a letterboxed image at the {resize.anchor}", "choose anchor centre")
+    if resize.rounding != "nearest":
+        raise _cannot("round a letterbox's sides down", "choose rounding nearest")
+    if resize.pad != int(resize.pad):
+        raise _cannot(f"pad with {resize.pad:g}", "choose a whole number, such as pad 114")
+    pad = int(resize.pad)
+    constant = {"EdgePaddingType": "CONSTANT"}
+    return {"op": LETTERBOX, "padding": (pad, pad, pad), "other": constant}
+
+
+def _resize_type(resize: Resize) -> str:
+    if resize.interpolation not in _RESIZE_TYPES:
+        raise _cannot(f"resize by '{resize.interpolation}'", "choose interpolation bilinear")
+    return _RESIZE_TYPES[resize.interpolation]
+
+
+def _cannot(what: str, choice: str) -> UsageError:
+    return UsageError(f"the device cannot {what}", where=_WHERE, next=choice)
+
+
+def _crop_start(sides: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
+    """Left and top of the middle, rounded as `CentreCrop` does."""
+    return round((sides[1] - size[1]) / 2), round((sides[0] - size[0]) / 2)
+
+
+def _half(values: Three | None) -> Three | None:
+    if values is None:
+        return None
+    red, green, blue = (float(np.float16(value)) for value in values)
+    return red, green, blue

@@ -1,0 +1,3 @@
+"""The table of speed: each figure measured on the machine at hand, beside its goal."""
+
+from __future__ import annotations

@@ -1,0 +1,8 @@
+"""`zoo bench`: a compiled artefact, measured, compared, taken apart, and its settings swept."""
+
+from __future__ import annotations
+
+from zoo_core.measurement.report import SCHEMA, Talk, bench_report
+from zoo_core.measurement.request import BenchRequest, settings_of
+
+__all__ = ["SCHEMA", "BenchRequest", "Talk", "bench_report", "settings_of"]

@@ -1,0 +1,150 @@
+"""Where the time of a real image goes, with the steps that `zoo predict` would take."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zoo_core.bench.steps import break_down
+from zoo_core.errors import ZooError
+from zoo_core.nouns import DataRequest, DataView, Graph
+from zoo_core.plan import Plan, make_plan
+from zoo_core.planner.build import Goal
+from zoo_core.protocols import task_values
+from zoo_core.vision import read_rgb
+from zoo_core.workflow import plan
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from zoo_core.bench.steps import Breakdown, Step
+    from zoo_core.execute import Executor, StageResult
+    from zoo_core.nouns import Arrays, Decode, Sample, Session, Stage
+    from zoo_core.planner.build import Run
+    from zoo_core.planner.request import RunRequest
+    from zoo_core.planner.resolve import Resolved
+    from zoo_core.vision import Geometry
+    from zoo_core.workplace import Workplace
+
+IMAGES = 24
+"""How many images are taken at most."""
+
+_SECONDS = 6.0
+_FIRST = "predict-0000"
+
+
+def prepare_images(
+    run: Run, work: Workplace, executor: Executor, images: Path | None
+) -> tuple[Run, dict[str, StageResult]] | None:
+    """The plan that reads the images of a breakdown, and its finished stages up to the network.
+
+    `images` is a folder; without one the card's sample scenes are taken, and None is returned where
+    it has none.
+    """
+    if images is None and run.resolved.card.sample_dataset is None:
+        return None
+    reading = plan(_request(run, work, executor, images), work, Goal.PREDICT)
+    stages = [item for item in reading.plan.until(_FIRST) if item.stage.name != _FIRST]
+    return reading, executor.run(Plan(tuple(stages)))
+
+
+def image_steps(
+    reading: Run, results: Mapping[str, StageResult], work: Workplace, session: Session
+) -> Breakdown:
+    """The median of each step over the images, one after the other on an open session."""
+    planned = reading.plan.find(_FIRST)
+    if planned is None:
+        raise ZooError(f"a plan without {_FIRST}", where="breakdown")
+    stage = planned.stage
+    paths = _paths(stage.inputs, stage.locations, results)
+    view = DataView(paths=paths, params=stage.params["data"])
+    dataset = work.plugins.dataset(stage.params["dataset"])
+    samples = dataset.samples(view, stage.params["start"], stage.params["stop"])
+    steps = _steps(reading.resolved, work, session, _decode(stage, paths, work))
+    return break_down(samples, steps, time.perf_counter, _SECONDS)
+
+
+def _request(run: Run, work: Workplace, executor: Executor, images: Path | None) -> RunRequest:
+    kind = run.resolved.weights.kind
+    asked = replace(run.request, limit=IMAGES)
+    if kind in ("sample", "published") and not run.request.weights:
+        asked = replace(asked, assets=kind)
+    if images:
+        return replace(asked, predict=images)
+    if kind in ("sample", "random"):
+        return asked
+    return replace(asked, predict=_scenes(run.resolved, work, executor))
+
+
+def _scenes(resolved: Resolved, work: Workplace, executor: Executor) -> Path:
+    """The folder of the sample's images: they are timed here, nothing is scored on them."""
+    dataset = work.plugins.dataset(resolved.card.sample_dataset or "")
+    data = dataset.plan(DataRequest(purpose="evaluate", limit=IMAGES))
+    paths = _paths(data.inputs, data.locations, executor.run(make_plan(data.stages)))
+    view = DataView(paths=paths, params=data.params)
+    return next(iter(dataset.samples(view, 0, 1))).path.parent
+
+
+def _paths(
+    inputs: Mapping[str, str], locations: Mapping[str, str], results: Mapping[str, StageResult]
+) -> dict[str, Path]:
+    made = {
+        argument: results[name].entry.path / file
+        for argument, (name, _, file) in (
+            (argument, reference.partition("/")) for argument, reference in inputs.items()
+        )
+    }
+    return {**made, **{argument: Path(place) for argument, place in locations.items()}}
+
+
+def _decode(stage: Stage, paths: Mapping[str, Path], work: Workplace) -> Decode:
+    params, told = stage.params, dict[str, Any]()
+    if "graph" in paths and params["told_by_graph"]:
+        graph = Graph.from_data(json.loads(paths["graph"].read_text(encoding="utf-8")))
+        told = graph.facts.get("decoder", {})
+    decoder = work.plugins.decoder(params["decoder"])
+    return decoder.bind({**params["decoder_params"], **told}, params["classes"], params["floor"])
+
+
+def _steps(resolved: Resolved, work: Workplace, session: Session, decode: Decode) -> list[Step]:
+    """From a sample to its settled predictions; a batch is filled with copies of the image."""
+    evaluator = work.plugins.evaluator(resolved.card.evaluator)
+    values, steps = task_values(resolved.protocol), resolved.preprocess
+    image = session.takes == "image"
+    batch = 1 if image else resolved.target.batch
+    name = session.inputs[0].name
+
+    def read(sample: Sample) -> NDArray[np.uint8]:
+        return read_rgb(sample.path, expect=sample.size, exif=steps.exif)
+
+    def prepare(pixels: NDArray[np.uint8]) -> tuple[Arrays, Geometry]:
+        if image:
+            feed = np.ascontiguousarray(pixels.transpose(2, 0, 1))
+            return {name: feed[None]}, steps.geometry((pixels.shape[0], pixels.shape[1]))
+        tensor, geometry = steps.prepare(pixels)
+        return {name: np.stack([tensor] * batch)}, geometry
+
+    def run(ready: tuple[Arrays, Geometry]) -> tuple[Arrays, Geometry]:
+        return session.run(ready[0]), ready[1]
+
+    def decoded(found: tuple[Arrays, Geometry]) -> Arrays:
+        return decode({key: array[0] for key, array in found[0].items()}, found[1])
+
+    def settle(candidates: Arrays) -> Arrays:
+        return evaluator.settle(candidates, values)
+
+    network = "runtime" if batch == 1 else f"runtime, batch of {batch}"
+    return [
+        ("image decode", read),
+        ("preprocess", prepare),
+        (network, run),
+        ("output decode", decoded),
+        ("NMS", settle),
+    ]

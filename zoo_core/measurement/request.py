@@ -1,0 +1,125 @@
+"""What `zoo bench` is asked for beyond what to compile."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from zoo_core.bench import BenchSettings
+from zoo_core.errors import UsageError
+from zoo_core.gates import SpeedGates
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from zoo_core.planner.request import RunRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BenchRequest:
+    """The options of `zoo bench`.
+
+    `versus` is the spelling of a second build (see `second`), `images` a folder for the breakdown,
+    `sweep` the spelling of settings to sweep (see `zoo_core.measurement.sweep`).
+    """
+
+    settings: BenchSettings = field(default_factory=BenchSettings)
+    versus: str | None = None
+    images: Path | None = None
+    breakdown: bool = True
+    profile: bool = False
+    sweep: str | None = None
+    gates: SpeedGates = field(default_factory=SpeedGates)
+
+    def __post_init__(self) -> None:
+        if self.sweep and (self.versus or self.profile):
+            what = "--sweep looks for the best settings of one build"
+            raise UsageError(what, next="give --vs or --profile to another `zoo bench`")
+        if self.gates.min_speedup is not None and not self.versus:
+            raise UsageError("--min-speedup needs --vs", next="say which build it is against")
+
+
+def settings_of(
+    scenario: str | None,
+    samples_per_query: int,
+    target_qps: float | None,
+    duration: float | None,
+    min_samples: int | None,
+) -> BenchSettings:
+    """The settings of the command line; a number of samples that is named is always reached."""
+    if target_qps is not None and scenario != "server":
+        raise UsageError("--target-qps is for --scenario server")
+    usual = BenchSettings()
+    return BenchSettings(
+        scenario=scenario,
+        seconds=usual.seconds if duration is None else duration,
+        min_samples=min_samples or usual.min_samples,
+        patience=usual.patience if min_samples is None else math.inf,
+        least_samples=min(usual.least_samples, min_samples or usual.least_samples),
+        samples_per_query=samples_per_query,
+        target_qps=target_qps,
+    )
+
+
+def second(request: RunRequest, spelling: str) -> RunRequest:
+    """The request of the other build of `--vs [BACKEND][:PRECISION][,KEY=VALUE...]`.
+
+    What is left out is as in the first; `device`, `batch` and `threads`-like options are keys. The
+    first's options go with its backend only.
+    """
+    name, *pairs = spelling.split(",")
+    if "=" in name:
+        name, pairs = "", [name, *pairs]
+    backend, _, precision = (part.strip() for part in name.partition(":"))
+    same = not backend or backend == request.backend
+    changed = replace(
+        request,
+        backend=backend or request.backend,
+        precision=precision or request.precision,
+        device=request.device if same else None,
+        options=dict(request.options) if same else {},
+    )
+    for pair in pairs:
+        changed = _with(changed, pair)
+    if changed == request:
+        step = "write BACKEND[:PRECISION][,KEY=VALUE...], such as :fp32 or threads=1"
+        raise UsageError(f"'{spelling}' is the build itself", where="--vs", next=step)
+    return changed
+
+
+def title(request: RunRequest, other: RunRequest) -> str:
+    """How `request` is called beside `other`: backend and precision, and what else differs."""
+    parts = [f"{request.backend}:{request.precision}"]
+    if request.batch != other.batch:
+        parts.append(f"batch={request.batch}")
+    if request.device != other.device and request.device:
+        parts.append(f"device={request.device}")
+    keys = sorted({*request.options, *other.options})
+    parts += [
+        f"{key}={request.options[key]}"
+        for key in keys
+        if key in request.options and request.options[key] != other.options.get(key)
+    ]
+    return ",".join(parts)
+
+
+def _with(request: RunRequest, pair: str) -> RunRequest:
+    key, equals, value = (part.strip() for part in pair.partition("="))
+    if not equals or not key or not value:
+        step = "write BACKEND[:PRECISION][,KEY=VALUE...]"
+        raise UsageError(f"'{pair}' is no KEY=VALUE", where="--vs", next=step)
+    if key == "device":
+        return replace(request, device=value)
+    if key == "precision":
+        return replace(request, precision=value)
+    if key == "batch":
+        return replace(request, batch=whole(value, "--vs"))
+    return replace(request, options={**request.options, key: value})
+
+
+def whole(text: str, where: str) -> int:
+    """A number from 1; raises UsageError."""
+    if not text.isdecimal() or not int(text):
+        raise UsageError(f"'{text}' is no number from 1", where=where)
+    return int(text)
