@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from concurrent.futures import Future
 from itertools import count, islice
@@ -20,7 +21,8 @@ B = TypeVar("B")
 STALL_SECONDS = 900.0
 """After so long without the next result a chain counts as hung."""
 
-_JOIN_SECONDS = 30.0
+_JOIN_SECONDS = 5.0
+"""So long for all threads together; closing the session may be what wakes one that hangs."""
 
 
 def in_order(
@@ -67,11 +69,13 @@ class _Chains(Generic[A, B]):
 
     def close(self, waiting: Iterable[Future[B]]) -> None:
         """Begin nothing more; wait for what is under way, but not for ever."""
-        hung = any(not future.cancel() and not future.done() for future in waiting)
+        for future in waiting:
+            future.cancel()
         for _ in self._threads:
             self._jobs.put(None)
+        until = time.monotonic() + _JOIN_SECONDS
         for thread in self._threads:
-            thread.join(_JOIN_SECONDS if hung else None)
+            thread.join(max(0.0, until - time.monotonic()))
 
     def _serve(self) -> None:
         while (job := self._jobs.get()) is not None:

@@ -51,9 +51,7 @@ def _calibrated(workshop: Workshop, calibrator: str) -> tuple[Finished, float]:
 def _default(workshop: Workshop) -> Callable[[], Any]:
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(
-        str(workshop.graph), providers=["CPUExecutionProvider"]
-    )
+    session = onnxruntime.InferenceSession(str(workshop.graph), providers=["CPUExecutionProvider"])
     picture = np.random.default_rng(1).random((1, 3, 416, 416), dtype=np.float32)
     return lambda: session.run(None, {session.get_inputs()[0].name: picture})
 

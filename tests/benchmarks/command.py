@@ -71,7 +71,7 @@ def _guarded(name: str, rows: Callable[[], Iterable[Row]]) -> Iterator[Row]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python tests/benchmarks", description=__doc__)
-    parser.add_argument("--only", help=f"groups with commas between: {','.join(GROUPS)}")
+    parser.add_argument("--only", help=f"groups, with commas between: {', '.join(GROUPS)}")
     parser.add_argument("--json", metavar="FILE", help="write all figures")
     parser.add_argument("--folder", type=Path, help="keep builds here and use them again")
     parser.add_argument("--hang-runs", type=int, default=hangs.RUNS, metavar="N")

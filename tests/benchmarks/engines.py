@@ -6,6 +6,7 @@ import math
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
+from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -161,8 +162,9 @@ def _opened(
 
 def _nncf(graph: Path, picture: Any) -> Callable[[], Any]:
     """NNCF's own quantisation, run by the same engine with the same hint."""
-    import nncf
     import openvino
+
+    nncf: Any = import_module("nncf")
 
     random = np.random.default_rng(2)
     pictures = [random.random(picture.shape, dtype=np.float32) for _ in range(_SUBSET)]

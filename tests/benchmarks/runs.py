@@ -15,7 +15,7 @@ from .rows import MET, MISSED, Row, absent, within
 from .timing import interleaved
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -68,7 +68,6 @@ def _warm(workshop: Workshop, backend: str) -> Row:
     known = workshop.plugins.backends().get(backend)
     if known is None or not known.found().ok:
         return absent("run", what, goal, f"there is no backend '{backend}'")
-    _run(workshop, backend)
     folder = workshop.built("compile", f"{backend}-warm", *_asked(backend), home=_COLD)
     tensors = _tensors(workshop)
     device = next(device.id for device in known.found().devices if device.available)
@@ -83,7 +82,8 @@ def _warm(workshop: Workshop, backend: str) -> Row:
         with runtime.open(folder, target, hint) as session:
             _infer(session, tensors)
 
-    contenders = {"zoo run": whole, **{h: partial(pure, h) for h in ("latency", "throughput")}}
+    contenders: dict[str, Callable[[], object]] = {"zoo run": whole}
+    contenders |= {hint: partial(pure, hint) for hint in ("latency", "throughput")}
     times = interleaved(contenders, _ROUNDS, warm=False)
     best = min(("latency", "throughput"), key=times.median)
     ratio = times.ratio("zoo run", best)

@@ -168,7 +168,7 @@ def picture(random: np.random.Generator) -> NDArray[np.uint8]:
 
 
 def _truth(names: list[str]) -> dict[str, Any]:
-    images = [
+    images: list[dict[str, Any]] = [
         {"id": number, "file_name": name, "width": 640, "height": 480}
         for number, name in enumerate(names, 1)
     ]

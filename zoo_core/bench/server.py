@@ -23,10 +23,11 @@ if TYPE_CHECKING:
     from zoo_core.bench.series import Query
     from zoo_core.bench.settings import BenchSettings
 
-_GIVE_UP = 2.0
+_GIVE_UP = 1.5
 """Times its planned length after which a server that does not keep up is given up."""
 
 _DOZE = 0.2
+_SOON = 1e-6
 
 
 def schedule(rate: float, count: int, seed: int) -> NDArray[np.float64]:
@@ -86,7 +87,7 @@ def _count(rate: float, settings: BenchSettings) -> int:
 
 
 def _wait_until(due: float, start: float, stop: Event, tools: Instruments) -> None:
-    while (left := due - (tools.clock() - start)) > 0 and not stop.is_set():
+    while (left := due - (tools.clock() - start)) > _SOON and not stop.is_set():
         tools.sleep(min(left, _DOZE))
 
 

@@ -128,8 +128,11 @@ def _carry_out(
     talk = Talk(lambda: listener(quiet, verbose), lambda text: say(f"  {text}", quiet))
     report = bench_report(planned, work, how, talk, output)
     refused = how.gates.verdict(report)
-    judged = refused is None or isinstance(refused, SpeedGateError)
-    give(report, json_to if judged else None, report["lines"])
+    if refused is None or isinstance(refused, SpeedGateError):
+        give(report, json_to, report["lines"])
+    else:  # the error is the data then; the report is in its folder
+        for line in report["lines"]:
+            say(line)
     if refused:
         raise refused
     return 0

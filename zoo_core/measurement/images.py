@@ -66,7 +66,8 @@ def image_steps(
     paths = _paths(stage.inputs, stage.locations, results)
     view = DataView(paths=paths, params=stage.params["data"])
     dataset = work.plugins.dataset(stage.params["dataset"])
-    samples = dataset.samples(view, stage.params["start"], stage.params["stop"])
+    data = reading.resolved.data
+    samples = dataset.samples(view, 0, data.count if data else 0)
     steps = _steps(reading.resolved, work, session, _decode(stage, paths, work))
     return break_down(samples, steps, time.perf_counter, _SECONDS)
 

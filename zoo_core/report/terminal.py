@@ -56,13 +56,14 @@ def comparison_lines(report: Mapping[str, Any]) -> list[str]:
 
 
 def _precision(report: Mapping[str, Any]) -> str:
+    asked = f"precision: asked for {report['requested']}"
+    if report["float_nodes"] is None:
+        return f"{asked}; which nodes are in int8 is not told by {report['tool']}"
     floats = ", ".join(report["float_node_names"][:6])
     more = "" if len(report["float_node_names"]) <= 6 else ", ..."
     kept = f" (float: {floats}{more})" if report["int8_nodes"] and floats else ""
-    return (
-        f"precision: asked for {report['requested']}; {report['int8_nodes']} nodes in int8, "
-        f"{report['float_nodes']} in float{kept}; {report['tool']}"
-    )
+    counts = f"{report['int8_nodes']} nodes in int8, {report['float_nodes']} in float{kept}"
+    return f"{asked}; {counts}; {report['tool']}"
 
 
 def _figure(value: float | None, sign: str = "") -> str:

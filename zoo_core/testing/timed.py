@@ -60,8 +60,9 @@ class Timed:
         """No outputs, after the next of the series' seconds."""
         size = feeds["input"].shape[0]
         self.batches.append(size)
-        series = self._series.setdefault(size, self._seconds(size))
-        self._clock.now += next(series)
+        if size not in self._series:
+            self._series[size] = self._seconds(size)
+        self._clock.now += next(self._series[size])
         return {}
 
 

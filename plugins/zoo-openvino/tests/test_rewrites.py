@@ -11,6 +11,8 @@ from zoo_openvino.engine import Setting, compile_model, infer
 from zoo_openvino.rewrites import drop_inner_pairs, restore_mish
 from zoo_openvino.trial import Bench, rewrite
 
+from zoo_core.nouns import TensorSpec
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -137,11 +139,15 @@ def test_other_pairs_stay(build: Any) -> None:
     assert kinds(found) == before
 
 
-def bench(found: Any, reference: NDArray[Any], x: NDArray[np.float32]) -> Bench:
-    return Bench(feeds={"x": x}, names=["y"], reference=[reference], setting=Setting())
+def bench(reference: NDArray[Any], x: NDArray[np.float32]) -> Bench:
+    inputs = [TensorSpec(name="x", shape=SHAPE)]
+    return Bench(
+        inputs=inputs, feeds={"x": x}, names=["y"], reference=[reference], setting=Setting()
+    )
 
 
-def test_a_rewrite_that_loses_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("told", [False, True])
+def test_a_rewrite_that_loses_is_left_out(monkeypatch: pytest.MonkeyPatch, told: bool) -> None:
     def spoil(found: Any) -> int:
         last = found.get_results()[0].input_value(0)
         found.get_results()[0].input(0).replace_source_output(
@@ -155,21 +161,39 @@ def test_a_rewrite_that_loses_is_left_out(monkeypatch: pytest.MonkeyPatch) -> No
     rewrites = (("drop-inner-pairs", drop_inner_pairs), ("spoil", spoil))
     monkeypatch.setattr(trial, "REWRITES", rewrites)
     names = [name for name, _ in rewrites]
-    result, tried = rewrite(start, bench(start, reference, x), names)
+    known = [20.0] if told else None
+    result, tried = rewrite(start, bench(reference, x), names, known)
     assert [(each.name, each.kept) for each in tried] == [
         ("drop-inner-pairs", True),
         ("spoil", False),
     ]
-    assert "FakeQuantize" in kinds(result)
+    assert "FakeQuantize" in kinds(result.model)
     (kept, lost) = tried
     assert lost.before_db == kept.after_db
     assert (lost.after_db[0] or 0) < (lost.before_db[0] or 0) - 3
     expected = computed(model(lambda source: quantised(op.mish(convolved(source)))), x)
-    assert np.abs(computed(result, x) - expected).max() < 1e-5
+    assert np.abs(computed(result.model, x) - expected).max() < 1e-5
+
+
+def test_what_holds_against_known_ratios_is_tried_only_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    x = np.random.default_rng(2).random(SHAPE, dtype=np.float32)
+    start = model(lambda source: quantised(spelled_out(quantised(convolved(source)))))
+    reference = computed(model(lambda source: op.mish(convolved(source))), x)
+    judge, judged = Bench.judge, []
+    monkeypatch.setattr(Bench, "judge", lambda *given: judged.append(given) or judge(*given))
+    names = ["restore-mish", "drop-inner-pairs"]
+    result, tried = rewrite(start, bench(reference, x), names, [10.0])
+    assert len(judged) == 1
+    assert [(each.name, each.count, each.kept) for each in tried] == [(n, 1, True) for n in names]
+    assert kinds(start).count("FakeQuantize") == 2
+    assert kinds(result.model).count("FakeQuantize") == 1
+    assert all(each.after_db == result.ratios for each in tried)
 
 
 def test_a_rewrite_that_finds_nothing_is_not_told() -> None:
     x = np.random.default_rng(2).random(SHAPE, dtype=np.float32)
     found = model(convolved)
-    result, tried = rewrite(found, bench(found, computed(found, x), x), ["restore-mish"])
-    assert (result, tried) == (found, [])
+    result, tried = rewrite(found, bench(computed(found, x), x), ["restore-mish"])
+    assert (result.model, tried) == (found, [])

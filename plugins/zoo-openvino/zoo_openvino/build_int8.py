@@ -25,13 +25,15 @@ from zoo_openvino.engine import (
 from zoo_openvino.files import MODEL_FILE, PRECISION_FILE
 from zoo_openvino.options import known_device
 from zoo_openvino.precision import layers, node_precisions, report
-from zoo_openvino.trial import REWRITES, Bench, Tried, rewrite
+from zoo_openvino.trial import REWRITES, Bench, Judged, Tried, rewrite
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from zoo_core.nouns import StageContext
     from zoo_openvino.artefact import Artefact
 
-_STEPS = 4
+_STEPS = 3
 _POOR_DB = 6.0
 _KEPT = ("activations", "weights", "calibration")
 
@@ -43,16 +45,24 @@ def build(ctx: StageContext) -> None:
     """
     graph = read_graph(ctx.inputs["graph"])
     quantised = read_artefact(ctx.inputs["artefact"].parent)
+    earlier = json.loads((quantised.model.parent / PRECISION_FILE).read_text(encoding="utf-8"))
     ctx.progress(0, _STEPS, "float network")
     bench = _bench(ctx, quantised)
-    ctx.progress(1, _STEPS, "rewrite")
+    ctx.progress(1, _STEPS, "rewrite and compare")
     names = [name for name, _ in REWRITES] if ctx.params["rewrites"] == "all" else []
-    free, tried = _rewritten(quantised, bench, names)
+    judged, tried = rewrite(read(quantised.model), bench, names, _known(earlier, bench.names))
+    ctx.progress(2, _STEPS, "write")
     with told("OpenVINO cannot write the model", str(ctx.out)):
-        ov.save_model(free, ctx.out / MODEL_FILE, compress_to_fp16=False)
-    ctx.progress(3, _STEPS, "look at what OpenVINO makes of it")
-    write_artefact(ctx, graph, _report(ctx, quantised, bench, tried))
+        ov.save_model(judged.model, ctx.out / MODEL_FILE, compress_to_fp16=False)
+    write_artefact(ctx, graph, _report(earlier, bench, judged, tried))
     ctx.progress(_STEPS, _STEPS)
+
+
+def _known(earlier: Mapping[str, Any], names: Sequence[str]) -> list[float | None] | None:
+    """What the quantising compiler measured of each output on the same image, if it did."""
+    ratios = earlier.get("output_snr_db", {})
+    found = [ratios.get(name) for name in names]
+    return None if None in found else found
 
 
 def _bench(ctx: StageContext, quantised: Artefact) -> Bench:
@@ -70,6 +80,7 @@ def _bench(ctx: StageContext, quantised: Artefact) -> Bench:
     computes = computing("int8", ctx.params["remainder"], capabilities(device))
     setting = Setting(device=device, computes=computes, threads=cpu_threads())
     return Bench(
+        inputs=graph.inputs,
         feeds=feeds,
         names=names,
         reference=reference,
@@ -78,39 +89,20 @@ def _bench(ctx: StageContext, quantised: Artefact) -> Bench:
     )
 
 
-def _rewritten(quantised: Artefact, bench: Bench, names: list[str]) -> tuple[Any, list[Tried]]:
-    """The model with its batch still free, by the rewrites that proved themselves on batch 1."""
-    fixed = read(quantised.model)
-    fix_batch(fixed, quantised.inputs, 1)
-    _, tried = rewrite(fixed, bench, names)
-    kept = {each.name for each in tried if each.kept}
-    free = read(quantised.model)
-    for name, apply in REWRITES:
-        if name in kept:
-            apply(free)
-    free.validate_nodes_and_infer_types()
-    return free, tried
-
-
 def _report(
-    ctx: StageContext, quantised: Artefact, bench: Bench, tried: list[Tried]
+    earlier: Mapping[str, Any], bench: Bench, judged: Judged, tried: list[Tried]
 ) -> dict[str, Any]:
-    """The content of precision.json, from the file that was written."""
-    model = read(ctx.out / MODEL_FILE)
-    fix_batch(model, quantised.inputs, 1)
-    compiled = compile_model(model, bench.setting, bench.where)
-    earlier = json.loads((quantised.model.parent / PRECISION_FILE).read_text(encoding="utf-8"))
+    """The content of precision.json, from what OpenVINO made of the model."""
     reasons = {node["name"]: node["reason"] for node in earlier.get("nodes", [])}
-    made = layers(compiled)
-    nodes = node_precisions(model, made, reasons)
+    made = layers(judged.compiled)
+    nodes = node_precisions(judged.model, made, reasons)
     if not any(node.precision == "int8" for node in nodes):
         raise StageError(
             "OpenVINO runs no convolution in int8",
-            where=str(quantised.model),
+            where=bench.where,
             next="use --precision fp32, or --option sensitive=none",
         )
-    ratios = rounded(bench.compiled_ratios(compiled))
-    by_output = dict(zip(bench.names, ratios, strict=True))
+    by_output = dict(zip(bench.names, rounded(judged.ratios), strict=True))
     return {
         **report("int8", nodes, made, _warnings(by_output, tried)),
         **{key: earlier[key] for key in _KEPT if key in earlier},

@@ -83,22 +83,19 @@ def fix_batch(model: Any, inputs: Sequence[TensorSpec], batch: int, where: str =
 
 def compile_model(model: Any, setting: Setting, where: str = "") -> Any:
     """The `openvino.CompiledModel`; raises UnavailableError for a device that is not there."""
-    core = ov.Core()
-    wanted = setting.device.partition(".")[0]
-    devices = list(core.available_devices)
-    if wanted != "AUTO" and not any(name.partition(".")[0] == wanted for name in devices):
-        raise UnavailableError(
-            f"OpenVINO finds no {setting.device} here",
-            next=f"use --device {' or '.join(name.lower() for name in devices)}",
-        )
+    core = _core_with(setting.device)
     with told("OpenVINO cannot compile the model", where):
         return core.compile_model(model, setting.device, setting.properties())
 
 
 def capabilities(device: str = CPU) -> frozenset[str]:
-    """What a device computes in, in OpenVINO's words (FP32, BF16, FP16, INT8 ...)."""
+    """What a device computes in, in OpenVINO's words (FP32, BF16, FP16, INT8 ...).
+
+    Raises UnavailableError for a device that is not there.
+    """
+    core = _core_with(device)
     with told(f"OpenVINO tells nothing of {device}", ""):
-        return frozenset(ov.Core().get_property(device, "OPTIMIZATION_CAPABILITIES"))
+        return frozenset(core.get_property(device, "OPTIMIZATION_CAPABILITIES"))
 
 
 def computing(precision: str, remainder: str, able: frozenset[str]) -> str:
@@ -134,6 +131,19 @@ def told(what: str, where: str) -> Iterator[None]:
         yield
     except (RuntimeError, TypeError, ValueError) as error:
         raise StageError(f"{what}: {_said(error)}", where=where) from error
+
+
+def _core_with(device: str) -> Any:
+    """An `openvino.Core` that has the device; it loads the device's library."""
+    core = ov.Core()
+    wanted = device.partition(".")[0]
+    devices = list(core.available_devices)
+    if wanted != "AUTO" and not any(name.partition(".")[0] == wanted for name in devices):
+        raise UnavailableError(
+            f"OpenVINO finds no {device} here",
+            next=f"use --device {' or '.join(name.lower() for name in devices)}",
+        )
+    return core
 
 
 def _said(error: Exception) -> str:

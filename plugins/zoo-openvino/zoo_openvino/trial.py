@@ -10,7 +10,7 @@ import numpy as np
 
 from zoo_core.errors import UsageError
 from zoo_openvino.compare import ratios_db, rounded
-from zoo_openvino.engine import compile_model, infer
+from zoo_openvino.engine import compile_model, fix_batch, infer
 from zoo_openvino.rewrites import drop_inner_pairs, restore_mish
 
 if TYPE_CHECKING:
@@ -37,13 +37,16 @@ REWRITES: tuple[tuple[str, Callable[[Any], int]], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """One rewrite that found something, and what the outputs' ratios were before and after."""
+    """One rewrite that found something, and what the outputs' ratios were before and after.
+
+    Rewrites that proved themselves together have the same ratios.
+    """
 
     name: str
     count: int
     kept: bool
-    before_db: list[float | None]
-    after_db: list[float | None]
+    before_db: Sequence[float | None]
+    after_db: Sequence[float | None]
 
     def to_data(self) -> dict[str, Any]:
         """The JSON form."""
@@ -58,41 +61,74 @@ class Tried:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
-    """What rewrites are judged on: one input, the float network's named outputs, a setting."""
+    """What models are judged on: one input, the float network's named outputs, a setting.
 
+    `inputs` are the specs of the models' inputs, whose free dimensions become 1.
+    """
+
+    inputs: Sequence[TensorSpec]
     feeds: Mapping[str, NDArray[Any]]
     names: Sequence[str]
     reference: Sequence[NDArray[Any]]
     setting: Setting
     where: str = ""
 
-    def ratios(self, model: Any) -> list[float | None]:
-        """Each output of a model against the float network's, in dB."""
-        return self.compiled_ratios(compile_model(model, self.setting, self.where))
+    def judge(self, model: Any) -> Judged:
+        """The model, compiled for one image, and each output against the float network's."""
+        fixed = model.clone()
+        fix_batch(fixed, self.inputs, 1, self.where)
+        compiled = compile_model(fixed, self.setting, self.where)
+        outputs = infer(compiled, self.names, self.feeds, self.where)
+        return Judged(model, compiled, ratios_db(self.reference, outputs))
 
-    def compiled_ratios(self, compiled: Any) -> list[float | None]:
-        """The same of a model that is compiled already."""
-        return ratios_db(self.reference, infer(compiled, self.names, self.feeds, self.where))
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A model with its batch still free, what OpenVINO made of it, and its ratios in dB."""
+
+    model: Any
+    compiled: Any
+    ratios: Sequence[float | None]
 
 
-def rewrite(model: Any, bench: Bench, names: Sequence[str]) -> tuple[Any, list[Tried]]:
-    """The model with those of the named rewrites that prove themselves, one after the other."""
-    tried: list[Tried] = []
-    before = bench.ratios(model)
-    for name, apply in REWRITES:
-        if name not in names:
-            continue
+def rewrite(
+    model: Any,
+    bench: Bench,
+    names: Sequence[str],
+    known: Sequence[float | None] | None = None,
+) -> tuple[Judged, list[Tried]]:
+    """The model with those of the named rewrites that prove themselves.
+
+    `known` are the ratios of the model as it is, where somebody has measured them: if all rewrites
+    together hold against those, nothing else is tried. Otherwise they are tried one by one.
+    """
+    rewrites = [(name, apply) for name, apply in REWRITES if name in names]
+    if known is not None:
         changed = model.clone()
+        counts = {name: apply(changed) for name, apply in rewrites}
+        changed.validate_nodes_and_infer_types()
+        judged = bench.judge(changed)
+        if all(map(_holds, known, judged.ratios)):
+            found = {name: count for name, count in counts.items() if count}
+            return judged, [Tried(n, c, True, known, judged.ratios) for n, c in found.items()]
+    return _one_by_one(model, bench, rewrites)
+
+
+def _one_by_one(
+    model: Any, bench: Bench, rewrites: Sequence[tuple[str, Callable[[Any], int]]]
+) -> tuple[Judged, list[Tried]]:
+    best, tried = bench.judge(model), []
+    for name, apply in rewrites:
+        changed = best.model.clone()
         count = apply(changed)
         if not count:
             continue
         changed.validate_nodes_and_infer_types()
-        after = bench.ratios(changed)
-        kept = all(map(_holds, before, after))
-        tried.append(Tried(name, count, kept, before, after))
-        if kept:
-            model, before = changed, after
-    return model, tried
+        judged = bench.judge(changed)
+        kept = all(map(_holds, best.ratios, judged.ratios))
+        tried.append(Tried(name, count, kept, best.ratios, judged.ratios))
+        best = judged if kept else best
+    return best, tried
 
 
 def seeded_feeds(inputs: Sequence[TensorSpec]) -> dict[str, NDArray[Any]]:

@@ -127,6 +127,17 @@ def test_a_die_and_an_interpreter_change_nothing_of_a_build(case: Case) -> None:
     )
 
 
+def test_another_sdk_builds_anew(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = case.with_(device="0")
+    before = compile_key(real)
+    emulated = compile_key(case)
+    monkeypatch.setattr("zoo_vastai.compiler.sdk_version", lambda _host: "ai-v3.0.0-20250814")
+
+    assert compile_key(real) != before
+    assert compile_key(case) == emulated
+    assert real.stages()[1].params["sdk"] == "ai-v3.0.0-20250814"
+
+
 @pytest.mark.parametrize("device", ["cpu", "0,emulator", "files,0", "", "-1"])
 def test_a_wrong_device_is_refused(case: Case, device: str) -> None:
     with pytest.raises(UsageError, match="is no die"):

@@ -39,21 +39,22 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A compiled network that gives its input [1, 3, 8, 12] back, `copy/mod`, and a vdsp file."""
     folder = tmp_path_factory.mktemp("card")
     weight = np.eye(3, dtype=np.float32).reshape(3, 3, 1, 1)
-    graph = helper.make_graph(
-        [helper.make_node("Conv", ["x", "w"], ["y"])],
-        "copy",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 3, 8, 12])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 3, 8, 12])],
-        [numpy_helper.from_array(weight, "w")],
-    )
     imports = [helper.make_opsetid("", 13)]
-    onnx.save(helper.make_model(graph, opset_imports=imports, ir_version=8), folder / "copy.onnx")
-    for name, batch in (("copy", 1), ("four", 4)):
+    for name, batch in (("copy", "batch"), ("four", 4)):
+        graph = helper.make_graph(
+            [helper.make_node("Conv", ["x", "w"], ["y"])],
+            "copy",
+            [helper.make_tensor_value_info("x", TensorProto.FLOAT, [batch, 3, 8, 12])],
+            [helper.make_tensor_value_info("y", TensorProto.FLOAT, [batch, 3, 8, 12])],
+            [numpy_helper.from_array(weight, "w")],
+        )
+        model = helper.make_model(graph, opset_imports=imports, ir_version=8)
+        onnx.save(model, folder / f"{name}.onnx")
         config = {
             "name": name,
             "frontend": {
-                "checkpoint": str(folder / "copy.onnx"),
-                "shape": {"x": [batch, 3, 8, 12]},
+                "checkpoint": str(folder / f"{name}.onnx"),
+                "shape": {"x": [4, 3, 8, 12]},
             },
             "backend": {"type": "tvm_vacc", "dtype": "fp16"},
             "workspace": {"path": str(folder)},
@@ -355,6 +356,13 @@ def test_a_model_alone_takes_tensors(folder: Path) -> None:
         made.run_sync([[vsx.from_numpy(array[..., :5], 0)]])
     with pytest.raises(RuntimeError, match="without a preprocessing operator"):
         made.run_sync([image()])
+
+
+def test_the_batch_is_the_networks_own(folder: Path) -> None:
+    for name, batch in (("copy", 1), ("four", 4)):
+        facts = json.loads((folder / name / "mod.json").read_text())
+        assert facts["batch"] == batch
+        assert facts["inputs"][0]["shape"] == [4, 3, 8, 12]
 
 
 def test_a_failed_sample_is_one_answer(folder: Path) -> None:

@@ -92,6 +92,7 @@ def test_both_routes_give_the_same(
     out.mkdir()
     context: Any = SimpleNamespace(
         params={"precision": "fp16", "form": "heads", "heads": ["head0"]},
+        inputs={},
         locations={"outputs": str(outputs), "datalist": str(datalist)},
         out=out,
         log=tmp_path / "log.txt",

@@ -60,6 +60,7 @@ def context(tmp_path: Path, outputs: Path, datalist: Path, **params: Any) -> Any
     out.mkdir()
     return SimpleNamespace(
         params={"precision": "fp16", **params},
+        inputs={},
         locations={"outputs": str(outputs), "datalist": str(datalist)},
         out=out,
         log=tmp_path / "log.txt",
@@ -160,6 +161,26 @@ def test_heads_are_named_by_their_stride(tmp_path: Path) -> None:
         adopt(context(tmp_path, other, datalist, size=[96, 96]))
     with pytest.raises(DataError, match="holds 3 outputs, not 1: x"):
         adopt(context(tmp_path, outputs, datalist, heads=["x"]))
+
+
+def test_heads_take_the_names_of_a_graph(tmp_path: Path) -> None:
+    datalist = listed(tmp_path / "list.txt", "1")
+    outputs = store(tmp_path / "vamp", [heads(1)])
+    for side in (8, 9):
+        shapes = {"fine": ["batch", 6, side, side], "mid": [1, 6, 4, 4], "far": [1, 6, 2, 2]}
+        specs = [{"name": n, "shape": s, "dtype": "float32"} for n, s in shapes.items()]
+        graph = {"format": "onnx", "path": "x", "inputs": [], "outputs": specs, "form": "heads"}
+        path = tmp_path / f"graph{side}.json"
+        path.write_text(json.dumps({**graph, "facts": {}}), encoding="utf-8")
+        ctx = context(tmp_path, outputs, datalist)
+        ctx.inputs["graph"] = path
+        if side == 8:
+            adopt(ctx)
+            with VastaiRuntime().open(ctx.out, TARGET) as session:
+                assert list(asked(session, "1.jpg")) == ["fine", "mid", "far"]
+        else:
+            with pytest.raises(DataError, match=r"\[1, 6, 8, 8\] for 'fine', the graph has"):
+                adopt(ctx)
 
 
 def test_the_other_form_is_refused(tmp_path: Path) -> None:

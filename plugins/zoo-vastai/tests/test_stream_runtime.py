@@ -160,6 +160,7 @@ def test_what_fails_once_is_made_good(artefact: Path) -> None:
     with VastaiRuntime().open(artefact, target(), "throughput") as session:
         found = run_all(session, images)
     assert [int(arrays["ids"][0, 0, 0]) for arrays in found] == [0, 1, 2, 3]
+    assert not list(Path(tempfile.gettempdir()).iterdir())
 
 
 def test_no_image_is_blamed_for_its_place(artefact: Path, monkeypatch: pytest.MonkeyPatch) -> None:

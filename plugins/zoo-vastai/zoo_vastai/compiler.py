@@ -27,6 +27,8 @@ from zoo_vastai.options import (
     compile_timeout,
 )
 from zoo_vastai.process_ops import render_process_ops
+from zoo_vastai.sdk.findings import sdk_version
+from zoo_vastai.sdk.host import Host
 from zoo_vastai.suppression import device_nms, is_suppressing
 from zoo_vastai.vdsp.render import render_vdsp
 
@@ -134,6 +136,7 @@ def _compile(request: CompileRequest) -> Stage:
         run="zoo_vastai.compile.vamc:build",
         params={
             "emulated": emulated,
+            "sdk": None if emulated else sdk_version(Host()),
             "timeout": compile_timeout(request.target),
             "notes": list(build_notes(request)),
         },

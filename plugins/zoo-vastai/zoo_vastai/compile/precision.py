@@ -25,12 +25,16 @@ def precision_report(
     return {
         "requested": build["precision"],
         **(_counted(folder / _EMULATED_MODEL) if emulated else _unknown(build)),
-        "tool": "vamc (emulated)" if emulated else "vamc",
+        "tool": "vamc (emulated)" if emulated else _tool(params["sdk"]),
         "emulated": emulated,
         "build": build["name"],
         **further,
         "warnings": list(params["notes"]),
     }
+
+
+def _tool(sdk: str | None) -> str:
+    return f"vamc of SDK {sdk}" if sdk else "vamc"
 
 
 def _unknown(build: Mapping[str, Any]) -> dict[str, Any]:

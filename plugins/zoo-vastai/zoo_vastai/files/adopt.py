@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.errors import DataError, UsageError
-from zoo_core.nouns import TensorSpec
+from zoo_core.nouns import Graph, TensorSpec
 from zoo_vastai.decoder import OUTPUTS
 from zoo_vastai.files.datalist import read_datalist
 from zoo_vastai.files.outputs import HEADS, NMS, form_of, npz_outputs, output_name
@@ -15,7 +16,7 @@ from zoo_vastai.files.store import FOLDER, FORMAT, write_outputs
 from zoo_vastai.names import ARTEFACT_FILE, PRECISION_FILE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 INPUT = "name"
 
 _LEAST_STRIDE = 8
+_OTHER_MODEL = "run vamp on the model that was compiled, of the same --size"
 _CHANGE = {NMS: "--option nms=device", HEADS: "--option nms=host"}
 
 
@@ -33,22 +35,24 @@ def adopt(ctx: StageContext) -> None:
     Locations: `outputs` is the folder that vamp wrote, `datalist` the list it read. Params:
     `precision` as it was asked for; `form`, nms or heads, as the plan expects it, and `nms`, the
     thresholds that were built in, or None; perhaps `size` of the network's input (height, width)
-    and `heads`, names of the outputs in their order (head8, head16 ... by their strides otherwise).
+    and `heads`, names of the outputs in their order. Perhaps an input `graph` (graph.json), whose
+    outputs the heads must be. Without both they are head8, head16 ... by their strides.
     Raises `DataError` for files that are missing, stale or do not fit, `UsageError` where they are
     of the other form.
     """
     outputs = Path(ctx.locations["outputs"])
     datalist = read_datalist(Path(ctx.locations["datalist"]))
 
-    def rows() -> Iterator[list[NDArray[Any]]]:
-        for number, arrays in enumerate(npz_outputs(outputs, datalist), start=1):
-            ctx.progress(number, len(datalist), "outputs")
-            yield arrays
-
-    first = write_outputs(ctx.out / FOLDER, datalist.lines, rows())
+    rows = npz_outputs(outputs, datalist)
+    first = next(rows)
     where = str(outputs / output_name(0))
     form = _form(first, where, ctx.params)
-    specs = _specs(first, form, where, ctx.params)
+    names = list(OUTPUTS) if form == NMS else _head_names(first, where, _known(ctx))
+    specs = [
+        TensorSpec(name=name, shape=array.shape, dtype="float32")
+        for name, array in zip(names, first, strict=True)
+    ]
+    write_outputs(ctx.out / FOLDER, datalist.lines, _counted(ctx, first, rows, len(datalist)))
     artefact = {
         "format": FORMAT,
         "precision": ctx.params["precision"],
@@ -73,6 +77,17 @@ def adopt(ctx: StageContext) -> None:
         log.write(f"{len(datalist)} outputs of the form {form} from {outputs}\n")
 
 
+def _counted(
+    ctx: StageContext,
+    first: list[NDArray[Any]],
+    others: Iterator[list[NDArray[Any]]],
+    total: int,
+) -> Iterator[list[NDArray[Any]]]:
+    for number, arrays in enumerate(chain([first], others), start=1):
+        yield arrays
+        ctx.progress(number, total, "outputs")
+
+
 def _form(arrays: list[NDArray[Any]], where: str, params: Mapping[str, Any]) -> str:
     form = form_of(arrays, where)
     wanted = params.get("form", form)
@@ -82,14 +97,13 @@ def _form(arrays: list[NDArray[Any]], where: str, params: Mapping[str, Any]) -> 
     return form
 
 
-def _specs(
-    arrays: list[NDArray[Any]], form: str, where: str, params: Mapping[str, Any]
-) -> list[TensorSpec]:
-    names = list(OUTPUTS) if form == NMS else _head_names(arrays, where, params)
-    return [
-        TensorSpec(name=name, shape=array.shape, dtype="float32")
-        for name, array in zip(names, arrays, strict=True)
-    ]
+def _known(ctx: StageContext) -> Mapping[str, Any]:
+    """The params, with the names and shapes of the graph's outputs where there is a graph."""
+    if "graph" not in ctx.inputs:
+        return ctx.params
+    graph = Graph.from_data(json.loads(ctx.inputs["graph"].read_text(encoding="utf-8")))
+    names = [spec.name for spec in graph.outputs]
+    return {"heads": names, **ctx.params, "shapes": [spec.shape for spec in graph.outputs]}
 
 
 def _head_names(arrays: list[NDArray[Any]], where: str, params: Mapping[str, Any]) -> list[str]:
@@ -97,7 +111,11 @@ def _head_names(arrays: list[NDArray[Any]], where: str, params: Mapping[str, Any
     if given:
         if len(given) != len(arrays):
             what = f"holds {len(arrays)} outputs, not {len(given)}: {', '.join(given)}"
-            raise DataError(what, where=where, next="run vamp on the model that was compiled")
+            raise DataError(what, where=where, next=_OTHER_MODEL)
+        for name, array, shape in zip(given, arrays, params.get("shapes", ()), strict=False):
+            if not _fits(array.shape, shape):
+                what = f"holds {list(array.shape)} for '{name}', the graph has {list(shape)}"
+                raise DataError(what, where=where, next=_OTHER_MODEL)
         return list(given)
     highest = max(array.shape[2] for array in arrays)
     height = (params.get("size") or (highest * _LEAST_STRIDE,))[0]
@@ -109,3 +127,10 @@ def _head_names(arrays: list[NDArray[Any]], where: str, params: Mapping[str, Any
     if len(set(strides)) < len(strides):
         return [f"output_{number}" for number in range(len(arrays))]
     return [f"head{int(stride)}" for stride in strides]
+
+
+def _fits(found: tuple[int, ...], wanted: Sequence[int | str]) -> bool:
+    return len(found) == len(wanted) and all(
+        isinstance(side, str) or side == have
+        for have, side in zip(found[1:], wanted[1:], strict=True)
+    )

@@ -24,23 +24,18 @@ ADOPTED = (ARTEFACT_FILE, PRECISION_FILE, FOLDER)
 _LINES = "lines.json"
 
 
-def write_outputs(
-    folder: Path, lines: tuple[str, ...], rows: Iterable[list[NDArray[Any]]]
-) -> list[NDArray[Any]]:
-    """Store one row of arrays a line, all rows alike; gives the first row."""
+def write_outputs(folder: Path, lines: tuple[str, ...], rows: Iterable[list[NDArray[Any]]]) -> None:
+    """Store one row of arrays a line; all rows are alike."""
     folder.mkdir()
     (folder / _LINES).write_text(json.dumps(lines), encoding="utf-8")
-    first: list[NDArray[Any]] = []
     tables: list[Any] = []
     for number, arrays in enumerate(rows):
-        if not first:
-            first = arrays
+        if not tables:
             tables = [_table(folder, n, len(lines), array) for n, array in enumerate(arrays)]
         for table, array in zip(tables, arrays, strict=True):
             table[number] = array
     for table in tables:
         table.flush()
-    return first
 
 
 class StoredOutputs:

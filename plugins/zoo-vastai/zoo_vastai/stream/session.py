@@ -50,6 +50,7 @@ class StreamSession:
         self._gate = _Gate()
         self._restarts = 0
         self._closed = False
+        self._told = False  # whether an error has named the log
         self._broken: ZooError | None = None
         self._log = _log_file()
         try:
@@ -80,7 +81,7 @@ class StreamSession:
         """End the worker for sure; a second time does nothing."""
         self._closed = True
         self._worker.close()
-        if not self._restarts:  # else an error may have named it
+        if not self._told:
             self._log.unlink(missing_ok=True)
 
     def _ask(self, image: NDArray[np.uint8]) -> list[NDArray[Any]]:
@@ -117,12 +118,13 @@ class StreamSession:
         try:
             self._worker = self._start(self._log)
         except ZooError as error:
-            self._broken = error
+            self._broken, self._told = error, True
             raise
         if self._closed:
             self._worker.close()
 
     def _exhausted(self) -> StageError:
+        self._told = True
         reason, tail = self._worker.reason, self._worker.tail()
         said = f"; its log ends: {tail}" if tail else ""
         return StageError(
@@ -132,7 +134,8 @@ class StreamSession:
         )
 
     def _spoilt(self, what: str) -> SampleError:
-        log = f", see {self._log}" if self._restarts else ""
+        self._told = self._told or self._restarts > 0
+        log = f", see {self._log}" if self._told else ""
         return SampleError(what, next=f"leave this image out or repair it{log}")
 
     def _image(self, feeds: Arrays) -> NDArray[np.uint8]:

@@ -1,0 +1,215 @@
+"""What an export takes, what it leaves, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import zoo_onnx
+from onnx import TensorProto, helper, numpy_helper
+from zoo_onnx.exporter import OnnxExporter
+
+from zoo_core.errors import DataError, RegistryError, UsageError, ZooError
+from zoo_core.nouns import ExportRequest, Graph
+from zoo_core.plugins import Plugins
+from zoo_core.testing import model_card, run_stages
+from zoo_core.testing.given import files_stage, tiny_model
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SIZE = (64, 96)
+
+
+def request(**changes: Any) -> ExportRequest:
+    fields: dict[str, Any] = {
+        "weights": "given",
+        "format": "onnx",
+        "files": {"weights": "weights/m.onnx"},
+        "seed": 0,
+        "size": SIZE,
+        "classes": 2,
+        "source": "builtin",
+        "form": "heads",
+    }
+    return ExportRequest(**{**fields, **changes})
+
+
+def exported(model: onnx.ModelProto, folder: Path, **params: Any) -> tuple[Graph, Path, Any]:
+    """The graph, its folder, and what verify found."""
+    path = folder / "m.onnx"
+    onnx.save(model, path)
+    card = model_card(exporter="onnx", exporter_params=params)
+    stages = [files_stage({"weights": path}), *OnnxExporter().stages(card, request())]
+    done = run_stages(stages, folder, Plugins([zoo_onnx]))
+    graph = Graph.from_data(json.loads((done["export"] / "graph.json").read_text()))
+    return graph, done["export"], json.loads((done["verify"] / "verify.json").read_text())
+
+
+def with_input(shape: list[Any], dtype: int = TensorProto.FLOAT) -> onnx.ModelProto:
+    """The tiny network with another declared input."""
+    model = tiny_model(SIZE)
+    model.graph.input[0].CopyFrom(helper.make_tensor_value_info("input", dtype, shape))
+    return model
+
+
+def test_a_copy_is_the_same_bytes(tmp_path: Path) -> None:
+    graph, folder, found = exported(tiny_model(SIZE), tmp_path)
+
+    assert (folder / "model.onnx").read_bytes() == (tmp_path / "m.onnx").read_bytes()
+    assert found["same_bytes"] is True
+    assert found["max_abs"] == 0.0
+    assert found["reference"].startswith("m.onnx itself, run by ONNX Runtime")
+    assert found["input"]["shape"] == [2, 3, *SIZE]
+    assert graph.facts["opset"] == 17
+    assert graph.facts["size_made_fixed"] is False
+
+
+def test_a_static_batch_stays_static(tmp_path: Path) -> None:
+    model = with_input([1, 3, *SIZE])
+    model.graph.output[0].type.tensor_type.shape.dim[0].dim_value = 1
+    graph, _, found = exported(model, tmp_path)
+
+    assert graph.inputs[0].shape == (1, 3, *SIZE)
+    assert graph.outputs[0].shape == (1, 6, 16, 24)
+    assert found["input"]["shape"] == [1, 3, *SIZE]
+
+
+def test_an_open_size_is_made_fixed_and_computes_the_same(tmp_path: Path) -> None:
+    model = with_input(["n", 3, "height", "width"])
+    dims = model.graph.output[0].type.tensor_type.shape.dim
+    dims[2].dim_param, dims[3].dim_param = "rows", "columns"
+    graph, folder, found = exported(model, tmp_path)
+
+    assert graph.inputs[0].shape == ("n", 3, *SIZE)
+    assert graph.outputs[0].shape == ("n", 6, 16, 24)
+    assert graph.facts["size_made_fixed"] is True
+    assert found["same_bytes"] is False
+    assert found["max_rel"] <= 1e-5
+    session = onnxruntime.InferenceSession(str(folder / "model.onnx"))
+    assert session.get_inputs()[0].shape == ["n", 3, *SIZE]
+    (heads,) = session.run(None, {"input": np.zeros((3, 3, *SIZE), np.float32)})
+    assert heads.shape == (3, 6, 16, 24)
+
+
+def test_outputs_without_a_shape_are_inferred(tmp_path: Path) -> None:
+    model = tiny_model(SIZE)
+    model.graph.output[0].CopyFrom(helper.make_empty_tensor_value_info("head0"))
+    model.graph.output[0].type.tensor_type.elem_type = TensorProto.FLOAT
+    graph, folder, _ = exported(model, tmp_path)
+
+    assert graph.outputs[0].shape == ("batch", 6, 16, 24)
+    assert (folder / "model.onnx").read_bytes() == (tmp_path / "m.onnx").read_bytes()
+
+
+def test_weights_listed_as_inputs_are_none(tmp_path: Path) -> None:
+    model = tiny_model(SIZE)
+    for item in model.graph.initializer:
+        shape = list(item.dims)
+        model.graph.input.append(helper.make_tensor_value_info(item.name, item.data_type, shape))
+    graph, _, _ = exported(model, tmp_path)
+
+    assert [spec.name for spec in graph.inputs] == ["input"]
+
+
+def two_inputs() -> onnx.ModelProto:
+    model = tiny_model(SIZE)
+    model.graph.input.append(helper.make_tensor_value_info("sizes", TensorProto.FLOAT, [1, 2]))
+    return model
+
+
+def elsewhere() -> onnx.ModelProto:
+    model = tiny_model(SIZE)
+    model.graph.initializer[0].data_location = TensorProto.EXTERNAL
+    return model
+
+
+def wrong_operator() -> onnx.ModelProto:
+    model = tiny_model(SIZE)
+    model.graph.node[1].op_type = "NoSuchThing"
+    return model
+
+
+def lying() -> onnx.ModelProto:
+    """A Reshape by a shape that only a run can tell, with another one declared."""
+    model = tiny_model(SIZE)
+    model.graph.node[-1].output[0] = "before"
+    model.graph.initializer.append(numpy_helper.from_array(np.array([1, -1, 1], np.int64), "to"))
+    model.graph.node.append(helper.make_node("Mul", ["to", "to"], ["how"]))
+    model.graph.node.append(helper.make_node("Reshape", ["before", "how"], ["head0"]))
+    return model
+
+
+@pytest.mark.parametrize(
+    ("model", "params", "what"),
+    [
+        (tiny_model(SIZE), {"input": "images"}, "its input is 'input', the card says 'images'"),
+        (tiny_model(SIZE), {"outputs": ["a"]}, "its outputs are head0, the card says a"),
+        (tiny_model((32, 32)), {}, "takes images of 32x32, asked for 64x96; use --size 32,32"),
+        (with_input(["n", 3, *SIZE], TensorProto.FLOAT16), {}, "is float16, not float32"),
+        (with_input(["n", *SIZE, 3]), {}, "channels last"),
+        (with_input(["n", 3, 64]), {}, "3 dimensions"),
+        (two_inputs(), {}, "has the inputs input, sizes"),
+        (elsewhere(), {}, "keeps its weights in another file"),
+        (wrong_operator(), {}, "is no valid ONNX"),
+        (lying(), {}, "as the file states"),
+    ],
+)
+def test_what_does_not_fit_is_refused_by_name(
+    tmp_path: Path, model: onnx.ModelProto, params: dict[str, Any], what: str
+) -> None:
+    with pytest.raises(DataError, match=what):
+        exported(model, tmp_path, **params)
+
+
+@pytest.mark.parametrize("content", [b"", b"not an onnx file at all", b"PK\x03\x04 zip"])
+def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "m.onnx"
+    path.write_bytes(content)
+    stages = [files_stage({"weights": path}), *OnnxExporter().stages(model_card(), request())]
+    with pytest.raises(DataError, match=r"m\.onnx"):
+        run_stages(stages, tmp_path, Plugins([zoo_onnx]))
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"weights": "random", "files": {}}, "are inside it"),
+        ({"source": "repo"}, "taken as it is"),
+        ({"form": "e2e"}, "raw heads, no decoded boxes"),
+        ({"format": "darknet"}, "no ONNX file"),
+    ],
+)
+def test_requests_that_a_file_cannot_meet(changes: dict[str, Any], what: str) -> None:
+    with pytest.raises(UsageError, match=what):
+        OnnxExporter().stages(model_card(), request(**changes))
+
+
+@pytest.mark.parametrize(
+    ("params", "what"),
+    [
+        ({"forms": "e2e"}, "did you mean 'form'"),
+        ({"form": "boxes"}, "no form 'boxes'"),
+        ({"input": 3}, "'input' must be a name"),
+        ({"outputs": "head0"}, "'outputs' must be a list"),
+    ],
+)
+def test_wrong_parameters_of_a_card(params: dict[str, Any], what: str) -> None:
+    with pytest.raises(RegistryError, match=what):
+        OnnxExporter().stages(model_card(exporter_params=params), request())
+
+
+def test_an_e2e_file_is_taken_where_heads_are_wanted(tmp_path: Path) -> None:
+    graph, _, _ = exported(tiny_model(SIZE), tmp_path, form="e2e")
+
+    assert graph.form == "e2e"
+
+
+def test_failures_are_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ZooError) as raised:
+        exported(wrong_operator(), tmp_path)
+    assert "\n" not in str(raised.value)

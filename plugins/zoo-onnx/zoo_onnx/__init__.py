@@ -1,0 +1,31 @@
+"""Any ONNX file as a model of zoo."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zoo_core.hookspecs import hookimpl
+from zoo_core.nouns import Provider
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from zoo_core.nouns import Exporter
+
+ZOO_API = 1
+
+
+@hookimpl
+def zoo_exporters() -> Iterable[Provider[Exporter]]:
+    """The exporter that takes a finished file."""
+    yield Provider(
+        name="onnx",
+        summary="any .onnx file, checked against its card and taken as it is",
+        load=_exporter,
+    )
+
+
+def _exporter() -> Exporter:
+    from zoo_onnx.exporter import OnnxExporter
+
+    return OnnxExporter()

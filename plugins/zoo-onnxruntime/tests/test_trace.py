@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx
+import pytest
+from zoo_onnxruntime.runtime import OnnxRuntimeRuntime
+from zoo_onnxruntime.trace import read_profile
+
+from zoo_core.bench.trace import Traceable, chrome, kinds, operators
+from zoo_core.errors import StageError
+from zoo_core.nouns import Target
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from zoo_core.nouns import Session
+
+TARGET = Target(backend="onnxruntime", precision="fp32", device="cpu", options={"threads": "1"})
+
+
+def row(name: str, kind: str, start: int, time: int) -> dict[str, Any]:
+    facts = {"op_name": kind, "input_type_shape": [], "thread_scheduling_stats": "long"}
+    return {
+        "cat": "Node",
+        "ph": "X",
+        "name": name,
+        "ts": start,
+        "dur": time,
+        "tid": 7,
+        "args": facts,
+    }
+
+
+def whole(start: int, time: int) -> dict[str, Any]:
+    return {"cat": "Session", "ph": "X", "name": "model_run", "ts": start, "dur": time}
+
+
+def test_the_first_run_is_left_out() -> None:
+    rows = [
+        whole(100, 900), row("a_kernel_time", "Conv", 110, 800),
+        whole(1000, 60), row("a_kernel_time", "Conv", 1010, 40),
+        row("a_fence_before", "Conv", 1011, 1), row("b_kernel_time", "Add", 1050, 5),
+        whole(2000, 50), row("a_kernel_time", "Conv", 2010, 30),
+        {"cat": "Session", "ph": "X", "name": "session_initialization", "ts": 0, "dur": 90},
+    ]  # fmt: skip
+    found = read_profile(rows, 2, "model.onnx")
+    assert [(event.name, event.kind, event.start_us) for event in found.events] == [
+        ("a", "Conv", 10.0), ("b", "Add", 50.0), ("a", "Conv", 1010.0),
+    ]  # fmt: skip
+    assert found.whole_us == 110.0
+    assert [(item.name, item.total_ms, item.calls) for item in operators(found)] == [
+        ("a", 0.07, 2), ("b", 0.005, 1),
+    ]  # fmt: skip
+    assert found.events[0].facts == {"input_type_shape": []}
+
+
+def test_a_profile_without_the_runs_is_an_error() -> None:
+    with pytest.raises(StageError, match="holds 1 of 2 runs"):
+        read_profile([whole(0, 1)], 2, "model.onnx")
+
+
+def test_a_real_network_is_traced(nets: Any, tmp_path: Path) -> None:
+    onnx.save(nets.mish(), tmp_path / "model.onnx")
+    data = {
+        "format": "onnx",
+        "model": "model.onnx",
+        "inputs": [{"name": "input", "shape": ["batch", 3, 32, 32], "dtype": "float32"}],
+        "outputs": [{"name": "head0", "shape": ["batch", 12, 16, 16], "dtype": "float32"}],
+        "precision": "fp32",
+    }
+    (tmp_path / "artefact.json").write_text(json.dumps(data))
+    runtime = OnnxRuntimeRuntime()
+    assert isinstance(runtime, Traceable)
+
+    def feeds(session: Session) -> dict[str, Any]:
+        return {session.inputs[0].name: np.zeros((1, 3, 32, 32), np.float32)}
+
+    found = runtime.trace(tmp_path, TARGET, feeds, 3)
+    assert "Conv" in {item.kind for item in kinds(found)}
+    assert {item.calls for item in operators(found)} == {3}
+    assert found.whole_us is not None
+    assert sum(event.duration_us for event in found.events) <= found.whole_us
+    assert len(chrome(found)["traceEvents"]) == len(found.events)

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from zoo_core.errors import UsageError
+from zoo_core.gates import SpeedGates
+from zoo_core.measurement import BenchRequest, settings_of
+from zoo_core.measurement.request import second, title
+from zoo_core.planner.request import RunRequest
+
+FIRST = RunRequest(
+    model="m", backend="here", precision="int8", device="cpu", options={"threads": "2"}
+)
+
+
+@pytest.mark.parametrize(
+    ("spelling", "backend", "precision", "options", "batch", "device"),
+    [
+        ("there", "there", "int8", {}, 1, None),
+        ("there:fp16", "there", "fp16", {}, 1, None),
+        ("there:fp16,streams=2,batch=4", "there", "fp16", {"streams": "2"}, 4, None),
+        (":fp32", "here", "fp32", {"threads": "2"}, 1, "cpu"),
+        ("here:fp32,threads=1", "here", "fp32", {"threads": "1"}, 1, "cpu"),
+        ("threads=1", "here", "int8", {"threads": "1"}, 1, "cpu"),
+        ("rewrites=none,precision=fp32", "here", "fp32", {"threads": "2", "rewrites": "none"}, 1,
+         "cpu"),
+        ("there,device=GPU", "there", "int8", {}, 1, "GPU"),
+    ],
+)  # fmt: skip
+def test_spellings_of_a_second_build(
+    spelling: str,
+    backend: str,
+    precision: str,
+    options: dict[str, str],
+    batch: int,
+    device: str | None,
+) -> None:
+    other = second(FIRST, spelling)
+    assert (other.backend, other.precision, other.batch) == (backend, precision, batch)
+    assert dict(other.options) == options
+    assert other.device == device
+    assert other.model == "m"
+
+
+@pytest.mark.parametrize("spelling", ["here:int8", ":int8", "threads=2", "here,batch=1"])
+def test_a_build_is_not_compared_with_itself(spelling: str) -> None:
+    with pytest.raises(UsageError, match="is the build itself"):
+        second(FIRST, spelling)
+
+
+@pytest.mark.parametrize("spelling", ["there,threads", "there,=1", "threads=", "there,batch=x"])
+def test_wrong_spellings(spelling: str) -> None:
+    with pytest.raises(UsageError, match="--vs"):
+        second(FIRST, spelling)
+
+
+def test_titles_say_what_differs() -> None:
+    other = second(FIRST, "here:fp32,threads=1,batch=2")
+    assert title(FIRST, other) == "here:int8,batch=1,threads=2"
+    assert title(other, FIRST) == "here:fp32,batch=2,threads=1"
+
+
+def test_a_number_of_samples_that_is_named_is_reached() -> None:
+    usual = settings_of(None, 8, None, None, None)
+    assert (usual.seconds, usual.min_samples, usual.patience) == (5.0, 64, 1.5)
+    named = settings_of("server", 8, 10.0, 60.0, 662)
+    assert (named.seconds, named.min_samples, named.patience) == (60.0, 662, math.inf)
+    assert settings_of(None, 8, None, None, 3).least_samples == 3
+
+
+def test_options_that_do_not_fit_together() -> None:
+    with pytest.raises(UsageError, match="for --scenario server"):
+        settings_of("offline", 8, 10.0, None, None)
+    with pytest.raises(UsageError, match="one build"):
+        BenchRequest(sweep="batch", versus=":fp32")
+    with pytest.raises(UsageError, match="--min-speedup needs --vs"):
+        BenchRequest(gates=SpeedGates(min_speedup=2.0))
