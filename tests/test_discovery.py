@@ -119,7 +119,7 @@ def test_no_plugin_at_all(installed: Installed, monkeypatch: pytest.MonkeyPatch)
     assert plugins.plugins == []
     with pytest.raises(UsageError) as caught:
         plugins.find("backend", "toy")
-    assert caught.value.next == "none is registered"
+    assert caught.value.next == "none is registered; disabled: good"
 
 
 def test_a_module_need_not_be_an_entry_point(

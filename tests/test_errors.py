@@ -15,6 +15,7 @@ def every(kind: type[ZooError] = ZooError) -> list[type[ZooError]]:
 EXIT_CODES = {
     "ZooError": 1,
     "StageError": 1,
+    "SampleError": 1,
     "UsageError": 2,
     "RegistryError": 2,
     "AccuracyGateError": 3,

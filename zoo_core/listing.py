@@ -75,7 +75,7 @@ def missing_providers(card: ModelCard, plugins: Plugins) -> list[tuple[str, str]
 
 
 def plugins_table(plugins: Plugins) -> list[dict[str, Any]]:
-    """A row per plugin, broken ones with their failure."""
+    """A row per plugin: broken ones with their failure, disabled ones with what disabled them."""
     from zoo_core.plugins import KINDS
 
     for kind in KINDS:
@@ -89,8 +89,9 @@ def plugins_table(plugins: Plugins) -> list[dict[str, Any]]:
             "hooks": plugins.hooks(plugin),
             "providers": plugins.provided(plugin),
             "failure": plugin.failure,
+            "disabled": plugin.disabled,
         }
-        for plugin in plugins.plugins
+        for plugin in [*plugins.plugins, *plugins.disabled]
     ]
 
 

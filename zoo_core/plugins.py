@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
 import pluggy
 
 from zoo_core import hookspecs
-from zoo_core.distributions import EntryPoint, entry_points
+from zoo_core.distributions import entry_points
 from zoo_core.errors import UnavailableError, UsageError, ZooError, did_you_mean, first_line
+from zoo_core.plugin import GROUP, Plugin
+from zoo_core.selection import selection
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
         Runtime,
     )
 
-GROUP = "zoo"
+__all__ = ["GROUP", "KINDS", "Plugin", "Plugins"]
+
 _FILES = "zoo_registry_files"
 
 KINDS = {
@@ -47,18 +49,6 @@ KINDS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plugin:
-    """One entry point, or a module named by hand; `failure` says why it could not be loaded."""
-
-    name: str
-    module: str
-    distribution: str
-    version: str
-    api: int | None
-    failure: str | None = None
-
-
 class Plugins:
     """The loaded plugins and all they provide. Nothing is global: make one, pass it on."""
 
@@ -68,6 +58,7 @@ class Plugins:
         self._manager.add_hookspecs(hookspecs)
         self._owners: dict[str, Plugin] = {}
         self.plugins: list[Plugin] = []
+        self.disabled: list[Plugin] = []
         self._cache: dict[str, dict[str, Any]] = {}
         for module in modules:
             name = module.__name__
@@ -79,19 +70,23 @@ class Plugins:
         """Every entry point of the group `zoo`, each loaded on its own.
 
         `ZOO_PLUGINS` names the only ones to load, `ZOO_DISABLE_PLUGINS` those to leave out; both
-        take entry-point names or modules, comma-separated, and act before anything is imported.
-        A module in ZOO_PLUGINS need not be an entry point.
+        take names of entry points, modules or distributions, comma-separated. Where neither is set,
+        those are left out that `zoo plugins disable` has named. All of that acts before anything is
+        imported. A module in ZOO_PLUGINS need not be an entry point.
         """
         plugins = cls()
-        only, without = _names("ZOO_PLUGINS"), _names("ZOO_DISABLE_PLUGINS")
-        entries = entry_points(GROUP)
-        for entry in entries:
-            names = _spellings(entry)
-            if (only is None or names & set(only)) and not names & set(without or ()):
-                plugins._register(_entry(entry), lambda entry=entry: entry.load())
-        known = {name for entry in entries for name in _spellings(entry)}
-        for name in dict.fromkeys(only or ()):
-            if name not in known and name not in (without or ()):
+        chosen = selection()
+        known: set[str] = set()
+        for entry in entry_points(GROUP):
+            found = Plugin.of(entry)
+            known |= found.names
+            reason = chosen.against(found.names)
+            if reason:
+                plugins.disabled.append(replace(found, disabled=reason))
+            else:
+                plugins._register(found, lambda entry=entry: entry.load())
+        for name in dict.fromkeys(chosen.only or ()):
+            if name not in known and name not in chosen.without:
                 found = Plugin(name=name, module=name, distribution="", version="", api=None)
                 plugins._register(found, lambda name=name: import_module(name))
         return plugins
@@ -143,7 +138,8 @@ class Plugins:
         if name in known:
             return known[name]
         broken = "".join(f"; plugin {p.name} failed: {p.failure}" for p in self.failures)
-        hint = did_you_mean(name, known) + broken
+        left_out = ", ".join(plugin.name for plugin in self.disabled)
+        hint = did_you_mean(name, known) + broken + (f"; disabled: {left_out}" if left_out else "")
         raise UsageError(f"no {kind} '{name}'", next=hint)
 
     def load(self, kind: str, name: str) -> Any:
@@ -158,7 +154,7 @@ class Plugins:
             step = "install what {} needs" if isinstance(error, ImportError) else "update {}"
             raise UnavailableError(
                 f"{kind} '{name}' cannot be loaded: {reason}",
-                next=step.format(_origin(self.owner(kind, name))),
+                next=step.format(self.owner(kind, name).origin),
             ) from error
 
     def exporter(self, name: str) -> Exporter:
@@ -221,15 +217,15 @@ class Plugins:
             return items
         except Exception as error:  # a hook that raises takes its own plugin out, nothing else
             self._manager.unregister(module, plugin.name)
-            self.plugins[self.plugins.index(plugin)] = _failed(plugin, error)
+            self.plugins[self.plugins.index(plugin)] = plugin.failed(error)
             return []
 
     def _claim(self, kind: str, name: str, plugin: Plugin) -> None:
         other = self._owners.setdefault(f"{kind}:{name}", plugin)
         if other.name != plugin.name:
             raise UsageError(
-                f"two plugins give {kind} '{name}': {_origin(other)} and {_origin(plugin)}",
-                next="uninstall one, or name it in ZOO_DISABLE_PLUGINS",
+                f"two plugins give {kind} '{name}': {other.origin} and {plugin.origin}",
+                next="uninstall one, or name it in `zoo plugins disable` or ZOO_DISABLE_PLUGINS",
             )
 
     def _register(self, plugin: Plugin, load: Any) -> None:
@@ -237,11 +233,10 @@ class Plugins:
             self._refuse_twin(plugin)
             module = load()
             api = getattr(module, "ZOO_API", None)
-            if api is not None and api != hookspecs.API:
-                raise UsageError(f"is written for hooks {api}, this zoo has {hookspecs.API}")
+            plugin.check_api(api)
             self._admit(module, plugin.name)
         except (Exception, SystemExit) as error:  # a plugin's any failure is survived
-            self.plugins.append(_failed(plugin, error))
+            self.plugins.append(plugin.failed(error))
         else:
             self.plugins.append(replace(plugin, api=api))
 
@@ -249,7 +244,7 @@ class Plugins:
         for other in self.plugins:
             if other.name == plugin.name and not other.failure:
                 raise UsageError(
-                    f"has the name of the plugin from {_origin(other)}",
+                    f"has the name of the plugin from {other.origin}",
                     next="uninstall one, or name its module in ZOO_DISABLE_PLUGINS",
                 )
 
@@ -261,30 +256,3 @@ class Plugins:
             if self._manager.get_plugin(name):  # pluggy below 1.7 keeps what it refused
                 self._manager.unregister(name=name)
             raise
-
-
-def _names(variable: str) -> list[str] | None:
-    text = os.environ.get(variable)
-    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
-
-
-def _spellings(entry: EntryPoint) -> set[str]:
-    return {entry.name, entry.module}
-
-
-def _origin(plugin: Plugin) -> str:
-    return plugin.distribution or plugin.module
-
-
-def _entry(entry: EntryPoint) -> Plugin:
-    return Plugin(
-        name=entry.name,
-        module=entry.module,
-        distribution=entry.distribution,
-        version=entry.version,
-        api=None,
-    )
-
-
-def _failed(plugin: Plugin, error: BaseException) -> Plugin:
-    return replace(plugin, failure=f"{type(error).__name__}: {first_line(error)}")

@@ -84,9 +84,11 @@ def measure(
     """Latency and throughput of an artefact on seeded noise; see `zoo_core.bench`."""
     resolved = run.resolved
     facts = device_facts(resolved)
-    name = str(facts.get("name") or _processor(resolved))
     found = measure_workload(
-        workload(resolved, work, artefact), settings, Instruments(tell=tell), name
+        workload(resolved, work, artefact),
+        settings,
+        Instruments(tell=tell),
+        _name(resolved, facts),
     )
     return Measured(found, resolved.target.device, facts)
 
@@ -121,11 +123,14 @@ def device_facts(resolved: Resolved) -> dict[str, object]:
     return found[devices[0]] if len(devices) == 1 else dict(found)
 
 
-def _processor(resolved: Resolved) -> str:
+def _name(resolved: Resolved, facts: Mapping[str, object]) -> str:
+    """What the facts call the device; without any, the processor or the backend's device."""
+    told = facts.get("name") or facts.get("card_type")
+    if told:
+        return str(told)
+    device = resolved.target.device
     return (
-        cpu_name()
-        if resolved.target.device in ("cpu", "CPU", "default")
-        else resolved.target.device
+        cpu_name() if device.lower() in ("cpu", "default") else f"{resolved.backend.name} {device}"
     )
 
 

@@ -134,6 +134,20 @@ def test_a_second_build_in_turns(zoo: Zoo, tmp_path: Path) -> None:
     assert sum(map(len, raw["this_ms"])) == found["runs"]
 
 
+def test_a_folder_holds_the_files_of_one_benchmark(zoo: Zoo, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "trace.json").write_text("mine")
+    asked = (*TOY, *QUICK, "--no-breakdown", "--scenario", "offline")
+    report_of(zoo(*asked))
+    assert (out / "trace.json").read_text() == "mine"
+    (out / "versus_ms.json").write_text("of an earlier one")
+    report_of(zoo(*asked))
+    assert sorted(path.name for path in out.iterdir()) == [
+        "bench.json", "block.txt", "latency_ms.json",
+    ]  # fmt: skip
+
+
 def test_a_sweep_leaves_out_what_the_backend_has_not(zoo: Zoo) -> None:
     report = report_of(zoo(*TOY, "--sweep", "batch=1:2,streams", *QUICK))
     sweep = report["sweep"]

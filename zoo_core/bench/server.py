@@ -6,6 +6,7 @@ others in the figures but all of them in the queue (no "coordinated omission").
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -30,10 +31,17 @@ _DOZE = 0.2
 _SOON = 1e-6
 
 
-def schedule(rate: float, count: int, seed: int) -> NDArray[np.float64]:
-    """When queries arrive, in seconds, float64 [count]: a Poisson process of a seeded generator."""
-    gaps = np.random.default_rng(seed).exponential(1 / rate, count)
-    return np.cumsum(gaps)
+def schedule(rate: float, count: int, seconds: float, seed: int) -> NDArray[np.float64]:
+    """When queries arrive, in seconds, float64 [n]: a Poisson process of a seeded generator.
+
+    At least `count` arrivals, and until `seconds` have passed.
+    """
+    source = np.random.default_rng(seed)
+    due = np.cumsum(source.exponential(1 / rate, count))
+    while due[-1] < seconds:
+        more = source.exponential(1 / rate, math.ceil((seconds - due[-1]) * rate))
+        due = np.concatenate([due, due[-1] + np.cumsum(more)])
+    return due
 
 
 @dataclass(slots=True)
@@ -55,7 +63,7 @@ class _Desk:
 def server(query: Query, workers: int, settings: BenchSettings, tools: Instruments) -> Series:
     """Queries of one sample served by `workers` threads in the order of their arrival."""
     clock, rate = tools.clock, settings.target_qps or 1.0
-    due = schedule(rate, _count(rate, settings), settings.seed)
+    due = schedule(rate, _count(rate, settings), settings.seconds, settings.seed)
     desk, tick = _Desk(due), Ticker("server", tools)
     start = clock()
     limit = max(settings.seconds, float(due[-1])) * _GIVE_UP

@@ -56,25 +56,6 @@ def backends(json_wanted: JsonFlag = False) -> int:
     return _list("backends", rows, head, table, json_wanted)
 
 
-def plugins(json_wanted: JsonFlag = False) -> int:
-    """List the installed plugins, what they provide, and why broken ones failed."""
-    from zoo_core import listing
-
-    rows = listing.plugins_table(_plugins())
-    table = [
-        (
-            r["name"],
-            f"{r['distribution']} {r['version']}",
-            "" if r["api"] is None else str(r["api"]),
-            r["failure"]
-            or "; ".join(f"{kind}: {', '.join(n)}" for kind, n in r["providers"].items()),
-        )
-        for r in rows
-    ]
-    head = ("plugin", "distribution", "hooks", "provides, or why it failed")
-    return _list("plugins", rows, head, table, json_wanted)
-
-
 def datasets(json_wanted: JsonFlag = False) -> int:
     """List the data sets."""
     from zoo_core import listing

@@ -43,8 +43,8 @@ VERBS = {
         "List every registered backend, and what keeps those that cannot run here.",
     ),
     "plugins": (
-        "look:plugins",
-        "List the installed plugins, what they provide, and why broken ones failed.",
+        "author:plugins",
+        "List plugins, what they provide and why some do not; or test, enable, disable them.",
     ),
     "datasets": ("look:datasets", "List the data sets."),
     "protocols": ("look:protocols", "List the scoring protocols and their values."),

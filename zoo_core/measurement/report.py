@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from zoo_core.workplace import Workplace
 
 SCHEMA = "zoo.bench/1"
+REPORT = "bench.json"
+
+_WRITTEN = ("latency_ms.json", "versus_ms.json", "trace.json", "block.txt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,7 @@ def bench_report(
     made = _make(run, work, how, talk)
     parts = list(_measure(run, work, how, talk, made))
     with run_folder(run.resolved, output) as folder:
+        _clear(folder)
         report = _report(run, made, parts, folder)
         for part in parts:
             for name, content in part.files.items():
@@ -83,7 +87,7 @@ def bench_report(
                     (folder / name).write_text(content, encoding="utf-8")
                 else:
                     write_json(folder / name, content)
-        write_json(folder / "bench.json", report)
+        write_json(folder / REPORT, report)
     return report
 
 
@@ -139,6 +143,14 @@ def _measure(
         yield traced(run, work, made.artefact, talk.tell)
     yield from profiled(run, work, made.artefact, talk.tell)
     yield block_of(found)
+
+
+def _clear(folder: Path) -> None:
+    """Take away what an earlier benchmark left there, so that no folder holds files of two."""
+    report = folder / REPORT
+    if report.is_file() and f'"{SCHEMA}"' in report.read_text(encoding="utf-8", errors="replace"):
+        for name in (REPORT, *_WRITTEN):
+            (folder / name).unlink(missing_ok=True)
 
 
 def _report(run: Run, made: _Made, parts: Sequence[Part], folder: Path) -> dict[str, Any]:

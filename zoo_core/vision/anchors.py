@@ -11,7 +11,7 @@ from zoo_core.errors import UsageError
 from zoo_core.vision.detections import Candidates, Pairs
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -56,13 +56,17 @@ def decode_heads(
     """
     if len(heads) != len(specs) or not specs:
         raise UsageError(f"{len(heads)} heads for {len(specs)} specifications of heads")
-    parts = []
-    before = 0
-    for head, spec in zip(heads, specs, strict=True):
-        maps = _maps(head, spec, classes, geometry)
-        parts.append(_decode(maps, spec, head.shape[-1], np.float32(floor), before))
-        before += maps.shape[0] * maps.shape[2]
-    return _gather(parts, geometry, floor)
+    cells = _cells(heads, specs, classes, geometry, np.float32(floor))
+    scores = _either(cells.new, lambda: cells.values[_BOX_AND_OBJECT:], cells.class_scores)
+    scores = scores * cells.objects
+    above = np.ascontiguousarray((scores > np.float32(floor)).T)
+    row, label = np.divmod(np.flatnonzero(above), len(scores))
+    first = np.ones(len(row), bool)
+    np.not_equal(row[1:], row[:-1], out=first[1:])
+    used = row[first]
+    pairs = Pairs(np.cumsum(first) - 1, label, scores[label, row])
+    boxes = geometry.to_image(_boxes(cells, used, specs))
+    return Candidates.from_pairs(boxes, pairs, floor, geometry.source, cells.row[used])
 
 
 def decode_boxes(
@@ -104,73 +108,94 @@ def _maps(
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
-    """One head's boxes (network pixels), their rows in the output, and pairs of these boxes."""
+class _Cells:
+    """The k anchors of cells, of all heads, that may hold something: what was said, and where.
 
-    boxes: NDArray[np.float32]
+    `values` is raw [5 + classes, k], `objects` [k] the object scores, `new` [k] whether the head
+    has new_coords, `anchor` [k] counts the anchors of all heads, `corner` [2, k] is the column and
+    row in the head's grid, `row` [k] the place in the network's whole output.
+    """
+
+    values: NDArray[np.float32]
+    objects: NDArray[np.float32]
+    new: NDArray[np.bool_]
     anchor: NDArray[np.intp]
-    pairs: Pairs
+    corner: NDArray[np.float32]
+    row: NDArray[np.intp]
+
+    def class_scores(self) -> NDArray[np.float32]:
+        """The scores of the classes [classes, k] where the logistic function is still due."""
+        return _sigmoid(self.values[_BOX_AND_OBJECT:])
 
 
-def _decode(
-    maps: NDArray[np.float32], spec: AnchorHead, columns: int, floor: np.float32, before: int
-) -> _Part:
-    activate = _as_is if spec.new_coords else _sigmoid
-    objects = activate(maps[:, 4])
-    found = objects > floor
-    numbers = [np.flatnonzero(row) for row in found]
-    values = np.concatenate(
-        [plane.take(cells, axis=1) for plane, cells in zip(maps, numbers, strict=True)], axis=1
-    )
-    anchor, cell = np.nonzero(found)
-    scores = activate(values[_BOX_AND_OBJECT:]) * objects[found]
-    above = np.ascontiguousarray((scores > floor).T)
-    row, label = np.divmod(np.flatnonzero(above), len(scores))
-    places, index = np.unique(row, return_inverse=True)
-    return _Part(
-        boxes=_boxes(values[:4, places], anchor[places], cell[places], spec, columns),
-        anchor=before + anchor[places] * maps.shape[2] + cell[places],
-        pairs=Pairs(index, label, scores[label, row]),
+def _cells(
+    heads: Sequence[NDArray[Any]],
+    specs: Sequence[AnchorHead],
+    classes: int,
+    geometry: Geometry,
+    floor: np.float32,
+) -> _Cells:
+    """Those whose object score is above the floor, in the order of the network's output."""
+    values, objects, places = [], [], []
+    anchors = rows = 0
+    for head, spec in zip(heads, specs, strict=True):
+        maps = _maps(head, spec, classes, geometry)
+        scores = maps[:, 4] if spec.new_coords else _sigmoid(maps[:, 4])
+        found = scores > floor
+        taken = zip(maps, found, strict=True)
+        values += [plane.take(np.flatnonzero(which), axis=1) for plane, which in taken]
+        objects.append(scores[found])
+        anchor, cell = np.nonzero(found)
+        down, across = np.divmod(cell, head.shape[-1])
+        new = np.full(len(cell), spec.new_coords)
+        row = rows + anchor * maps.shape[2] + cell
+        places.append(np.stack([new, anchors + anchor, across, down, row]))
+        anchors += len(maps)
+        rows += len(maps) * maps.shape[2]
+    new, anchor, across, down, row = np.concatenate(places, axis=1)
+    return _Cells(
+        values=np.concatenate(values, axis=1),
+        objects=np.concatenate(objects),
+        new=new.astype(bool),
+        anchor=anchor,
+        corner=np.stack([across, down]).astype(np.float32),
+        row=row,
     )
 
 
 def _boxes(
-    values: NDArray[np.float32],
-    anchor: NDArray[np.intp],
-    cell: NDArray[np.intp],
-    spec: AnchorHead,
-    columns: int,
+    cells: _Cells, used: NDArray[np.intp], specs: Sequence[AnchorHead]
 ) -> NDArray[np.float32]:
-    """Boxes xyxy [k, 4] in network pixels from tx, ty, tw, th [4, k]."""
-    corner = np.stack([cell % columns, cell // columns]).astype(np.float32)
-    scale, shift = np.float32(spec.scale_xy), np.float32(0.5 * (spec.scale_xy - 1))
-    anchors = np.array(spec.anchors, np.float32)[anchor].T
+    """Boxes xyxy [n, 4] in network pixels of the cells at `used` [n]."""
+    values, anchor, new = cells.values[:4, used], cells.anchor[used], cells.new[used]
+    each = [(spec, sides) for spec in specs for sides in spec.anchors]
+    scale, shift, stride = (
+        np.array(column, np.float32)[anchor]
+        for column in zip(
+            *((s.scale_xy, 0.5 * (s.scale_xy - 1), s.stride) for s, _ in each), strict=True
+        )
+    )
+    anchors = np.array([sides for _, sides in each], np.float32)[anchor].T
     with np.errstate(over="ignore", invalid="ignore"):
-        if spec.new_coords:
-            centre, sides = values[:2], np.square(values[2:] * 2) * anchors
-        else:
-            centre, sides = _sigmoid(values[:2]), np.exp(values[2:]) * anchors
-        centre = (centre * scale - shift + corner) * np.float32(spec.stride)
+        centre = _either(new, lambda: values[:2], lambda: _sigmoid(values[:2]))
+        grown = _either(new, lambda: np.square(values[2:] * 2), lambda: np.exp(values[2:]))
+        sides = grown * anchors
+        centre = (centre * scale - shift + cells.corner[:, used]) * stride
         first = centre - sides / 2
         return np.concatenate([first, first + sides]).T
 
 
-def _gather(parts: Sequence[_Part], geometry: Geometry, floor: float) -> Candidates:
-    starts = np.cumsum([0, *(len(part.boxes) for part in parts)])
-    pairs = Pairs(
-        np.concatenate([part.pairs.row + at for part, at in zip(parts, starts, strict=False)]),
-        np.concatenate([part.pairs.label for part in parts]),
-        np.concatenate([part.pairs.score for part in parts]),
-    )
-    boxes = np.concatenate([part.boxes for part in parts])
-    anchor = np.concatenate([part.anchor for part in parts])
-    return Candidates.from_pairs(geometry.to_image(boxes), pairs, floor, geometry.source, anchor)
+def _either(
+    new: NDArray[np.bool_],
+    one: Callable[[], NDArray[np.float32]],
+    other: Callable[[], NDArray[np.float32]],
+) -> NDArray[np.float32]:
+    """By column, `one` where `new` holds and `other` elsewhere; what is nowhere is not computed."""
+    if not new.any():
+        return other()
+    return one() if new.all() else np.where(new, one(), other())
 
 
 def _sigmoid(values: NDArray[np.float32]) -> NDArray[np.float32]:
     with np.errstate(over="ignore"):
         return np.float32(1) / (np.float32(1) + np.exp(-values))
-
-
-def _as_is(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    return values

@@ -100,10 +100,11 @@ def test_outputs_without_a_shape_are_inferred(tmp_path: Path) -> None:
     model = tiny_model(SIZE)
     model.graph.output[0].CopyFrom(helper.make_empty_tensor_value_info("head0"))
     model.graph.output[0].type.tensor_type.elem_type = TensorProto.FLOAT
-    graph, folder, _ = exported(model, tmp_path)
+    graph, _, found = exported(model, tmp_path)
 
     assert graph.outputs[0].shape == ("batch", 6, 16, 24)
-    assert (folder / "model.onnx").read_bytes() == (tmp_path / "m.onnx").read_bytes()
+    assert graph.facts["size_made_fixed"] is False
+    assert found["max_abs"] == 0.0
 
 
 def test_weights_listed_as_inputs_are_none(tmp_path: Path) -> None:
@@ -122,12 +123,6 @@ def two_inputs() -> onnx.ModelProto:
     return model
 
 
-def elsewhere() -> onnx.ModelProto:
-    model = tiny_model(SIZE)
-    model.graph.initializer[0].data_location = TensorProto.EXTERNAL
-    return model
-
-
 def wrong_operator() -> onnx.ModelProto:
     model = tiny_model(SIZE)
     model.graph.node[1].op_type = "NoSuchThing"
@@ -138,8 +133,9 @@ def lying() -> onnx.ModelProto:
     """A Reshape by a shape that only a run can tell, with another one declared."""
     model = tiny_model(SIZE)
     model.graph.node[-1].output[0] = "before"
-    model.graph.initializer.append(numpy_helper.from_array(np.array([1, -1, 1], np.int64), "to"))
-    model.graph.node.append(helper.make_node("Mul", ["to", "to"], ["how"]))
+    shape = np.array([-1, 1, -1, -1], np.int64)
+    model.graph.initializer.append(numpy_helper.from_array(shape, "to"))
+    model.graph.node.append(helper.make_node("Neg", ["to"], ["how"]))
     model.graph.node.append(helper.make_node("Reshape", ["before", "how"], ["head0"]))
     return model
 
@@ -154,7 +150,6 @@ def lying() -> onnx.ModelProto:
         (with_input(["n", *SIZE, 3]), {}, "channels last"),
         (with_input(["n", 3, 64]), {}, "3 dimensions"),
         (two_inputs(), {}, "has the inputs input, sizes"),
-        (elsewhere(), {}, "keeps its weights in another file"),
         (wrong_operator(), {}, "is no valid ONNX"),
         (lying(), {}, "as the file states"),
     ],
@@ -164,6 +159,15 @@ def test_what_does_not_fit_is_refused_by_name(
 ) -> None:
     with pytest.raises(DataError, match=what):
         exported(model, tmp_path, **params)
+
+
+def test_weights_in_another_file_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "m.onnx"
+    how = {"save_as_external_data": True, "location": "m.data", "size_threshold": 0}
+    onnx.save(tiny_model(SIZE), path, **how)
+    stages = [files_stage({"weights": path}), *OnnxExporter().stages(model_card(), request())]
+    with pytest.raises(DataError, match="keeps its weights in another file"):
+        run_stages(stages, tmp_path, Plugins([zoo_onnx]))
 
 
 @pytest.mark.parametrize("content", [b"", b"not an onnx file at all", b"PK\x03\x04 zip"])

@@ -30,9 +30,9 @@ def export(context: StageContext) -> None:
     given, params = context.inputs["weights"], context.params
     model = load(given)
     image = image_input(model, params["input"], given.name)
-    frozen = _freeze(model, image, params["size"], given.name)
     results = outputs(model, params["outputs"], given.name)
-    if frozen:
+    frozen = _freeze(model, image, params["size"], given.name)
+    if _complete(model, given.name):
         onnx.save(model, str(context.out / MODEL_FILE))
     else:
         shutil.copyfile(given, context.out / MODEL_FILE)
@@ -41,7 +41,7 @@ def export(context: StageContext) -> None:
         format="onnx",
         path=MODEL_FILE,
         inputs=(spec(image, batch),),
-        outputs=tuple(spec(value, batch) for value in _shaped(model, results, given.name)),
+        outputs=tuple(spec(value, batch) for value in results),
         form=params["form"],
         facts=_facts(model, frozen),
     )
@@ -67,24 +67,20 @@ def _freeze(model: ModelProto, image: ValueInfoProto, size: list[int], where: st
     del model.graph.value_info[:]
     for value in model.graph.output:
         value.type.tensor_type.ClearField("shape")
-    inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
-    for value, known_value in zip(model.graph.output, inferred.graph.output, strict=True):
-        value.CopyFrom(known_value)
     return True
 
 
-def _shaped(
-    model: ModelProto, values: list[ValueInfoProto], where: str
-) -> list[ValueInfoProto]:
-    """The outputs with their shapes, inferred where the file does not state them."""
-    if not all(value.type.tensor_type.HasField("shape") for value in values):
-        inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
-        values = list(inferred.graph.output)
-    for value in values:
-        if not value.type.tensor_type.HasField("shape"):
+def _complete(model: ModelProto, where: str) -> bool:
+    """Write in the shapes of outputs that lack them; raises `DataError` where none is known."""
+    if all(value.type.tensor_type.HasField("shape") for value in model.graph.output):
+        return False
+    inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
+    for value, known in zip(model.graph.output, inferred.graph.output, strict=True):
+        if not known.type.tensor_type.HasField("shape"):
             step = "run onnx.shape_inference or onnxsim over it"
             raise DataError(f"output '{value.name}' has no shape", where=where, next=step)
-    return values
+        value.CopyFrom(known)
+    return True
 
 
 def _facts(model: ModelProto, frozen: bool) -> dict[str, Any]:

@@ -60,7 +60,7 @@ def image_input(model: ModelProto, name: str | None, where: str) -> ValueInfoPro
     Raises `DataError` for another name, several inputs, and what is not float32 [n, 3, h, w].
     """
     weights = {item.name for item in model.graph.initializer}
-    found = [value for value in model.graph.input if value.name not in weights]
+    found: list[ValueInfoProto] = [v for v in model.graph.input if v.name not in weights]
     names = ", ".join(value.name for value in found) or "none"
     if len(found) != 1:
         step = "give a file whose only input is the image"

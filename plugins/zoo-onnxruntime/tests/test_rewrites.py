@@ -12,7 +12,7 @@ from zoo_onnxruntime.rewrites.chain import REWRITES, Applied, Rewrite, rewrite
 from zoo_onnxruntime.rewrites.fold import fold
 from zoo_onnxruntime.rewrites.mish import rewrite_mish
 from zoo_onnxruntime.rewrites.opset import lift
-from zoo_onnxruntime.rewrites.proof import agreement, outputs, seeded_feeds
+from zoo_onnxruntime.rewrites.proof import Reference, agreement, outputs, seeded_feeds
 
 from zoo_core.errors import DataError, StageError, UsageError
 from zoo_core.nouns import TensorSpec
@@ -286,6 +286,31 @@ def test_a_batch_frozen_by_a_rewrite_is_found_out(nets: Any, tmp_path: Path) -> 
     chain = rewrite(tmp_path / "a.onnx", tmp_path / "b.onnx", FEEDS, (Rewrite("freeze", freeze),))
     with pytest.raises(StageError, match="'freeze' changes"):
         list(chain)
+
+
+@pytest.mark.parametrize("rows", [(0, 1), (1, 2), (1, 3), (-3, 2)])
+def test_the_last_sample_alone_shows_what_became_of_a_batch(
+    nets: Any, tmp_path: Path, rows: tuple[int, int]
+) -> None:
+    onnx.save(nets.mish(), tmp_path / "a.onnx")
+    reference = Reference.of(tmp_path / "a.onnx", FEEDS)
+    both = outputs(tmp_path / "a.onnx", FEEDS)
+    assert reference.alone
+    assert [len(array) for array in reference.outputs] == [1, 1]
+    assert reference.agreement(both).snr_db > 100
+    assert reference.agreement([array[::-1] for array in both]).snr_db < 60
+    found = reference.agreement([array[slice(*rows)] for array in both])
+    assert (found.snr_db > 100) == (rows == (-3, 2))
+
+
+def test_an_output_without_a_batch_is_compared_whole(nets: Any, tmp_path: Path) -> None:
+    net = nets.new()
+    net.conv("input", "conv", 8)
+    net.node("ReduceSum", ["conv"], "total", keepdims=0)
+    path = net.save(tmp_path / "a.onnx", "conv", "total")
+    reference = Reference.of(path, FEEDS)
+    assert not reference.alone
+    assert reference.agreement(outputs(path, FEEDS)).snr_db > 100
 
 
 def test_nodes_get_names_of_their_own(nets: Any, tmp_path: Path) -> None:

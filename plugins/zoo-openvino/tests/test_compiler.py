@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from zoo_openvino import OPTIONS
 from zoo_openvino.artefact import read_graph
 from zoo_openvino.compiler import OpenVinoCompiler
+from zoo_openvino.options import QUANTIZER_KEYS
 from zoo_openvino.runtime import OpenVinoRuntime
 
 from zoo_core.errors import RegistryError, StageError, UnavailableError, UsageError
@@ -84,6 +86,12 @@ def test_what_is_for_the_session_alone_is_not_in_the_key(before: list[Stage]) ->
         assert keys(before, OpenVinoCompiler().stages(batch))["compile"] == plain
     other = keys(before, OpenVinoCompiler().stages(request(remainder="fp32")))["compile"]
     assert other != plain
+
+
+def test_every_option_of_the_one_who_quantises_can_be_said_here() -> None:
+    theirs = set(Plugins.installed().backend("onnxruntime").options)
+    assert theirs - {"threads"} == QUANTIZER_KEYS
+    assert set(OPTIONS) >= QUANTIZER_KEYS
 
 
 def test_options_of_a_card_reach_the_one_who_quantises(before: list[Stage]) -> None:

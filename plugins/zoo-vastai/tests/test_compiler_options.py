@@ -3,7 +3,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from zoo_vastai import decoder
 from zoo_vastai.options import (
+    ARITHMETICS,
     CALIBRATORS,
     calibrate_mode,
     card_options,
@@ -64,6 +66,7 @@ def test_variants_lie_over_the_rest_for_their_precision_alone() -> None:
         ({"extra_ops": {"type": "yolov4_nms", "parms": {}}}, "did you mean 'params'"),
         ({"variants": {"int4": {}}}, "unknown key 'int4'"),
         ({"variants": {"int8": {"quantise": {}}}}, "did you mean 'quantize'"),
+        ({"variants": {"host": {"compile": 1}}}, "must be a mapping"),
         ({"nms": "devise"}, "did you mean 'device'"),
     ],
 )
@@ -78,6 +81,27 @@ def test_a_wrong_map_is_refused_with_its_place(told: Mapping[str, Any], words: s
 def test_an_unknown_option_is_refused() -> None:
     with pytest.raises(UsageError, match="did you mean 'sdk_python'"):
         check_options(target(sdk_pyhton="3"))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("queue", "many"),
+        ("timeout", "0"),
+        ("restarts", "-1"),
+        ("instances", "none"),
+        ("shape", "416"),
+        ("vamp_timeout", "x"),
+        ("arithmetic", "exakt"),
+    ],
+)
+def test_a_wrong_value_is_refused_before_anything_is_compiled(key: str, value: str) -> None:
+    with pytest.raises(UsageError, match=value):
+        check_options(target(**{key: value}))
+
+
+def test_arithmetics_are_those_of_the_decoder() -> None:
+    assert ARITHMETICS == decoder.ARITHMETICS
 
 
 @pytest.mark.parametrize("text", ["soon", "0", "-1", "nan", "inf", "604801"])

@@ -1,17 +1,21 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 import zoo_vastai
 
-from zoo_core.errors import UsageError
+from zoo_core.errors import DataError, UsageError
 from zoo_core.nouns import PublishedResult
+from zoo_core.testing import run_stages
 from zoo_core.testing.contracts.checks import keys
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from .conftest import Case
 
@@ -87,6 +91,21 @@ def test_an_operator_that_is_no_nms_is_appended_wherever_boxes_are_suppressed(ca
         assert decoding(soft) is None
 
 
+def test_a_card_may_build_otherwise_for_the_host(case: Case) -> None:
+    told = {
+        **case.request.card.backends["vastai"],
+        "compile": {"cluster_mode": 0},
+        "variants": {
+            "device": {"compile": {"data_transport_mode": 3}},
+            "host": {"compile": {"data_transport_mode": 1}},
+        },
+    }
+    for place, mode in (("device", 3), ("host", 1)):
+        stage = case.with_(vastai=told, options={"nms": place}).stages()[0]
+
+        assert stage.params["compile"] == {"cluster_mode": 0, "data_transport_mode": mode}
+
+
 def test_thresholds_are_no_affair_of_a_card(case: Case) -> None:
     op = {"type": "yolov4_nms", "params": {"confidence_threshold": 0.1}}
 
@@ -136,6 +155,39 @@ def test_another_sdk_builds_anew(case: Case, monkeypatch: pytest.MonkeyPatch) ->
     assert compile_key(real) != before
     assert compile_key(case) == emulated
     assert real.stages()[1].params["sdk"] == "ai-v3.0.0-20250814"
+
+
+def stored(folder: Path, score: float = 0.5) -> dict[str, str]:
+    (folder / "list.txt").write_text("/elsewhere/1.npz\n", encoding="utf-8")
+    outputs = folder / "vamp"
+    outputs.mkdir(exist_ok=True)
+    rows = {f"output_{n}": np.full((1, 4, w), score, np.float16) for n, w in enumerate((1, 1, 4))}
+    np.savez(outputs / "output_000000.npz", **rows)  # type: ignore[arg-type]
+    return {"outputs": str(outputs), "datalist": str(folder / "list.txt")}
+
+
+def test_stored_outputs_are_taken_in_without_a_graph(case: Case, tmp_path: Path) -> None:
+    files = case.with_(device="files", graph="", options=stored(tmp_path))
+    (stage,) = files.stages()
+    first = keys([], [stage])["compile"]
+    stored(tmp_path, 0.25)
+    second = keys([], files.stages())["compile"]
+
+    assert (stage.name, stage.inputs) == ("compile", {})
+    assert stage.params["form"] == "nms"
+    assert {"artefact.json", "precision.json"} <= set(stage.outputs)
+    assert first != second
+    assert decoding(files).decoder == "vastai-nms"
+    found = run_stages(files.stages(), tmp_path)["compile"]
+    assert json.loads((found / "artefact.json").read_text(encoding="utf-8"))["count"] == 1
+
+
+def test_stored_outputs_must_be_named(case: Case, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="needs --option outputs=PATH"):
+        case.with_(device="files").stages()
+    options = stored(tmp_path) | {"outputs": str(tmp_path / "nowhere"), "datalist": "/nowhere"}
+    with pytest.raises(DataError, match="nowhere"):
+        case.with_(device="files", options=options).stages()
 
 
 @pytest.mark.parametrize("device", ["cpu", "0,emulator", "files,0", "", "-1"])

@@ -82,8 +82,9 @@ def check_request(request: CompileRequest) -> None:
 
 def configure_stage(request: CompileRequest) -> Stage:
     """The stage that leaves config.yaml, vdsp.json, build.json and, for int8, the images."""
-    card = card_options(request.card, request.target.precision)
     nms = device_nms(request)
+    plain = card_options(request.card, request.target.precision)
+    card = plain.variant("device" if nms else "host")
     preprocess = [dict(step) for step in request.preprocess]
     render_vdsp(preprocess, request.size)
     inputs = {"graph": request.graph}

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.errors import RegistryError, UsageError, did_you_mean
 from zoo_vastai import OPTIONS
 from zoo_vastai.names import NAME
+from zoo_vastai.stream.options import stream_options
+from zoo_vastai.vamp.settings import vamp_settings
 
 if TYPE_CHECKING:
     from zoo_core.nouns import ModelCard, Target
 
+ARITHMETICS = ("exact", "vsx", "npz")
 NMS_PLACES = ("auto", "device", "host")
 PRECISIONS = ("fp16", "int8")
 
@@ -37,6 +40,7 @@ A card that names a mode under `quantize` goes before the default, `--calibrator
 _MODE = "calibrate_mode"
 _OPAQUE = ("compile", "quantize")
 _KEYS = (*_OPAQUE, "extra_ops", "nms", "variants")
+_VARIANTS = (*PRECISIONS, "device", "host")
 _OP_KEYS = ("type", "params")
 _DAY = 86400.0
 _FOUR_HOURS = 14400.0
@@ -52,49 +56,67 @@ class ExtraOp:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardOptions:
-    """A card's map for one precision.
+    """A card's map.
 
-    `compile` and `quantize` go to vamc as they stand, whatever they hold.
+    `compile` and `quantize` go to vamc as they stand, whatever they hold. `variants` are further
+    ones for a precision, and for where boxes are suppressed (device, host).
     """
 
     compile: Mapping[str, Any] = field(default_factory=dict)
     quantize: Mapping[str, Any] = field(default_factory=dict)
     extra_op: ExtraOp | None = None
     nms: str = NMS_PLACES[0]
+    variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def variant(self, name: str) -> CardOptions:
+        """With what the variant of that name says laid over the maps."""
+        over = self.variants.get(name, {})
+        return replace(
+            self,
+            compile={**self.compile, **over.get("compile", {})},
+            quantize={**self.quantize, **over.get("quantize", {})},
+        )
 
 
 def card_options(card: ModelCard, precision: str) -> CardOptions:
-    """The card's `backends.vastai`, with what its `variants` say of the precision laid over it.
+    """The card's `backends.vastai` for a precision.
 
     Raises RegistryError for an unknown key or a value of another form.
     """
     where = f"{card.origin}: {card.id}: backends.{NAME}" if card.origin else card.id
     told = _section(card.backends.get(NAME, {}), _KEYS, where)
-    variants = _section(told.get("variants", {}), PRECISIONS, f"{where}.variants")
-    over = {
-        name: _section(section, _OPAQUE, f"{where}.variants.{name}")
-        for name, section in variants.items()
-    }.get(precision, {})
-    merged = {
-        key: {
-            **_mapping(told.get(key, {}), f"{where}.{key}"),
-            **_mapping(over.get(key, {}), f"{where}.variants.{precision}.{key}"),
-        }
-        for key in _OPAQUE
+    variants = {
+        name: _maps(_section(section, _OPAQUE, place), place)
+        for name, section in _section(
+            told.get("variants", {}), _VARIANTS, f"{where}.variants"
+        ).items()
+        for place in [f"{where}.variants.{name}"]
     }
-    return CardOptions(
-        **merged,
+    plain = CardOptions(
+        **_maps(told, where),
         extra_op=_extra_op(told.get("extra_ops"), f"{where}.extra_ops"),
         nms=_place(told.get("nms", NMS_PLACES[0]), RegistryError, f"{where}.nms"),
+        variants=variants,
     )
+    return plain.variant(precision)
 
 
 def check_options(target: Target) -> None:
-    """Raises UsageError for an option of the target that this backend does not know."""
-    for key in target.options:
+    """Raises UsageError for an option of the target that is unknown, or has a wrong value.
+
+    Those of the runtime and of vamp are checked too, before anything is compiled for them.
+    """
+    options = target.options
+    for key in options:
         if key not in OPTIONS:
             hint = did_you_mean(key, OPTIONS)
             raise UsageError(f"unknown option '{key}'", where="--option", next=hint)
+    stream_options(options)
+    vamp_settings(options)
+    arithmetic = options.get("arithmetic", ARITHMETICS[0])
+    if arithmetic not in ARITHMETICS:
+        hint = did_you_mean(arithmetic, ARITHMETICS)
+        raise UsageError(f"unknown arithmetic '{arithmetic}'", where="--option", next=hint)
 
 
 def nms_place(card: CardOptions, target: Target) -> str:
@@ -133,6 +155,10 @@ def _section(value: Any, known: tuple[str, ...], where: str) -> Mapping[str, Any
             hint = did_you_mean(str(key), known)
             raise RegistryError(f"unknown key '{key}'", where=where, next=hint)
     return section
+
+
+def _maps(told: Mapping[str, Any], where: str) -> dict[str, Mapping[str, Any]]:
+    return {key: dict(_mapping(told.get(key, {}), f"{where}.{key}")) for key in _OPAQUE}
 
 
 def _mapping(value: Any, where: str) -> Mapping[str, Any]:

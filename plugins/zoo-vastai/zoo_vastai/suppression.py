@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 from zoo_core.errors import UsageError
 from zoo_core.nouns import Decoding
 from zoo_vastai.operators import OPERATORS
-from zoo_vastai.options import card_options, nms_place
+from zoo_vastai.options import ARITHMETICS, card_options, nms_place
 
 if TYPE_CHECKING:
     from zoo_core.nouns import CompileRequest
     from zoo_vastai.options import CardOptions, ExtraOp
 
 DECODER = "vastai-nms"
-ARITHMETIC = "exact"
 
 _STATED = ("num_classes", "confidence_threshold", "nms_threshold")
 
@@ -71,7 +70,7 @@ def decoding(request: CompileRequest) -> Decoding | None:
     params = {
         "conf": found.confidence_threshold,
         "iou": found.nms_threshold,
-        "arithmetic": request.target.options.get("arithmetic", ARITHMETIC),
+        "arithmetic": request.target.options.get("arithmetic", ARITHMETICS[0]),
     }
     return Decoding(decoder=DECODER, params=params)
 

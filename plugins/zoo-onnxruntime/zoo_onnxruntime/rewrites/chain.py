@@ -11,7 +11,7 @@ from zoo_onnxruntime.graph import constants_aside, load, name_nodes, save
 from zoo_onnxruntime.rewrites.fold import fold
 from zoo_onnxruntime.rewrites.mish import rewrite_mish
 from zoo_onnxruntime.rewrites.opset import lift
-from zoo_onnxruntime.rewrites.proof import LIMIT_DB, Agreement, agreement, demand, outputs
+from zoo_onnxruntime.rewrites.proof import LIMIT_DB, Agreement, Reference, demand, outputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -70,7 +70,7 @@ def rewrite(
     if name_nodes(model):  # ONNX Runtime refuses a name that two nodes have
         save(model, target)
         source = target
-    reference = outputs(source, feeds)
+    reference = Reference.of(source, feeds)
     constants_aside(model)
     done = 0
     for each in rewrites:
@@ -79,7 +79,7 @@ def rewrite(
             continue
         name_nodes(model)
         save(model, target)
-        found = agreement(reference, outputs(target, feeds))
+        found = reference.agreement(outputs(target, feeds))
         demand(each.name, found)
         done += count
         yield Applied(each.name, count, found)

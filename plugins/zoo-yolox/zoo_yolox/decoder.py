@@ -1,0 +1,91 @@
+"""The decoder `yolox`: rows of grid cells to candidates in image pixels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zoo_core.errors import StageError, UsageError, did_you_mean
+from zoo_core.vision import Candidates, cxcywh_to_xyxy
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from zoo_core.nouns import Arrays, Decode
+    from zoo_core.vision import Geometry
+
+_PARAMS = ("strides", "decoded")
+_STRIDES = (8, 16, 32)
+
+
+class YoloxDecoder:
+    """Decodes one output [n, 5 + classes], a row per cell, stride by stride, then row by row.
+
+    A row is x, y, w, h, object, classes; object and classes are sigmoids already, as the official
+    export leaves them. `strides` are those of the network's maps. `decoded: true` is for a file
+    exported with --decode_in_inference, whose boxes are in pixels.
+    """
+
+    task = "detection"
+
+    def bind(self, params: Mapping[str, Any], classes: int, floor: float) -> Decode:
+        """The decode function; raises `UsageError` for wrong parameters."""
+        strides, decoded = _checked(params)
+
+        def decode(outputs: Arrays, geometry: Geometry) -> Arrays:
+            grid = _grid(geometry.network, strides)
+            rows = _rows(outputs, len(grid), classes)
+            # Sigmoids end at 1; what an integer network rounds beyond that is no score.
+            sure = np.clip(rows[:, 4:], 0, 1)
+            scores = sure[:, :1] * sure[:, 1:]
+            with np.errstate(over="ignore", invalid="ignore"):
+                places = rows[:, :4] if decoded else _placed(rows[:, :4], grid)
+                found = geometry.to_image(cxcywh_to_xyxy(places))
+            return Candidates.from_dense(found, scores, floor, geometry.source).to_arrays()
+
+        return decode
+
+
+def _checked(params: Mapping[str, Any]) -> tuple[tuple[int, ...], bool]:
+    where = "decoder_params"
+    for key in params:
+        if key not in _PARAMS:
+            raise UsageError(f"unknown key '{key}'", where=where, next=did_you_mean(key, _PARAMS))
+    strides, decoded = params.get("strides", _STRIDES), params.get("decoded", False)
+    good = isinstance(strides, list | tuple) and strides
+    if not good or not all(type(stride) is int and stride > 0 for stride in strides):
+        raise UsageError(f"strides must be whole numbers, are {strides!r}", where=where)
+    if type(decoded) is not bool:
+        raise UsageError(f"decoded must be true or false, is {decoded!r}", where=where)
+    return tuple(strides), decoded
+
+
+def _grid(network: tuple[int, int], strides: Sequence[int]) -> NDArray[np.float32]:
+    """Column, row and stride of each cell, [n, 3]."""
+    parts = []
+    for stride in strides:
+        row, column = np.indices((network[0] // stride, network[1] // stride)).reshape(2, -1)
+        parts.append(np.stack([column, row, np.full_like(row, stride)], axis=1))
+    return np.concatenate(parts).astype(np.float32)
+
+
+def _rows(outputs: Arrays, cells: int, classes: int) -> NDArray[np.float32]:
+    found = [array for array in outputs.values() if array.shape == (cells, 5 + classes)]
+    if len(found) != 1:
+        told = ", ".join(f"{name} {list(array.shape)}" for name, array in outputs.items())
+        what = f"no single output is [{cells}, {5 + classes}]: {told}"
+        step = "check the card's labels, size and strides"
+        raise StageError(what, where="decoder yolox", next=step)
+    return np.asarray(found[0], np.float32)
+
+
+def _placed(raw: NDArray[np.float32], grid: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Centre and sides in network pixels: (xy + cell) * stride, exp(wh) * stride.
+
+    Ge et al., "YOLOX: Exceeding YOLO Series in 2021" (Megvii-BaseDetection/YOLOX, yolo_head.py).
+    """
+    cell, stride = grid[:, :2], grid[:, 2:]
+    return np.concatenate([(raw[:, :2] + cell) * stride, np.exp(raw[:, 2:]) * stride], axis=1)

@@ -1,0 +1,85 @@
+"""Which plugins are loaded: as the environment says, else as was remembered."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from zoo_core.errors import RegistryError
+from zoo_core.home import folder, home
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+    from pathlib import Path
+
+ONLY, WITHOUT = "ZOO_PLUGINS", "ZOO_DISABLE_PLUGINS"
+_FOLDER, _FILE = "config", "plugins.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Names of plugins: the `only` ones to load (None: all), and those to go `without`."""
+
+    only: tuple[str, ...] | None = None
+    without: tuple[str, ...] = ()
+    by: str = f"by {WITHOUT}"
+
+    def against(self, names: Collection[str]) -> str:
+        """What speaks against a plugin of these names, in words; empty where nothing does."""
+        if set(names) & set(self.without):
+            return self.by
+        if self.only is not None and not set(names) & set(self.only):
+            return f"because {ONLY} does not name it"
+        return ""
+
+
+def selection() -> Selection:
+    """From the environment; where that says nothing, what `remember` has left.
+
+    Raises RegistryError where the file of that is no such file.
+    """
+    only, without = _names(ONLY), _names(WITHOUT)
+    if only is None and without is None:
+        return Selection(without=tuple(sorted(remembered())), by="with `zoo plugins disable`")
+    return Selection(only=only, without=without or ())
+
+
+def remembered() -> frozenset[str]:
+    """Entry-point names of the plugins that are disabled on this machine."""
+    path = home() / _FOLDER / _FILE
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return frozenset()
+    except (OSError, ValueError) as error:
+        raise _broken(path) from error
+    names = data.get("disabled") if isinstance(data, dict) else None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise _broken(path)
+    return frozenset(names)
+
+
+def remember(disabled: Iterable[str]) -> Path:
+    """Keep these entry-point names as the disabled ones; the path of the file that holds them.
+
+    Raises DataError where it cannot be written.
+    """
+    path = folder(_FOLDER) / _FILE
+    part = path.with_name(f"{_FILE}.{os.getpid()}")
+    part.write_text(json.dumps({"disabled": sorted(set(disabled))}) + "\n", encoding="utf-8")
+    part.replace(path)
+    return path
+
+
+def _names(variable: str) -> tuple[str, ...] | None:
+    text = os.environ.get(variable)
+    if text is None:
+        return None
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _broken(path: Path) -> RegistryError:
+    step = "delete it; `zoo plugins disable NAME` writes it anew"
+    return RegistryError("is no list of disabled plugins", where=str(path), next=step)
