@@ -105,7 +105,7 @@ def _series(desk: _Desk, rate: float, workers: int, now: float) -> Series:
     number = np.array([row[0] for row in rows], np.intp)
     begun, ended = (np.array([row[side] for row in rows], np.float64) for side in (1, 2))
     waiting = np.setdiff1d(np.flatnonzero(desk.due <= now), number)
-    served = ended - desk.due[number]
+    served = ended - np.minimum(desk.due[number], begun)  # one may begin a microsecond early
     durations = np.concatenate([served, now - desk.due[waiting]])
     last, arrived = float(ended.max()), number.size + waiting.size
     offered = arrived / float(desk.due[arrived - 1])

@@ -87,7 +87,8 @@ def _request(run: Run, work: Workplace, executor: Executor, images: Path | None)
 def _scenes(resolved: Resolved, work: Workplace, executor: Executor) -> Path:
     """The folder of the sample's images: they are timed here, nothing is scored on them."""
     dataset = work.plugins.dataset(resolved.card.sample_dataset or "")
-    data = dataset.plan(DataRequest(purpose="evaluate", limit=IMAGES))
+    asked = DataRequest(purpose="evaluate", limit=IMAGES, others=work.plugins.dataset)
+    data = dataset.plan(asked)
     paths = _paths(data.inputs, data.locations, executor.run(make_plan(data.stages)))
     view = DataView(paths=paths, params=data.params)
     return next(iter(dataset.samples(view, 0, 1))).path.parent

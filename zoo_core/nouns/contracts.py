@@ -232,13 +232,15 @@ class Evaluator(Protocol):
 class DataRequest:
     """Which data: `purpose` is evaluate, calibrate or predict; `limit` None means all of it.
 
-    `images` and `annotations` are given by the user for data sets that take a folder.
+    `images` and `annotations` are given by the user for data sets that take a folder. `others` finds
+    another data set by its name, for a set that is made from it; it raises `UsageError`.
     """
 
     purpose: str
     images: Path | None = None
     annotations: Path | None = None
     limit: int | None = None
+    others: Callable[[str], Dataset] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -216,9 +216,19 @@ class _Chooser:
         return plan
 
     def _plan(self, name: str, purpose: str, images: Path | None, limit: int | None) -> DataPlan:
-        annotations = self.request.annotations if purpose == "evaluate" else None
-        asked = DataRequest(purpose=purpose, images=images, annotations=annotations, limit=limit)
-        return self.plugins.dataset(name).plan(asked)
+        asked = DataRequest(
+            purpose=purpose,
+            images=images,
+            annotations=self.request.annotations if purpose == "evaluate" else None,
+            limit=limit,
+            others=self.plugins.dataset,
+        )
+        dataset = self.plugins.dataset(name)
+        plan, task = dataset.plan(asked), self.card.task
+        if purpose == "evaluate" and plan.has_truth and dataset.task != task:
+            what = f"data set '{name}' has the truth of {dataset.task}, {self.card.id} does {task}"
+            raise UsageError(what, next=f"use --dataset {self.card.dataset}")
+        return plan
 
 
 def _urls(stage: Stage) -> list[str]:

@@ -27,6 +27,7 @@ _PACKAGES = (
     "torch",
     "onnx",
     "onnxruntime",
+    "openvino",
     "pycocotools",
     "hotcoco",
 )
