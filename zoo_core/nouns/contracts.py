@@ -232,8 +232,8 @@ class Evaluator(Protocol):
 class DataRequest:
     """Which data: `purpose` is evaluate, calibrate or predict; `limit` None means all of it.
 
-    `images` and `annotations` are given by the user for data sets that take a folder. `others` finds
-    another data set by its name, for a set that is made from it; it raises `UsageError`.
+    `images` and `annotations` are given by the user for data sets that take a folder. `others`
+    finds another data set by its name, for a set that is made of it, or raises `UsageError`.
     """
 
     purpose: str
