@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -197,13 +198,10 @@ class Preprocess:
         """The same for uint8: there are only 256 values, so each is computed once."""
         import cv2
 
-        levels = np.arange(256)[None, :, None].repeat(3, axis=2)
-        tables = np.empty((3, 1, 256), np.float32)
-        self._compute(levels, tables)
         planes = np.empty((3, *pixels.shape[:2]), np.uint8)
         order = (2, 1, 0) if self._decode.colour == "bgr" else (0, 1, 2)
         cv2.split(pixels, [planes[channel] for channel in order])
-        for plane, table, target in zip(planes, tables, out, strict=True):
+        for plane, table, target in zip(planes, _tables(self), out, strict=True):
             cv2.LUT(plane, table, dst=target)
 
     @property
@@ -217,6 +215,15 @@ class Preprocess:
     @property
     def _crop(self) -> CentreCrop | None:
         return next((step for step in self.steps if isinstance(step, CentreCrop)), None)
+
+
+@lru_cache(maxsize=16)
+def _tables(specification: Preprocess) -> NDArray[np.float32]:
+    """What each of the 256 values becomes, float32 [3, 1, 256] in the specification's order."""
+    levels = np.arange(256)[None, :, None].repeat(3, axis=2)
+    tables = np.empty((3, 1, 256), np.float32)
+    specification._compute(levels, tables)
+    return tables
 
 
 def _resized(resize: Resize, source: tuple[int, int]) -> tuple[int, int]:

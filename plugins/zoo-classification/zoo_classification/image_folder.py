@@ -36,14 +36,68 @@ class ImagenetFolder:
         if request.images is None:
             raise UsageError("no folder of class folders is given", next="give --images DIR")
         folder = request.images.expanduser().absolute()
-        listed = images(folder)
-        count = limited(request, len(listed))
-        names = [name for name, _ in listed]
-        given = [request.annotations.expanduser().absolute()] if request.annotations else []
-        *told, truth = file_digests([*(path for _, path in listed[:count]), *given, *_NONE][: count + 1])
-        raise NotImplementedError
+        paths = listed(folder)
+        count = limited(request, len(paths))
+        names = _names(folder, paths)
+        told = file_digests(paths[:count])
+        contents = [list(pair) for pair in zip(names, told, strict=False)]
+        truth = {}
+        if request.annotations:
+            truth["truth"] = request.annotations.expanduser().absolute()
+        return DataPlan(
+            dataset="imagenet-folder",
+            kind="given",
+            stages=(),
+            inputs={},
+            locations={key: str(path) for key, path in {"images": folder, **truth}.items()},
+            params={"names": digest(names)},
+            shards=shards(contents),
+            count=count,
+            of=len(paths),
+            content=digest([contents, digest(names), file_digests(list(truth.values()))]),
+            has_truth=True,
+        )
+
+    def samples(self, view: DataView, start: int, stop: int) -> Iterator[Sample]:
+        """Sizes are None; raises `DataError` where images have come or gone since planning."""
+        folder = view.paths["images"]
+        paths = listed(folder)
+        names = _names(folder, paths)
+        if digest(names) != view.params["names"]:
+            step = "run again, and leave the folder as it is meanwhile"
+            raise DataError("images have come or gone since planning", where=str(folder), next=step)
+        for name, path in list(zip(names, paths, strict=True))[start:stop]:
+            yield Sample(id=name, name=name, path=path)
+
+    def truth(self, view: DataView) -> Path:
+        """The annotations, else the folder of class folders."""
+        return view.paths.get("truth", view.paths["images"])
 
 
-def images(folder: Path) -> list[tuple[str, Path]]:
-    """Name relative to the folder, and path, of all images in the set's order."""
-    raise NotImplementedError
+def class_folders(folder: Path) -> list[Path]:
+    """The folders of the classes, by name; hidden ones are none."""
+    if not folder.is_dir():
+        raise DataError("no such folder of class folders", where=str(folder), next="check --images")
+    return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+
+
+def listed(folder: Path) -> list[Path]:
+    """All images in the set's order; raises `DataError` where there is none."""
+    columns = [
+        sorted(path for path in place.iterdir() if _is_image(path))
+        for place in class_folders(folder)
+    ]
+    found = [path for path in chain.from_iterable(zip_longest(*columns)) if path is not None]
+    if not found:
+        step = "name the folder that holds one folder per class"
+        raise DataError("has no class folder with an image in it", where=str(folder), next=step)
+    return found
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+
+
+def _names(folder: Path, paths: list[Path]) -> list[str]:
+    """Names relative to the folder, as `class/image.jpg`."""
+    return [path.relative_to(folder).as_posix() for path in paths]

@@ -1,0 +1,103 @@
+"""The evaluator `topk`: the share of images whose class is the best, or among the best five."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zoo_classification.files import write_csv, write_json
+from zoo_classification.picture import labelled
+from zoo_classification.truth import class_numbers, true_class
+from zoo_core.errors import UsageError, did_you_mean
+from zoo_core.nouns import Metrics
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from zoo_core.nouns import Arrays, Predictions
+
+_MOST = 5
+
+
+class TopK:
+    """Settled predictions are `labels` int32 [n] and `scores` float32 [n], the best first."""
+
+    task = "classification"
+    versions: tuple[str, ...] = ("numpy",)
+
+    def check(self, values: Mapping[str, Any]) -> None:
+        """The one field is `keep`: how many classes of an image are kept, at least 5."""
+        for name in values:
+            if name != "keep":
+                hint = did_you_mean(name, ("keep",))
+                raise UsageError(f"unknown field '{name}'", where="protocol", next=hint)
+        keep = values.get("keep", _MOST)
+        if type(keep) is not int or keep < _MOST:
+            step = "top-5 needs five"
+            raise UsageError(f"keep must be at least {_MOST}, is {keep!r}", next=step)
+
+    def floor(self, values: Mapping[str, Any]) -> float:
+        """Classes are kept by their order, not by a score."""
+        return 0.0
+
+    def settle(self, candidates: Arrays, values: Mapping[str, Any]) -> Arrays:
+        """The best classes; among equal scores the one that comes first among the labels."""
+        scores = candidates["scores"]
+        order = np.argsort(-scores, kind="stable")[: values.get("keep", _MOST)]
+        return {"labels": order.astype(np.int32), "scores": scores[order]}
+
+    def score(self, predictions: Predictions, truth: Path, labels: Sequence[str]) -> Metrics:
+        """top1 and top5 over the images that were predicted, and top1 of each class."""
+        numbers = class_numbers(truth, labels)
+        right: dict[int, list[bool]] = {number: [] for number in range(len(labels))}
+        among: list[bool] = []
+        for prediction in predictions:
+            wanted = true_class(prediction.sample, numbers, str(truth))
+            found = prediction.arrays["labels"][:_MOST]
+            right[wanted].append(bool((found[:1] == wanted).any()))
+            among.append(bool((found == wanted).any()))
+        values = {"top1": _share(sum(right.values(), [])), "top5": _share(among)}
+        per_class = {labels[number]: {"top1": _share(rows)} for number, rows in right.items()}
+        return Metrics(values=values, lines=_lines(values, len(among)), per_class=per_class)
+
+    def write(
+        self,
+        predictions: Predictions,
+        labels: Sequence[str],
+        folder: Path,
+        truth: Path | None = None,
+    ) -> None:
+        """Leaves predictions.csv (the best class of each image) and predictions.json (all kept)."""
+        write_csv(predictions, labels, folder / "predictions.csv")
+        write_json(predictions, labels, folder / "predictions.json")
+
+    def draw(
+        self, image: NDArray[Any], prediction: Arrays, labels: Sequence[str], least: float
+    ) -> NDArray[Any]:
+        """A copy of the image under lines with the classes that score above `least`."""
+        return labelled(image, _told(prediction, labels, least))
+
+    def describe(self, prediction: Arrays, labels: Sequence[str], least: float) -> str:
+        """The classes that score above `least`, the best first."""
+        return ", ".join(_told(prediction, labels, least)) or "nothing sure"
+
+
+def _told(prediction: Arrays, labels: Sequence[str], least: float) -> list[str]:
+    pairs = zip(prediction["labels"].tolist(), prediction["scores"].tolist(), strict=True)
+    return [f"{labels[label]} {score:.2f}" for label, score in pairs if score > least]
+
+
+def _share(rows: Sequence[bool]) -> float | None:
+    return sum(rows) / len(rows) if rows else None
+
+
+def _lines(values: Mapping[str, float | None], count: int) -> tuple[str, ...]:
+    shown = {name: "-" if value is None else f"{value:.4f}" for name, value in values.items()}
+    return (
+        f" Accuracy (top-1) @[ images = {count} ] = {shown['top1']}",
+        f" Accuracy (top-5) @[ images = {count} ] = {shown['top5']}",
+    )
