@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from zoo_core.cli.flags import JsonFlag
+from zoo_core.cli.flags import JsonFlag, Output
 from zoo_core.columns import columns
 from zoo_core.errors import UnavailableError, UsageError, did_you_mean
 
@@ -123,4 +123,38 @@ def _keep(disabled: frozenset[str]) -> int:
     for variable in (ONLY, WITHOUT):
         if variable in os.environ:
             sys.stderr.write(f"zoo: {variable} is set, and goes first\n")
+    return 0
+
+
+def new(
+    kind: Annotated[
+        str, typer.Argument(metavar="KIND", help="model, exporter, backend, decoder, ...")
+    ],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Its name, such as my-net.")],
+    output: Output = None,
+    family: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The family of a new model.")
+    ] = None,
+) -> int:
+    """Write a new model's card, or a whole new plugin: one that works, to be changed.
+
+    KIND is model, exporter, backend, decoder, dataset or evaluator. An exporter comes with the
+    decoder and the card of its family, a backend with compiler and runtime. stdout names what was
+    written.
+    """
+    from zoo_core import scaffold
+    from zoo_core.plugins import Plugins
+    from zoo_core.registry import load_registry
+
+    plugins = Plugins.installed()
+    if kind == "model":
+        registry = load_registry(plugins.registry_files())
+        made = scaffold.new_card(name, family, output, registry, plugins)
+    elif family is not None:
+        raise UsageError("only a model has a family", where="--family", next="leave it out")
+    else:
+        made = scaffold.new_plugin(kind, scaffold.Naming.of(name), output, plugins)
+    for path in made.files:
+        typer.echo(path)
+    sys.stderr.write("next:\n" + "".join(f"  {step}\n" for step in made.steps))
     return 0

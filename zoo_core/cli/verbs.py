@@ -46,6 +46,10 @@ VERBS = {
         "author:plugins",
         "List plugins, what they provide and why some do not; or test, enable, disable them.",
     ),
+    "new": (
+        "author:new",
+        "Write a new model's card, or a whole new plugin: one that works, to be changed.",
+    ),
     "datasets": ("look:datasets", "List the data sets."),
     "protocols": ("look:protocols", "List the scoring protocols and their values."),
     "show": ("look:show", "Show a model's card, its family merged in."),

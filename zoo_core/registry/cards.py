@@ -9,17 +9,25 @@ from urllib.parse import urlsplit
 from zoo_core.errors import RegistryError, did_you_mean
 from zoo_core.nouns import (
     ModelCard,
-    PublishedResult,
     Repository,
     ScoringProtocol,
     Source,
     WeightsOption,
 )
+from zoo_core.registry.published import published
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from zoo_core.registry.reader import Reader
+
+NONE = "none"
+"""The exporter, and decoder, of a card that only lists facts: nobody has written one yet."""
+
+PROTOCOL_KEYS = ("task", "values", "unknown", "note")
+REPOSITORY_KEYS = ("name", "url", "commit", "license")
+WEIGHTS_KEYS = ("format", "files")
+SOURCE_KEYS = ("name", "url", "resource", "by_hand", "size", "sha256", "md5")
 
 MODEL_KEYS = (
     "family",
@@ -50,7 +58,7 @@ MODEL_KEYS = (
 
 def protocol(name: str, reader: Reader) -> ScoringProtocol:
     """One entry of `protocols:`."""
-    reader.only("task", "values", "unknown", "note")
+    reader.only(*PROTOCOL_KEYS)
     return ScoringProtocol(
         name=name,
         task=reader.text("task"),
@@ -73,8 +81,13 @@ def merge(family: Mapping[str, Any], model: Mapping[str, Any]) -> dict[str, Any]
 def card(
     model: str, reader: Reader, labels: Mapping[str, tuple[str, ...]], origin: str
 ) -> ModelCard:
-    """One entry of `models:`, its family merged in."""
+    """One entry of `models:`, its family merged in.
+
+    One whose exporter is `none` may leave out what only a decoder needs: decoder, preprocessing
+    and labels.
+    """
     reader.only(*MODEL_KEYS)
+    listed = reader.text("exporter") == NONE
     protocols = {key: str(value) for key, value in reader.mapping("protocols").items()}
     return ModelCard(
         id=model,
@@ -85,20 +98,20 @@ def card(
         license=reader.text("license"),
         exporter=reader.text("exporter"),
         exporter_params=reader.mapping("exporter_params"),
-        decoder=reader.text("decoder"),
+        decoder=reader.text("decoder", NONE) if listed else reader.text("decoder"),
         decoder_params=reader.mapping("decoder_params"),
         evaluator=reader.text("evaluator"),
         dataset=reader.text("dataset"),
         given_dataset=reader.optional("given_dataset", str),
         size=reader.size("size"),
-        preprocess=tuple(reader.get("preprocess", list)),
-        labels=_labels(reader, labels),
+        preprocess=_preprocess(reader, listed),
+        labels=_labels(reader, labels, listed),
         protocol=reader.text("protocol"),
         protocols=protocols,
         weights=tuple(_weights(row) for row in reader.rows("weights")),
         sample=_weights(reader.inner("sample")) if reader.mapping("sample") else None,
         sample_dataset=reader.optional("sample_dataset", str),
-        published=tuple(_published(row) for row in reader.rows("published")),
+        published=tuple(published(row) for row in reader.rows("published")),
         training_overlap=reader.optional("training_overlap", str),
         backends={name: inner.whole() for name, inner in reader.readers("backends")},
         origin=origin,
@@ -106,7 +119,7 @@ def card(
 
 
 def _repository(reader: Reader) -> Repository:
-    reader.only("name", "url", "commit", "license")
+    reader.only(*REPOSITORY_KEYS)
     return Repository(
         name=reader.text("name"),
         url=reader.text("url"),
@@ -115,7 +128,16 @@ def _repository(reader: Reader) -> Repository:
     )
 
 
-def _labels(reader: Reader, known: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+def _preprocess(reader: Reader, listed: bool) -> tuple[Mapping[str, Any], ...]:
+    none: list[Any] = []
+    return tuple(reader.get("preprocess", list, none) if listed else reader.get("preprocess", list))
+
+
+def _labels(
+    reader: Reader, known: Mapping[str, tuple[str, ...]], listed: bool
+) -> tuple[str, ...]:
+    if listed and reader.optional("labels", object) is None:
+        return ()
     if not isinstance(reader.get("labels", (str, list)), str):
         return reader.strings("labels")
     name = reader.text("labels")
@@ -126,7 +148,7 @@ def _labels(reader: Reader, known: Mapping[str, tuple[str, ...]]) -> tuple[str, 
 
 
 def _weights(reader: Reader) -> WeightsOption:
-    reader.only("format", "files")
+    reader.only(*WEIGHTS_KEYS)
     files = {role: _source(inner) for role, inner in reader.readers("files")}
     if "weights" not in files:
         raise RegistryError("key 'weights' is missing", where=f"{reader.where}.files")
@@ -134,7 +156,7 @@ def _weights(reader: Reader) -> WeightsOption:
 
 
 def _source(reader: Reader) -> Source:
-    reader.only("name", "url", "resource", "by_hand", "size", "sha256", "md5")
+    reader.only(*SOURCE_KEYS)
     url, resource = reader.optional("url", str), reader.optional("resource", str)
     by_hand = reader.optional("by_hand", str)
     if sum(place is not None for place in (url, resource, by_hand)) != 1:
@@ -157,25 +179,3 @@ def _source(reader: Reader) -> Source:
         md5=reader.optional("md5", str),
     )
 
-
-def _published(reader: Reader) -> PublishedResult:
-    keys = ("id", "protocol", "size", "dataset", "weights", "precision", "device")
-    reader.only(*keys, "metrics", "performance", "conditions", "provenance")
-    metrics = reader.mapping("metrics")
-    for name, value in metrics.items():
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
-            place = f"{reader.where}.metrics.{name}"
-            raise RegistryError(f"must be a fraction from 0 to 1, is {value!r}", where=place)
-    return PublishedResult(
-        id=reader.text("id"),
-        protocol=reader.text("protocol"),
-        dataset=reader.text("dataset"),
-        weights=reader.text("weights"),
-        precision=reader.text("precision"),
-        device=reader.text("device"),
-        size=reader.size("size"),
-        metrics={str(name): float(value) for name, value in metrics.items()},
-        performance=reader.mapping("performance"),
-        conditions=reader.mapping("conditions"),
-        provenance=reader.text("provenance", ""),
-    )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from zoo_core.nouns import ModelCard, ScoringProtocol
 
 SCHEMA = 1
-_PARTS = ("labels", "protocols", "families", "models")
+PARTS = ("labels", "protocols", "families", "models")
 
 
 @dataclass(slots=True)
@@ -26,15 +26,15 @@ class _Merged:
     """The raw entries of all files, by part and name, each with the file it comes from."""
 
     entries: dict[str, dict[str, tuple[Any, Path]]] = field(
-        default_factory=lambda: {part: {} for part in _PARTS}
+        default_factory=lambda: {part: {} for part in PARTS}
     )
 
     def add(self, path: Path, override: bool) -> None:
         reader = Reader(read_yaml(path), str(path))
-        reader.only("schema", *_PARTS)
+        reader.only("schema", *PARTS)
         if reader.get("schema", int) != SCHEMA:
             raise RegistryError(f"schema must be {SCHEMA}", where=f"{path}: schema")
-        for part in _PARTS:
+        for part in PARTS:
             for name, value in reader.mapping(part).items():
                 known = self.entries[part].get(str(name))
                 if known and not override:
@@ -59,18 +59,16 @@ class Registry:
 
 
 def load_registry(plugin_files: Iterable[Path] = ()) -> Registry:
-    """The packed registry and the plugins' files; `./registry.yaml` and ZOO_REGISTRY go on top.
+    """The packed files and the plugins'; `./registry.yaml` and ZOO_REGISTRY go on top.
 
     Plugins may not give a name that is taken; the user's own files may, entry by entry.
     ZOO_REGISTRY is one file, or several separated as in PATH. Raises RegistryError.
     """
     merged = _Merged()
     packed = packed_registry()
-    files = [packed]
-    merged.add(packed, override=False)
-    for path in plugin_files:
+    files = [packed, *packed_folder(), *plugin_files]
+    for path in files:
         merged.add(path, override=False)
-        files.append(path)
     for path in _own_files(packed):
         merged.add(path, override=True)
         files.append(path)
@@ -81,6 +79,11 @@ def packed_registry() -> Path:
     """The registry that comes with zoo: in the wheel, or at the top of the checkout."""
     inside = Path(__file__).parent.parent / "registry.yaml"
     return inside if inside.exists() else inside.parent.parent / "registry.yaml"
+
+
+def packed_folder() -> list[Path]:
+    """Further files that come with zoo: facts about models that no plugin can run yet."""
+    return sorted((Path(__file__).parent / "packed").glob("*.yaml"))
 
 
 def _own_files(packed: Path) -> list[Path]:

@@ -60,7 +60,8 @@ class TopK:
             found = prediction.arrays["labels"][:_MOST]
             right[wanted].append(bool((found[:1] == wanted).any()))
             among.append(bool((found == wanted).any()))
-        values = {"top1": _share(sum(right.values(), [])), "top5": _share(among)}
+        best = [hit for rows in right.values() for hit in rows]
+        values = {"top1": _share(best), "top5": _share(among)}
         per_class = {labels[number]: {"top1": _share(rows)} for number, rows in right.items()}
         return Metrics(values=values, lines=_lines(values, len(among)), per_class=per_class)
 
