@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.errors import ZooError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from zoo_core.nouns import Backend, ModelCard
     from zoo_core.plugins import Plugins
     from zoo_core.registry import Registry
@@ -37,41 +34,6 @@ def _backend(plugins: Plugins, backend: Backend) -> dict[str, Any]:
         "next_step": found.next_step,
         "devices": [asdict(device) for device in found.devices],
     }
-
-
-def models(registry: Registry, plugins: Plugins) -> list[dict[str, Any]]:
-    """A row per card; `runnable` when every provider it names is installed."""
-    available = [b.name for b in plugins.backends().values()]
-    return [_model(card, plugins, available) for card in registry.models.values()]
-
-
-def _model(card: ModelCard, plugins: Plugins, backends_known: list[str]) -> dict[str, Any]:
-    missing = missing_providers(card, plugins)
-    reason = "; ".join(f"no {kind} '{name}' is installed" for kind, name in missing)
-    return {
-        "id": card.id,
-        "task": card.task,
-        "family": card.family,
-        "summary": card.summary,
-        "source": card.repository.name,
-        "exporter": card.exporter,
-        "decoder": card.decoder,
-        "backends": backends_known,
-        "sample": card.sample is not None,
-        "runnable": not missing,
-        "reason": reason,
-    }
-
-
-def missing_providers(card: ModelCard, plugins: Plugins) -> list[tuple[str, str]]:
-    """The providers (kind, name) that a card names and no plugin gives."""
-    wanted = [
-        ("exporter", card.exporter),
-        ("decoder", card.decoder),
-        ("evaluator", card.evaluator),
-        ("dataset", card.dataset),
-    ]
-    return [(kind, name) for kind, name in wanted if name not in plugins.all(kind)]
 
 
 def plugins_table(plugins: Plugins) -> list[dict[str, Any]]:
@@ -122,26 +84,27 @@ def protocols(registry: Registry) -> list[dict[str, Any]]:
     ]
 
 
-def show(card: ModelCard) -> dict[str, Any]:
-    """A card as JSON, its family merged in."""
-    data: Mapping[str, Any] = asdict(card)
-    plain: dict[str, Any] = json.loads(json.dumps(data, default=dict))
-    return plain
+def check(
+    registry: Registry, plugins: Plugins, model: str | None = None
+) -> list[dict[str, Any]]:
+    """Findings on what is installed and on the registry, or on one model, errors first.
 
-
-def check(registry: Registry, plugins: Plugins) -> list[dict[str, Any]]:
-    """Findings on the registry and what is installed: {"where", "severity", "message", "next"}."""
+    Each is {"where", "severity", "message", "next"}.
+    """
     found = [
         _finding(f"plugin {plugin.name}", "error", plugin.failure or "", "reinstall or disable it")
         for plugin in plugins.failures
     ]
-    for card in registry.models.values():
+    for card in [registry.model(model)] if model else registry.models.values():
         found += _check_card(card, registry, plugins)
-    return found
+    return sorted(found, key=lambda finding: str(finding["severity"]))
 
 
 def _check_card(card: ModelCard, registry: Registry, plugins: Plugins) -> list[dict[str, Any]]:
+    from zoo_core.catalogue import missing_providers
     from zoo_core.protocols import task_values
+    from zoo_core.registry.cards import NONE
+    from zoo_core.registry.published import contradictions
     from zoo_core.vision import Preprocess
 
     where = f"{card.origin}: models.{card.id}"
@@ -151,27 +114,19 @@ def _check_card(card: ModelCard, registry: Registry, plugins: Plugins) -> list[d
         for kind, name in missing
     ]
     try:
-        Preprocess.from_data(card.preprocess, where=f"{where}.preprocess")
+        if card.preprocess or card.exporter != NONE:
+            Preprocess.from_data(card.preprocess, where=f"{where}.preprocess")
         if not missing:
             evaluator = plugins.evaluator(card.evaluator)
             for name in {card.protocol, *card.protocols.values()}:
                 evaluator.check(task_values(registry.protocols[name]))
+        if not missing and card.decoder != NONE:
             plugins.decoder(card.decoder).bind(card.decoder_params, len(card.labels), 0.001)
     except ZooError as error:
         found.append(_finding(error.where or where, "error", error.what, error.next))
-    return [*found, *_check_published(card, where)]
-
-
-def _check_published(card: ModelCard, where: str) -> list[dict[str, Any]]:
-    seen: dict[tuple[Any, ...], str] = {}
-    found = []
-    for row in card.published:
-        same = (row.protocol, row.dataset, row.size, row.precision, row.device, row.weights)
-        if same in seen:
-            what = f"published rows {seen[same]} and {row.id} claim the same conditions"
-            found.append(_finding(f"{where}.published", "warning", what, "tell them apart"))
-        seen[same] = row.id
-    return found
+    place = f"{where}.published"
+    disputed = contradictions(card, registry.protocols)
+    return [*found, *(_finding(place, "warning", what, step) for what, step in disputed)]
 
 
 def _finding(where: str, severity: str, message: str, next_step: str) -> dict[str, Any]:

@@ -53,7 +53,7 @@ def manifest(outcome: Outcome, command: Sequence[str]) -> dict[str, Any]:
             }
             for name, result in outcome.results.items()
         ],
-        "versions": versions(),
+        "versions": versions(outcome.run.plan),
         "environment": environment(),
     }
 

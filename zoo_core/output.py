@@ -25,7 +25,7 @@ _NEXT = "name another folder with --output"
 _WRITTEN = (
     "txt/*.txt",
     "pictures/*.jpg",
-    "predictions.json",
+    "predictions.*",
     "latency_ms.json",
     "report.md",
     "manifest.json",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from zoo_core.formats.detection_txt import SUFFIX, text_names
 from zoo_core.output import REPORT, clear_results, deliver
@@ -19,13 +19,42 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zoo_core.execute import Listener
-    from zoo_core.nouns import Evaluator, Prediction
+    from zoo_core.nouns import Arrays, Evaluator, Prediction
     from zoo_core.planner.build import Run
     from zoo_core.workplace import Workplace
 
 SCHEMA = "zoo.predict/1"
 
-Painter = Callable[["Prediction"], "NDArray[Any]"]
+
+@runtime_checkable
+class Describes(Protocol):
+    """What an evaluator may have besides: a few words on one image, where a count says little."""
+
+    def describe(self, prediction: Arrays, labels: Sequence[str], least: float) -> str:
+        """What of a settled prediction scores above `least`, on one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """How predictions are shown: by which evaluator, with which labels, above which score."""
+
+    evaluator: Evaluator
+    labels: Sequence[str]
+    least: float
+
+    def picture(self, prediction: Prediction) -> NDArray[Any]:
+        sample = prediction.sample
+        image = read_rgb(sample.path, expect=sample.size)
+        return self.evaluator.draw(image, prediction.arrays, self.labels, self.least)
+
+    def row(self, prediction: Prediction) -> dict[str, Any]:
+        """`found` counts what is drawn; it is None where a task has no scores to count by."""
+        scores = prediction.arrays.get("scores")
+        found = None if scores is None else int((scores >= self.least).sum())
+        told = "" if found is None else str(found)
+        if isinstance(self.evaluator, Describes):
+            told = self.evaluator.describe(prediction.arrays, self.labels, self.least)
+        return {"id": prediction.sample.id, "found": found, "told": told}
 
 
 def predict_folder(
@@ -41,11 +70,11 @@ def predict_folder(
         results = executor(work, listener, sessions).run(run.plan)
     evaluator = work.plugins.evaluator(resolved.card.evaluator)
     settled = StoredPredictions(results["settle"].entry.path / "settled")
-    draw = _painter(evaluator, resolved.card.labels, show_conf)
+    view = _View(evaluator, resolved.card.labels, show_conf)
     with run_folder(resolved, output) as folder:
         clear_results(folder)
         deliver(results["write"].entry.path / "predictions", folder)
-        rows = _pictures(settled, draw, folder / "pictures", show_conf)
+        rows = _pictures(settled, view, folder / "pictures")
         report = _report(run, rows, folder, show_conf)
         write_json(folder / REPORT, report)
     return report
@@ -69,38 +98,18 @@ def _report(
         "protocol": {"name": resolved.protocol.name, "hash": resolved.protocol.hash},
         "show_conf": show_conf,
         "images": rows,
-        "lines": [f"{row['picture']}: {row['found']}" for row in rows],
+        "lines": [": ".join(filter(None, (row["picture"], row["told"]))) for row in rows],
         "output": str(folder),
     }
 
 
-def _painter(evaluator: Evaluator, labels: Sequence[str], least: float) -> Painter:
-    def paint(prediction: Prediction) -> NDArray[Any]:
-        sample = prediction.sample
-        image = read_rgb(sample.path, expect=sample.size)
-        return evaluator.draw(image, prediction.arrays, labels, least)
-
-    return paint
-
-
-def _count(prediction: Prediction, least: float) -> int:
-    """How many are drawn; where a task has no scores, all."""
-    scores = prediction.arrays.get("scores")
-    if scores is None:
-        return len(next(iter(prediction.arrays.values())))
-    return int((scores >= least).sum())
-
-
-def _pictures(
-    predictions: StoredPredictions, paint: Painter, folder: Path, least: float
-) -> list[dict[str, Any]]:
+def _pictures(predictions: StoredPredictions, view: _View, folder: Path) -> list[dict[str, Any]]:
     """Each picture has the name of its image's text file."""
     folder.mkdir(exist_ok=True)
     texts = text_names([str(head["name"]) for head in predictions.heads()])
     rows: list[dict[str, Any]] = []
     for text, prediction in zip(texts, predictions, strict=True):
         target = folder / f"{text.removesuffix(SUFFIX)}.jpg"
-        write_image(target, paint(prediction))
-        row = {"id": prediction.sample.id, "picture": str(target)}
-        rows.append({**row, "found": _count(prediction, least)})
+        write_image(target, view.picture(prediction))
+        rows.append({"picture": str(target), **view.row(prediction)})
     return rows

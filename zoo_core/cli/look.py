@@ -19,12 +19,32 @@ if TYPE_CHECKING:
     from zoo_core.registry import Registry
 
 
-def models(json_wanted: JsonFlag = False) -> int:
+def models(
+    task: Annotated[str | None, typer.Option(help="Only models of this task.")] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(help="Only those of this repository: owner/name, or either part."),
+    ] = None,
+    backend: Annotated[
+        str | None,
+        typer.Option(help="Only those that it takes.", autocompletion=complete.backends),
+    ] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="Only those that a backend takes in this precision.")
+    ] = None,
+    runnable: Annotated[
+        bool, typer.Option("--runnable", help="Only those that can be run here.")
+    ] = False,
+    json_wanted: JsonFlag = False,
+) -> int:
     """List the models of the registry."""
-    from zoo_core import listing
+    from zoo_core import catalogue
 
     registry, plugins = _both()
-    rows = listing.models(registry, plugins)
+    wanted = catalogue.Wanted(
+        task=task, source=source, backend=backend, precision=precision, runnable=runnable
+    )
+    rows = catalogue.models(registry, plugins, wanted, with_backends=json_wanted)
     _warn(plugins)
     table = [
         (r["id"], r["task"], r["source"], "yes" if r["runnable"] else f"no: {r['reason']}")
@@ -78,29 +98,46 @@ def protocols(json_wanted: JsonFlag = False) -> int:
 
 def show(
     model: Annotated[str, typer.Argument(help="A model's id.", autocompletion=complete.models)],
+    backend: Annotated[
+        str | None,
+        typer.Option(
+            help="Also say what the values come to there.", autocompletion=complete.backends
+        ),
+    ] = None,
+    precision: Annotated[str | None, typer.Option(help="And in this precision.")] = None,
+    size: Annotated[
+        str | None, typer.Option(metavar="H,W", help="And at this network input.")
+    ] = None,
     json_wanted: JsonFlag = False,
 ) -> int:
-    """Show a model's card, its family merged in."""
-    import yaml
+    """Show a model's card: each value, and where it is written."""
+    from zoo_core import shown
+    from zoo_core.cli.options import sides
 
-    from zoo_core import listing
-
-    card = listing.show(_both()[0].model(model))
+    registry, plugins = _both()
+    asked = shown.Asked(backend=backend, precision=precision, size=sides(size))
+    found = shown.show(registry, plugins, model, asked)
     if json_wanted:
-        return _print({"schema": "zoo.show/1", "card": card})
-    sys.stdout.write(yaml.safe_dump(card, sort_keys=False, allow_unicode=True, width=100))
+        return _print({"schema": "zoo.show/1", **found})
+    sys.stdout.write(shown.text(found))
     return 0
 
 
-def check(json_wanted: JsonFlag = False) -> int:
+def check(
+    model: Annotated[
+        str | None, typer.Argument(help="Only this one.", autocompletion=complete.models)
+    ] = None,
+    json_wanted: JsonFlag = False,
+) -> int:
     """Check the registry and the plugins; exits 2 where something is wrong."""
     from zoo_core import listing
 
     registry, plugins = _both()
-    rows = listing.check(registry, plugins)
+    rows = listing.check(registry, plugins, model)
     table = [(r["severity"], r["where"], r["message"], r["next"]) for r in rows]
     if not rows and not json_wanted:
-        typer.echo(f"nothing wrong: {len(registry.models)} models, {len(plugins.plugins)} plugins")
+        what = model or f"{len(registry.models)} models"
+        typer.echo(f"nothing wrong: {what}, {len(plugins.plugins)} plugins")
         return 0
     _list("findings", rows, ("severity", "where", "what", "next"), table, json_wanted)
     return 2 if any(row["severity"] == "error" for row in rows) else 0

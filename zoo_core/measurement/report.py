@@ -94,7 +94,7 @@ def bench_report(
 def _check(run: Run, work: Workplace, how: BenchRequest) -> None:
     """Raises before the work what would make it useless."""
     resolved = run.resolved
-    if not resolved.needs_graph:
+    if resolved.stored:
         what = "its outputs were stored by another program: there is no speed to measure"
         raise UsageError(what, where=f"device {resolved.target.device}")
     require_available(resolved)

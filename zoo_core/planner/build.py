@@ -64,7 +64,7 @@ class _Builder:
     plugins: Plugins
 
     def stages(self, goal: Goal) -> list[Stage]:
-        weights = self.resolved.weights.stage() if self.resolved.needs_graph else None
+        weights = self.resolved.weights.stage() if self.resolved.has_graph else None
         stages = [weights] if weights else []
         if goal is Goal.FETCH:
             return _unique([*stages, *self._data_stages()])
@@ -100,7 +100,7 @@ class _Builder:
 
     def _export(self) -> list[Stage]:
         resolved, exporter, compiler = self.resolved, self._exporter(), self._compiler()
-        if not resolved.needs_graph:
+        if not resolved.has_graph:
             return []
         if not set(exporter.formats) & set(compiler.formats):
             raise UsageError(
@@ -122,7 +122,7 @@ class _Builder:
 
     def _compile_request(self, before: Sequence[Stage]) -> CompileRequest:
         resolved, exporter, compiler = self.resolved, self._exporter(), self._compiler()
-        graph = f"{_maker(before, GRAPH_FILE).name}/{GRAPH_FILE}" if resolved.needs_graph else ""
+        graph = f"{_maker(before, GRAPH_FILE).name}/{GRAPH_FILE}" if resolved.has_graph else ""
         return CompileRequest(
             card=resolved.card,
             target=resolved.target,

@@ -44,7 +44,8 @@ class Surroundings:
 class Resolved:
     """Everything that a run is about. `data` and `calibration` are None where not needed.
 
-    `needs_graph` is false where the target brings outputs that another program has stored;
+    `stored` is true where the target brings outputs that another program has stored; weights that
+    are given all the same are exported, for what the graph knows of its outputs.
     `emulated` is true where an emulator stands in for the device.
     """
 
@@ -57,8 +58,13 @@ class Resolved:
     weights: Weights
     data: DataPlan | None
     calibration: DataPlan | None
-    needs_graph: bool = True
+    stored: bool = False
     emulated: bool = False
+
+    @property
+    def has_graph(self) -> bool:
+        """Whether a network is exported."""
+        return not self.stored or bool(self.weights.files)
 
 
 def resolve(
@@ -84,10 +90,10 @@ def resolve(
         card.preprocess, where=f"{card.origin}: models.{card.id}.preprocess"
     )
     chooser = _Chooser(request, card, plugins, world)
-    needs_graph = backend.needs_graph is None or backend.needs_graph(target)
-    weights, data = chooser.choose(needs_data) if needs_graph else chooser.stored()
+    stored = backend.needs_graph is not None and not backend.needs_graph(target)
+    weights, data = chooser.stored() if stored else chooser.choose(needs_data)
     calibration = None
-    if needs_graph and plugins.compiler(backend.compiler).needs_calibration(target.precision):
+    if not stored and plugins.compiler(backend.compiler).needs_calibration(target.precision):
         calibration = chooser.calibration(weights)
     return Resolved(
         card=card,
@@ -99,7 +105,7 @@ def resolve(
         weights=weights,
         data=data,
         calibration=calibration,
-        needs_graph=needs_graph,
+        stored=stored,
         emulated=_emulated(backend, target),
     )
 
@@ -124,8 +130,8 @@ class _Chooser:
 
     def stored(self) -> tuple[Weights, DataPlan | None]:
         """For outputs that another program has stored; the user says what they are of."""
-        if self.request.assets == "sample":
-            return self._sample(needs_data=True)
+        if self.request.weights or self.request.assets == "sample":
+            return self.choose(needs_data=True)
         weights = stored_weights()
         return weights, self._own_data(weights)
 

@@ -28,8 +28,6 @@ _PACKAGES = (
     "onnx",
     "onnxruntime",
     "openvino",
-    "pycocotools",
-    "hotcoco",
 )
 
 
@@ -94,7 +92,7 @@ def build_report(outcome: Outcome, registry: Registry) -> dict[str, Any]:
         "verify": outcome.read("verify.json"),
         "warnings": warnings(outcome),
         "manifest": str(outcome.output / "manifest.json"),
-        "versions": versions(),
+        "versions": versions(outcome.run.plan),
         "output": str(outcome.output),
     }
 
@@ -122,9 +120,13 @@ def warnings(outcome: Outcome) -> list[str]:
     return found
 
 
-def versions() -> dict[str, str]:
-    """Versions of the packages that figures depend on, those that are installed."""
-    found = {name: version(name) for name in _PACKAGES}
+def versions(plan: Plan | None = None) -> dict[str, str]:
+    """Versions of packages that figures depend on: the usual ones, and those a plan's stages name.
+
+    What is not installed is left out.
+    """
+    named = {name for item in plan or () for name in item.stage.versions}
+    found = {name: version(name) for name in (*_PACKAGES, *sorted(named - set(_PACKAGES)))}
     return {name: known for name, known in found.items() if known}
 
 

@@ -22,7 +22,7 @@ def markdown(report: Mapping[str, Any]) -> str:
     if report["precision_report"]:
         parts.append("## Precision\n\n" + _pairs(_precision(report["precision_report"])))
     if report["verify"]:
-        parts.append("## Export against PyTorch\n\n" + _pairs(_short(report["verify"])))
+        parts.append("## Export against its source\n\n" + _pairs(_short(report["verify"])))
     if report["benchmark"]:
         parts.append("## Speed\n\n" + _code(report["benchmark"].get("lines", [])))
     parts.append("## Published figures\n\n" + _published(report))

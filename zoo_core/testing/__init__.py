@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from zoo_core.testing.contracts.compiler import CompilerContract
     from zoo_core.testing.contracts.dataset import DatasetContract
     from zoo_core.testing.contracts.decoder import DecoderContract
+    from zoo_core.testing.contracts.emitter import EmitterContract
     from zoo_core.testing.contracts.evaluator import EvaluatorContract
     from zoo_core.testing.contracts.exporter import ExporterContract
     from zoo_core.testing.contracts.plugin import PluginContract
@@ -36,6 +37,7 @@ __all__ = [
     "CompilerContract",
     "DatasetContract",
     "DecoderContract",
+    "EmitterContract",
     "EvaluatorContract",
     "ExporterContract",
     "GivenWeights",

@@ -156,7 +156,10 @@ def test_both_routes_agree_on_real_images(bench: Bench, precision: str) -> None:
     assert (many, few > 70) == (0, True) if precision == "int8" else (few, many > 70) == (0, True)
     assert not any("calibration images are also" in text for text in streamed["warnings"])
     if precision == "fp16":
-        on_host = bench.report(*vastai, "--option", "nms=host", "--device", "emulator")
+        host = (*vastai, "--option", "nms=host")
+        on_host = bench.report(*host, "--device", "emulator")
+        raw = bench.report(*host, *bench.vamp(bench.stage(on_host, "compile"), images))
+        assert abs(ap(raw) - ap(on_host)) <= ROUTES
         reference = bench.report(*common)
         assert abs(ap(on_host) - ap(streamed)) <= ROUTES
         assert abs(ap(reference) - ap(streamed)) <= BACKENDS

@@ -9,6 +9,7 @@ from zoo_core.errors import UsageError
 from zoo_core.nouns import Stage
 from zoo_vastai.files.outputs import content
 from zoo_vastai.files.store import ADOPTED
+from zoo_vastai.notes import build_notes
 from zoo_vastai.suppression import device_nms
 
 if TYPE_CHECKING:
@@ -39,8 +40,10 @@ def adopt_stage(request: CompileRequest) -> Stage:
             "form": "nms" if nms else "heads",
             "nms": nms.to_data() if nms else None,
             "size": list(request.size),
+            "notes": list(build_notes(request)),
             "content": content(Path(places["outputs"]), Path(places["datalist"])),
         },
+        inputs={"graph": request.graph} if request.graph and nms is None else {},
         outputs=ADOPTED,
         locations=places,
     )

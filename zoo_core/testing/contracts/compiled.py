@@ -64,11 +64,11 @@ class TinyCompile:
         """The stages that make the graph and the calibration images."""
         return [tiny_stage(self.size), *([images_stage()] if self.calibrated else [])]
 
-    def request(self) -> CompileRequest:
-        """What the compiler is asked."""
+    def request(self, target: Target | None = None) -> CompileRequest:
+        """What the compiler is asked, for its own target or another one."""
         return CompileRequest(
             card=model_card(size=self.size),
-            target=self.target,
+            target=target or self.target,
             graph=f"{TINY_STAGE}/graph.json",
             format="onnx",
             form="heads",

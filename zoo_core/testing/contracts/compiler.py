@@ -42,12 +42,14 @@ _TOLD = ("requested", "int8_nodes", "float_nodes", "float_node_names", "tool")
 class CompilerContract(Isolated):
     """What a compiler keeps. Subclass it, set `plugin` and `name`.
 
-    It is tried on the kit's tiny ONNX graph, for each precision of the backend that names it.
-    Override `int8_nodes` where the artefact is not ONNX but can be counted.
+    It is tried on the kit's tiny ONNX graph, for each precision of the backend that names it;
+    `partners` are the plugins that give this backend where this one does not. Override
+    `int8_nodes` where the artefact is not ONNX but can be counted.
     """
 
     plugin: ModuleType
     name: str
+    partners: tuple[ModuleType, ...] = ()
     size: tuple[int, int] = SIZE
 
     def int8_nodes(self, folder: Path, artefact: dict[str, Any]) -> Int8Count | None:
@@ -170,7 +172,7 @@ class CompilerContract(Isolated):
         return plugins_of(self.plugin).compiler(self.name)
 
     def _backend(self) -> Backend:
-        return backend_with(plugins_of(self.plugin), "compiler", self.name)
+        return backend_with(plugins_of(self.plugin, self.partners), "compiler", self.name)
 
     def _cases(self) -> list[TinyCompile]:
         backend, compiler = self._backend(), self._compiler()

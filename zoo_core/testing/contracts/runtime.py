@@ -2,30 +2,43 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+import pytest
 
 from zoo_core.errors import ZooError
 from zoo_core.testing.contracts.checks import backend_with, must, plugins_of, refusal
 from zoo_core.testing.contracts.compiled import TinyCompile, require_here
+from zoo_core.testing.contracts.feeding import (
+    BATCH,
+    HINTS,
+    TAKES,
+    feeds_of,
+    noises,
+    outputs_of,
+    reference,
+    wrong_feeds,
+)
 from zoo_core.testing.contracts.isolated import Isolated
-from zoo_core.testing.given import SIZE, tiny_model
+from zoo_core.testing.given import SIZE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
     from types import ModuleType
 
     from numpy.typing import NDArray
 
-    from zoo_core.nouns import Arrays, Backend, Runtime, Target
+    from zoo_core.nouns import Backend, Runtime, Session, Target
     from zoo_core.plugins import Plugins
 
-_BATCH = 2
 _SHARED = "runtime-stages"
+_MOST = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +51,10 @@ class RuntimeContract(Isolated):
     """What a runtime keeps. Subclass it, set `plugin` and `name`.
 
     It opens what the compiler of its backend makes of the kit's tiny graph; `partners` are the
-    plugins that give that compiler where this one does not. `tolerance` is absolute, for fp32, on
-    outputs of magnitude 1; `loss` bounds the relative error (of the norm) in other precisions.
+    plugins that give that compiler or backend where this one does not. `tolerance` is absolute, for
+    fp32, on outputs of magnitude 1; `loss` bounds the relative error (of the norm) in other
+    precisions. Sessions that take images get the images that the tensors are made of; those that
+    take names have nothing that this contract could feed them, and are skipped.
     """
 
     plugin: ModuleType
@@ -51,10 +66,11 @@ class RuntimeContract(Isolated):
 
     def test_it_computes_what_the_graph_says(self, tmp_path: Path) -> None:
         """Against ONNX's reference evaluator, in every precision."""
-        images = self._images()
-        expected = self._reference(images)
+        images = noises(self.size)
+        expected = reference(images)
         for precision in self._backend().precisions:
             found = self._run(self._make(tmp_path, precision), [images])[0]
+            must(found.shape == expected.shape, f"{precision}: outputs are {found.shape}")
             difference = found - expected
             must(np.isfinite(found).all(), f"{precision}: outputs are not finite")
             if precision == "fp32":
@@ -64,75 +80,106 @@ class RuntimeContract(Isolated):
                 share = float(np.linalg.norm(difference) / np.linalg.norm(expected))
                 must(share <= self.loss, f"{precision}: outputs lose {share:.0%}")
 
+    def test_it_states_how_it_is_run(self, tmp_path: Path) -> None:
+        """What a run takes, its threads, and how many may go on at once, for either hint."""
+        made = self._make(tmp_path)
+        for hint in HINTS:
+            with self._runtime().open(made.artefact, made.target, hint) as session:
+                takes, workers, threads = session.takes, session.workers, session.threads
+            must(takes in TAKES, f"it takes '{takes}', which is none of {', '.join(TAKES)}")
+            must(type(workers) is int and workers > 0, f"it has {workers} workers for {hint}")
+            must(threads is None or threads > 0, f"it runs on {threads} threads (None: not known)")
+
     def test_outputs_are_as_declared(self, tmp_path: Path) -> None:
         """Names in order, batch first, C-contiguous, of the dtype of their spec."""
-        made = self._make(tmp_path)
-        with self._runtime().open(made.artefact, made.target) as session:
-            must([s.name for s in session.inputs] == ["input"], "its inputs are not the graph's")
-            found = session.run({"input": self._images()})
+        with self._opened(self._make(tmp_path)) as session:
+            feeds, rows = feeds_of(session, noises(self.size))
+            names = [spec.name for spec in session.inputs]
+            must(names == list(feeds), f"its inputs are {names}, not the graph's")
+            found = session.run(feeds)
             specs = session.outputs
-            threads = getattr(session, "threads", 0)
-        must(threads is None or threads > 0, f"it runs on {threads} threads (None: not known)")
         must(list(found) == [s.name for s in specs], f"outputs are {list(found)}, not as declared")
         must(list(found) == ["head0"], f"outputs are {list(found)}, the graph has head0")
         for spec in specs:
             array = found[spec.name]
             must(array.flags.c_contiguous, f"output '{spec.name}' is not C-contiguous")
             must(str(array.dtype) == spec.dtype, f"output '{spec.name}' is {array.dtype}")
-            must(len(array) == _BATCH, f"output '{spec.name}' has {len(array)} rows, not {_BATCH}")
+            must(len(array) == rows, f"output '{spec.name}' has {len(array)} rows, not {rows}")
 
     def test_the_order_in_a_batch_does_not_matter(self, tmp_path: Path) -> None:
         """In every precision: an image's outputs are its own."""
-        images = self._images()
-        turned = np.ascontiguousarray(images[::-1])
+        images = noises(self.size)
         for precision in self._backend().precisions:
             made = self._make(tmp_path, precision)
-            first, second = self._run(made, [images, turned])
+            first, second = self._run(made, [images, images[::-1]])
             worst = float(np.abs(first - second[::-1]).max())
             must(
                 worst <= self.tolerance, f"{precision}: outputs change by {worst:g} with the order"
             )
 
+    def test_many_at_once_are_as_one(self, tmp_path: Path) -> None:
+        """Opened for throughput, by as many threads as it has workers: the same outputs."""
+        made, images = self._make(tmp_path), noises(self.size)
+        (alone,) = self._run(made, [images])
+        with self._opened(made, "throughput") as session:
+            workers = min(max(session.workers, 1), _MOST)
+            turns = [images if at % 2 else images[::-1] for at in range(4 * workers)]
+            with ThreadPoolExecutor(workers) as pool:
+                found = list(pool.map(lambda turn: outputs_of(session, turn), turns))
+        for at, array in enumerate(found):
+            expected = alone if at % 2 else alone[::-1]
+            worst = float(np.abs(array - expected).max())
+            must(worst <= self.tolerance, f"{workers} runs at once change outputs by {worst:g}")
+
     def test_it_leaves_feeds_and_results_alone(self, tmp_path: Path) -> None:
         """What goes in is unchanged; what came out is not overwritten by the next run."""
-        made = self._make(tmp_path)
-        images = self._images()
-        before = images.copy()
-        with self._runtime().open(made.artefact, made.target) as session:
-            first = session.run({"input": images})["head0"]
+        images = noises(self.size)
+        with self._opened(self._make(tmp_path)) as session:
+            feeds, _ = feeds_of(session, images)
+            before = {name: array.copy() for name, array in feeds.items()}
+            first = session.run(feeds)["head0"]
             kept = first.copy()
-            session.run({"input": np.ascontiguousarray(images[::-1])})
-        must(np.array_equal(images, before), "it changes the feeds")
+            session.run(feeds_of(session, images[::-1])[0])
+        for name, array in before.items():
+            must(np.array_equal(array, feeds[name]), "it changes the feeds")
         must(np.array_equal(first, kept), "a later run overwrites an earlier result")
 
     def test_it_closes_and_opens_again(self, tmp_path: Path) -> None:
         """With the same outputs, while and after another session is open."""
-        made = self._make(tmp_path)
-        images = self._images()
+        made, images = self._make(tmp_path), noises(self.size)
         (first,) = self._run(made, [images])
-        with self._runtime().open(made.artefact, made.target):
+        with self._opened(made):
             (second,) = self._run(made, [images])
         (third,) = self._run(made, [images])
         same = np.array_equal(first, second) and np.array_equal(first, third)
         must(same, "the outputs of a session that is opened again differ")
 
+    def test_an_interrupt_goes_through(self, tmp_path: Path) -> None:
+        """Ctrl-C while a session is open ends it and is not swallowed; it opens again."""
+        made, images = self._make(tmp_path), noises(self.size)
+        try:
+            with self._opened(made) as session:
+                outputs_of(session, images)
+                raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            pass
+        except Exception as error:
+            what = f"an interrupt becomes {type(error).__name__} ({error})"
+            raise AssertionError(what) from error
+        else:
+            raise AssertionError("it swallows an interrupt")
+        self._run(made, [images])
+
     def test_wrong_feeds_are_refused(self, tmp_path: Path) -> None:
-        """A wrong shape and a wrong name are ZooErrors."""
-        made = self._make(tmp_path)
-        images = self._images()
-        wide = np.concatenate([images, images], axis=3)
-        flat = images[:, :1].copy()
-        with self._runtime().open(made.artefact, made.target) as session:
-            for feeds, of in (
-                ({"input": wide}, "an input of the wrong width"),
-                ({"input": flat}, "an input of one channel"),
-                ({"image": images}, "an input of an unknown name"),
-            ):
+        """Another shape, another dtype of an image, and an unknown name are ZooErrors."""
+        with self._opened(self._make(tmp_path)) as session:
+            for of, feeds in wrong_feeds(session, noises(self.size)):
                 refusal(partial(session.run, feeds), ZooError, of)
 
     def test_what_is_no_artefact_is_refused(self, tmp_path: Path) -> None:
         """An empty folder and a cut model are ZooErrors."""
         made = self._make(tmp_path)
+        self._run(made, [noises(self.size)])
         empty = tmp_path / "empty"
         empty.mkdir()
         refusal(lambda: self._open(_Made(empty, made.target)), ZooError, "an empty folder")
@@ -146,22 +193,18 @@ class RuntimeContract(Isolated):
 
     def _open(self, made: _Made) -> None:
         with self._runtime().open(made.artefact, made.target) as session:
-            session.run({"input": self._images()})
+            outputs_of(session, noises(self.size))
 
-    def _run(self, made: _Made, batches: Iterable[NDArray[Any]]) -> list[NDArray[Any]]:
-        with self._runtime().open(made.artefact, made.target) as session:
-            found: list[Arrays] = [session.run({"input": batch}) for batch in batches]
-        return [arrays["head0"].astype(np.float32) for arrays in found]
+    @contextmanager
+    def _opened(self, made: _Made, hint: str = "latency") -> Iterator[Session]:
+        with self._runtime().open(made.artefact, made.target, hint) as session:
+            if session.takes == "name":
+                pytest.skip("it reads what another program has stored, by the names of samples")
+            yield session
 
-    def _images(self) -> NDArray[np.float32]:
-        shape = (_BATCH, 3, *self.size)
-        return np.random.default_rng(5).random(shape, dtype=np.float32)
-
-    def _reference(self, images: NDArray[np.float32]) -> NDArray[Any]:
-        from onnx.reference import ReferenceEvaluator
-
-        (found,) = ReferenceEvaluator(tiny_model(self.size)).run(None, {"input": images})
-        return np.asarray(found)
+    def _run(self, made: _Made, batches: Iterable[NDArray[np.uint8]]) -> list[NDArray[np.float32]]:
+        with self._opened(made) as session:
+            return [outputs_of(session, images) for images in batches]
 
     def _make(self, folder: Path, precision: str | None = None) -> _Made:
         plugins, backend = self._plugins(), self._backend()
@@ -170,7 +213,7 @@ class RuntimeContract(Isolated):
             backend=backend,
             compiler=plugins.compiler(backend.compiler),
             precision=precision or backend.precisions[0],
-            batch=_BATCH,
+            batch=BATCH,
             size=self.size,
         )
         return _Made(case.build(folder.parent / _SHARED, plugins), case.target)

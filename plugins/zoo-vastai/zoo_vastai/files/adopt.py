@@ -70,6 +70,7 @@ def adopt(ctx: StageContext) -> None:
         "tool": "none: outputs that another program stored",
         "stored_dtype": sorted({str(array.dtype) for array in first}),
         "images": len(datalist),
+        "warnings": list(ctx.params.get("notes", ())),
     }
     for name, data in ((ARTEFACT_FILE, artefact), (PRECISION_FILE, precision)):
         (ctx.out / name).write_text(json.dumps(data, indent=1), encoding="utf-8")

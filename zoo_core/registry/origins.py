@@ -1,0 +1,121 @@
+"""Where each value of a card is written: in the card, in its family; file and line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from zoo_core.registry.load import Registry
+
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_FIELDS = {"source": "repository"}
+_ITSELF = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """`layer` is "card" or "family NAME", with "labels NAME"; `where` is "file:line"."""
+
+    layer: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A mapping of a registry file: key -> (line from 1, node)."""
+
+    path: Path
+    keys: Mapping[str, tuple[int, yaml.Node]]
+
+    def inner(self, key: str) -> _Entry | None:
+        node = self.keys[key][1] if key in self.keys else None
+        return _Entry(self.path, _keys(node)) if isinstance(node, yaml.MappingNode) else None
+
+    def text(self, key: str) -> str:
+        node = self.keys[key][1] if key in self.keys else None
+        return str(node.value) if isinstance(node, yaml.ScalarNode) else ""
+
+    def origin(self, key: str, layer: str) -> Origin:
+        return Origin(layer, f"{self.path}:{self.keys[key][0]}")
+
+    def origins(self, key: str, layer: str) -> dict[str, Origin]:
+        """That of the key itself, and those of the keys below it."""
+        found = {_ITSELF: self.origin(key, layer)}
+        below = self.inner(key)
+        return found | {name: below.origin(name, layer) for name in below.keys} if below else found
+
+
+def origins(registry: Registry, model: str) -> dict[str, Origin]:
+    """The card's fields -> origin; "field.key" where a mapping is merged from card and family.
+
+    The files are read again, for their lines. What no file states (a default) is left out.
+    """
+    documents = [_document(path) for path in registry.files]
+    own = _find(documents, "models", model)
+    if own is None:
+        return {}
+    name = own.text("family")
+    family = _find(documents, "families", name) if name else None
+    layer = f"family {name}"
+    laid = {key: family.origins(key, layer) for key in family.keys} if family else {}
+    for key in own.keys:
+        merged = family is not None and family.inner(key) and own.inner(key)
+        laid[key] = (laid[key] if merged else {}) | own.origins(key, "card")
+    _name_labels(laid, documents, own if "labels" in own.keys else family)
+    flat: dict[str, Origin] = {}
+    for key, parts in laid.items():
+        flat |= _flat(_FIELDS.get(key, key), parts)
+    return flat
+
+
+def _flat(key: str, parts: Mapping[str, Origin]) -> dict[str, Origin]:
+    if len({origin.layer for origin in parts.values()}) == 1:
+        return {key: parts[_ITSELF]}
+    return {f"{key}.{name}": origin for name, origin in parts.items() if name != _ITSELF}
+
+
+def _name_labels(
+    laid: dict[str, dict[str, Origin]], documents: list[_Entry], entry: _Entry | None
+) -> None:
+    name = entry.text("labels") if entry else ""
+    home = next((doc for doc in reversed(documents) if name in _names(doc, "labels")), None)
+    part = home.inner("labels") if home else None
+    if name and part:
+        stated = laid["labels"][_ITSELF]
+        layer = f"{stated.layer} ({stated.where}), labels {name}"
+        laid["labels"] = {_ITSELF: part.origin(name, layer)}
+
+
+def _find(documents: list[_Entry], part: str, name: str) -> _Entry | None:
+    """The entry that counts: that of the last file which has it."""
+    for document in reversed(documents):
+        section = document.inner(part)
+        if section and name in section.keys:
+            return section.inner(name)
+    return None
+
+
+def _names(document: _Entry, part: str) -> Mapping[str, object]:
+    section = document.inner(part)
+    return section.keys if section else {}
+
+
+def _document(path: Path) -> _Entry:
+    return _Entry(path, _keys(yaml.compose(path.read_bytes(), Loader=_Loader)))
+
+
+def _keys(node: yaml.Node | None) -> dict[str, tuple[int, yaml.Node]]:
+    found: dict[str, tuple[int, yaml.Node]] = {}
+    pairs = node.value if isinstance(node, yaml.MappingNode) else []
+    for key, value in pairs:
+        if key.tag == "tag:yaml.org,2002:merge":
+            found = _keys(value) | found
+        else:
+            found[str(key.value)] = (key.start_mark.line + 1, value)
+    return found

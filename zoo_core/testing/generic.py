@@ -1,0 +1,211 @@
+"""Contract classes for all that an installed plugin provides, where nobody wrote any for it.
+
+What only an author can say, such as how outputs look, is skipped with the way to say it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from zoo_core.errors import DataError, UsageError, ZooError
+from zoo_core.nouns import DataRequest
+from zoo_core.plugin import named
+from zoo_core.plugins import Plugins
+from zoo_core.protocols import task_values
+from zoo_core.registry import load_registry
+from zoo_core.testing.contracts.backend import BackendContract
+from zoo_core.testing.contracts.compiler import CompilerContract
+from zoo_core.testing.contracts.dataset import DatasetContract
+from zoo_core.testing.contracts.decoder import DecoderContract
+from zoo_core.testing.contracts.emitter import EmitterContract
+from zoo_core.testing.contracts.evaluator import EvaluatorContract
+from zoo_core.testing.contracts.exporter import ExporterContract
+from zoo_core.testing.contracts.plugin import PluginContract
+from zoo_core.testing.contracts.runtime import RuntimeContract
+from zoo_core.testing.given import noise
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+    from types import ModuleType
+
+    from zoo_core.nouns import Arrays, DataPlan, DataView, ModelCard
+    from zoo_core.plugin import Plugin
+    from zoo_core.registry import Registry
+    from zoo_core.testing.given import Box
+
+_SAY = "say it in the plugin's tests: subclass zoo_core.testing"
+
+
+class GenericExporter(ExporterContract):
+    """With random weights, where the exporter takes them alone."""
+
+    @pytest.fixture(autouse=True)
+    def _plannable(self, tmp_path: Path) -> None:
+        try:
+            self._stages(self._request(self.weights(tmp_path)))
+        except (ZooError, KeyError) as error:
+            pytest.skip(f"random weights alone do not do ({error}); {_SAY}.ExporterContract")
+
+
+class GenericDecoder(DecoderContract):
+    """With the parameters of a card that names it."""
+
+    @pytest.fixture(autouse=True)
+    def _bindable(self) -> None:
+        if self._decoder().task != "detection":
+            pytest.skip(f"the contract knows no decoder of {self._decoder().task}")
+        try:
+            self._bind()
+        except ZooError as error:
+            pytest.skip(f"its parameters are not known ({error}); {_SAY}.DecoderContract")
+
+    def encode(self, boxes: Sequence[Box]) -> Arrays:
+        """Only its author knows."""
+        pytest.skip(f"how its outputs look is not known; {_SAY}.DecoderContract")
+
+
+class GenericDataset(DatasetContract):
+    """As it is, or with a folder of images where it wants one."""
+
+    @pytest.fixture(autouse=True)
+    def _plannable(self, tmp_path: Path) -> None:
+        try:
+            count = self._plan(tmp_path).count
+        except (DataError, UsageError) as error:
+            pytest.skip(f"it wants what is not here ({error}); {_SAY}.DatasetContract")
+        if count <= self.limit:
+            pytest.skip(f"its {count} samples are too few; {_SAY}.DatasetContract")
+
+    def request(self, folder: Path, limit: int | None) -> DataRequest:
+        """Its own images; where it has none, four of noise to predict."""
+        try:
+            self._dataset().plan(DataRequest(purpose=self.purpose))
+        except (DataError, UsageError):
+            return DataRequest(purpose="predict", images=_images(folder / "images"), limit=limit)
+        return DataRequest(purpose=self.purpose, limit=limit)
+
+    def opened(self, plan: DataPlan, folder: Path) -> DataView:
+        """Without a network."""
+        try:
+            return super().opened(plan, folder)
+        except DataError as error:
+            pytest.skip(f"its stages bring nothing here ({error})")
+
+
+class GenericEvaluator(EvaluatorContract):
+    """With the values of a protocol, for the first of its figures."""
+
+    @pytest.fixture(autouse=True)
+    def _scoring(self, tmp_path_factory: pytest.TempPathFactory) -> None:
+        if self._evaluator().task != "detection":
+            pytest.skip(f"the contract knows no evaluator of {self._evaluator().task}")
+        try:
+            arrays = [found.to_arrays() for found in self.detections()]
+            metrics = self._score(arrays, tmp_path_factory.mktemp("truth"))
+        except (ZooError, json.JSONDecodeError) as error:
+            pytest.skip(f"its truth has a form of its own ({error}); {_SAY}.EvaluatorContract")
+        self.metric = next(iter(metrics.values))
+
+
+_CLASSES: dict[str, type[Any]] = {
+    "exporter": GenericExporter,
+    "compiler": CompilerContract,
+    "runtime": RuntimeContract,
+    "decoder": GenericDecoder,
+    "evaluator": GenericEvaluator,
+    "dataset": GenericDataset,
+    "emitter": EmitterContract,
+    "backend": BackendContract,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A plugin among all that are installed, and the registry they make."""
+
+    plugin: Plugin
+    module: ModuleType
+    plugins: Plugins
+    registry: Registry | None
+
+    @classmethod
+    def of(cls, name: str) -> Subject:
+        """By any of its names; raises UsageError for none, RuntimeError for one that failed."""
+        plugins = Plugins.installed()
+        plugin = named(name, plugins.plugins)
+        plugins.provided(plugin)
+        plugin = named(name, plugins.plugins)
+        if plugin.failure:
+            raise RuntimeError(plugin.failure)
+        try:
+            registry = load_registry(plugins.registry_files())
+        except ZooError:
+            registry = None
+        return cls(plugin, import_module(plugin.module), plugins, registry)
+
+    def classes(self) -> dict[str, type[Any]]:
+        """A test class for the plugin and for each of its providers, by the class's name."""
+        own = {"plugin": self.module, "distribution": self.plugin.distribution or None}
+        found: dict[str, type[Any]] = {"TestPlugin": type("TestPlugin", (PluginContract,), own)}
+        for kind, names in self.plugins.provided(self.plugin).items():
+            for name in names if kind in _CLASSES else ():
+                title = f"Test_{kind}_{name}"
+                settings = {"plugin": self.module, "name": name, **self._settings(kind, name)}
+                found[title] = type(title, (_CLASSES[kind],), settings)
+        return found
+
+    def _settings(self, kind: str, name: str) -> dict[str, Any]:
+        if kind in ("compiler", "runtime", "emitter"):
+            return {"partners": self._partners(kind, name)}
+        cards = [c for c in self._cards() if getattr(c, kind, None) == name]
+        if kind == "exporter" and cards:
+            return {"params": cards[0].exporter_params}
+        if kind == "decoder" and cards:
+            card = cards[0]
+            return {"params": card.decoder_params, "classes": len(card.labels), "size": card.size}
+        if kind == "evaluator":
+            return {"values": self._values(name)}
+        return {}
+
+    def _cards(self) -> list[ModelCard]:
+        return list(self.registry.models.values()) if self.registry else []
+
+    def _values(self, name: str) -> dict[str, Any]:
+        """Those of the first protocol that the evaluator accepts."""
+        evaluator = self.plugins.evaluator(name)
+        for protocol in self.registry.protocols.values() if self.registry else ():
+            values = dict(task_values(protocol))
+            try:
+                evaluator.check(values)
+            except ZooError:
+                continue
+            return values
+        return {}
+
+    def _partners(self, kind: str, name: str) -> tuple[ModuleType, ...]:
+        """The plugins of the first backend that names it, and of that backend's compiler."""
+        for backend in self.plugins.backends().values():
+            if getattr(backend, kind) == name:
+                owners = [self.plugins.owner("backend", backend.name)]
+                if backend.compiler in self.plugins.all("compiler"):
+                    owners.append(self.plugins.owner("compiler", backend.compiler))
+                modules = {owner.module: import_module(owner.module) for owner in owners}
+                modules.pop(self.module.__name__, None)
+                return tuple(modules.values())
+        return ()
+
+
+def _images(folder: Path) -> Path:
+    from zoo_core.vision import write_image
+
+    if not folder.exists():
+        folder.mkdir(parents=True)
+        for seed in range(4):
+            write_image(folder / f"{seed}.png", noise(48, 64, seed))
+    return folder
