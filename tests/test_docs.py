@@ -101,6 +101,15 @@ def test_adding_a_model_works_as_written(tmp_path: Path) -> None:
     assert "exporter: tianxiaomo-yolov4" in lines
 
 
+@pytest.mark.slow
+def test_deploying_without_a_card_works_as_written(tmp_path: Path) -> None:
+    lines = run_blocks("deploy-on-vastai.md", tmp_path)
+
+    assert any(line.startswith("EMULATED") for line in lines)
+    assert (tmp_path / "carry" / "compile.sh").exists()
+    assert (tmp_path / "npz_output" / "output_000003.npz").exists()
+
+
 def test_the_toy_runs_as_written(tmp_path: Path) -> None:
     lines = run_blocks("write-a-plugin.md", tmp_path)
 

@@ -124,9 +124,7 @@ def _is_stored(card: ModelCard, option: WeightsOption) -> bool:
 def _weights_hindrance(card: ModelCard) -> str:
     by_hand = [s for option in card.weights for s in option.files.values() if s.by_hand]
     if by_hand:
-        found = by_hand[0]
-        step = f"zoo fetch {card.id} --from-file {found.name}"
-        return f"get its weights from {found.by_hand}, then: {step}"
+        return f"weights by hand: zoo fetch {card.id} --from-file {by_hand[0].name}"
     if card.weights:
         return "ZOO_OFFLINE is set, and its weights are not in the cache"
     return "its card names no weights"

@@ -112,6 +112,7 @@ def _check_card(card: ModelCard, registry: Registry, plugins: Plugins) -> list[d
     found = [
         _finding(where, "warning", f"no {kind} '{name}' is installed", "install its plugin")
         for kind, name in missing
+        if card.exporter != NONE
     ]
     try:
         if card.preprocess or card.exporter != NONE:

@@ -39,6 +39,10 @@ class TestRuntime(of_toy.ToyRuntime):
     pass
 
 
+class TestEmitter(of_toy.ToyEmitter):
+    pass
+
+
 class TestBackend(of_toy.ToyBackend):
     pass
 

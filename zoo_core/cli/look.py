@@ -110,12 +110,12 @@ def show(
     ] = None,
     json_wanted: JsonFlag = False,
 ) -> int:
-    """Show a model's card: each value, and where it is written."""
+    """Show a model's card, its family merged in."""
     from zoo_core import shown
-    from zoo_core.cli.options import sides
+    from zoo_core.cli.options import _size
 
     registry, plugins = _both()
-    asked = shown.Asked(backend=backend, precision=precision, size=sides(size))
+    asked = shown.Asked(backend=backend, precision=precision, size=_size(size))
     found = shown.show(registry, plugins, model, asked)
     if json_wanted:
         return _print({"schema": "zoo.show/1", **found})

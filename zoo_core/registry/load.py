@@ -13,7 +13,7 @@ from zoo_core.registry.reader import Reader
 from zoo_core.registry.text import read_yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from zoo_core.nouns import ModelCard, ScoringProtocol
 
@@ -29,7 +29,8 @@ class _Merged:
         default_factory=lambda: {part: {} for part in PARTS}
     )
 
-    def add(self, path: Path, override: bool) -> None:
+    def add(self, path: Path, override: bool = False, listed: Collection[Path] = ()) -> None:
+        """Raises RegistryError for a name that is taken, but by a model that is only `listed`."""
         reader = Reader(read_yaml(path), str(path))
         reader.only("schema", *PARTS)
         if reader.get("schema", int) != SCHEMA:
@@ -37,6 +38,9 @@ class _Merged:
         for part in PARTS:
             for name, value in reader.mapping(part).items():
                 known = self.entries[part].get(str(name))
+                if known and part == "models" and known[1] in listed:
+                    self.entries[part][str(name)] = (_with_rows(value, known[0]), path)
+                    continue
                 if known and not override:
                     what = f"{part}.{name} is already in {known[1]}"
                     raise RegistryError(what, where=str(path), next="rename one of the two")
@@ -61,18 +65,20 @@ class Registry:
 def load_registry(plugin_files: Iterable[Path] = ()) -> Registry:
     """The packed files and the plugins'; `./registry.yaml` and ZOO_REGISTRY go on top.
 
-    Plugins may not give a name that is taken; the user's own files may, entry by entry.
+    Plugins may not give a name that is taken, but may give a model that is only listed: it keeps
+    the listed figures after its own. The user's own files replace entry by entry.
     ZOO_REGISTRY is one file, or several separated as in PATH. Raises RegistryError.
     """
     merged = _Merged()
-    packed = packed_registry()
-    files = [packed, *packed_folder(), *plugin_files]
-    for path in files:
-        merged.add(path, override=False)
-    for path in _own_files(packed):
+    packed, listed, given = packed_registry(), packed_folder(), list(plugin_files)
+    for path in (packed, *listed):
+        merged.add(path)
+    for path in given:
+        merged.add(path, listed=listed)
+    own = _own_files(packed)
+    for path in own:
         merged.add(path, override=True)
-        files.append(path)
-    return _build(merged, tuple(files))
+    return _build(merged, (packed, *listed, *given, *own))
 
 
 def packed_registry() -> Path:
@@ -84,6 +90,12 @@ def packed_registry() -> Path:
 def packed_folder() -> list[Path]:
     """Further files that come with zoo: facts about models that no plugin can run yet."""
     return sorted((Path(__file__).parent / "packed").glob("*.yaml"))
+
+
+def _with_rows(value: Any, listed: Any) -> Any:
+    """A plugin's entry, with the published rows of the listed one behind its own."""
+    rows = [*(value.get("published") or []), *(listed.get("published") or [])]
+    return {**value, "published": rows}
 
 
 def _own_files(packed: Path) -> list[Path]:

@@ -86,21 +86,26 @@ def _twice(first: PublishedResult, second: PublishedResult) -> str:
 
 def _against_elsewhere(row: PublishedResult) -> Iterator[tuple[str, str]]:
     for other in row.conditions.get("elsewhere", ()):
-        for name, value in other["metrics"].items():
-            if abs(row.metrics.get(name, value) - value) > _ROUNDING:
-                what = f"{row.id}: {name} is {row.metrics[name]:g}, but {value:g} in "
-                yield f"{what}{other['where']}: {other['text']}", "ask the publisher which is meant"
+        pairs = [
+            f"{name} {row.metrics[name]:g}, there {value:g}"
+            for name, value in other["metrics"].items()
+            if abs(row.metrics.get(name, value) - value) > _ROUNDING
+        ]
+        if pairs:
+            said = f"{'; '.join(pairs)} ({other['where']}: {other['text']})"
+            yield f"{row.id} is disputed: {said}", "ask the publisher which is meant"
 
 
 def _against_build(
     row: PublishedResult, protocol: ScoringProtocol
 ) -> Iterator[tuple[str, str]]:
-    for name, value in row.conditions.get("build", {}).items():
-        wanted = protocol.values.get(name, value)
-        if value != wanted:
-            what = f"{row.id}: the configuration shipped with it says {name} {value}, the protocol "
-            step = "build with the protocol's values"
-            yield f"{what}{protocol.name} says {wanted}", step
+    built = row.conditions.get("build", {})
+    other = [name for name, value in built.items() if protocol.values.get(name, value) != value]
+    if other:
+        said = ", ".join(f"{name} {built[name]}" for name in other)
+        wanted = ", ".join(f"{name} {protocol.values[name]}" for name in other)
+        what = f"{row.id}: the configuration shipped with it says {said}, protocol {protocol.name} "
+        yield f"{what}says {wanted}", "build with the protocol's values"
 
 
 def _elsewhere(reader: Reader) -> dict[str, Any]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         CompileRequest,
         Dataset,
         Decoder,
+        Emitter,
         Evaluator,
         Exporter,
         ExportRequest,
@@ -74,6 +75,12 @@ def zoo_datasets() -> Iterable[Provider[Dataset]]:
 
 
 @hookimpl
+def zoo_emitters() -> Iterable[Provider[Emitter]]:
+    """The emitter `toy`."""
+    yield Provider(name="toy", summary="the graph, and what to build of it", load=ToyEmitter)
+
+
+@hookimpl
 def zoo_backends() -> Iterable[Backend]:
     """The backend `toy`."""
     yield Backend(
@@ -81,6 +88,7 @@ def zoo_backends() -> Iterable[Backend]:
         summary="ONNX's reference evaluator, for trying zoo out",
         compiler="toy",
         runtime="toy",
+        emitter="toy",
         precisions=("fp32", "int8"),
         probe=_probe,
         options=_OPTIONS,
@@ -164,6 +172,23 @@ class ToyCompiler:
                 inputs=inputs,
                 outputs=("artefact.json", "precision.json", "model.onnx"),
                 versions=("onnx", "numpy"),
+            )
+        ]
+
+
+class ToyEmitter:
+    """What another machine needs to build the artefact."""
+
+    def stages(self, request: CompileRequest) -> Sequence[Stage]:
+        """One stage, `emit`."""
+        known_keys(request.target.options, _OPTIONS, "--option")
+        return [
+            Stage(
+                name="emit",
+                run=f"{_STAGES}:emit",
+                params={"precision": request.target.precision, **request.target.options},
+                inputs={"graph": request.graph},
+                outputs=("files",),
             )
         ]
 

@@ -15,6 +15,7 @@ from zoo_core.testing.contracts.backend import BackendContract
 from zoo_core.testing.contracts.compiler import CompilerContract
 from zoo_core.testing.contracts.dataset import DatasetContract
 from zoo_core.testing.contracts.decoder import DecoderContract
+from zoo_core.testing.contracts.emitter import EmitterContract
 from zoo_core.testing.contracts.evaluator import EvaluatorContract
 from zoo_core.testing.contracts.exporter import ExporterContract
 from zoo_core.testing.contracts.plugin import PluginContract
@@ -59,6 +60,12 @@ class ToyCompiler(CompilerContract):
 
 
 class ToyRuntime(RuntimeContract):
+    """Nothing to add."""
+
+    plugin, name = toy, "toy"
+
+
+class ToyEmitter(EmitterContract):
     """Nothing to add."""
 
     plugin, name = toy, "toy"

@@ -106,6 +106,16 @@ def build(context: StageContext) -> None:
     )
 
 
+def emit(context: StageContext) -> None:
+    """Leaves the graph and build.json in `files`."""
+    graph = Graph.from_data(json.loads(context.inputs["graph"].read_text(encoding="utf-8")))
+    folder = context.out / "files"
+    folder.mkdir()
+    data = (context.inputs["graph"].parent / graph.path).read_bytes()
+    (folder / MODEL_FILE).write_bytes(data)
+    _write(folder / "build.json", {"model": MODEL_FILE, **context.params})
+
+
 def draw(context: StageContext) -> None:
     """Leaves four images and truth.json in `images`."""
     draw_images(context.out / "images", context.params["seed"])

@@ -28,11 +28,11 @@ class BackendContract(Isolated):
     patience: float = 5.0
 
     def test_its_parts_exist(self) -> None:
-        """Compiler, runtime and profiler are provided, by this plugin or an installed one."""
+        """What it names is provided, by this plugin or an installed one."""
         backend = self._backend()
         parts = {"compiler": backend.compiler, "runtime": backend.runtime}
-        if backend.profiler:
-            parts["profiler"] = backend.profiler
+        further = {"profiler": backend.profiler, "emitter": backend.emitter}
+        parts |= {kind: name for kind, name in further.items() if name}
         own = plugins_of(self.plugin)
         for kind, name in parts.items():
             known = name in own.all(kind) or name in Plugins.installed().all(kind)
@@ -49,7 +49,10 @@ class BackendContract(Isolated):
             must(text.strip() and "\n" not in text, f"option '{option}' has no one-line text")
 
     def test_its_probe_is_quiet_quick_and_light(self, tmp_path: Path) -> None:
-        """It raises nothing, prints nothing, writes nothing, imports nothing heavy."""
+        """It raises nothing, prints nothing, writes nothing, imports nothing heavy.
+
+        It may import light modules of its own, and start a program.
+        """
         self._check(self._probe(tmp_path))
 
     def test_its_probe_survives_a_bare_machine(self, tmp_path: Path) -> None:
@@ -87,7 +90,7 @@ class BackendContract(Isolated):
         return ask(question, folder, surroundings)
 
     def _check(self, answer: Answer) -> None:
-        check_left_no_trace(replace(answer, started=[]), "its probe")
+        check_left_no_trace(replace(answer, started=[], inner=[]), "its probe")
         must(_is_availability(answer.value), "its probe does not return an Availability")
         must(answer.seconds < self.patience, f"its probe takes {answer.seconds:.1f} s")
 
