@@ -97,7 +97,7 @@ def run_blocks(page: str, folder: Path) -> list[str]:
 def test_adding_a_model_works_as_written(tmp_path: Path) -> None:
     lines = run_blocks("add-a-model.md", tmp_path)
 
-    assert "- cat" in lines
+    assert "labels: [cat, dog, bird]" in lines
     assert "exporter: tianxiaomo-yolov4" in lines
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -31,25 +32,28 @@ class Wanted:
     precision: str | None = None
     runnable: bool = False
 
+    @property
+    def by_backend(self) -> bool:
+        """Whether models are left out that no wanted backend takes."""
+        return self.backend is not None or self.precision is not None
 
-def models(
-    registry: Registry, plugins: Plugins, wanted: Wanted, with_backends: bool = True
-) -> list[dict[str, Any]]:
+
+def models(registry: Registry, plugins: Plugins, wanted: Wanted) -> list[dict[str, Any]]:
     """A row per wanted card, `runnable` where all that it needs is here or can be had.
 
-    A row's `backends` are those that take what its exporter makes; finding them loads exporters
-    and compilers, and is left out (an empty list) where nothing asks for it. Raises UsageError for
-    a filter's unknown value.
+    A row's `backends` are those whose parts are installed with the card's exporter. Where a backend
+    or a precision is wanted, exporter and compilers are loaded, and those remain that take what it
+    makes. Raises UsageError for a filter's unknown value.
     """
     _check(registry, plugins, wanted)
-    compilers = _Compilers(plugins, wanted) if with_backends or _by_backend(wanted) else None
+    takers = _Takers(plugins, wanted)
     rows = []
     for card in registry.models.values():
         if not _fits(card, wanted):
             continue
-        taking = compilers.taking(card) if compilers else []
+        taking = takers.taking(card)
         row = _row(card, plugins, taking)
-        if (not _by_backend(wanted) or taking) and (row["runnable"] or not wanted.runnable):
+        if (not wanted.by_backend or taking) and (row["runnable"] or not wanted.runnable):
             rows.append(row)
     return rows
 
@@ -98,13 +102,20 @@ def _row(card: ModelCard, plugins: Plugins, taking: list[str]) -> dict[str, Any]
 
 def _can_be_had(card: ModelCard, option: WeightsOption) -> bool:
     from zoo_core.planner.assets import by_hand_file
-    from zoo_core.sources.reach import offline
 
     files = option.files.values()
     away = [source for source in files if not by_hand_file(card.id, source).is_file()]
     if any(source.by_hand for source in away):
         return False
-    return not offline() or not any(source.url for source in away) or _is_stored(card, option)
+    return not any(source.url for source in away) or not _offline() or _is_stored(card, option)
+
+
+def _offline() -> bool:
+    if "ZOO_OFFLINE" not in os.environ:
+        return False
+    from zoo_core.sources import offline
+
+    return offline()
 
 
 def _is_stored(card: ModelCard, option: WeightsOption) -> bool:
@@ -130,32 +141,37 @@ def _weights_hindrance(card: ModelCard) -> str:
     return "its card names no weights"
 
 
-def _by_backend(wanted: Wanted) -> bool:
-    return wanted.backend is not None or wanted.precision is not None
-
-
-class _Compilers:
+class _Takers:
     """Which of the wanted backends take which card."""
 
     def __init__(self, plugins: Plugins, wanted: Wanted) -> None:
         self._plugins = plugins
-        self._takes: dict[str, frozenset[str]] = {}
-        for backend in plugins.backends().values():
-            named = wanted.backend in (None, backend.name)
-            if named and wanted.precision in (None, *backend.precisions):
-                self._takes[backend.name] = self._formats("compiler", backend.compiler)
-        self._gives: dict[str, frozenset[str]] = {}
+        self._exactly = wanted.by_backend
+        self._formats: dict[tuple[str, str], frozenset[str]] = {}
+        self._backends = [
+            backend
+            for backend in plugins.backends().values()
+            if wanted.backend in (None, backend.name)
+            and wanted.precision in (None, *backend.precisions)
+            and backend.compiler in plugins.all("compiler")
+            and backend.runtime in plugins.all("runtime")
+        ]
 
     def taking(self, card: ModelCard) -> list[str]:
-        """Names of the backends whose compiler reads what the card's exporter makes."""
-        name = card.exporter
-        if name not in self._gives:
-            self._gives[name] = self._formats("exporter", name)
-        return [backend for backend, takes in self._takes.items() if takes & self._gives[name]]
+        """Names of the backends."""
+        if card.exporter not in self._plugins.all("exporter"):
+            return []
+        if not self._exactly:
+            return [backend.name for backend in self._backends]
+        made = self._of("exporter", card.exporter)
+        return [b.name for b in self._backends if made & self._of("compiler", b.compiler)]
 
-    def _formats(self, kind: str, name: str) -> frozenset[str]:
-        if name not in self._plugins.all(kind):
-            return frozenset()
+    def _of(self, kind: str, name: str) -> frozenset[str]:
+        if (kind, name) not in self._formats:
+            self._formats[kind, name] = self._load(kind, name)
+        return self._formats[kind, name]
+
+    def _load(self, kind: str, name: str) -> frozenset[str]:
         try:
             return frozenset(self._plugins.load(kind, name).formats)
         except ZooError:  # what cannot be loaded takes and gives nothing
@@ -176,11 +192,9 @@ def _names(card: ModelCard) -> set[str]:
 
 def _check(registry: Registry, plugins: Plugins, wanted: Wanted) -> None:
     cards = registry.models.values()
-    names = [card.repository.name for card in cards]
-    sources = {name for card in cards for name in _names(card)}
     _known("task", wanted.task, {card.task for card in cards})
-    if wanted.source is not None and wanted.source.lower() not in sources:
-        _known("source", wanted.source, set(names))
+    source = wanted.source.lower() if wanted.source else None
+    _known("source", source, {name for card in cards for name in _names(card)})
     _known("backend", wanted.backend, plugins.backends())
     chosen = [b for b in plugins.backends().values() if wanted.backend in (None, b.name)]
     _known("precision", wanted.precision, {p for backend in chosen for p in backend.precisions})

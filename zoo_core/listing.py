@@ -84,9 +84,7 @@ def protocols(registry: Registry) -> list[dict[str, Any]]:
     ]
 
 
-def check(
-    registry: Registry, plugins: Plugins, model: str | None = None
-) -> list[dict[str, Any]]:
+def check(registry: Registry, plugins: Plugins, model: str | None = None) -> list[dict[str, Any]]:
     """Findings on what is installed and on the registry, or on one model, errors first.
 
     Each is {"where", "severity", "message", "next"}.
@@ -101,33 +99,38 @@ def check(
 
 
 def _check_card(card: ModelCard, registry: Registry, plugins: Plugins) -> list[dict[str, Any]]:
-    from zoo_core.catalogue import missing_providers
-    from zoo_core.protocols import task_values
     from zoo_core.registry.cards import NONE
     from zoo_core.registry.published import contradictions
-    from zoo_core.vision import Preprocess
 
     where = f"{card.origin}: models.{card.id}"
+    found = [] if card.exporter == NONE else _check_parts(card, registry, plugins, where)
+    place = f"{where}.published"
+    disputed = contradictions(card, registry.protocols)
+    return [*found, *(_finding(place, "warning", what, step) for what, step in disputed)]
+
+
+def _check_parts(
+    card: ModelCard, registry: Registry, plugins: Plugins, where: str
+) -> list[dict[str, Any]]:
+    from zoo_core.catalogue import missing_providers
+    from zoo_core.protocols import task_values
+    from zoo_core.vision import Preprocess
+
     missing = missing_providers(card, plugins)
     found = [
         _finding(where, "warning", f"no {kind} '{name}' is installed", "install its plugin")
         for kind, name in missing
-        if card.exporter != NONE
     ]
     try:
-        if card.preprocess or card.exporter != NONE:
-            Preprocess.from_data(card.preprocess, where=f"{where}.preprocess")
+        Preprocess.from_data(card.preprocess, where=f"{where}.preprocess")
         if not missing:
             evaluator = plugins.evaluator(card.evaluator)
             for name in {card.protocol, *card.protocols.values()}:
                 evaluator.check(task_values(registry.protocols[name]))
-        if not missing and card.decoder != NONE:
             plugins.decoder(card.decoder).bind(card.decoder_params, len(card.labels), 0.001)
     except ZooError as error:
         found.append(_finding(error.where or where, "error", error.what, error.next))
-    place = f"{where}.published"
-    disputed = contradictions(card, registry.protocols)
-    return [*found, *(_finding(place, "warning", what, step) for what, step in disputed)]
+    return found
 
 
 def _finding(where: str, severity: str, message: str, next_step: str) -> dict[str, Any]:

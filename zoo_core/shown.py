@@ -52,9 +52,9 @@ def text(shown: Mapping[str, Any]) -> str:
     origins_of = shown["origins"]
     lines: list[str] = []
     for key, value in shown["card"].items():
-        lines += [*_comments(key, origins_of), _yaml({key: value})]
+        lines += [*_comments(key, origins_of), _yaml(key, value)]
     if "effective" in shown:
-        lines += ["# what these come to here", _yaml({"effective": shown["effective"]})]
+        lines += ["# what these come to here", _yaml("effective", shown["effective"])]
     return "\n".join(lines) + "\n"
 
 
@@ -74,8 +74,12 @@ def _effective(
 
     size = asked.size or card.size
     protocol = choose(registry.protocols, card, asked.backend or "", None)
-    values: dict[str, Any] = {"size": size, "protocol": protocol.name, **_of_backend(plugins, asked)}
-    values["protocol_values"] = dict(protocol.values)
+    values: dict[str, Any] = {
+        **_of_backend(plugins, asked),
+        "size": size,
+        "protocol": protocol.name,
+        "protocol_values": dict(protocol.values),
+    }
     if card.preprocess:
         base = Preprocess.from_data(card.preprocess, where=f"{card.origin}: models.{card.id}")
         values["preprocess"] = effective_preprocess(base, protocol, size).to_data()
@@ -101,8 +105,20 @@ def _plain(value: Any) -> Any:
     return json.loads(json.dumps(value, default=dict))
 
 
-def _yaml(value: Any) -> str:
+def _yaml(key: str, value: Any) -> str:
+    flow = None if isinstance(value, (dict, list)) else False
     dumped = yaml.safe_dump(
-        value, sort_keys=False, allow_unicode=True, width=100, default_flow_style=None
+        {key: _stated(value)},
+        sort_keys=False,
+        allow_unicode=True,
+        width=100,
+        default_flow_style=flow,
     )
     return str(dumped).rstrip()
+
+
+def _stated(value: Any) -> Any:
+    """Without the keys that have no value; JSON keeps them."""
+    if isinstance(value, dict):
+        return {key: _stated(inner) for key, inner in value.items() if inner is not None}
+    return [_stated(inner) for inner in value] if isinstance(value, list) else value

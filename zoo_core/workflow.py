@@ -15,7 +15,6 @@ from zoo_core.output import REPORT, clear_results, deliver, filled
 from zoo_core.planner.build import Goal, plan_run
 from zoo_core.report import Outcome, build_report, markdown
 from zoo_core.sessions import SessionPool
-from zoo_core.speed import measured
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,7 +54,7 @@ def carry_out(
     require_available(run.resolved)
     with SessionPool() as sessions:
         results = executor(work, listener, sessions).run(run.plan)
-        benchmark = measured(run, work, results, listener) if bench else None
+        benchmark = _speed(run, work, results, listener) if bench else None
     data = benchmark and {k: v for k, v in benchmark.items() if k != "raw_ms"}
     with run_folder(run.resolved, output) as folder:
         clear_results(folder)
@@ -63,6 +62,14 @@ def carry_out(
         report = build_report(outcome, work.registry)
         _write_folder(outcome, report, benchmark)
     return report
+
+
+def _speed(
+    run: Run, work: Workplace, results: Mapping[str, StageResult], listener: Listener
+) -> dict[str, Any] | None:
+    from zoo_core.speed import measured
+
+    return measured(run, work, results, listener)
 
 
 def require_available(resolved: Resolved) -> None:

@@ -62,6 +62,7 @@ for _contract, _base, _hook, _name in (
     ("ToyGivenExporter", "ToyExporter", "zoo_exporters", "toy"),
     ("ToyCompiler", "ToyCompiler", "zoo_compilers", "toy"),
     ("ToyRuntime", "toy_parts.ToyRuntime", "zoo_runtimes", "toy"),
+    ("ToyEmitter", "ToyEmitter", "zoo_emitters", "toy"),
     ("ToyDecoder", "toy_parts.ToyDecoder", "zoo_decoders", "toy-grid"),
     ("ToyEvaluator", "toy_parts.ToyEvaluator", "zoo_evaluators", "toy-detection"),
     ("ToyShipped", "toy_data.ToyDataset", "zoo_datasets", "toy-shapes"),
@@ -84,6 +85,7 @@ RENAMED = {
     "ToyGivenExporter": "ExporterContract",
     "ToyCompiler": "CompilerContract",
     "ToyRuntime": "RuntimeContract",
+    "ToyEmitter": "EmitterContract",
     "ToyDecoder": "DecoderContract",
     "ToyEvaluator": "EvaluatorContract",
     "ToyShipped": "DatasetContract",
@@ -177,6 +179,30 @@ def running(body: str, *, opening: str = "") -> str:
     )
 
 
+def opened(body: str) -> str:
+    """A runtime whose `open` is `body`, a generator."""
+    return part(body, method="open(self, artefact, target, hint='latency')").replace(
+        "        def open", "        @contextmanager\n        def open"
+    )
+
+
+def emitting(changes: str) -> str:
+    """An emitter's stages, changed."""
+    body = f"stages = super().stages(request)\n{dedent(changes).strip()}\nreturn stages"
+    return part(body, method="stages(self, request)")
+
+
+def emitted(changes: str) -> str:
+    """An emit stage after which the folder `files` is changed."""
+    return emitting("stages = with_stage(stages, 'emit', run=HERE + ':emit')") + (
+        "def emit(context):\n"
+        "    from zoo_core.testing.toy_stages import emit as good\n"
+        "    good(context)\n"
+        "    files = context.out / 'files'\n"
+        f"    {changes}\n"
+    )
+
+
 def decoding(changes: str, *, before: str = "") -> str:
     """A decoder; `found` is what it ought to say, `outputs` and `geometry` what it is told."""
     lines = "\n".join(f"    {line}" for line in dedent(changes).strip().splitlines())
@@ -267,6 +293,8 @@ BACKEND = [
         "broken = changed(compiler='nowhere')"),
     Row("ToyBackend", "its_parts_exist", "profiler 'nowhere'",
         "broken = changed(profiler='nowhere')"),
+    Row("ToyBackend", "its_parts_exist", "emitter 'nowhere'",
+        "broken = changed(emitter='nowhere')"),
     Row("ToyBackend", "precisions_and_options_are_well_formed", "'INT8' is not lower-case",
         "broken = changed(precisions=('INT8',))"),
     Row("ToyBackend", "precisions_and_options_are_well_formed", "stands twice",
@@ -282,9 +310,6 @@ BACKEND = [
         "broken = probing(probe)"),
     Row("ToyBackend", "its_probe_is_quiet_quick_and_light", "numpy, onnx",
         "def probe():\n    import onnx\n    return _probe()\nbroken = probing(probe)"),
-    Row("ToyBackend", "its_probe_is_quiet_quick_and_light", "imports the plugin's own {me}.inner",
-        "# FILE {me}/inner.py\n# FILE {me}/__init__.py\n"
-        "def probe():\n    import {me}.inner\n    return _probe()\nbroken = probing(probe)"),
     Row("ToyBackend", "its_probe_is_quiet_quick_and_light", "cache.txt",
         "def probe():\n    open('cache.txt', 'w').close()\n    return _probe()\n"
         "broken = probing(probe)"),
@@ -382,6 +407,12 @@ EXPORTER = [
         verified('{"max_abs": 0.5, "max_rel": 0.5, "reference": "NumPy"}')),
     Row("ToyExporter", "the_graph_comes_out_verified", "what the reference is",
         verified('{"max_abs": 0.0, "max_rel": 0.0}')),
+    Row("ToyExporter", "the_graph_comes_out_the_same_twice", "graph.json of 'export' differs",
+        exported("graph['facts']['when'] = time.perf_counter()")),
+    Row("ToyExporter", "the_graph_comes_out_the_same_twice", "model.onnx of 'export' differs",
+        exported("import onnx; model = onnx.load(context.out / 'model.onnx');"
+                 " model.doc_string = str(time.perf_counter());"
+                 " onnx.save(model, context.out / 'model.onnx')")),
     Row("ToyExporter", "a_page_in_place_of_weights_is_refused", "StageError",
         planned("stages = with_stage(stages, 'export', run=HERE + ':export')")
         + "def export(context):\n    raise ValueError('invalid load key')\n"),
@@ -389,6 +420,15 @@ EXPORTER = [
         planned("stages = with_stage(stages, 'export', inputs={}, outputs=('graph.json',),"
                 " run=HERE + ':export')[:1]")
         + "def export(context):\n    (context.out / 'graph.json').write_text('{}')\n"),
+    Row("ToyExporter", "an_interrupt_goes_through", "a stage swallows an interrupt",
+        planned("stages = with_stage(stages, 'export', run=HERE + ':export')")
+        + "def export(context):\n    from zoo_core.testing.toy_stages import export as good\n"
+          "    try:\n        context.progress(1, 2)\n    except BaseException:\n        pass\n"
+          "    good(context)\n"),
+    Row("ToyExporter", "an_interrupt_goes_through", "an interrupt becomes StageError",
+        planned("stages = with_stage(stages, 'export', run=HERE + ':export')")
+        + "def export(context):\n    try:\n        context.progress(1, 2)\n"
+          "    except BaseException as error:\n        raise StageError('failed') from error\n"),
     Row("ToyExporter", "wrong_params_are_refused", "exporter_params.stridex is not refused",
         part("return super().stages(replace(card, exporter_params={}), request)")),
     Row("ToyExporter", "wrong_params_are_refused", "raises KeyError",
@@ -433,6 +473,15 @@ COMPILER = [
         compiled("stages = with_stage(stages, 'compile', inputs={'graph': request.graph})")),
     Row("ToyCompiler", "calibration_is_part_of_the_key", "does not change with the preprocessing",
         compiled("stages = with_stage(stages, 'compile', params={'precision': 'int8'})")),
+    Row("ToyCompiler", "an_interrupt_goes_through", "a stage swallows an interrupt",
+        compiled("stages = with_stage(stages, 'compile', run=HERE + ':build')")
+        + "def build(context):\n    from zoo_core.testing.toy_stages import build as good\n"
+          "    try:\n        context.progress(1, 2)\n    except BaseException:\n        pass\n"
+          "    good(context)\n"),
+    Row("ToyCompiler", "an_interrupt_goes_through", "an interrupt becomes StageError",
+        compiled("stages = with_stage(stages, 'compile', run=HERE + ':build')")
+        + "def build(context):\n    try:\n        context.progress(1, 2)\n"
+          "    except BaseException as error:\n        raise StageError('failed') from error\n"),
     Row("ToyCompiler", "an_unknown_option_is_refused", "is not refused",
         part("return super().stages(replace(request, target=replace(request.target, options={})))",
              method="stages(self, request)")),
@@ -474,8 +523,36 @@ RUNTIME = [
         running("return {'output': a for a in self.good(feeds).values()}")),
     Row("ToyRuntime", "outputs_are_as_declared", "is not C-contiguous",
         running("return {n: np.asfortranarray(a) for n, a in self.good(feeds).items()}")),
-    Row("ToyRuntime", "outputs_are_as_declared", "it runs on 0 threads",
+    Row("ToyRuntime", "it_states_how_it_is_run", "it runs on 0 threads",
         running("return self.good(feeds)").replace("threads = 1", "threads = 0")),
+    Row("ToyRuntime", "it_states_how_it_is_run", "it has 0 workers for latency",
+        running("return self.good(feeds)").replace("workers = 1", "workers = 0")),
+    Row("ToyRuntime", "it_states_how_it_is_run", "it takes 'picture', which is none of tensor, im",
+        running("return self.good(feeds)").replace("takes = 'tensor'", "takes = 'picture'")),
+    Row("ToyRuntime", "many_at_once_are_as_one", "1 runs at once change outputs by",
+        running("scale = np.float32(1 + (hints[-1] == 'throughput'))\n"
+                "return {n: a * scale for n, a in self.good(feeds).items()}",
+                opening="hints.append(hint)") + "hints = []\n"),
+    Row("ToyRuntime", "many_at_once_are_as_one", "2 runs at once fail: busy",
+        running("if busy:\n    raise StageError('busy')\nbusy.append(1)\ntime.sleep(0.05)\n"
+                "found = self.good(feeds)\nbusy.clear()\nreturn found")
+        .replace("workers = 1", "workers = 2") + "busy = []\n"),
+    Row("ToyRuntime", "an_interrupt_goes_through", "it swallows an interrupt",
+        opened("try:\n    with super().open(artefact, target, hint) as inner:\n"
+               "        yield inner\nexcept KeyboardInterrupt:\n    pass")),
+    Row("ToyRuntime", "an_interrupt_goes_through", "an interrupt becomes StageError (stopped)",
+        opened("try:\n    with super().open(artefact, target, hint) as inner:\n"
+               "        yield inner\nexcept KeyboardInterrupt:\n"
+               "    raise StageError('stopped') from None")),
+    Row("ToyRuntime", "an_interrupt_goes_through", "the device is taken",
+        opened("if taken:\n    raise UnavailableError('the device is taken')\ntaken.append(1)\n"
+               "with super().open(artefact, target, hint) as inner:\n    yield inner\n"
+               "taken.clear()") + "taken = []\n"),
+    Row("ToyRuntime", "wrong_feeds_are_refused", "an image of floats is not refused",
+        running("return self.inner.run({'input': np.float32(feeds['image']) / 255})")
+        .replace("takes = 'tensor'", "takes = 'image'")
+        .replace("self.calls = 0", "self.calls = 0\n"
+                 "        self.inputs = (replace(inner.inputs[0], name='image', dtype='uint8'),)")),
     Row("ToyRuntime", "outputs_are_as_declared", "is float64",
         running("return {n: a.astype(np.float64) for n, a in self.good(feeds).items()}")),
     Row("ToyRuntime", "outputs_are_as_declared", "has 1 rows, not 2",
@@ -503,6 +580,34 @@ RUNTIME = [
         running("return self.good(feeds)",
                 opening="if (artefact / 'artefact.json').exists():\n"
                         "    import onnx\n    onnx.load(artefact / 'model.onnx')")),
+]  # fmt: skip
+
+EMITTER = [
+    Row("ToyEmitter", "planning_is_pure_and_light", "imports onnx", emitting("import onnx")),
+    Row("ToyEmitter", "planning_is_pure_and_light", "differs from call to call",
+        emitting("stages = with_stage(stages, 'emit', cost=time.perf_counter())")),
+    Row("ToyEmitter", "its_stages_resolve_and_chain", "the last stage is 'write', not 'emit'",
+        emitting("stages = with_stage(stages, 'emit', name='write')")),
+    Row("ToyEmitter", "its_stages_resolve_and_chain", "does not output the folder 'files'",
+        emitting("stages = with_stage(stages, 'emit', outputs=('build.json',))")),
+    Row("ToyEmitter", "its_stages_resolve_and_chain", "no attribute 'emti'",
+        emitting("run = 'zoo_core.testing.toy_stages:emti'\n"
+                 "stages = with_stage(stages, 'emit', run=run)")),
+    Row("ToyEmitter", "its_stages_resolve_and_chain", "which no earlier stage makes",
+        emitting("stages = with_stage(stages, 'emit', inputs={'graph': 'graph/graph.json'})")),
+    Row("ToyEmitter", "an_unknown_option_is_refused", "is not refused",
+        part("return super().stages(replace(request, target=replace(request.target, options={})))",
+             method="stages(self, request)")),
+    Row("ToyEmitter", "files_come_out_the_same_twice", "no file is emitted",
+        emitted("[path.unlink() for path in files.iterdir()]")),
+    Row("ToyEmitter", "files_come_out_the_same_twice", "build.json is empty",
+        emitted("(files / 'build.json').write_text('')")),
+    Row("ToyEmitter", "files_come_out_the_same_twice", "names the folder it was written in",
+        emitted("(files / 'build.json').write_text(str(context.out))")),
+    Row("ToyEmitter", "files_come_out_the_same_twice", "build.json differs from time to time",
+        emitted("(files / 'build.json').write_text(str(time.perf_counter()))")),
+    Row("ToyEmitter", "files_come_out_the_same_twice", "is not emitted each time",
+        emitted("(files / str(time.perf_counter())).write_text('x')")),
 ]  # fmt: skip
 
 DECODER = [
@@ -690,7 +795,17 @@ EVALUATOR = [
         judging(DRAW, "return super().draw(image, prediction, labels, 0.0)")),
 ]  # fmt: skip
 
-TABLE = [*PLUGIN, *BACKEND, *EXPORTER, *COMPILER, *RUNTIME, *DECODER, *DATASET, *EVALUATOR]
+TABLE = [
+    *PLUGIN,
+    *BACKEND,
+    *EXPORTER,
+    *COMPILER,
+    *RUNTIME,
+    *EMITTER,
+    *DECODER,
+    *DATASET,
+    *EVALUATOR,
+]
 
 
 @pytest.fixture(autouse=True)

@@ -44,7 +44,7 @@ def models(
     wanted = catalogue.Wanted(
         task=task, source=source, backend=backend, precision=precision, runnable=runnable
     )
-    rows = catalogue.models(registry, plugins, wanted, with_backends=json_wanted)
+    rows = catalogue.models(registry, plugins, wanted)
     _warn(plugins)
     table = [
         (r["id"], r["task"], r["source"], "yes" if r["runnable"] else f"no: {r['reason']}")

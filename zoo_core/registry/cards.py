@@ -133,9 +133,7 @@ def _preprocess(reader: Reader, listed: bool) -> tuple[Mapping[str, Any], ...]:
     return tuple(reader.get("preprocess", list, none) if listed else reader.get("preprocess", list))
 
 
-def _labels(
-    reader: Reader, known: Mapping[str, tuple[str, ...]], listed: bool
-) -> tuple[str, ...]:
+def _labels(reader: Reader, known: Mapping[str, tuple[str, ...]], listed: bool) -> tuple[str, ...]:
     if listed and reader.optional("labels", object) is None:
         return ()
     if not isinstance(reader.get("labels", (str, list)), str):
@@ -178,4 +176,3 @@ def _source(reader: Reader) -> Source:
         sha256=sha256,
         md5=reader.optional("md5", str),
     )
-

@@ -68,6 +68,7 @@ def origins(registry: Registry, model: str) -> dict[str, Origin]:
         merged = family is not None and family.inner(key) and own.inner(key)
         laid[key] = (laid[key] if merged else {}) | own.origins(key, "card")
     _name_labels(laid, documents, own if "labels" in own.keys else family)
+    _keep_listed(laid, documents, model, len(registry.models[model].published))
     flat: dict[str, Origin] = {}
     for key, parts in laid.items():
         flat |= _flat(_FIELDS.get(key, key), parts)
@@ -92,6 +93,17 @@ def _name_labels(
         laid["labels"] = {_ITSELF: part.origin(name, layer)}
 
 
+def _keep_listed(
+    laid: dict[str, dict[str, Origin]], documents: list[_Entry], model: str, rows: int
+) -> None:
+    """Names where those of the `rows` are written that a plugin took over from a listed model."""
+    holders = [part for doc in documents if (part := _find([doc], "models", model))]
+    stating = [entry for entry in holders if "published" in entry.keys]
+    if len(stating) > 1 and len(stating[-1].keys["published"][1].value) < rows:
+        stated, rest = laid["published"][_ITSELF], stating[-2].origin("published", "")
+        laid["published"] = {_ITSELF: Origin(f"{stated.layer} and {rest.where}", stated.where)}
+
+
 def _find(documents: list[_Entry], part: str, name: str) -> _Entry | None:
     """The entry that counts: that of the last file which has it."""
     for document in reversed(documents):
@@ -111,11 +123,5 @@ def _document(path: Path) -> _Entry:
 
 
 def _keys(node: yaml.Node | None) -> dict[str, tuple[int, yaml.Node]]:
-    found: dict[str, tuple[int, yaml.Node]] = {}
     pairs = node.value if isinstance(node, yaml.MappingNode) else []
-    for key, value in pairs:
-        if key.tag == "tag:yaml.org,2002:merge":
-            found = _keys(value) | found
-        else:
-            found[str(key.value)] = (key.start_mark.line + 1, value)
-    return found
+    return {str(key.value): (key.start_mark.line + 1, value) for key, value in pairs}

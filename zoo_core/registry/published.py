@@ -96,9 +96,7 @@ def _against_elsewhere(row: PublishedResult) -> Iterator[tuple[str, str]]:
             yield f"{row.id} is disputed: {said}", "ask the publisher which is meant"
 
 
-def _against_build(
-    row: PublishedResult, protocol: ScoringProtocol
-) -> Iterator[tuple[str, str]]:
+def _against_build(row: PublishedResult, protocol: ScoringProtocol) -> Iterator[tuple[str, str]]:
     built = row.conditions.get("build", {})
     other = [name for name, value in built.items() if protocol.values.get(name, value) != value]
     if other:

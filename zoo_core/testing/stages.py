@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from zoo_core.execute import StageResult
+    from zoo_core.execute import Listener, StageResult
     from zoo_core.nouns import Stage
 
 
@@ -35,21 +35,36 @@ class Silence:
         """Nothing."""
 
 
+class Interrupts(Silence):
+    """A listener that a person seems to have pressed Ctrl-C under; `calls` says how often."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def advanced(self, stage: Stage, done: float, total: float, note: str) -> None:
+        """Raises KeyboardInterrupt."""
+        self.calls += 1
+        raise KeyboardInterrupt
+
+
 def run_stages(
-    stages: Iterable[Stage], tmp: Path, plugins: Plugins | None = None
+    stages: Iterable[Stage],
+    tmp: Path,
+    plugins: Plugins | None = None,
+    listener: Listener | None = None,
 ) -> dict[str, Path]:
     """Run the stages in order in a store under `tmp`; returns each stage's folder by its name.
 
     What an earlier call has made in the same `tmp` is not made again. `plugins` are for stages that
-    look up providers. Raises the stage's ZooError, or StageError for any other failure, as zoo
-    does.
+    look up providers; `listener` hears of what goes on. Raises the stage's ZooError, or StageError
+    for any other failure, as zoo does.
     """
     with SessionPool() as sessions:
         executor = Executor(
             store=Store(tmp / "store"),
             plugins=plugins or Plugins(),
             journal=Journal(tmp / "journal.jsonl"),
-            listener=Silence(),
+            listener=listener or Silence(),
             sessions=sessions,
         )
         results = executor.run(make_plan(stages))

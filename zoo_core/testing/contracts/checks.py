@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from zoo_core.errors import UsageError, ZooError
 from zoo_core.plan import make_plan
 from zoo_core.plugins import Plugins
+from zoo_core.testing.stages import Interrupts, run_stages
 from zoo_core.testing.watched import NUMPY, Answer, Question, ask, plain
 
 if TYPE_CHECKING:
@@ -130,6 +131,21 @@ def check_chain(before: Sequence[Stage], stages: Sequence[Stage]) -> None:
         make_plan([*before, *stages])
     except (ZooError, TypeError) as error:
         raise AssertionError(f"the stages do not chain: {error}") from error
+
+
+def check_interruptible(stages: Iterable[Stage], folder: Path, plugins: Plugins) -> None:
+    """Ctrl-C while a stage tells its progress ends the plan, which can be run again."""
+    plan, listener = list(stages), Interrupts()
+    try:
+        run_stages(plan, folder, plugins, listener)
+    except KeyboardInterrupt:
+        pass
+    except Exception as error:
+        what = f"an interrupt becomes {type(error).__name__} ({error})"
+        raise AssertionError(what) from error
+    else:
+        must(not listener.calls, "a stage swallows an interrupt")
+    run_stages(plan, folder, plugins)
 
 
 def keys(before: Sequence[Stage], stages: Sequence[Stage]) -> dict[str, str]:

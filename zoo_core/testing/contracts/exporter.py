@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from zoo_core.digest import file_digest
 from zoo_core.errors import DataError, UsageError
 from zoo_core.nouns import ExportRequest, Graph
 from zoo_core.nouns.graph import GRAPH_FILE
@@ -17,6 +18,7 @@ from zoo_core.testing.contracts.checks import (
     NAME,
     NONSENSE,
     check_chain,
+    check_interruptible,
     check_planning,
     check_resolves,
     hinted_refusal,
@@ -129,6 +131,27 @@ class ExporterContract(Isolated):
         must(
             worst <= self.tolerance, f"the graph is off by {worst:g}, more than {self.tolerance:g}"
         )
+
+    def test_the_graph_comes_out_the_same_twice(self, tmp_path: Path) -> None:
+        """Byte by byte, from the same weights or the same seed."""
+        given = self.weights(tmp_path)
+        stages = self._stages(self._request(given))
+        maker = next(stage for stage in reversed(stages) if GRAPH_FILE in stage.outputs)
+        folders = [
+            run_stages([*self._before(given), *stages], tmp_path / turn, plugins_of(self.plugin))
+            for turn in ("first", "second")
+        ]
+        for name in maker.outputs:
+            paths = [done[maker.name] / name for done in folders]
+            if name != VERIFY_FILE and paths[0].is_file():
+                first, second = map(file_digest, paths)
+                must(first == second, f"{name} of '{maker.name}' differs from time to time")
+
+    def test_an_interrupt_goes_through(self, tmp_path: Path) -> None:
+        """Ctrl-C while a stage tells its progress ends it; the next run goes on."""
+        given = self.weights(tmp_path)
+        stages = [*self._before(given), *self._stages(self._request(given))]
+        check_interruptible(stages, tmp_path, plugins_of(self.plugin))
 
     def check_graph(self, graph: Graph, folder: Path) -> None:
         """What graph.json says holds for the file; ONNX files are looked into."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _VERBS = (
     "run|plan|fetch|export|compile|predict|eval|bench|models|datasets|protocols|show|backends"
-    "|plugins|doctor|check|runs|gc"
+    "|plugins|new|doctor|check|runs|gc"
 )
 _COMMAND = re.compile(rf"\bzoo(-[a-z]+)? ({_VERBS}|lint)\b")
 _LONGEST_SUMMARY = 100

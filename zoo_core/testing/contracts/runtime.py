@@ -124,8 +124,11 @@ class RuntimeContract(Isolated):
         with self._opened(made, "throughput") as session:
             workers = min(max(session.workers, 1), _MOST)
             turns = [images if at % 2 else images[::-1] for at in range(4 * workers)]
-            with ThreadPoolExecutor(workers) as pool:
-                found = list(pool.map(lambda turn: outputs_of(session, turn), turns))
+            try:
+                with ThreadPoolExecutor(workers) as pool:
+                    found = list(pool.map(lambda turn: outputs_of(session, turn), turns))
+            except ZooError as error:
+                raise AssertionError(f"{workers} runs at once fail: {error}") from error
         for at, array in enumerate(found):
             expected = alone if at % 2 else alone[::-1]
             worst = float(np.abs(array - expected).max())

@@ -1,0 +1,66 @@
+"""The verbs that list and show, as a user calls them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import jsonschema
+import pytest
+
+import zoo_core
+
+if TYPE_CHECKING:
+    from zoo_core.testing.fixtures import Zoo
+
+SCHEMAS = Path(zoo_core.__file__).parent / "schemas"
+
+
+@pytest.fixture(autouse=True)
+def only_the_toy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZOO_PLUGINS", "zoo_core.testing.toy")
+
+
+def test_filters_hold_for_the_table_and_for_json(zoo: Zoo) -> None:
+    asked = ("models", "--task", "detection", "--backend", "toy", "--runnable")
+    table = zoo(*asked)
+    document = zoo(*asked, "--json").json
+
+    assert [line.split()[0] for line in table.stdout.splitlines()] == ["model", "toy-detector"]
+    jsonschema.validate(document, json.loads((SCHEMAS / "models.json").read_text()))
+    assert [row["id"] for row in document["models"]] == ["toy-detector"]
+
+
+def test_a_model_that_nothing_exports_says_so(zoo: Zoo) -> None:
+    listed = zoo("models", "--source", "bubbliiiing")
+
+    assert listed.code == 0
+    assert listed.stdout.count("no: no exporter yet") == 2
+
+
+def test_an_unknown_filter_exits_2(zoo: Zoo) -> None:
+    done = zoo("models", "--backend", "toi")
+
+    assert done.code == 2
+    assert done.stderr.strip() == "zoo: --backend: no backend 'toi'; did you mean 'toy'?"
+
+
+def test_show_tells_origins_and_effective_values(zoo: Zoo) -> None:
+    asked = ("show", "toy-detector", "--backend", "toy", "--precision", "int8", "--size", "64,64")
+    document = zoo(*asked, "--json").json
+
+    jsonschema.validate(document, json.loads((SCHEMAS / "show.json").read_text()))
+    assert document["origins"]["exporter"]["where"].endswith("toy.yaml:15")
+    assert document["effective"]["size"] == [64, 64]
+    assert zoo("show", "toy-detector", "--size", "64").code == 2
+
+
+def test_one_model_is_checked_alone(zoo: Zoo) -> None:
+    fine = zoo("check", "toy-detector")
+    disputed = zoo("check", "yolo11s", "--json").json
+
+    assert fine.code == 0
+    assert fine.stdout.startswith("nothing wrong: toy-detector")
+    assert {row["severity"] for row in disputed["findings"]} == {"warning"}
+    assert zoo("check", "toy-detectr").code == 2

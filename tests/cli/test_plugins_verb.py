@@ -1,0 +1,105 @@
+"""`zoo plugins`: the list, and enabling and disabling; testing is in tests/testing/test_kit.py."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import jsonschema
+import pytest
+
+import zoo_core
+
+if TYPE_CHECKING:
+    from zoo_core.testing.fixtures import Zoo
+
+SCHEMA = Path(zoo_core.__file__).parent / "schemas" / "plugins.json"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ZOO_PLUGINS", "ZOO_DISABLE_PLUGINS"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def rows(zoo: Zoo) -> dict[str, dict[str, object]]:
+    data = zoo("plugins", "--json").json
+    jsonschema.validate(data, json.loads(SCHEMA.read_text(encoding="utf-8")))
+    return {row["name"]: row for row in data["plugins"]}
+
+
+def test_the_list_says_what_a_plugin_is_and_provides(zoo: Zoo) -> None:
+    row = rows(zoo)["coco"]
+    assert row["distribution"] == "zoo-coco"
+    assert row["api"] == 1
+    assert row["hooks"] == ["zoo_datasets", "zoo_evaluators"]
+    assert row["providers"]["evaluator"] == ["coco-detection"]
+    assert row["failure"] is None
+    assert row["disabled"] is None
+    (line,) = [text for text in zoo("plugins").stdout.splitlines() if text.startswith("coco ")]
+    assert "zoo-coco" in line
+    assert "evaluator: coco-detection" in line
+
+
+def test_a_disabled_plugin_is_shown_as_such_until_it_is_enabled(zoo: Zoo) -> None:
+    assert zoo("plugins", "disable", "zoo-coco", "zoo_onnx").stdout == "disabled: coco, onnx\n"
+    found = rows(zoo)
+    assert found["coco"]["disabled"] == "with `zoo plugins disable`"
+    assert found["coco"]["providers"] == {}
+    assert "disabled with `zoo plugins disable`" in zoo("plugins").stdout
+    names = [row["name"] for row in zoo("datasets", "--json").json["datasets"]]
+    assert "coco-val2017" not in names
+    assert zoo("plugins", "enable", "coco").stdout == "disabled: onnx\n"
+    assert zoo("plugins", "enable", "onnx", "onnx").stdout == "disabled: none\n"
+    assert rows(zoo)["coco"]["disabled"] is None
+
+
+def test_the_environment_goes_first_and_that_is_said(
+    zoo: Zoo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert zoo("plugins", "disable", "coco").code == 0
+    monkeypatch.setenv("ZOO_PLUGINS", "coco")
+    found = rows(zoo)
+    assert found["coco"]["disabled"] is None
+    assert found["onnx"]["disabled"] == "because ZOO_PLUGINS does not name it"
+    assert "ZOO_PLUGINS is set, and goes first" in zoo("plugins", "enable", "coco").stderr
+
+
+def test_what_is_gone_can_still_be_enabled(zoo: Zoo, zoo_home: Path) -> None:
+    assert zoo("plugins", "disable", "coco").code == 0
+    file = zoo_home / "config" / "plugins.json"
+    file.write_text(json.dumps({"disabled": ["uninstalled"]}), encoding="utf-8")
+    assert zoo("plugins", "enable", "uninstalled").stdout == "disabled: none\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("disable", "cocoo"), 2, "no plugin 'cocoo'; did you mean 'coco'?"),
+        (("enable", "cocoo"), 2, "did you mean 'coco'?"),
+        (("test", "cocoo"), 2, "did you mean 'coco'?"),
+        (("tset", "coco"), 2, "no action 'tset'; did you mean 'test'?"),
+        (("disable",), 2, "disable which plugin?"),
+        (("list", "coco"), 2, "list takes no name"),
+        (("disable", "coco", "--json"), 2, "disable has no JSON"),
+    ],
+)
+def test_what_is_refused(zoo: Zoo, arguments: tuple[str, ...], code: int, says: str) -> None:
+    outcome = zoo("plugins", *arguments)
+    assert outcome.code == code
+    assert says in outcome.stderr
+
+
+def test_a_disabled_plugin_is_not_tested(zoo: Zoo) -> None:
+    assert zoo("plugins", "disable", "coco").code == 0
+    outcome = zoo("plugins", "test", "coco")
+    assert outcome.code == 5
+    assert "is disabled with `zoo plugins disable`" in outcome.stderr
+
+
+def test_testing_needs_pytest(zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zoo_core.cli.author.find_spec", lambda name: None)
+    outcome = zoo("plugins", "test", "coco")
+    assert outcome.code == 5
+    assert "pip install 'zoo-core[testing]'" in outcome.stderr

@@ -1,0 +1,156 @@
+"""What comes with zoo: YOLOv4 of three repositories, and the figures of a vendor's zoo."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from zoo_core import listing
+from zoo_core.errors import RegistryError
+from zoo_core.plugins import Plugins
+from zoo_core.registry import Registry, load_registry
+from zoo_core.registry.load import packed_folder
+from zoo_core.testing import toy
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from zoo_core.nouns import ModelCard
+
+SHARED = """
+  {name}:
+    task: detection
+    license: MIT
+    source: {{name: a/b, url: "https://example.org"}}
+    exporter: e
+    decoder: d
+    evaluator: v
+    dataset: s
+    size: [640, 640]
+    preprocess: []
+    labels: [cat]
+    protocol: vastai
+"""
+
+
+@pytest.fixture
+def packed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
+    monkeypatch.delenv("ZOO_REGISTRY", raising=False)
+    monkeypatch.chdir(tmp_path)
+    return load_registry()
+
+
+def plugin_file(tmp_path: Path, name: str, more: str = "") -> Path:
+    path = tmp_path / "plugin.yaml"
+    path.write_text(f"schema: 1\nmodels:{SHARED.format(name=name)}{more}", encoding="utf-8")
+    return path
+
+
+def figures(card: ModelCard, row: str) -> list[float]:
+    found = next(item for item in card.published if item.id == row)
+    return [found.metrics[name] for name in ("AP", "AP50", "AP75", "APs", "APm", "APl")]
+
+
+def test_every_yolov4_of_the_vendors_page_has_a_card(packed: Registry) -> None:
+    darknet = ("", "-tiny", "-csp", "-csp-swish", "-csp-x-swish", "x-mish")
+    names = {f"yolov4{variant}-darknet" for variant in darknet}
+    names |= {"yolov4-tianxiaomo", "yolov4-bubbliiiing", "yolov4-tiny-bubbliiiing"}
+
+    assert names <= set(packed.models)
+    sizes = [packed.models[f"yolov4{variant}-darknet"].size[0] for variant in darknet]
+    assert sizes == [416, 416, 512, 640, 640, 640]
+    listed = {name for name in names if packed.models[name].exporter == "none"}
+    assert listed == {"yolov4-bubbliiiing", "yolov4-tiny-bubbliiiing"}
+
+
+def test_every_file_that_is_downloaded_can_be_recognised(packed: Registry) -> None:
+    for card in packed.models.values():
+        for option in card.weights:
+            for source in option.files.values():
+                assert source.by_hand or (source.sha256 and len(source.sha256) == 64), card.id
+
+
+@pytest.mark.parametrize(
+    ("model", "row", "expected"),
+    [
+        ("yolov4-darknet", "vastai-fp16", [0.472, 0.702, 0.517, 0.272, 0.531, 0.636]),
+        ("yolov4-darknet", "vastai-int8", [0.440, 0.686, 0.486, 0.242, 0.488, 0.606]),
+        ("yolov4-bubbliiiing", "vastai-fp16", [0.428, 0.648, 0.464, 0.196, 0.489, 0.619]),
+        ("yolov8s", "vastai-int8", [0.428, 0.592, 0.462, 0.235, 0.479, 0.591]),
+        ("retinanet-mlcommons", "vastai-fp16", [0.385, 0.534, 0.416, 0.039, 0.128, 0.426]),
+    ],
+)
+def test_figures_are_those_of_the_vendor(
+    packed: Registry, model: str, row: str, expected: list[float]
+) -> None:
+    assert figures(packed.model(model), row) == expected
+
+
+def test_every_row_says_where_it_is_from(packed: Registry) -> None:
+    rows = [(card.id, row) for card in packed.models.values() for row in card.published]
+
+    assert len(rows) > 60
+    for name, row in rows:
+        assert row.provenance, (name, row.id)
+        assert row.metrics or row.performance, (name, row.id)
+
+
+def test_check_finds_no_error_and_names_the_known_contradictions(packed: Registry) -> None:
+    found = listing.check(packed, Plugins())
+    said = {row["message"] for row in found}
+
+    assert [row for row in found if row["severity"] == "error"] == []
+    assert any("AP 0.447, there 0.437" in text for text in said)
+    assert any("vastai-fp16 and vastai-fp16-again" in text for text in said)
+    assert any("AP 0.251 and 0.212" in text for text in said)
+    assert not any("no exporter 'none'" in text for text in said)
+
+
+def test_one_model_can_be_checked_alone(packed: Registry) -> None:
+    found = listing.check(packed, Plugins(), "yolo11s")
+
+    assert found
+    assert all("models.yolo11s" in row["where"] for row in found)
+
+
+def test_a_plugin_takes_a_listed_model_over_with_its_figures(
+    packed: Registry, tmp_path: Path
+) -> None:
+    row = (
+        "{id: own, protocol: vastai, dataset: s, size: [1, 2], weights: w, device: d, precision: p}"
+    )
+    path = plugin_file(tmp_path, "yolov8s", f"    published: [{row}]\n")
+
+    card = load_registry([path]).model("yolov8s")
+
+    assert (card.exporter, card.origin) == ("e", str(path))
+    kept = [item.id for item in packed.model("yolov8s").published]
+    assert [item.id for item in card.published] == ["own", *kept]
+
+
+def test_a_plugin_does_not_take_a_model_that_can_be_run(packed: Registry, tmp_path: Path) -> None:
+    with pytest.raises(RegistryError, match="yolov4-darknet is already in"):
+        load_registry([plugin_file(tmp_path, "yolov4-darknet")])
+
+
+def test_listed_models_are_in_files_of_their_own() -> None:
+    assert [path.name for path in packed_folder()] == ["vastmodelzoo.yaml"]
+
+
+def test_a_listed_model_is_not_held_to_what_only_a_run_needs(packed: Registry) -> None:
+    found = listing.check(packed, Plugins([toy]), "detr")
+
+    assert found == []
+
+
+def test_a_model_that_can_be_run_is(packed: Registry) -> None:
+    plugins = Plugins([toy])
+    registry = load_registry(plugins.registry_files())
+    crooked = replace(registry.model("toy-detector"), decoder_params={"strides": 4})
+    models = {**registry.models, "toy-detector": crooked}
+
+    found = listing.check(replace(registry, models=models), plugins, "toy-detector")
+
+    assert [row["severity"] for row in found] == ["error"]

@@ -1,0 +1,117 @@
+"""What the core says is the same for every task, and nothing of one task is said of another."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from zoo_core.errors import UsageError
+from zoo_core.nouns import DataRequest, Stage
+from zoo_core.plan import make_plan
+from zoo_core.planner.build import Goal, plan_run
+from zoo_core.planner.request import RunRequest
+from zoo_core.planner.resolve import Surroundings
+from zoo_core.plugins import Plugins
+from zoo_core.prediction import Describes
+from zoo_core.registry import load_registry
+from zoo_core.report.build import versions
+from zoo_core.testing import toy
+from zoo_core.testing.toy_data import ToyDataset
+from zoo_core.testing.toy_parts import ToyEvaluator
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from zoo_core.nouns import Arrays, DataPlan
+    from zoo_core.testing.fixtures import Zoo
+
+SOMEWHERE = Surroundings(have=lambda _stages: False, reachable=lambda _url: False)
+
+
+@pytest.fixture
+def toys(monkeypatch: pytest.MonkeyPatch) -> Plugins:
+    monkeypatch.setenv("ZOO_PLUGINS", toy.__name__)
+    return Plugins.installed()
+
+
+def planned(plugins: Plugins) -> Any:
+    request = RunRequest(model="toy-detector", backend="toy")
+    registry = load_registry(plugins.registry_files())
+    return plan_run(request, registry, plugins, SOMEWHERE, Goal.SCORE)
+
+
+def test_a_data_set_finds_others_by_name(toys: Plugins, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Planning gives it the lookup, so that a set can be made of another."""
+    asked: list[DataRequest] = []
+    plan = ToyDataset.plan
+
+    def noted(self: ToyDataset, request: DataRequest) -> DataPlan:
+        asked.append(request)
+        return plan(self, request)
+
+    monkeypatch.setattr(ToyDataset, "plan", noted)
+    planned(toys)
+
+    assert asked
+    for request in asked:
+        assert request.others is not None
+        assert isinstance(request.others("toy-drawn"), ToyDataset)
+        with pytest.raises(UsageError, match="toy-shape"):
+            request.others("toy-shape")
+
+
+def test_truth_of_another_task_is_refused(toys: Plugins, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ToyDataset, "task", "classification")
+    with pytest.raises(UsageError, match=r"truth of classification, toy-detector does detection"):
+        planned(toys)
+
+
+def test_versions_are_those_the_stages_name() -> None:
+    """pycocotools is told of a run that is scored with it, and of no other."""
+    plain = make_plan([Stage(name="a", run="json:dumps", outputs=("x",), versions=("numpy",))])
+    scored = make_plan([Stage(name="a", run="json:dumps", outputs=("x",), versions=("pluggy",))])
+
+    assert "pycocotools" not in versions(plain)
+    assert "pluggy" not in versions(plain)
+    assert versions(scored).keys() == {*versions(plain), "pluggy"}
+    assert versions()["numpy"] == np.__version__
+
+
+def test_predict_counts_where_an_evaluator_tells_nothing(zoo: Zoo, toys: Plugins) -> None:
+    done = zoo("predict", "toy-detector", "--backend", "toy", "--json", "-")
+
+    assert done.code == 0, done.stderr
+    rows = done.json["images"]
+    assert not isinstance(ToyEvaluator(), Describes)
+    assert all(row["told"] == str(row["found"]) for row in rows)
+    assert done.json["lines"] == [f"{row['picture']}: {row['found']}" for row in rows]
+
+
+def test_predict_says_what_an_evaluator_tells(
+    zoo: Zoo, toys: Plugins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def describe(self: Any, prediction: Arrays, labels: Sequence[str], least: float) -> str:
+        return f"{labels[0]} above {least}"
+
+    monkeypatch.setattr(ToyEvaluator, "describe", describe, raising=False)
+    done = zoo("predict", "toy-detector", "--backend", "toy", "--show-conf", "0.5")
+
+    assert done.code == 0, done.stderr
+    assert all(line.endswith(": red above 0.5") for line in done.stdout.splitlines())
+
+
+def test_a_folder_keeps_no_predictions_of_another_task(
+    zoo: Zoo, toys: Plugins, tmp_path: Path
+) -> None:
+    run = ("run", "toy-detector", "--backend", "toy", "--no-bench", "-o", "out")
+    assert zoo(*run).code == 0
+    stale = tmp_path / "out" / "predictions.csv"
+    stale.write_text("of a classifier")
+    assert json.loads((tmp_path / "out" / "report.json").read_text())["task"] == "detection"
+    assert zoo(*run).code == 0
+
+    assert not stale.exists()
