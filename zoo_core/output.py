@@ -93,7 +93,8 @@ def deliver(source: Path, target: Path) -> None:
         return
     part = target.with_name(f".{target.name}.part")
     try:
-        shutil.copy(source, part)
+        shutil.copyfile(source, part)
+        shutil.copymode(source, part)
         part.replace(target)
     except BaseException:
         part.unlink(missing_ok=True)

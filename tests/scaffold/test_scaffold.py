@@ -248,6 +248,14 @@ def test_the_output_may_be_named(zoo: Zoo) -> None:
     assert [path.name for path in Path("deep").iterdir()] == ["er"]
 
 
+def test_an_empty_folder_is_filled(zoo: Zoo) -> None:
+    outcome = zoo("new", "decoder", "mine", "--output", ".")
+    assert outcome.code == 0, outcome.stderr
+    names = ["README.md", "pyproject.toml", "tests", "zoo_mine"]
+    assert sorted(path.name for path in Path().iterdir()) == names
+    assert not list(Path().absolute().parent.glob(f".{Path().absolute().name}-*"))
+
+
 def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="cannot be written"):

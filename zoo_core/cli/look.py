@@ -112,10 +112,10 @@ def show(
 ) -> int:
     """Show a model's card, its family merged in."""
     from zoo_core import shown
-    from zoo_core.cli.options import _size
+    from zoo_core.cli.options import size_of
 
     registry, plugins = _both()
-    asked = shown.Asked(backend=backend, precision=precision, size=_size(size))
+    asked = shown.Asked(backend=backend, precision=precision, size=size_of(size))
     found = shown.show(registry, plugins, model, asked)
     if json_wanted:
         return _print({"schema": "zoo.show/1", **found})

@@ -42,7 +42,7 @@ def target(
         "precision": precision,
         "device": device,
         "batch": batch,
-        "size": _size(size),
+        "size": size_of(size),
         "options": dict(_pair(text) for text in option or ()),
     }
 
@@ -148,7 +148,8 @@ def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
     return [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in found]
 
 
-def _size(text: str | None) -> tuple[int, int] | None:
+def size_of(text: str | None) -> tuple[int, int] | None:
+    """Height and width of `H,W`; raises UsageError for anything else."""
     if text is None:
         return None
     parts = text.replace("x", ",").split(",")

@@ -17,6 +17,7 @@ from zoo_core.planner.assets import (
     stored_weights,
 )
 from zoo_core.protocols import choose, derive, effective_preprocess, task_values
+from zoo_core.registry.cards import NONE
 from zoo_core.vision import Preprocess
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def resolve(
 
     `needs_data` is false where nothing is scored, as for an export.
     """
-    card = _labelled(registry.model(request.model), request.names)
+    card = _labelled(_runnable(registry.model(request.model)), request.names)
     backend = plugins.backend(request.backend)
     target = _target(request, backend)
     size = request.size or card.size
@@ -241,6 +242,13 @@ def _urls(stage: Stage) -> list[str]:
     """The addresses that a stage names, in its locations or, where they matter, its parameters."""
     places = [*stage.locations.values(), *stage.params.values()]
     return [place for place in places if str(place).startswith(("http://", "https://"))]
+
+
+def _runnable(card: ModelCard) -> ModelCard:
+    if card.exporter == NONE:
+        step = "`zoo models --runnable` lists those that have one"
+        raise UsageError(f"{card.id} is only listed: no exporter yet", next=step)
+    return card
 
 
 def _labelled(card: ModelCard, names: Path | None) -> ModelCard:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
-from contextlib import suppress
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -73,9 +71,10 @@ def write_all(folder: Path, texts: Mapping[str, str]) -> tuple[Path, ...]:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         step = "name another folder with --output"
         raise UsageError("is there already, and not empty", where=str(folder), next=step)
+    place = folder.absolute()
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        place.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
     except OSError as error:
         raise DataError(f"cannot be written: {error.strerror}", where=str(folder)) from error
     try:
@@ -83,10 +82,9 @@ def write_all(folder: Path, texts: Mapping[str, str]) -> tuple[Path, ...]:
             path = part / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8", newline="\n")
-        part.chmod(0o777 & ~_umask())
-        with suppress(FileNotFoundError):
-            folder.rmdir()
-        part.rename(folder)
+        place.mkdir(exist_ok=True)
+        for item in part.iterdir():
+            item.rename(place / item.name)
     except OSError as error:
         raise DataError(f"cannot be written: {error.strerror}", where=str(folder)) from error
     finally:
@@ -136,9 +134,3 @@ def _walk(folder: Traversable, above: str = "") -> Iterator[tuple[str, str]]:
             yield from _walk(item, f"{above}{item.name}/")
         elif item.name.endswith(_SUFFIX):
             yield f"{above}{item.name}", item.read_text(encoding="utf-8")
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
