@@ -164,7 +164,7 @@ def predict(
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> int:
-    """Find objects in images: text files, COCO JSON and annotated pictures."""
+    """What a model sees in images: files of the task's own formats and annotated pictures."""
     from dataclasses import replace
 
     from zoo_core.planner.build import Goal

@@ -33,7 +33,7 @@ VERBS = {
     ),
     "predict": (
         "make:predict",
-        "Find objects in images: text files, COCO JSON and annotated pictures.",
+        "What a model sees in images: files of the task's own formats and annotated pictures.",
     ),
     "eval": ("make:evaluate", "Like run, without measuring speed."),
     "bench": ("bench:bench", "Measure latency and throughput of the compiled model."),

@@ -79,7 +79,10 @@ def _request(run: Run, work: Workplace, executor: Executor, images: Path | None)
         asked = replace(asked, assets=kind)
     if images:
         return replace(asked, predict=images)
-    if kind in ("sample", "random"):
+    if (
+        kind in ("sample", "random")
+        or run.resolved.card.dataset == run.resolved.card.sample_dataset
+    ):
         return asked
     return replace(asked, predict=_scenes(run.resolved, work, executor))
 
@@ -148,5 +151,5 @@ def _steps(resolved: Resolved, work: Workplace, session: Session, decode: Decode
         ("preprocess", prepare),
         (network, run),
         ("output decode", decoded),
-        ("NMS", settle),
+        ("NMS" if resolved.card.task == "detection" else "settle", settle),
     ]

@@ -88,7 +88,9 @@ def test_an_operator_that_is_no_nms_is_appended_wherever_boxes_are_suppressed(ca
         soft = case.with_(vastai={"extra_ops": {"type": "softmax"}}, options=options)
 
         assert soft.stages()[0].params["extra_op"] == {"type": "softmax", "params": {}}
-        assert decoding(soft) is None
+        read = decoding(soft)
+        assert read is not None
+        assert read.decoder == "softmax"
 
 
 def test_a_card_may_build_otherwise_for_the_host(case: Case) -> None:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 DECODER = "vastai-nms"
 
+SOFTMAX = "softmax"
+"""An operator of vamc, and the decoder that reads what it leaves (another distribution's)."""
+
 _STATED = ("num_classes", "confidence_threshold", "nms_threshold")
 
 
@@ -66,7 +69,9 @@ def decoding(request: CompileRequest) -> Decoding | None:
     """Which decoder reads the device's outputs; None where it is the card's own."""
     found = device_nms(request)
     if found is None:
-        return None
+        op = card_options(request.card, request.target.precision).extra_op
+        softmax = op is not None and op.type == SOFTMAX
+        return Decoding(decoder=SOFTMAX, params=request.card.decoder_params) if softmax else None
     params = {
         "conf": found.confidence_threshold,
         "iou": found.nms_threshold,

@@ -86,6 +86,7 @@ def _told(
         "size": list(params["size"]),
         "form": "nms" if nms else graph.form,
         "nms": nms,
+        "preprocess": params["preprocess"],
         "outputs": [spec.to_data() for spec in _outputs(nms, graph)],
         "calibration": {"calibrator": images.mode, "images": images.count} if images else None,
     }

@@ -119,6 +119,7 @@ def _artefact(told: dict[str, Any], emulated: bool) -> dict[str, Any]:
         "nms": told["nms"],
         "name": told["name"],
         "inputs": [{"name": "image", "shape": [1, 3, "height", "width"], "dtype": "uint8"}],
+        "preprocess": told["preprocess"],
         "outputs": told["outputs"],
     }
 

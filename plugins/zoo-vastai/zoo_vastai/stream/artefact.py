@@ -22,6 +22,7 @@ class Artefact:
     """A compiled model: `prefix` names its three pieces, `vdsp` the preprocessing beside them.
 
     `outputs` are those of one image, batch axis first, float32 as a session gives them.
+    `preprocess` is what `vdsp` was written from; some of it differs by image.
     """
 
     prefix: Path
@@ -30,6 +31,7 @@ class Artefact:
     emulated: bool
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
+    preprocess: tuple[Mapping[str, Any], ...]
 
 
 def read_description(folder: Path) -> Mapping[str, Any]:
@@ -78,6 +80,7 @@ def _artefact(folder: Path, data: Mapping[str, Any]) -> Artefact:
         emulated=bool(data["emulated"]),
         inputs=tuple(TensorSpec.from_data(spec) for spec in data["inputs"]),
         outputs=tuple(TensorSpec.from_data(spec) for spec in data["outputs"]),
+        preprocess=tuple(data.get("preprocess", ())),
     )
 
 

@@ -82,9 +82,12 @@ class WorkerProcess:
         """Whether it can be asked; `reason` says why not."""
         return not self.reason
 
-    def run(self, image: NDArray[np.uint8], timeout: float) -> list[NDArray[Any]]:
+    def run(
+        self, image: NDArray[np.uint8], params: Mapping[str, Any], timeout: float
+    ) -> list[NDArray[Any]]:
         """Outputs of one image uint8 [3, height, width], as float32.
 
+        `params` are what the preprocessing operator is told of this image, by the SDK's names.
         Raises `LostError` where the process ended or gave no answer in time, after which it has
         ended for sure; `RefusedError` where the SDK refused this image alone.
         """
@@ -95,7 +98,7 @@ class WorkerProcess:
             self._number += 1
             number = self._number
             self._waiting[number] = waiting
-        header = {"kind": "image", "id": number, "shape": list(image.shape)}
+        header = {"kind": "image", "id": number, "shape": list(image.shape), "params": params}
         self._outbox.put((wire.packed(header, image.nbytes), image.data))
         if not waiting.done.wait(timeout):
             self.kill(f"no answer from the device within {timeout:g} s")

@@ -13,6 +13,7 @@ import numpy as np
 
 from zoo_core.errors import SampleError, StageError, UnavailableError, UsageError, ZooError
 from zoo_vastai.stream.process import LostError, RefusedError, WorkerProcess
+from zoo_vastai.vdsp.render import crop_resize
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -46,6 +47,7 @@ class StreamSession:
         self.inputs: tuple[TensorSpec, ...] = artefact.inputs
         self.outputs: tuple[TensorSpec, ...] = artefact.outputs
         self.workers = workers
+        self._preprocess = artefact.preprocess
         self._start, self._options = start, options
         self._gate = _Gate()
         self._restarts = 0
@@ -90,9 +92,15 @@ class StreamSession:
         if self._broken is not None:
             raise self._broken
         try:
-            return self._worker.run(image, self._options.timeout)
+            return self._worker.run(image, self._params(image), self._options.timeout)
         except RefusedError as error:
             raise self._spoilt(str(error)) from error
+
+    def _params(self, image: NDArray[np.uint8]) -> dict[str, Any]:
+        """The image's own resize and crop, where the vdsp file cannot name one for all of them."""
+        source = (image.shape[1], image.shape[2])
+        found = crop_resize(self._preprocess, source) if self._preprocess else None
+        return {} if found is None else {"crop_resize_ext": list(found)}
 
     def _again(self, image: NDArray[np.uint8]) -> list[NDArray[Any]]:
         """Alone; blamed only where it brings down a process that has run nothing else."""

@@ -114,19 +114,19 @@ class Network:
         if status != 0:
             raise RuntimeError(f"status {status}, not 0")
 
-    def image(self, array: Any) -> Any:
-        """An image of the device from uint8 [3, height, width], RGB, at its true size."""
+    def image(self, array: Any, told: Any) -> tuple[Any, Any]:
+        """An image of the device from uint8 [3, height, width], RGB; what operators are told."""
         height, width = array.shape[1:]
         planar = self._vsx.ImageFormat.RGB_PLANAR
-        return self._vsx.create_image(array, planar, int(width), int(height), self._die)
+        return self._vsx.create_image(array, planar, int(width), int(height), self._die), told
 
     def run(self, images: list[Any]) -> list[list[Any]]:
         """Outputs image by image, synchronously."""
-        return self._arrays(self.stream.run_sync(self._filled(images)))
+        return self._arrays(self.stream.run_sync(*self._filled(images)))
 
     def submit(self, images: list[Any]) -> None:
         """Set the images going; `next` gives their outputs in the order of submission."""
-        status = self.stream.run_async(self._filled(images))
+        status = self.stream.run_async(*self._filled(images))
         if type(status) is int and status != 0:
             raise Failure("run", f"run_async gives status {status}")
 
@@ -135,7 +135,9 @@ class Network:
         return self._arrays(self.stream.get_operator_output(self._op))
 
     def _filled(self, images: list[Any]) -> list[Any]:
-        return images + [images[-1]] * (self.batch - len(images))
+        rows = images + [images[-1]] * (self.batch - len(images))
+        params = {name: [told[name] for _, told in rows] for name in rows[0][1]}
+        return [[image for image, _ in rows]] + [params] * bool(params)
 
     def _arrays(self, outputs: Any) -> list[list[Any]]:
         if len(outputs) != self.batch:
@@ -158,11 +160,7 @@ class Lane:
 
     def _feed(self) -> None:
         self._network.enter()
-        while True:
-            self._room.acquire()
-            group = gathered(self._waiting, self._network.batch)
-            if not group:
-                break
+        while self._room.acquire() and (group := gathered(self._waiting, self._network.batch)):
             if not self._submit(group):
                 self._room.release()
         self._closing = True
@@ -171,9 +169,9 @@ class Lane:
     def _submit(self, group: list[Any]) -> bool:
         """Whether anything is in flight now; ids are noted first, for results may be quick."""
         ids, images = [], []
-        for number, array in group:
+        for number, item in group:
             try:
-                images.append(self._network.image(array))
+                images.append(self._network.image(*item))
                 ids.append(number)
             except Exception as error:
                 self._channel.error(number, error, "create_image", fatal=False)
@@ -254,21 +252,21 @@ def serve(channel: Channel, order: dict[str, Any]) -> None:
         if header["kind"] == "facts":
             channel.send({"kind": "facts", "facts": facts(vsx, order["dies"])}, [])
             continue
-        array = np.frombuffer(payload, np.uint8).reshape(header["shape"])
+        item = np.frombuffer(payload, np.uint8).reshape(header["shape"]), header.get("params", {})
         if lanes:
-            waiting.put((header["id"], array))
+            waiting.put((header["id"], item))
         else:
-            at_once(networks[0], channel, header["id"], array)
+            at_once(networks[0], channel, header["id"], item)
     waiting.put(None)
     for thread in [thread for lane in lanes for thread in lane.threads]:
         thread.join(LEAVING_SECONDS)
 
 
-def at_once(network: Network, channel: Channel, number: int, array: Any) -> None:
+def at_once(network: Network, channel: Channel, number: int, item: Any) -> None:
     """One image through the synchronous call: nothing waits before or behind it."""
     step, fatal = "create_image", False
     try:
-        image = network.image(array)
+        image = network.image(*item)
         step, fatal = "run_sync", True
         arrays = network.run([image])[0]
     except Exception as error:
