@@ -76,7 +76,7 @@ YAML = re.compile(r"```yaml\n(.*?)```", re.DOTALL)
 
 def run_blocks(page: str, folder: Path) -> list[str]:
     """Runs a page's shell blocks in one shell, as a reader would; returns the lines they print."""
-    text = (ROOT / "docs" / "how-to" / page).read_text(encoding="utf-8")
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
     for number, body in enumerate(YAML.findall(text)):
         (folder / ("my.yaml" if number == 0 else f"more-{number}.yaml")).write_text(body)
     script = "set -euo pipefail\n" + "\n".join(SHELL.findall(text))
@@ -95,15 +95,24 @@ def run_blocks(page: str, folder: Path) -> list[str]:
 
 
 def test_adding_a_model_works_as_written(tmp_path: Path) -> None:
-    lines = run_blocks("add-a-model.md", tmp_path)
+    lines = run_blocks("how-to/add-a-model.md", tmp_path)
 
     assert "labels: [cat, dog, bird]" in lines
     assert "exporter: tianxiaomo-yolov4" in lines
 
 
 @pytest.mark.slow
+def test_the_tutorial_works_as_written(tmp_path: Path) -> None:
+    lines = run_blocks("tutorial/from-installation-to-a-plugin.md", tmp_path)
+
+    assert any(line.startswith("SAMPLE RUN") for line in lines)
+    assert (tmp_path / "graph" / "graph.json").exists()
+    assert len(list((tmp_path / "seen" / "pictures").iterdir())) == 4
+
+
+@pytest.mark.slow
 def test_deploying_without_a_card_works_as_written(tmp_path: Path) -> None:
-    lines = run_blocks("deploy-on-vastai.md", tmp_path)
+    lines = run_blocks("how-to/deploy-on-vastai.md", tmp_path)
 
     assert any(line.startswith("EMULATED") for line in lines)
     assert (tmp_path / "carry" / "compile.sh").exists()
@@ -111,6 +120,6 @@ def test_deploying_without_a_card_works_as_written(tmp_path: Path) -> None:
 
 
 def test_the_toy_runs_as_written(tmp_path: Path) -> None:
-    lines = run_blocks("write-a-plugin.md", tmp_path)
+    lines = run_blocks("how-to/write-a-plugin.md", tmp_path)
 
     assert any(line.startswith("SAMPLE RUN") for line in lines)
