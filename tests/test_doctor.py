@@ -306,7 +306,7 @@ def test_each_host_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_hosts_are_those_of_web_addresses_of_weights() -> None:
     registry = load_registry()
-    model = next(iter(registry.models.values()))
+    model = next(model for model in registry.models.values() if model.weights)
     option = model.weights[0]
     source = next(iter(option.files.values()))
     urls = ("https://one.example/a", "https://one.example/b", "file:///tmp/x", None)

@@ -5,7 +5,7 @@ import pickle
 import pytest
 
 from zoo_core import errors
-from zoo_core.errors import ZooError, did_you_mean
+from zoo_core.errors import UsageError, ZooError, check_known, did_you_mean
 
 
 def every(kind: type[ZooError] = ZooError) -> list[type[ZooError]]:
@@ -71,3 +71,10 @@ def test_did_you_mean() -> None:
     assert did_you_mean("tensorrt!", known) == "known: onnxruntime, openvino, vastai"
     assert did_you_mean("anything", []) == "none is registered"
     assert did_you_mean("vastai", iter(known)) == "did you mean 'vastai'?"
+
+
+def test_what_is_not_known_is_refused_with_a_hint() -> None:
+    check_known(["stride"], iter(["stride", "classes"]), "decoder_params")
+    with pytest.raises(UsageError) as caught:
+        check_known(["stride", "clases"], iter(["stride", "classes"]), "decoder_params")
+    assert str(caught.value) == "decoder_params: unknown 'clases'; did you mean 'classes'?"

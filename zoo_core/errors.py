@@ -112,3 +112,14 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     if close:
         return f"did you mean '{close[0]}'?"
     return f"known: {', '.join(names)}" if names else "none is registered"
+
+
+def check_known(given: Iterable[str], known: Iterable[str], where: str) -> None:
+    """Raises UsageError, with a hint, for the first given name that is not known.
+
+    `where` says what the names are, such as `decoder_params`.
+    """
+    names = tuple(known)
+    for name in given:
+        if name not in names:
+            raise UsageError(f"unknown '{name}'", where=where, next=did_you_mean(str(name), names))
