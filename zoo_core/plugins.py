@@ -138,9 +138,10 @@ class Plugins:
         if name in known:
             return known[name]
         broken = "".join(f"; plugin {p.name} failed: {p.failure}" for p in self.failures)
-        left_out = ", ".join(plugin.name for plugin in self.disabled)
-        hint = did_you_mean(name, known) + broken + (f"; disabled: {left_out}" if left_out else "")
-        raise UsageError(f"no {kind} '{name}'", next=hint)
+        hint = did_you_mean(name, known)
+        if self.disabled and not hint.startswith("did you mean"):
+            hint += f"; disabled: {', '.join(plugin.name for plugin in self.disabled)}"
+        raise UsageError(f"no {kind} '{name}'", next=hint + broken)
 
     def load(self, kind: str, name: str) -> Any:
         """The provided object itself; raises UnavailableError when it cannot be loaded."""

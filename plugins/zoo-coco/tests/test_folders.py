@@ -199,7 +199,7 @@ def test_facts_are_remembered(given: DataRequest, monkeypatch: pytest.MonkeyPatc
     def refuse(*_: object) -> None:
         raise AssertionError("read again")
 
-    monkeypatch.setattr("zoo_core.facts.file_digest", refuse)
+    monkeypatch.setattr("zoo_core.digest.file_digest", refuse)
     monkeypatch.setattr("zoo_coco.coco_json.read_annotations", refuse)
     assert CocoFolder().plan(given) == first
 
