@@ -204,9 +204,13 @@ def _origins(stage: Stage) -> Iterator[tuple[str, str]]:
 
 
 def run_here(stage: Stage, context: StageContext) -> None:
-    """Run a stage's function in this process."""
+    """Run a stage's function in this process, under a frame that has the stage's name.
+
+    So every stack names the stage, also one that is taken where the interpreter stands still.
+    """
     module, _, function = stage.run.partition(":")
-    getattr(import_module(module), function)(context)
+    names = {"function": getattr(import_module(module), function), "context": context}
+    exec(compile("function(context)", f"<stage {stage.name}>", "exec"), names)
 
 
 def _locate(ref: str, results: Mapping[str, StageResult]) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import sys
 import time
 from contextlib import contextmanager, suppress
 from threading import Event, Thread
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 STALL_SECONDS = 120.0
+STUCK_SECONDS = 300.0
+"""After so long without a sign the stacks go to stderr, though the interpreter itself stands."""
+
 EXIT_SECONDS = 60.0
 
 
@@ -24,14 +28,19 @@ def watching(
 
     Where it is not called for `limit` seconds, and again after each further `limit`, the stacks of
     all threads are appended to `log` and `stalled` is told for how many seconds nothing happened,
-    from a thread of its own. It only tells: what stalls may be a slow compiler.
+    from a thread of its own. It only tells: what stalls may be a slow compiler. A thread of native
+    code that holds the interpreter's lock for ever would silence that, so that after
+    STUCK_SECONDS, and again after each further, the stacks also go to stderr, without the lock.
     """
-    last = time.monotonic()
+    last = armed = time.monotonic()
     ended = Event()
 
     def beat() -> None:
-        nonlocal last
+        nonlocal last, armed
         last = time.monotonic()
+        if last - armed > 1:
+            armed = last
+            _arm()
 
     def watch() -> None:
         told = 0
@@ -45,11 +54,20 @@ def watching(
 
     thread = Thread(target=watch, name="watchdog", daemon=True)
     thread.start()
+    _arm()
     try:
         yield beat
     finally:
+        faulthandler.cancel_dump_traceback_later()
         ended.set()
         thread.join()
+
+
+def _arm() -> None:
+    """Where there is a stderr to write to."""
+    with suppress(AttributeError, OSError, ValueError):
+        place = sys.__stderr__ or sys.stderr
+        faulthandler.dump_traceback_later(STUCK_SECONDS, repeat=True, file=place)
 
 
 def guard_exit(limit: float = EXIT_SECONDS) -> None:

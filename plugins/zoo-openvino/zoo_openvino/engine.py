@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -104,6 +105,22 @@ def computing(precision: str, remainder: str, able: frozenset[str]) -> str:
     if precision == "int8":
         wanted = "bf16" if remainder == "auto" else remainder
     return wanted if wanted.upper() in able else "fp32"
+
+
+@cache
+def use_once() -> None:
+    """Run one element through the bindings, before several threads do.
+
+    On their first use they set up what passes arrays on, behind a guard of C++ that waits for the
+    interpreter's lock while another thread holds that and waits for the guard: both, and with them
+    the whole process, then wait for ever. Opening a session calls this in one thread.
+    """
+    source = ov.opset13.parameter([1], np.float32, name="x")
+    source.output(0).set_names({"x"})
+    model = ov.Model([ov.opset13.relu(source)], [source], "once")
+    model.outputs[0].set_names({"y"})
+    compiled = compile_model(model, Setting())
+    infer(compiled, ["y"], {"x": np.zeros(1, np.float32)})
 
 
 def infer(

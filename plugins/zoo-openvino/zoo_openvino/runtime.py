@@ -19,6 +19,7 @@ from zoo_openvino.engine import (
     fix_batch,
     read,
     run,
+    use_once,
 )
 from zoo_openvino.options import known_device, target_options
 
@@ -46,6 +47,7 @@ class OpenVinoSession:
         self.workers = setting.streams
         self._where = str(artefact.model)
         self._names = [spec.name for spec in artefact.outputs]
+        use_once()
         model = read(artefact.model)
         fix_batch(model, artefact.inputs, batch, self._where)
         self._compiled: Any = compile_model(model, setting, self._where)
