@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from filelock import FileLock
-
 from zoo_core.digest import digest, file_digest
 from zoo_core.errors import StageError
 
@@ -63,6 +61,8 @@ class Store:
     @contextmanager
     def lock(self, key: str) -> Iterator[None]:
         """Held by the one process that makes `key`; others wait for it."""
+        from filelock import FileLock
+
         folder = self.root / "locks"
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / f"{key}.lock"):

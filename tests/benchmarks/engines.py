@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .timing import Timings
     from .workshop import Workshop
 
-_ROUNDS = 15
+_ROUNDS = 11
 _REST = 0.05
 _FEW = ("--calibration-images", "4", "--calibrator", "minmax")
 _SUBSET = 8
@@ -45,7 +45,7 @@ def rows(workshop: Workshop, groups: frozenset[str]) -> Iterator[Row]:
         if "openvino" in groups:
             _add_openvino(workshop, picture, contenders, stack, reasons)
         distance = _distance(contenders) if "ort" in groups else 0.0
-        times = interleaved(contenders, _ROUNDS, rest=_REST)
+        times = interleaved(contenders, _ROUNDS, rest=_REST, ahead=1)
     yield from _table(groups, times, reasons, distance)
 
 

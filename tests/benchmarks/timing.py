@@ -57,19 +57,23 @@ def interleaved(
     *,
     rest: float = 0.0,
     warm: bool = True,
+    ahead: int = 0,
     clock: Callable[[], float] = time.perf_counter,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Timings:
     """Call every contender once a round, in order and in reverse by turns; one round more warms up.
 
     `rest` seconds pass before each call, in which threads of the one before may fall asleep.
-    Without `warm` there is no further round.
+    Without `warm` there is no further round. `ahead` calls that do not count go before each that
+    does: they pay for caches that the contender before has filled.
     """
     names = list(contenders)
     seconds: dict[str, list[float]] = {name: [] for name in names}
     for number in range(0 if warm else 1, rounds + 1):
         for name in names if number % 2 else reversed(names):
             sleep(rest)
+            for _ in range(ahead):
+                contenders[name]()
             before = clock()
             contenders[name]()
             took = clock() - before

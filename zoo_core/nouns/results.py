@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.digest import digest
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -77,4 +75,6 @@ class ScoringProtocol:
     @property
     def hash(self) -> str:
         """Digest of task and values, whatever the name."""
+        from zoo_core.digest import digest
+
         return digest({"task": self.task, "values": dict(self.values)})
