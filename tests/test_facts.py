@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from zoo_core import facts
 from zoo_core.digest import file_digest
 from zoo_core.errors import DataError
 from zoo_core.facts import file_digest_cached, file_digests
