@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 STALL_SECONDS = 120.0
 STUCK_SECONDS = 300.0
-"""After so long without a sign the stacks go to stderr, though the interpreter itself stands."""
+"""After so long in which no Python thread could run the stacks go to stderr."""
 
 EXIT_SECONDS = 60.0
 
@@ -28,23 +28,22 @@ def watching(
 
     Where it is not called for `limit` seconds, and again after each further `limit`, the stacks of
     all threads are appended to `log` and `stalled` is told for how many seconds nothing happened,
-    from a thread of its own. It only tells: what stalls may be a slow compiler. A thread of native
-    code that holds the interpreter's lock for ever would silence that, so that after
-    STUCK_SECONDS, and again after each further, the stacks also go to stderr, without the lock.
+    from a thread of its own. It only tells: what stalls may be a slow compiler. Native code that
+    holds the interpreter's lock for ever silences that thread too; when it has not come round for
+    STUCK_SECONDS, a timer that needs no lock shows the stacks on stderr. It never fires while
+    Python runs, when looking at the stacks without the lock would not be safe.
     """
-    last = armed = time.monotonic()
+    last = time.monotonic()
     ended = Event()
 
     def beat() -> None:
-        nonlocal last, armed
+        nonlocal last
         last = time.monotonic()
-        if last - armed > 1:
-            armed = last
-            _arm()
 
     def watch() -> None:
         told = 0
-        while not ended.wait(limit / 4):
+        while not ended.wait(min(limit, STALL_SECONDS) / 4):
+            _arm()
             silent = time.monotonic() - last
             times = int(silent / limit)
             if times > told:
@@ -58,16 +57,16 @@ def watching(
     try:
         yield beat
     finally:
-        faulthandler.cancel_dump_traceback_later()
         ended.set()
         thread.join()
+        faulthandler.cancel_dump_traceback_later()
 
 
 def _arm() -> None:
     """Where there is a stderr to write to."""
     with suppress(AttributeError, OSError, ValueError):
         place = sys.__stderr__ or sys.stderr
-        faulthandler.dump_traceback_later(STUCK_SECONDS, repeat=True, file=place)
+        faulthandler.dump_traceback_later(STUCK_SECONDS, file=place)
 
 
 def guard_exit(limit: float = EXIT_SECONDS) -> None:
