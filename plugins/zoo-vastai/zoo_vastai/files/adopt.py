@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 INPUT = "name"
 
+_ORIGIN = (
+    "another program stored these outputs: which network and device computed them, or whether an "
+    "emulator did, is not known here"
+)
 _LEAST_STRIDE = 8
 _OTHER_MODEL = "run vamp on the model that was compiled, of the same --size"
 _CHANGE = {NMS: "--option nms=device", HEADS: "--option nms=host"}
@@ -70,7 +74,7 @@ def adopt(ctx: StageContext) -> None:
         "tool": "none: outputs that another program stored",
         "stored_dtype": sorted({str(array.dtype) for array in first}),
         "images": len(datalist),
-        "warnings": list(ctx.params.get("notes", ())),
+        "warnings": [_ORIGIN, *ctx.params.get("notes", ())],
     }
     for name, data in ((ARTEFACT_FILE, artefact), (PRECISION_FILE, precision)):
         (ctx.out / name).write_text(json.dumps(data, indent=1), encoding="utf-8")
