@@ -195,5 +195,5 @@ def test_memory_of_the_full_network(golden: ModuleType, tmp_path: Path) -> None:
     files = [str(tmp_path / name) for name in ("out", "y.cfg", "y.weights")]
     command = [sys.executable, "-c", _MEASURE, *files]
     printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    assert int(printed) < 1_000_000
+    assert int(printed) < 1_200_000
     assert (tmp_path / "out" / "model.onnx").stat().st_size > 257_000_000
