@@ -6,8 +6,8 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
-from zoo_onnxruntime.artefact import read_graph, write_artefact
-from zoo_onnxruntime.files import MODEL_FILE
+from zoo_core.artefacts import read_graph, write_artefact
+from zoo_onnxruntime.files import FORMAT, MODEL_FILE
 from zoo_onnxruntime.graph import load, save
 from zoo_onnxruntime.half import store_half
 from zoo_onnxruntime.precision import node_precisions, other_operators, report
@@ -21,16 +21,18 @@ if TYPE_CHECKING:
 
 def fp32(ctx: StageContext) -> None:
     """Leave the rewritten graph with artefact.json and precision.json."""
-    graph = read_graph(ctx)
+    graph = read_graph(ctx.inputs["graph"])
     model = ctx.out / MODEL_FILE
     _take(ctx.inputs["graph"].parent / graph.path, model)
     told = report("fp32", node_precisions(model, {}, ctx.out), [])
-    write_artefact(ctx, graph, {**told, "float_operators": other_operators(model)})
+    write_artefact(
+        ctx.out, (FORMAT, MODEL_FILE), graph, {**told, "float_operators": other_operators(model)}
+    )
 
 
 def fp16(ctx: StageContext) -> None:
     """Leave the graph with its weights in float16; computing stays in float32, as is reported."""
-    graph = read_graph(ctx)
+    graph = read_graph(ctx.inputs["graph"])
     source, model = ctx.inputs["graph"].parent / graph.path, ctx.out / MODEL_FILE
     halved = load(source)
     left = store_half(halved)
@@ -43,7 +45,8 @@ def fp16(ctx: StageContext) -> None:
     told = report("fp16", node_precisions(model, {}, ctx.out), warnings)
     names = [spec.name for spec in graph.outputs]
     write_artefact(
-        ctx,
+        ctx.out,
+        (FORMAT, MODEL_FILE),
         graph,
         {
             **told,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from zoo_core.artefacts import read_graph, write_artefact
 from zoo_core.calibration import tensors
 from zoo_core.errors import StageError
-from zoo_onnxruntime.artefact import read_graph, write_artefact
-from zoo_onnxruntime.files import MODEL_FILE
+from zoo_onnxruntime.files import FORMAT, MODEL_FILE
 from zoo_onnxruntime.graph import load, save
 from zoo_onnxruntime.precision import (
     node_precisions,
@@ -33,7 +33,7 @@ def build(ctx: StageContext) -> None:
 
     Raises UsageError for a float node that does not exist, StageError where nothing became int8.
     """
-    graph = read_graph(ctx)
+    graph = read_graph(ctx.inputs["graph"])
     source, model = ctx.inputs["graph"].parent / graph.path, ctx.out / MODEL_FILE
     calibrated = json.loads(ctx.inputs["ranges"].read_text(encoding="utf-8"))
     ctx.progress(0, 3, "quantise")
@@ -56,7 +56,7 @@ def build(ctx: StageContext) -> None:
         "calibration": {k: v for k, v in calibrated.items() if k not in {"ranges", "seen"}},
         "output_snr_db": ratios,
     }
-    write_artefact(ctx, graph, {**told, **added})
+    write_artefact(ctx.out, (FORMAT, MODEL_FILE), graph, {**told, **added})
     ctx.progress(3, 3)
 
 

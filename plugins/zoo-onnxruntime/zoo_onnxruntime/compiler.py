@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from zoo_core.artefacts import ARTEFACT_FILE, PRECISION_FILE
 from zoo_core.errors import UsageError, did_you_mean
 from zoo_core.nouns import Stage
 from zoo_onnxruntime.files import (
-    ARTEFACT_FILE,
     MODEL_FILE,
-    PRECISION_FILE,
     RANGES_FILE,
     REWRITES_FILE,
 )

@@ -5,5 +5,4 @@ from __future__ import annotations
 MODEL_FILE = "model.onnx"
 REWRITES_FILE = "rewrites.json"
 RANGES_FILE = "ranges.json"
-ARTEFACT_FILE = "artefact.json"
-PRECISION_FILE = "precision.json"
+FORMAT = "onnx"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from zoo_core.artefacts import NodePrecision
 from zoo_core.host import cpu_features, has_int8_dot
 from zoo_onnxruntime.engine import open_session, tool
 from zoo_onnxruntime.graph import MATRIX_OPERATORS, load
@@ -19,25 +19,6 @@ if TYPE_CHECKING:
 _OPTIMISED = "optimised.onnx"
 _UNFUSED = "the file quantises it, but ONNX Runtime runs it in float"
 _PLUMBING = frozenset({"QuantizeLinear", "DequantizeLinear", "Constant"})
-
-
-@dataclass(frozen=True, slots=True)
-class NodePrecision:
-    """One matrix operator: what it computes in, and why that is not int8."""
-
-    name: str
-    op: str
-    precision: str
-    reason: str = ""
-
-    def to_data(self) -> dict[str, str]:
-        """The JSON form."""
-        return {
-            "name": self.name,
-            "op": self.op,
-            "precision": self.precision,
-            "reason": self.reason,
-        }
 
 
 def node_precisions(

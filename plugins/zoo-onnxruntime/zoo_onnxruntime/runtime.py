@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zoo_core.artefacts import read_artefact
 from zoo_core.errors import UsageError
 from zoo_core.host import cpu_threads
-from zoo_onnxruntime.artefact import read_artefact
 from zoo_onnxruntime.engine import open_session, run
+from zoo_onnxruntime.files import FORMAT
 from zoo_onnxruntime.options import target_options
 
 if TYPE_CHECKING:
@@ -18,9 +19,9 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from zoo_core.artefacts import Artefact
     from zoo_core.bench.trace import Trace
     from zoo_core.nouns import Arrays, Session, Target, TensorSpec
-    from zoo_onnxruntime.artefact import Artefact
 
 
 class OnnxRuntimeSession:
@@ -82,14 +83,14 @@ class OnnxRuntimeRuntime:
 
         with self.open(artefact, target) as session:
             given, threads = feeds(session), session.threads or 1
-        return trace(read_artefact(artefact), given, threads, runs)
+        return trace(read_artefact(artefact, (FORMAT,)), given, threads, runs)
 
 
 @contextmanager
 def _opened(folder: Path, target: Target, hint: str) -> Iterator[Session]:
     threads = target_options(target).get("threads", cpu_threads())
     runs = threads if hint == "throughput" else 1
-    session = OnnxRuntimeSession(read_artefact(folder), threads // runs, runs)
+    session = OnnxRuntimeSession(read_artefact(folder, (FORMAT,)), threads // runs, runs)
     try:
         yield session
     finally:

@@ -16,8 +16,8 @@ from zoo_onnxruntime.engine import ORT_ERRORS, run, said
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from zoo_core.artefacts import Artefact
     from zoo_core.nouns import Arrays
-    from zoo_onnxruntime.artefact import Artefact
 
 _SUFFIX = "_kernel_time"
 _SHAPES = ("input_type_shape", "output_type_shape")

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from zoo_openvino import OPTIONS
-from zoo_openvino.artefact import read_graph
 from zoo_openvino.compiler import OpenVinoCompiler
 from zoo_openvino.options import QUANTIZER_KEYS
 from zoo_openvino.runtime import OpenVinoRuntime
 
+from zoo_core.artefacts import read_graph
 from zoo_core.errors import RegistryError, StageError, UnavailableError, UsageError
 from zoo_core.host import cpu_features
 from zoo_core.nouns import CompileRequest, Stage, Target

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import openvino as ov
 
+from zoo_core.artefacts import read_graph, write_artefact
 from zoo_core.host import cpu_threads
-from zoo_openvino.artefact import read_graph, write_artefact
 from zoo_openvino.compare import ratios_db, rounded
 from zoo_openvino.engine import (
     Setting,
@@ -19,7 +19,7 @@ from zoo_openvino.engine import (
     read,
     told,
 )
-from zoo_openvino.files import MODEL_FILE
+from zoo_openvino.files import FORMATS, MODEL_FILE
 from zoo_openvino.options import known_device
 from zoo_openvino.precision import layers, node_precisions, report
 from zoo_openvino.trial import seeded_feeds
@@ -60,7 +60,9 @@ def build(ctx: StageContext) -> None:
     told_ = report(
         precision, node_precisions(model, found, {}), found, _warnings(precision, computes)
     )
-    write_artefact(ctx, graph, {**told_, **_added(names, ratios, precision)})
+    write_artefact(
+        ctx.out, (FORMATS[0], MODEL_FILE), graph, {**told_, **_added(names, ratios, precision)}
+    )
     ctx.progress(3, 3)
 
 

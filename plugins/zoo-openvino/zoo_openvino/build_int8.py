@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import openvino as ov
 
+from zoo_core.artefacts import PRECISION_FILE, read_artefact, read_graph, write_artefact
 from zoo_core.calibration import tensors
 from zoo_core.errors import StageError
 from zoo_core.host import cpu_features, cpu_threads, has_int8_dot
-from zoo_openvino.artefact import read_artefact, read_graph, write_artefact
 from zoo_openvino.compare import rounded
 from zoo_openvino.engine import (
     Setting,
@@ -22,7 +22,7 @@ from zoo_openvino.engine import (
     read,
     told,
 )
-from zoo_openvino.files import MODEL_FILE, PRECISION_FILE
+from zoo_openvino.files import FORMATS, MODEL_FILE
 from zoo_openvino.options import known_device
 from zoo_openvino.precision import layers, node_precisions, report
 from zoo_openvino.trial import REWRITES, Bench, Judged, Tried, rewrite
@@ -30,8 +30,8 @@ from zoo_openvino.trial import REWRITES, Bench, Judged, Tried, rewrite
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from zoo_core.artefacts import Artefact
     from zoo_core.nouns import StageContext
-    from zoo_openvino.artefact import Artefact
 
 _STEPS = 3
 _POOR_DB = 6.0
@@ -44,7 +44,7 @@ def build(ctx: StageContext) -> None:
     Raises StageError where OpenVINO runs no convolution in int8.
     """
     graph = read_graph(ctx.inputs["graph"])
-    quantised = read_artefact(ctx.inputs["artefact"].parent)
+    quantised = read_artefact(ctx.inputs["artefact"].parent, FORMATS)
     earlier = json.loads((quantised.model.parent / PRECISION_FILE).read_text(encoding="utf-8"))
     ctx.progress(0, _STEPS, "float network")
     bench = _bench(ctx, quantised)
@@ -54,7 +54,7 @@ def build(ctx: StageContext) -> None:
     ctx.progress(2, _STEPS, "write")
     with told("OpenVINO cannot write the model", str(ctx.out)):
         ov.save_model(judged.model, ctx.out / MODEL_FILE, compress_to_fp16=False)
-    write_artefact(ctx, graph, _report(earlier, bench, judged, tried))
+    write_artefact(ctx.out, (FORMATS[0], MODEL_FILE), graph, _report(earlier, bench, judged, tried))
     ctx.progress(_STEPS, _STEPS)
 
 

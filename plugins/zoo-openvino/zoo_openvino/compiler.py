@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from zoo_core.artefacts import ARTEFACT_FILE, PRECISION_FILE
 from zoo_core.errors import UnavailableError, UsageError, did_you_mean
 from zoo_core.nouns import Stage
 from zoo_core.plugins import Plugins
-from zoo_openvino.files import ARTEFACT_FILE, MODEL_FILE, PRECISION_FILE, WEIGHTS_FILE
+from zoo_openvino.files import MODEL_FILE, WEIGHTS_FILE
 from zoo_openvino.options import known_device, read_options
 
 if TYPE_CHECKING:

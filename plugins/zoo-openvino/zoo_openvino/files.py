@@ -4,5 +4,5 @@ from __future__ import annotations
 
 MODEL_FILE = "model.xml"
 WEIGHTS_FILE = "model.bin"
-ARTEFACT_FILE = "artefact.json"
-PRECISION_FILE = "precision.json"
+FORMATS = ("openvino", "onnx")
+"""What the runtime opens: its own compiler's artefacts, and ONNX ones of other compilers."""

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from zoo_core.artefacts import NodePrecision
 from zoo_openvino.engine import tool
 
 if TYPE_CHECKING:
@@ -30,25 +31,6 @@ _SPELLING = {
     "bf16": "bfloat16",
 }
 _NO_WORK = frozenset({"Const", "Input", "Output", "Reshape"})
-
-
-@dataclass(frozen=True, slots=True)
-class NodePrecision:
-    """One matrix operator: what it computes in, and why that is not int8."""
-
-    name: str
-    op: str
-    precision: str
-    reason: str = ""
-
-    def to_data(self) -> dict[str, str]:
-        """The JSON form."""
-        return {
-            "name": self.name,
-            "op": self.op,
-            "precision": self.precision,
-            "reason": self.reason,
-        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from queue import LifoQueue
 from typing import TYPE_CHECKING, Any
 
+from zoo_core.artefacts import read_artefact
 from zoo_core.errors import UsageError
 from zoo_core.host import cpu_threads
-from zoo_openvino.artefact import read_artefact
 from zoo_openvino.cache import cache_folder, prune
 from zoo_openvino.engine import (
     CPU,
@@ -21,6 +21,7 @@ from zoo_openvino.engine import (
     run,
     use_once,
 )
+from zoo_openvino.files import FORMATS
 from zoo_openvino.options import known_device, target_options
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from zoo_core.artefacts import Artefact
     from zoo_core.nouns import Arrays, Session, Target, TensorSpec
-    from zoo_openvino.artefact import Artefact
 
 _HINTS = ("latency", "throughput")
 
@@ -97,7 +98,7 @@ class OpenVinoRuntime:
 
 @contextmanager
 def _opened(folder: Path, target: Target, hint: str) -> Iterator[Session]:
-    found = read_artefact(folder)
+    found = read_artefact(folder, FORMATS)
     options = target_options(target)
     cache = cache_folder(options.cache)
     session = OpenVinoSession(found, target.batch, _setting(found, target, hint, cache))
