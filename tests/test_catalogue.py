@@ -10,7 +10,7 @@ import pytest
 from zoo_core.catalogue import NO_EXPORTER, Wanted, hindrance, models
 from zoo_core.errors import UsageError
 from zoo_core.nouns import ModelCard, Source, WeightsOption
-from zoo_core.planner.assets import by_hand_file
+from zoo_core.home import by_hand_file
 from zoo_core.plugins import Plugins
 from zoo_core.registry import Registry, load_registry
 from zoo_core.testing import toy
@@ -102,7 +102,7 @@ def test_weights_by_hand_run_once_they_are_here(registry: Registry, plugins: Plu
 
     told = hindrance(card, plugins)
     assert told == "weights by hand: zoo fetch toy-detector --from-file w.toy"
-    path = by_hand_file(card.id, source)
+    path = by_hand_file(card.id, source.name)
     path.parent.mkdir(parents=True)
     path.touch()
     assert hindrance(card, plugins) == ""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.errors import UsageError, ZooError, did_you_mean
+from zoo_core.home import by_hand_file, home
 from zoo_core.registry.cards import NONE
 
 if TYPE_CHECKING:
@@ -101,10 +102,8 @@ def _row(card: ModelCard, plugins: Plugins, taking: list[str]) -> dict[str, Any]
 
 
 def _can_be_had(card: ModelCard, option: WeightsOption) -> bool:
-    from zoo_core.planner.assets import by_hand_file
-
     files = option.files.values()
-    away = [source for source in files if not by_hand_file(card.id, source).is_file()]
+    away = [source for source in files if not by_hand_file(card.id, source.name).is_file()]
     if any(source.by_hand for source in away):
         return False
     return not any(source.url for source in away) or not _offline() or _is_stored(card, option)
@@ -119,7 +118,6 @@ def _offline() -> bool:
 
 
 def _is_stored(card: ModelCard, option: WeightsOption) -> bool:
-    from zoo_core.home import home
     from zoo_core.plan import make_plan
     from zoo_core.planner.assets import published_weights
     from zoo_core.store import Store

@@ -11,7 +11,7 @@ from zoo_core.errors import DataError
 from zoo_core.formats.sniff import is_html, read_head
 from zoo_core.nouns.graph import GRAPH_FILE
 from zoo_core.output import deliver, filled
-from zoo_core.planner.assets import by_hand_file
+from zoo_core.home import by_hand_file
 from zoo_core.report.build import maker_of
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def take_file(work: Workplace, model: str, path: Path) -> str:
     if not path.is_file():
         raise DataError("no such file", where=str(path), next="check --from-file")
     source = _match(card, path)
-    target = by_hand_file(card.id, source)
+    target = by_hand_file(card.id, source.name)
     target.parent.mkdir(parents=True, exist_ok=True)
     beside = target.with_name(f".{target.name}.part")
     shutil.copyfile(path, beside)

@@ -41,6 +41,11 @@ def folder(name: str) -> Path:
     return path
 
 
+def by_hand_file(model: str, name: str) -> Path:
+    """Where `zoo fetch --from-file` puts a model's file that cannot be downloaded."""
+    return home() / "by-hand" / model / name
+
+
 def _mark(root: Path) -> None:
     (root / "README.txt").write_text(_README, encoding="utf-8")
     (root / ".gitignore").write_text("*\n", encoding="utf-8")

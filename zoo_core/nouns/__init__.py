@@ -29,8 +29,9 @@ if TYPE_CHECKING:
         Session,
     )
     from zoo_core.nouns.graph import Graph, TensorSpec
+    from zoo_core.nouns.protocol import ScoringProtocol
     from zoo_core.nouns.provider import Provider
-    from zoo_core.nouns.results import Metrics, Sample, ScoringProtocol, Shard
+    from zoo_core.nouns.results import Metrics, Sample, Shard
     from zoo_core.nouns.stage import Progress, Stage, StageContext
 
 _HOMES = {
@@ -73,11 +74,11 @@ _HOMES = {
         "Graph",
         "TensorSpec",
     ),
+    "protocol": ("ScoringProtocol",),
     "provider": ("Provider",),
     "results": (
         "Metrics",
         "Sample",
-        "ScoringProtocol",
         "Shard",
     ),
     "stage": (

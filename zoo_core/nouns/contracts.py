@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from zoo_core.nouns.backend import Target
     from zoo_core.nouns.card import ModelCard
     from zoo_core.nouns.graph import TensorSpec
-    from zoo_core.nouns.results import Metrics, Sample, ScoringProtocol, Shard
+    from zoo_core.nouns.protocol import ScoringProtocol
+    from zoo_core.nouns.results import Metrics, Sample, Shard
     from zoo_core.nouns.stage import Stage
     from zoo_core.vision.geometry import Geometry
 

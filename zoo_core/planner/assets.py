@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from zoo_core.errors import DataError, UsageError
 from zoo_core.facts import file_digest_cached
-from zoo_core.home import home
+from zoo_core.home import by_hand_file
 from zoo_core.nouns import Source, Stage, WeightsOption
 from zoo_core.resources import resource_path
 
@@ -63,11 +63,6 @@ class Weights:
             for role, source in self.files.items()
             if source.url and role not in self.locations
         ]
-
-
-def by_hand_file(model: str, source: Source) -> Path:
-    """Where `zoo fetch --from-file` puts a file that cannot be downloaded."""
-    return home() / "by-hand" / model / source.name
 
 
 def by_hand_hint(card: ModelCard) -> str:
@@ -187,7 +182,7 @@ def _published(model: str, option: WeightsOption) -> Weights | None:
     locations: dict[str, str] = {}
     for role, source in option.files.items():
         files[role] = source
-        path = by_hand_file(model, source)
+        path = by_hand_file(model, source.name)
         if path.is_file():
             files[role] = _digested(source, path)
             locations[role] = str(path)

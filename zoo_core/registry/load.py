@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,17 +21,17 @@ SCHEMA = 1
 PARTS = ("labels", "protocols", "families", "models")
 
 
-@dataclass(slots=True)
 class _Merged:
     """The raw entries of all files, by part and name, each with the file it comes from."""
 
-    entries: dict[str, dict[str, tuple[Any, Path]]] = field(
-        default_factory=lambda: {part: {} for part in PARTS}
-    )
+    def __init__(self) -> None:
+        self.entries: dict[str, dict[str, tuple[Any, Path]]] = {part: {} for part in PARTS}
 
-    def add(self, path: Path, override: bool = False, listed: Collection[Path] = ()) -> None:
+    def add(
+        self, path: Path, document: Any, override: bool = False, listed: Collection[Path] = ()
+    ) -> None:
         """Raises RegistryError for a name that is taken, but by a model that is only `listed`."""
-        reader = Reader(read_yaml(path), str(path))
+        reader = Reader(document, str(path))
         reader.only("schema", *PARTS)
         if reader.get("schema", int) != SCHEMA:
             raise RegistryError(f"schema must be {SCHEMA}", where=f"{path}: schema")
@@ -71,14 +71,11 @@ def load_registry(plugin_files: Iterable[Path] = ()) -> Registry:
     """
     merged = _Merged()
     packed, listed, given = packed_registry(), packed_folder(), list(plugin_files)
-    for path in (packed, *listed):
-        merged.add(path)
-    for path in given:
-        merged.add(path, listed=listed)
     own = _own_files(packed)
-    for path in own:
-        merged.add(path, override=True)
-    return _build(merged, (packed, *listed, *given, *own))
+    files = (packed, *listed, *given, *own)
+    for path, document in zip(files, read_yaml(files), strict=True):
+        merged.add(path, document, override=path in own, listed=listed if path in given else ())
+    return _build(merged, files)
 
 
 def packed_registry() -> Path:

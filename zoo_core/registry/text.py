@@ -9,19 +9,22 @@ from zoo_core.errors import DataError
 from zoo_core.facts import file_facts
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 
-def read_yaml(path: Path) -> Any:
-    """The document; raises RegistryError with file and line.
+def read_yaml(paths: Sequence[Path]) -> list[Any]:
+    """The documents; raises RegistryError with file and line.
 
-    It is parsed only where the file has changed, or holds what JSON cannot say.
+    One is parsed only where the file has changed, or holds what JSON cannot say.
     """
     try:
-        (text,) = file_facts("yaml", [path], _as_json)
+        texts = file_facts("yaml", paths, _as_json)
     except DataError:  # no such file, or nothing can be remembered
-        text = ""
-    return json.loads(text) if text else _parse(path)
+        texts = [""] * len(paths)
+    return [
+        json.loads(text) if text else _parse(path) for path, text in zip(paths, texts, strict=True)
+    ]
 
 
 def _as_json(path: Path) -> str:
