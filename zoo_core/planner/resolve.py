@@ -16,6 +16,7 @@ from zoo_core.planner.assets import (
     sample_weights,
     stored_weights,
 )
+from zoo_core.planner.folders import folder_dataset
 from zoo_core.protocols import choose, derive, effective_preprocess, task_values
 from zoo_core.registry.cards import NONE
 from zoo_core.vision import Preprocess
@@ -90,7 +91,7 @@ def resolve(
     base = Preprocess.from_data(
         card.preprocess, where=f"{card.origin}: models.{card.id}.preprocess"
     )
-    chooser = _Chooser(request, card, plugins, world)
+    chooser = _Chooser(request, card, registry, plugins, world)
     stored = backend.needs_graph is not None and not backend.needs_graph(target)
     weights, data = chooser.stored() if stored else chooser.choose(needs_data)
     calibration = None
@@ -115,6 +116,7 @@ def resolve(
 class _Chooser:
     request: RunRequest
     card: ModelCard
+    registry: Registry
     plugins: Plugins
     world: Surroundings
 
@@ -207,9 +209,7 @@ class _Chooser:
         if request.predict:
             return self._plan(FOLDER, "predict", request.predict, request.limit)
         if request.images:
-            name = request.dataset or card.given_dataset
-            if name is None:
-                raise UsageError(f"{card.id} takes no folder of images", next="use --dataset NAME")
+            name = request.dataset or folder_dataset(card, self.registry)
             return self._plan(name, "evaluate", request.images, request.limit)
         if request.annotations:
             raise UsageError("--annotations needs --images DIR")
