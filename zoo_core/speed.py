@@ -12,7 +12,6 @@ from zoo_core.bench import measure as measure_workload
 from zoo_core.bench.block import block
 from zoo_core.bench.lines import lines
 from zoo_core.host import cpu_name
-from zoo_core.nouns import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zoo_core.bench import Benchmark
-    from zoo_core.execute import Listener, StageResult
+    from zoo_core.execute import StageResult
     from zoo_core.nouns import Arrays, Session, TensorSpec
     from zoo_core.planner.build import Run
     from zoo_core.planner.resolve import Resolved
@@ -47,7 +46,7 @@ class Measured:
 
 
 def measured(
-    run: Run, work: Workplace, results: Mapping[str, StageResult], listener: Listener
+    run: Run, work: Workplace, results: Mapping[str, StageResult], tell: Callable[[str], None]
 ) -> dict[str, Any] | None:
     """The benchmark of a run with its samples under `raw_ms`; None where there is no speed.
 
@@ -56,16 +55,7 @@ def measured(
     resolved = run.resolved
     if resolved.emulated or resolved.stored:
         return None
-    stage = Stage(name="bench", run="zoo_core.speed:measured")
-    settings, told = BenchSettings(), 0
-    listener.started(stage, settings.seconds * 2)
-
-    def tell(text: str) -> None:
-        nonlocal told
-        told += 1
-        listener.advanced(stage, min(told, 8), 8, text)
-
-    found = measure(run, work, artefact_of(results), settings, tell)
+    found = measure(run, work, artefact_of(results), BenchSettings(), tell)
     return {**found.to_data(), "raw_ms": found.found.raw()}
 
 

@@ -17,7 +17,7 @@ from zoo_core.report import Outcome, build_report, markdown
 from zoo_core.sessions import SessionPool
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from zoo_core.planner.build import Run
     from zoo_core.planner.request import RunRequest
     from zoo_core.planner.resolve import Resolved
+    from zoo_core.telling import Telling
     from zoo_core.workplace import Workplace
 
 
@@ -48,13 +49,13 @@ def make(run: Run, work: Workplace, listener: Listener) -> Made:
 
 
 def carry_out(
-    run: Run, work: Workplace, listener: Listener, output: Path | None, bench: bool
+    run: Run, work: Workplace, talk: Telling, output: Path | None, bench: bool
 ) -> dict[str, Any]:
     """Run the plan, measure speed unless told not to, write the run folder; returns the report."""
     require_available(run.resolved)
-    with SessionPool() as sessions:
-        results = executor(work, listener, sessions).run(run.plan)
-        benchmark = _speed(run, work, results, listener) if bench else None
+    with talk.listening() as listener:
+        results = make(run, work, listener).results
+    benchmark = _speed(run, work, results, talk.tell) if bench else None
     data = benchmark and {k: v for k, v in benchmark.items() if k != "raw_ms"}
     with run_folder(run.resolved, output) as folder:
         clear_results(folder)
@@ -65,11 +66,11 @@ def carry_out(
 
 
 def _speed(
-    run: Run, work: Workplace, results: Mapping[str, StageResult], listener: Listener
+    run: Run, work: Workplace, results: Mapping[str, StageResult], tell: Callable[[str], None]
 ) -> dict[str, Any] | None:
     from zoo_core.speed import measured
 
-    return measured(run, work, results, listener)
+    return measured(run, work, results, tell)
 
 
 def require_available(resolved: Resolved) -> None:

@@ -11,7 +11,7 @@ from zoo_core.cli import options
 from zoo_core.cli.flags import JsonTo, Output, Quiet, Verbose
 from zoo_core.cli.options import with_request
 from zoo_core.cli.prepare import give, prepare
-from zoo_core.cli.talk import listener, say
+from zoo_core.cli.talk import say, telling
 from zoo_core.errors import SpeedGateError
 from zoo_core.output import RUNS
 from zoo_core.planner.request import RunRequest
@@ -120,13 +120,12 @@ def _carry_out(
     json_to: str | None,
     loudness: tuple[bool, bool],
 ) -> int:
-    from zoo_core.measurement import Talk, bench_report
+    from zoo_core.measurement import bench_report
     from zoo_core.planner.build import Goal
 
     verbose, quiet = loudness
     work, planned = prepare(request, Goal.COMPILE, quiet, output or RUNS)
-    talk = Talk(lambda: listener(quiet, verbose), lambda text: say(f"  {text}", quiet))
-    report = bench_report(planned, work, how, talk, output)
+    report = bench_report(planned, work, how, telling(quiet, verbose), output)
     refused = how.gates.verdict(report)
     if refused is None or isinstance(refused, SpeedGateError):
         give(report, json_to, report["lines"])

@@ -12,7 +12,7 @@ from zoo_core.cli import options
 from zoo_core.cli.flags import JsonTo, MinMetric, Output, Quiet, Verbose
 from zoo_core.cli.options import with_request
 from zoo_core.cli.prepare import first_line, give, prepare
-from zoo_core.cli.talk import listener, say
+from zoo_core.cli.talk import listener, say, telling
 from zoo_core.errors import UsageError
 from zoo_core.output import RUNS
 from zoo_core.planner.request import RunRequest
@@ -198,8 +198,7 @@ def _carry_out(request: RunRequest, how: _How, output: Path | None, json_to: str
     wanted = gates.parse(how.gates or ())
     work, planned = prepare(request, Goal.SCORE, how.quiet, output or RUNS)
     gates.refuse_sample(wanted, planned.resolved.weights.kind)
-    with listener(how.quiet, how.verbose) as talk:
-        report = carry_out(planned, work, talk, output, how.measure)
+    report = carry_out(planned, work, telling(how.quiet, how.verbose), output, how.measure)
     give(report, json_to, terminal_lines(report))
     gates.check(wanted, report)
     return 0

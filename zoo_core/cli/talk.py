@@ -6,6 +6,8 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from zoo_core.telling import Telling
+
 if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
@@ -28,6 +30,11 @@ def listener(quiet: bool, verbose: bool) -> Talk:
     if quiet:
         return Talk()
     return LiveTalk() if sys.stderr.isatty() else PlainTalk(verbose)
+
+
+def telling(quiet: bool, verbose: bool) -> Telling:
+    """For verbs that measure: no display is drawn then, only lines are said."""
+    return Telling(lambda: listener(quiet, verbose), lambda text: say(f"  {text}", quiet))
 
 
 class Talk:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zoo_core.measurement.report import SCHEMA, Talk, bench_report
+from zoo_core.measurement.report import SCHEMA, bench_report
 from zoo_core.measurement.request import BenchRequest, settings_of
 
-__all__ = ["SCHEMA", "BenchRequest", "Talk", "bench_report", "settings_of"]
+__all__ = ["SCHEMA", "BenchRequest", "bench_report", "settings_of"]

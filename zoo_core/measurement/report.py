@@ -27,31 +27,20 @@ from zoo_core.speed import artefact_of, measure
 from zoo_core.workflow import executor, plan, require_available, run_folder, write_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-    from contextlib import AbstractContextManager
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from zoo_core.execute import Listener, StageResult
+    from zoo_core.execute import StageResult
     from zoo_core.measurement.request import BenchRequest
     from zoo_core.planner.build import Run
     from zoo_core.planner.resolve import Resolved
+    from zoo_core.telling import Telling
     from zoo_core.workplace import Workplace
 
 SCHEMA = "zoo.bench/1"
 REPORT = "bench.json"
 
 _WRITTEN = ("latency_ms.json", "versus_ms.json", "trace.json", "block.txt")
-
-
-@dataclass(frozen=True, slots=True)
-class Talk:
-    """How the command tells what it does: while stages run, and while it measures.
-
-    The listener's context is left before anything is timed, so that no display disturbs it.
-    """
-
-    listening: Callable[[], AbstractContextManager[Listener]]
-    tell: Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +57,7 @@ class _Made:
 
 
 def bench_report(
-    run: Run, work: Workplace, how: BenchRequest, talk: Talk, output: Path | None
+    run: Run, work: Workplace, how: BenchRequest, talk: Telling, output: Path | None
 ) -> dict[str, Any]:
     """Compile if needed, measure, and leave bench.json and the raw samples in a run folder.
 
@@ -108,7 +97,7 @@ def _check(run: Run, work: Workplace, how: BenchRequest) -> None:
         raise UsageError(what, where=f"device {resolved.target.device}")
 
 
-def _make(run: Run, work: Workplace, how: BenchRequest, talk: Talk) -> _Made:
+def _make(run: Run, work: Workplace, how: BenchRequest, talk: Telling) -> _Made:
     other = reading = None
     rival = plan(second(run.request, how.versus), work, Goal.COMPILE) if how.versus else None
     if rival:
@@ -124,7 +113,7 @@ def _make(run: Run, work: Workplace, how: BenchRequest, talk: Talk) -> _Made:
 
 
 def _measure(
-    run: Run, work: Workplace, how: BenchRequest, talk: Talk, made: _Made
+    run: Run, work: Workplace, how: BenchRequest, talk: Telling, made: _Made
 ) -> Iterator[Part]:
     """The parts of the report that are asked for, each measured when it is drawn."""
     if run.resolved.emulated:

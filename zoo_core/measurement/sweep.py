@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from zoo_core.bench import BenchSettings
-    from zoo_core.measurement.report import Talk
     from zoo_core.measurement.request import BenchRequest
     from zoo_core.planner.build import Run
     from zoo_core.speed import Measured
+    from zoo_core.telling import Telling
     from zoo_core.workplace import Workplace
 
 BATCH = "batch"
@@ -66,7 +66,7 @@ def check_sweep(run: Run, spelling: str) -> None:
     ladders(run, spelling)
 
 
-def sweep(run: Run, work: Workplace, how: BenchRequest, talk: Talk) -> Iterator[Part]:
+def sweep(run: Run, work: Workplace, how: BenchRequest, talk: Telling) -> Iterator[Part]:
     """The best point's benchmark, then the table of all points."""
     values, missing = ladders(run, how.sweep or "")
     settings = how.settings
@@ -90,7 +90,7 @@ class _Sweeper:
     run: Run
     work: Workplace
     settings: BenchSettings
-    talk: Talk
+    talk: Telling
     measured: dict[str, Measured] = field(default_factory=dict)
 
     def point(self, settings: Mapping[str, int]) -> Point:
