@@ -235,8 +235,11 @@ def test_int8_of_nothing_is_an_error(nets: Any, tmp_path: Path) -> None:
     net = nets.new()
     net.conv("input", "head0", 4)
     before = before_with(net.model("head0"), tmp_path, count=1)
-    with pytest.raises(StageError, match="no convolution became int8"):
+    with pytest.raises(StageError) as caught:
         built(before, tmp_path, stages())
+    told = "(1: only an output follows it, sensitive=outputs)"
+    assert caught.value.what == f"no convolution became int8, 1 stayed float {told}"
+    assert caught.value.next.startswith("give --option sensitive=none, or use --precision fp32")
     _, told = built(before, tmp_path, stages(sensitive="none"))
     assert told["int8_nodes"] == 1
 

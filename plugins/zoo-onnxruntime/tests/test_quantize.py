@@ -13,8 +13,9 @@ from zoo_onnxruntime.clips import drop_idle_clips
 from zoo_onnxruntime.half import store_half
 from zoo_onnxruntime.quantize import quantize
 from zoo_onnxruntime.rewrites.mish import rewrite_mish
-from zoo_onnxruntime.sensitive import float_convolutions, output_convolutions
+from zoo_onnxruntime.sensitive import float_convolutions, nothing_quantised, output_convolutions
 
+from zoo_core.artefacts import NodePrecision
 from zoo_core.errors import StageError, UsageError
 
 if TYPE_CHECKING:
@@ -328,3 +329,21 @@ def test_weights_beyond_half_stay_float(nets: Any) -> None:
     assert list(left) == ["stem.weight"]
     kinds = {t.name: t.data_type for t in model.graph.initializer}
     assert kinds["stem.weight"] == TensorProto.FLOAT
+
+
+def test_why_nothing_was_quantised_is_counted_with_what_changes_it(nets: Any) -> None:
+    graph = nets.mish().graph
+    reasons = float_convolutions(graph, "outputs", ["stem"])
+    computed = {"narrow": "its weights are computed, not constant"}
+    nodes = [
+        NodePrecision(name, "Conv", "float32", reason)
+        for name, reason in {**reasons, **computed}.items()
+    ]
+    error = nothing_quantised(nodes, "model.onnx")
+    assert str(error) == (
+        "model.onnx: no convolution became int8, 4 stayed float (2: only an output follows it, "
+        "sensitive=outputs; 1: named in float_nodes; 1: its weights are computed, not constant); "
+        "give --option sensitive=none and take names out of float_nodes, or use --precision fp32"
+    )
+    assert nothing_quantised(nodes[3:], "").next == "use --precision fp32"
+    assert "the network has none" in nothing_quantised([], "").what

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from zoo_core.artefacts import read_graph, write_artefact
 from zoo_core.calibration import tensors
-from zoo_core.errors import StageError
 from zoo_onnxruntime.files import FORMAT, MODEL_FILE
 from zoo_onnxruntime.graph import load, save
 from zoo_onnxruntime.precision import (
@@ -18,7 +17,7 @@ from zoo_onnxruntime.precision import (
 )
 from zoo_onnxruntime.quantize import quantize
 from zoo_onnxruntime.rewrites.proof import outputs, ratios_db
-from zoo_onnxruntime.sensitive import float_convolutions
+from zoo_onnxruntime.sensitive import float_convolutions, nothing_quantised
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,11 +40,7 @@ def build(ctx: StageContext) -> None:
     ctx.progress(1, 3, "look at what ONNX Runtime makes of it")
     nodes = node_precisions(model, reasons, ctx.out)
     if not any(node.precision == "int8" for node in nodes):
-        raise StageError(
-            "no convolution became int8",
-            where=str(source),
-            next="use --precision fp32, or --option sensitive=none",
-        )
+        raise nothing_quantised(nodes, str(source))
     ctx.progress(2, 3, "compare with float on one image")
     ratios = _ratios(ctx, graph, source, model)
     told = report("int8", nodes, [*processor_warnings(), *_poor(ratios)])

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from zoo_core.errors import UsageError, did_you_mean
+from zoo_core.errors import StageError, UsageError, did_you_mean
 from zoo_onnxruntime.graph import uses
 
 if TYPE_CHECKING:
@@ -13,7 +14,12 @@ if TYPE_CHECKING:
 
     from onnx import GraphProto
 
+    from zoo_core.artefacts import NodePrecision
+
 _LISTED = 5
+_FOLLOWED, _NAMED = "follows it", "float_nodes names it"
+_BY_RULE, _BY_NAME = "only an output follows it, sensitive=outputs", "named in float_nodes"
+_STEPS = {_BY_RULE: "give --option sensitive=none", _BY_NAME: "take names out of float_nodes"}
 
 
 def float_convolutions(
@@ -33,7 +39,7 @@ def float_convolutions(
                 f"float_nodes: no convolution is named '{pattern}'",
                 next=_hint(pattern, names),
             )
-        found.update({name: f"float_nodes names it ('{pattern}')" for name in fitting})
+        found.update({name: f"{_NAMED} ('{pattern}')" for name in fitting})
     return found
 
 
@@ -46,10 +52,33 @@ def output_convolutions(graph: GraphProto) -> dict[str, str]:
         if not ends:
             continue
         if node.op_type == "Conv":
-            found[node.name] = f"output '{ends[0]}' follows it"
+            found[node.name] = f"output '{ends[0]}' {_FOLLOWED}"
         else:
             reaches.update(dict.fromkeys(uses(node), ends[0]))
     return dict(reversed(found.items()))
+
+
+def nothing_quantised(nodes: Sequence[NodePrecision], where: str) -> StageError:
+    """The error of a graph none of whose convolutions became int8: why not, and what changes it."""
+    reasons = [node.reason for node in nodes if node.op == "Conv"]
+    if not reasons:
+        what = "int8 is for convolutions, and the network has none"
+        return StageError(what, where=where, next="use --precision fp32")
+    counts = Counter(_kind(reason) for reason in reasons)
+    told = "; ".join(f"{count}: {why}" for why, count in counts.items())
+    steps = [step for why, step in _STEPS.items() if why in counts]
+    return StageError(
+        f"no convolution became int8, {len(reasons)} stayed float ({told})",
+        where=where,
+        next=" and ".join(steps) + ", or use --precision fp32" if steps else "use --precision fp32",
+    )
+
+
+def _kind(reason: str) -> str:
+    """A reason of `float_convolutions` without the name in it; any other one as it is."""
+    if reason.startswith(_NAMED):
+        return _BY_NAME
+    return _BY_RULE if reason.endswith(_FOLLOWED) else reason
 
 
 def _hint(pattern: str, names: Sequence[str]) -> str:
