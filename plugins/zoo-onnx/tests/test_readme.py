@@ -50,11 +50,17 @@ def test_the_card_is_valid(zoo: Zoo, folder: Path) -> None:
     assert zoo("check", "my-net", "--json").json["findings"] == []
 
 
-@pytest.mark.parametrize("more", [(), ("--precision", "int8", "--calibration", "images")])
-def test_it_takes_images_of_ones_own(zoo: Zoo, folder: Path, more: tuple[str, ...]) -> None:
-    done = zoo("plan", "my-net", "--weights", "my.onnx", *OWN, *more)
-    assert done.code == 0, done.stderr
-    assert ("calibrate" in done.stdout) == bool(more)
+def test_its_commands_take_images_of_ones_own(zoo: Zoo, folder: Path) -> None:
+    """Each command of the page is planned, and one of them calibrates on the user's images."""
+    text = (
+        README.read_text(encoding="utf-8").replace("TRAIN_DIR", "images").replace("DIR", "images")
+    )
+    assert zoo("fetch", "my-net", "--from-file", "my.onnx").code == 0
+    commands = re.findall(r"^    zoo run (my-net .*)$", text, re.MULTILINE)
+    planned = [zoo("plan", *command.split()) for command in commands]
+
+    assert [done.code for done in planned] == [0, 0, 0], planned
+    assert ["calibrate" in done.stdout for done in planned] == [False, False, True]
 
 
 def test_a_card_without_given_dataset_is_told_what_to_write(zoo: Zoo, folder: Path) -> None:
