@@ -1,11 +1,15 @@
-"""Plain text in aligned columns: light enough for the listing verbs."""
+"""Plain text in aligned columns and indented entries: light enough for the listing verbs."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+
+
+WIDTH = 120
+"""Columns that entries keep within, on a terminal and in a pipe."""
 
 
 def columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -14,3 +18,28 @@ def columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     widths = [max(len(row[at]) for row in table) for at in range(len(head))]
     widths[-1] = 0
     return ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) for row in table]
+
+
+def entries(table: Sequence[tuple[Sequence[str], Sequence[str]]], width: int = WIDTH) -> list[str]:
+    """Rows of aligned cells, beside them texts on lines of their own; empty ones are left out.
+
+    No line is longer than `width` unless one word is.
+    """
+    heads = columns([""] * len(table[0][0]), [cells for cells, _ in table])[1:] if table else []
+    indent = max(map(len, heads), default=0) + 2
+    lines: list[str] = []
+    for head, (_, texts) in zip(heads, table, strict=True):
+        beside = [line for text in texts for line in _wrapped(text, width - indent)]
+        lines += _besides(head, beside, indent)
+    return lines
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    import textwrap
+
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
+
+
+def _besides(head: str, texts: Sequence[str], indent: int) -> Iterator[str]:
+    for first, text in zip([head, *[""] * len(texts)], texts or [""], strict=False):
+        yield f"{first:<{indent}}{text}".rstrip()

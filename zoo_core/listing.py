@@ -87,15 +87,30 @@ def protocols(registry: Registry) -> list[dict[str, Any]]:
 def check(registry: Registry, plugins: Plugins, model: str | None = None) -> list[dict[str, Any]]:
     """Findings on what is installed and on the registry, or on one model, errors first.
 
-    Each is {"where", "severity", "message", "next"}.
+    Each is {"where", "severity", "message", "next"}. Of equal severity, those on models in files of
+    the user's own come first.
     """
-    found = [
+    failures = [
         _finding(f"plugin {plugin.name}", "error", plugin.failure or "", "reinstall or disable it")
         for plugin in plugins.failures
     ]
-    for card in [registry.model(model)] if model else registry.models.values():
-        found += _check_card(card, registry, plugins)
+    cards = [registry.model(model)] if model else list(registry.models.values())
+    shipped = _shipped(plugins)
+    own = [card for card in cards if card.origin not in shipped]
+    others = [card for card in cards if card.origin in shipped]
+    found = [
+        *(finding for card in own for finding in _check_card(card, registry, plugins)),
+        *failures,
+        *(finding for card in others for finding in _check_card(card, registry, plugins)),
+    ]
     return sorted(found, key=lambda finding: str(finding["severity"]))
+
+
+def _shipped(plugins: Plugins) -> set[str]:
+    """Registry files that come with zoo or a plugin, as cards name their origin."""
+    from zoo_core.registry.load import packed_folder, packed_registry
+
+    return {str(path) for path in (packed_registry(), *packed_folder(), *plugins.registry_files())}
 
 
 def _check_card(card: ModelCard, registry: Registry, plugins: Plugins) -> list[dict[str, Any]]:

@@ -10,11 +10,13 @@ import jsonschema
 import pytest
 
 import zoo_core
+from zoo_core.columns import WIDTH
 
 if TYPE_CHECKING:
     from zoo_core.testing.fixtures import Zoo
 
 SCHEMAS = Path(zoo_core.__file__).parent / "schemas"
+TOY = Path(zoo_core.__file__).parent / "testing" / "toy.yaml"
 
 
 @pytest.fixture(autouse=True)
@@ -64,3 +66,28 @@ def test_one_model_is_checked_alone(zoo: Zoo) -> None:
     assert fine.stdout.startswith("nothing wrong: toy-detector")
     assert {row["severity"] for row in disputed["findings"]} == {"warning"}
     assert zoo("check", "toy-detectr").code == 2
+
+
+@pytest.mark.parametrize("verb", ["doctor", "check"])
+def test_findings_are_readable_in_a_pipe(
+    zoo: Zoo, verb: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ZOO_PLUGINS")
+    lines = zoo(verb).stdout.splitlines()
+
+    assert any(line.lstrip().startswith("-> ") for line in lines)
+    for line in lines:
+        assert len(line) <= WIDTH or len(line.split()) <= 2, line
+
+
+def test_what_a_user_wrote_is_checked_first(
+    zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = TOY.read_text(encoding="utf-8").replace("toy-detector:", "zz-mine:")
+    (tmp_path / "my.yaml").write_text(own.replace("decoder: toy-grid", "decoder: nobody"))
+    before = [row["where"] for row in zoo("check", "--json").json["findings"]]
+    monkeypatch.setenv("ZOO_REGISTRY", "my.yaml")
+    after = [row["where"] for row in zoo("check", "--json").json["findings"]]
+
+    assert after[0] == f"{tmp_path / 'my.yaml'}: models.zz-mine"
+    assert after[-len(before) :] == before

@@ -10,7 +10,7 @@ import typer
 
 from zoo_core.cli import complete
 from zoo_core.cli.flags import JsonFlag
-from zoo_core.columns import columns
+from zoo_core.columns import columns, entries
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -134,12 +134,12 @@ def check(
 
     registry, plugins = _both()
     rows = listing.check(registry, plugins, model)
-    table = [(r["severity"], r["where"], r["message"], r["next"]) for r in rows]
+    table = [((r["severity"],), (r["where"], r["message"], _step(r["next"]))) for r in rows]
     if not rows and not json_wanted:
         what = model or f"{len(registry.models)} models"
         typer.echo(f"nothing wrong: {what}, {len(plugins.plugins)} plugins")
         return 0
-    _list("findings", rows, ("severity", "where", "what", "next"), table, json_wanted)
+    _tell("findings", rows, table, json_wanted)
     return 2 if any(row["severity"] == "error" for row in rows) else 0
 
 
@@ -150,8 +150,8 @@ def doctor(json_wanted: JsonFlag = False) -> int:
     from zoo_core.doctor import checks
 
     rows = [asdict(item) for item in checks(_plugins())]
-    table = [("ok" if r["ok"] else "--", r["name"], r["found"], r["next"]) for r in rows]
-    return _list("checks", rows, ("", "what", "found", "next"), table, json_wanted)
+    table = [(("ok" if r["ok"] else "--", r["name"]), (r["found"], _step(r["next"]))) for r in rows]
+    return _tell("checks", rows, table, json_wanted)
 
 
 def runs(json_wanted: JsonFlag = False) -> int:
@@ -215,6 +215,25 @@ def _list(
     for line in columns(head, table):
         typer.echo(line.rstrip())
     return 0
+
+
+def _tell(
+    name: str,
+    rows: Sequence[Any],
+    table: Sequence[tuple[Sequence[str], Sequence[str]]],
+    json_wanted: bool,
+) -> int:
+    """As `_list`, for rows with sentences: those stand below each other."""
+    if json_wanted:
+        return _list(name, rows, (), (), json_wanted)
+    for line in entries(table):
+        typer.echo(line)
+    return 0
+
+
+def _step(text: str) -> str:
+    """What to do next, marked as that; "" where nothing is to be done."""
+    return f"-> {text}" if text else ""
 
 
 def _print(value: Any) -> int:
