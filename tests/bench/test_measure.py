@@ -138,12 +138,17 @@ def test_only_offline_slows_down() -> None:
     assert found.steadiness.reason.startswith("offline: window 1 of 5 is 50.0% below")
 
 
-def test_unstable_figures_are_marked() -> None:
-    found, _, _ = bench(cycle([0.009, 0.011]))
-    assert found.to_data()["coefficient_of_variation"] == pytest.approx(0.1, abs=1e-3)
-    assert "unstable: the coefficient of variation is 10.0%, above 2.5%" in found.warnings()
+def test_varying_latencies_are_marked_and_do_not_contradict_a_steady_measurement() -> None:
+    found, _, _ = bench(cycle([0.01] * 9 + [0.03]))
+    assert found.to_data()["coefficient_of_variation"] == pytest.approx(0.5, abs=0.01)
+    warning = "single latencies vary: their coefficient of variation is 49.7%, above 2.5%"
+    assert warning in found.to_data()["warnings"]
+    text = text_of(found)
+    assert "(limit 5%)), but single latencies vary\n" in text
+    assert "variation   49.7% of single latencies (CoV), above 2.5%: read the percentiles" in text
+    assert text.count("49.7%") == 1
     calm, _, _ = bench(cycle([0.0100, 0.0101]))
-    assert not any("unstable" in line for line in lines(calm))
+    assert not any("vary" in line or "above" in line for line in lines(calm))
 
 
 def test_each_scenario_has_a_session_of_its_own_that_was_opened_for_it() -> None:

@@ -8,11 +8,27 @@ from zoo_core.errors import UsageError
 from zoo_core.gates import SpeedGates
 from zoo_core.measurement import BenchRequest, settings_of
 from zoo_core.measurement.request import second, title
+from zoo_core.nouns import Availability, Backend
 from zoo_core.planner.request import RunRequest
+
+
+def backend(name: str) -> Backend:
+    return Backend(
+        name=name,
+        summary="",
+        compiler="c",
+        runtime="r",
+        precisions=("fp32", "fp16", "int8"),
+        probe=lambda: Availability(ok=True),
+        options={"threads": "how many"},
+    )
+
 
 FIRST = RunRequest(
     model="m", backend="here", precision="int8", device="cpu", options={"threads": "2"}
 )
+
+BACKENDS = {name: backend(name) for name in ("here", "there")}
 
 
 @pytest.mark.parametrize(
@@ -22,6 +38,8 @@ FIRST = RunRequest(
         ("there:fp16", "there", "fp16", {}, 1, None),
         ("there:fp16,streams=2,batch=4", "there", "fp16", {"streams": "2"}, 4, None),
         (":fp32", "here", "fp32", {"threads": "2"}, 1, "cpu"),
+        ("fp32", "here", "fp32", {"threads": "2"}, 1, "cpu"),
+        ("fp32,threads=1", "here", "fp32", {"threads": "1"}, 1, "cpu"),
         ("here:fp32,threads=1", "here", "fp32", {"threads": "1"}, 1, "cpu"),
         ("threads=1", "here", "int8", {"threads": "1"}, 1, "cpu"),
         ("rewrites=none,precision=fp32", "here", "fp32", {"threads": "2", "rewrites": "none"}, 1,
@@ -37,7 +55,7 @@ def test_spellings_of_a_second_build(
     batch: int,
     device: str | None,
 ) -> None:
-    other = second(FIRST, spelling)
+    other = second(FIRST, spelling, BACKENDS)
     assert (other.backend, other.precision, other.batch) == (backend, precision, batch)
     assert dict(other.options) == options
     assert other.device == device
@@ -47,17 +65,38 @@ def test_spellings_of_a_second_build(
 @pytest.mark.parametrize("spelling", ["here:int8", ":int8", "threads=2", "here,batch=1"])
 def test_a_build_is_not_compared_with_itself(spelling: str) -> None:
     with pytest.raises(UsageError, match="is the build itself"):
-        second(FIRST, spelling)
+        second(FIRST, spelling, BACKENDS)
 
 
 @pytest.mark.parametrize("spelling", ["there,threads", "there,=1", "threads=", "there,batch=x"])
 def test_wrong_spellings(spelling: str) -> None:
     with pytest.raises(UsageError, match="--vs"):
-        second(FIRST, spelling)
+        second(FIRST, spelling, BACKENDS)
+
+
+@pytest.mark.parametrize(
+    ("spelling", "says"),
+    [
+        ("fp61", "no backend or precision 'fp61'; did you mean ':fp16'?"),
+        ("her", "no backend or precision 'her'; did you mean 'here'?"),
+        ("her:fp32", "no backend 'her'; did you mean 'here'?"),
+        ("threads", "no backend or precision 'threads'; did you mean 'threads=VALUE'?"),
+        ("x,y=1", "no backend or precision 'x'; known: :fp16, :fp32, :int8, here, there"),
+    ],
+)
+def test_a_word_that_is_nothing_says_what_it_may_be(spelling: str, says: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        second(FIRST, spelling, BACKENDS)
+    assert str(raised.value) == f"--vs: {says}"
+
+
+def test_an_empty_build_is_refused() -> None:
+    with pytest.raises(UsageError, match="--vs: names no build; write"):
+        BenchRequest(versus=" ")
 
 
 def test_titles_say_what_differs() -> None:
-    other = second(FIRST, "here:fp32,threads=1,batch=2")
+    other = second(FIRST, "here:fp32,threads=1,batch=2", BACKENDS)
     assert title(FIRST, other) == "here:int8,batch=1,threads=2"
     assert title(other, FIRST) == "here:fp32,batch=2,threads=1"
 

@@ -48,9 +48,21 @@ def _rows(found: Benchmark) -> Iterator[tuple[str, str]]:
     yield "loading", _loading(found)
     yield from _memory(found)
     yield "machine", _machine(found)
-    yield "steady", f"{'yes' if found.steadiness.steady else 'no'} ({found.steadiness.reason})"
-    yield "variation", f"{stats.variation(latency.series.work):.1%}"
-    yield from (("warning", text) for text in found.warnings())
+    yield "steady", _steady(found)
+    yield "variation", _variation(found)
+    yield from (("warning", text) for text in found.doubts())
+
+
+def _steady(found: Benchmark) -> str:
+    if not found.steadiness.steady:
+        return f"no ({found.steadiness.reason})"
+    but = ", but single latencies vary" if found.varies else ""
+    return f"yes ({found.steadiness.reason}){but}"
+
+
+def _variation(found: Benchmark) -> str:
+    above = f", above {stats.COV_LIMIT:.1%}: read the percentiles" if found.varies else ""
+    return f"{found.variation:.1%} of single latencies (CoV){above}"
 
 
 def _percentile(summary: stats.Summary, name: str) -> str:

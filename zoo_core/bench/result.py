@@ -140,7 +140,7 @@ class Benchmark:
             "samples": summary.count,
             "samples_per_query": latency.series.samples_per_query,
             "seconds": round(latency.series.seconds, 4),
-            "coefficient_of_variation": round(stats.variation(latency.series.work), 5),
+            "coefficient_of_variation": round(self.variation, 5),
             "steady": steady.steady,
             "steady_reason": steady.reason,
             "requirements": self.requirements,
@@ -167,13 +167,26 @@ class Benchmark:
         """One for each scenario."""
         return [self.latency, *([self.throughput] if self.throughput is not self.latency else [])]
 
+    @cached_property
+    def variation(self) -> float:
+        """The coefficient of variation of single latencies."""
+        return stats.variation(self.latency.series.work)
+
+    @property
+    def varies(self) -> bool:
+        """Whether that is worth a warning; a steady measurement may vary like that throughout."""
+        return self.variation > stats.COV_LIMIT
+
     def warnings(self) -> list[str]:
         """What makes the figures doubtful, one sentence each."""
+        limit = f"{stats.COV_LIMIT:.1%}"
+        told = f"coefficient of variation is {self.variation:.1%}, above {limit}"
+        varying = [f"single latencies vary: their {told}"] if self.varies else []
+        return [*varying, *self.doubts()]
+
+    def doubts(self) -> list[str]:
+        """The warnings beside that of the variation."""
         found = []
-        spread = stats.variation(self.latency.series.work)
-        if spread > stats.COV_LIMIT:
-            limit = f"{stats.COV_LIMIT:.1%}"
-            found.append(f"unstable: the coefficient of variation is {spread:.1%}, above {limit}")
         load, quota = self.environment.get("load_average"), self.environment.get("cpu_quota") or 1
         if load and load[0] > 0.5 * quota:
             found.append(f"the load was {load[0]:g} on {quota:g} processors before the start")

@@ -99,9 +99,7 @@ def _check(run: Run, work: Workplace, how: BenchRequest) -> None:
 
 def _make(run: Run, work: Workplace, how: BenchRequest, talk: Telling) -> _Made:
     other = reading = None
-    rival = plan(second(run.request, how.versus), work, Goal.COMPILE) if how.versus else None
-    if rival:
-        require_available(rival.resolved)
+    rival = _rival(run, work, how.versus) if how.versus else None
     with talk.listening() as listener, SessionPool() as sessions:
         runs = executor(work, listener, sessions)
         results = runs.run(run.plan)
@@ -110,6 +108,17 @@ def _make(run: Run, work: Workplace, how: BenchRequest, talk: Telling) -> _Made:
         if how.breakdown and not run.resolved.emulated:
             reading = prepare_images(run, work, runs, how.images)
     return _Made(results, other, reading)
+
+
+def _rival(run: Run, work: Workplace, spelling: str) -> Run:
+    """The other build, which can be run here; raises UsageError for one that cannot be built."""
+    request = second(run.request, spelling, work.plugins.backends())
+    try:
+        rival = plan(request, work, Goal.COMPILE)
+    except UsageError as error:
+        raise UsageError(error.what, where=f"--vs {spelling}", next=error.next) from error
+    require_available(rival.resolved)
+    return rival
 
 
 def _measure(

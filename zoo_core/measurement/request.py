@@ -7,13 +7,17 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from zoo_core.bench import BenchSettings
-from zoo_core.errors import UsageError
+from zoo_core.errors import UsageError, did_you_mean
 from zoo_core.gates import SpeedGates
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
+    from zoo_core.nouns import Backend
     from zoo_core.planner.request import RunRequest
+
+_FORM = "write [BACKEND][:PRECISION][,KEY=VALUE...], such as openvino, :fp32 or threads=1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +37,8 @@ class BenchRequest:
     gates: SpeedGates = field(default_factory=SpeedGates)
 
     def __post_init__(self) -> None:
+        if self.versus is not None and not self.versus.strip():
+            raise UsageError("names no build", where="--vs", next=_FORM)
         if self.sweep and (self.versus or self.profile):
             what = "--sweep looks for the best settings of one build"
             raise UsageError(what, next="give --vs or --profile to another `zoo bench`")
@@ -62,16 +68,25 @@ def settings_of(
     )
 
 
-def second(request: RunRequest, spelling: str) -> RunRequest:
+def second(request: RunRequest, spelling: str, backends: Mapping[str, Backend]) -> RunRequest:
     """The request of the other build of `--vs [BACKEND][:PRECISION][,KEY=VALUE...]`.
 
     What is left out is as in the first; `device`, `batch` and `threads`-like options are keys. The
-    first's options go with its backend only.
+    first's options go with its backend only. A word that is no backend may be a precision of the
+    first's. Raises UsageError.
     """
     name, *pairs = spelling.split(",")
     if "=" in name:
         name, pairs = "", [name, *pairs]
-    backend, _, precision = (part.strip() for part in name.partition(":"))
+    backend, colon, precision = (part.strip() for part in name.partition(":"))
+    if backend and backend not in backends:
+        mine = backends[request.backend]
+        if colon or backend not in mine.precisions:
+            what = (
+                f"no backend or precision '{backend}'" if not colon else f"no backend '{backend}'"
+            )
+            raise UsageError(what, where="--vs", next=_meant(backend, mine, backends))
+        backend, precision = "", backend
     same = not backend or backend == request.backend
     changed = replace(
         request,
@@ -83,9 +98,14 @@ def second(request: RunRequest, spelling: str) -> RunRequest:
     for pair in pairs:
         changed = _with(changed, pair)
     if changed == request:
-        step = "write BACKEND[:PRECISION][,KEY=VALUE...], such as :fp32 or threads=1"
-        raise UsageError(f"'{spelling}' is the build itself", where="--vs", next=step)
+        raise UsageError(f"'{spelling}' is the build itself", where="--vs", next=_FORM)
     return changed
+
+
+def _meant(word: str, mine: Backend, backends: Mapping[str, Backend]) -> str:
+    if word in mine.options or word in ("batch", "device"):
+        return f"did you mean '{word}=VALUE'?"
+    return did_you_mean(word, [*backends, *(f":{name}" for name in mine.precisions)])
 
 
 def title(request: RunRequest, other: RunRequest) -> str:
@@ -107,8 +127,7 @@ def title(request: RunRequest, other: RunRequest) -> str:
 def _with(request: RunRequest, pair: str) -> RunRequest:
     key, equals, value = (part.strip() for part in pair.partition("="))
     if not equals or not key or not value:
-        step = "write BACKEND[:PRECISION][,KEY=VALUE...]"
-        raise UsageError(f"'{pair}' is no KEY=VALUE", where="--vs", next=step)
+        raise UsageError(f"'{pair}' is no KEY=VALUE", where="--vs", next=_FORM)
     if key == "device":
         return replace(request, device=value)
     if key == "precision":
