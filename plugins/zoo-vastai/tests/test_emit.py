@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,7 @@ import zoo_vastai
 from zoo_vastai.config import read_config
 from zoo_vastai.emulator.launch import environment
 from zoo_vastai.files.images import find_images, images_to_npz
+from zoo_vastai.lint import lint
 from zoo_vastai.vdsp import read_vdsp
 
 from zoo_core.errors import UsageError
@@ -20,7 +22,6 @@ from zoo_core.vision import write_image
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from .conftest import Case
 
@@ -70,6 +71,15 @@ def test_files_are_whole_without_the_sdk(
     assert read_vdsp(folder / "vdsp.json").image_format == "RGB_PLANAR"
     for name in ("config.yaml", "compile.sh", "README.txt", "build.json"):
         assert str(tmp_path) not in (folder / name).read_text(encoding="utf-8")
+
+
+def test_lint_finds_nothing_in_what_zoo_tells_of_a_build(case: Case, tmp_path: Path) -> None:
+    folder = emitted(case.with_(device="0"), tmp_path / "carried")
+    (folder / "other.json").write_text('{"name": "of another program"}', encoding="utf-8")
+    told = {Path(report.path).name: report for report in lint([folder])}
+
+    assert told["build.json"].findings == ()
+    assert [finding.rule for finding in told["other.json"].findings] == ["unknown-file"]
 
 
 @pytest.mark.parametrize("options", [{}, {"nms": "host"}])

@@ -25,6 +25,7 @@ from zoo_vastai.lint.network import network_findings
 from zoo_vastai.lint.pairs import pair_findings
 from zoo_vastai.lint.result import FileReport, Finding
 from zoo_vastai.lint.source import Source, json_source, yaml_source
+from zoo_vastai.names import BUILD_FILE
 from zoo_vastai.vdsp.read import is_legacy, load_json, parse_vdsp, vdsp_text
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = frozenset({".yaml", ".yml", ".json"})
 _OURS = re.compile(r"OpType|OpConfig|vdsp_op_type|tvm_vacc|^frontend:", re.MULTILINE)
+_RECORD = frozenset({"name", "prefix", "graph", "precision", "outputs"})
 _MARKS = ("frontend", "backend", "workspace", "dataset", "graph")
 _WORD = re.compile(r"[a-z]+[0-9]*|[0-9]+")
 _COMMON = frozenset({"vdsp", "params", "config", "int8", "fp16", "json", "yaml"})
@@ -98,6 +100,8 @@ def _check(path: Path, *, named: bool) -> _Checked:
         return _config((json_source if is_json else yaml_source)(path, text, data))
     if kind == "vdsp":
         return _vdsp((json_source if is_json else yaml_source)(path, text, data))
+    if kind == "unknown" and _is_record(path, data) and not named:
+        return _Checked(_report(path, kind))
     if kind == "unknown":
         what = "is neither a vamc configuration nor a vdsp file"
         finding = Finding("unknown-file", "error" if named else "info", "", what)
@@ -105,6 +109,11 @@ def _check(path: Path, *, named: bool) -> _Checked:
         refusal = _refusal(data, kind)
         finding = Finding("legacy-form", "error", "", refusal.what, refusal.next)
     return _Checked(_report(path, kind, findings=(finding,)))
+
+
+def _is_record(path: Path, data: Any) -> bool:
+    """Whether it is what zoo tells of a build beside the vendor's files, not written by hand."""
+    return path.name == BUILD_FILE and isinstance(data, Mapping) and data.keys() >= _RECORD
 
 
 def kind_of(data: Any) -> str:
