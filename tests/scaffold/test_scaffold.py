@@ -164,6 +164,33 @@ def test_a_new_family_can_be_shown_and_planned(projects: dict[str, Path], tmp_pa
         assert "fresh-exporter" in done.stdout
 
 
+def test_a_new_network_with_random_weights_finds_few_boxes(
+    projects: dict[str, Path], tmp_path: Path
+) -> None:
+    """Of its 216,320 scores an image: as few as settle at once, and more than none."""
+    pytest.importorskip("torch")
+    import cv2
+    import numpy as np
+
+    (tmp_path / "images").mkdir()
+    for number in range(2):
+        image = np.random.default_rng(number).integers(0, 256, (13, 13, 3), np.uint8)
+        cv2.imwrite(str(tmp_path / "images" / f"{number}.png"), image)
+    done = subprocess.run(
+        [sys.executable, "-m", "zoo_core", "predict", "fresh-exporter", "images",
+         "--weights", "random:3", "-o", "out"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env=surroundings(projects, tmp_path / "home"),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (shard,) = (tmp_path / "home" / "store" / "entries").rglob("candidates.npz")
+    with np.load(shard) as arrays:
+        assert 200 < len(arrays["label.data"]) / 2 < 20_000
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_new_card_is_valid_at_once(
     zoo: Zoo, family: str, monkeypatch: pytest.MonkeyPatch
