@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +12,7 @@ import jsonschema
 import pytest
 
 import zoo_core
+from zoo_core.home import cache
 
 if TYPE_CHECKING:
     from zoo_core.testing.fixtures import Outcome, Zoo
@@ -301,6 +304,24 @@ def test_gc_removes_everything_when_told(zoo: Zoo, zoo_home: Path) -> None:
     assert kept["removed"] == []
     assert len(would["removed"]) == len(gone["removed"]) == kept["kept"]
     assert not list((zoo_home / "store" / "entries").glob("*/*"))
+
+
+def test_gc_empties_what_plugins_cache(zoo: Zoo, zoo_home: Path) -> None:
+    place = cache("engine")
+    (place / "deep").mkdir()
+    for name, age in (("new.blob", 0), ("deep/old.blob", 40 * 24 * 3600)):
+        (place / name).write_bytes(b"12345")
+        then = time.time() - age
+        os.utime(place / name, (then, then))
+
+    would = valid(ok(zoo("gc", "--dry-run", "--json")).json)["caches"]
+    usual = valid(ok(zoo("gc", "--json")).json)["caches"]
+    told = ok(zoo("gc", "--caches")).stdout.splitlines()
+
+    old = {"name": "engine", "files": 2, "bytes": 10, "removed": 1, "removed_bytes": 5}
+    assert would == usual == [old]
+    assert told[1] == "removed 1 of 1 files of the cache engine, 0.0 of 0.0 MB"
+    assert not [path for path in (zoo_home / "caches").rglob("*") if path.is_file()]
 
 
 def test_an_interrupt_exits_130(zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,9 @@ from pathlib import Path
 
 from zoo_core.errors import DataError
 
+CACHES = "caches"
+"""The folder inside `home()` that holds a folder for each cache."""
+
 _README = "Made by zoo; everything here can be made again. `zoo gc` removes what is not needed.\n"
 _CACHEDIR_TAG = "Signature: 8a477f597d28d172789f06886806bc55\n# Made by zoo.\n"
 
@@ -39,6 +42,14 @@ def folder(name: str) -> Path:
             next="set ZOO_HOME to a folder that can be written",
         ) from error
     return path
+
+
+def cache(name: str) -> Path:
+    """A folder for what a plugin keeps to be faster, and can make again; `zoo gc` may empty it.
+
+    Raises DataError where it cannot be made.
+    """
+    return folder(f"{CACHES}/{name}")
 
 
 def by_hand_file(model: str, name: str) -> Path:

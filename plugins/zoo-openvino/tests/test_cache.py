@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def test_the_choices(own_home: Path, tmp_path: Path) -> None:
-    assert cache_folder("auto") == own_home / "openvino"
+    assert cache_folder("auto") == own_home / "caches" / "openvino"
     assert cache_folder("none") is None
     assert cache_folder(str(tmp_path / "a" / "b")) == tmp_path / "a" / "b"
     assert (tmp_path / "a" / "b").is_dir()

@@ -181,7 +181,7 @@ def test_compiled_models_are_kept(
             found.append(session.run({"input": images[:1]})["head0"])
             from_cache = session._compiled.get_property("LOADED_FROM_CACHE")  # type: ignore[attr-defined]
             assert from_cache is (len(found) == 2)
-    (blob,) = (own_home / "openvino").glob("*.blob")
+    (blob,) = (own_home / "caches" / "openvino").glob("*.blob")
     assert np.array_equal(*found)
     blob.write_bytes(blob.read_bytes()[: blob.stat().st_size // 2])
     with RUNTIME.open(artefact, target()) as session:
@@ -190,7 +190,7 @@ def test_compiled_models_are_kept(
 
 def test_no_cache_leaves_nothing(artefact: Path, own_home: Path, tmp_path: Path) -> None:
     with RUNTIME.open(artefact, target(cache="none")):
-        assert not (own_home / "openvino").exists()
+        assert not (own_home / "caches" / "openvino").exists()
     with RUNTIME.open(artefact, target(cache=str(tmp_path / "other"))):
         assert list((tmp_path / "other").glob("*.blob"))
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from zoo_core.errors import DataError
-from zoo_core.home import folder
+from zoo_core.home import cache
 
 LIMIT = 4 << 30
 """Bytes kept; the blobs that were not written or read for longest go first."""
@@ -22,7 +22,7 @@ def cache_folder(choice: str) -> Path | None:
     if choice == "none":
         return None
     if choice == "auto":
-        return folder("openvino")
+        return cache("openvino")
     path = Path(choice).expanduser()
     try:
         path.mkdir(parents=True, exist_ok=True)
