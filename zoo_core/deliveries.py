@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from zoo_core.digest import file_digest
 from zoo_core.errors import DataError
 from zoo_core.formats.sniff import is_html, read_head
+from zoo_core.home import by_hand_file
 from zoo_core.nouns.graph import GRAPH_FILE
 from zoo_core.output import deliver, filled
-from zoo_core.home import by_hand_file
 from zoo_core.report.build import maker_of
 
 if TYPE_CHECKING:

@@ -32,14 +32,29 @@ class TextDetection:
 
     def to_line(self) -> str:
         """The line, without its end; every number reads back as the same float."""
-        x1, y1, x2, y2 = map(float, self.box)
-        return f"{' '.join(self.label.split())} {float(self.score)!r} {x1!r} {y1!r} {x2!r} {y2!r}"
+        return to_line(one_line(self.label), float(self.score), map(float, self.box))
+
+
+def one_line(label: str) -> str:
+    """The label with single blanks where it has others, or ends of lines."""
+    return " ".join(label.split())
+
+
+def to_line(label: str, score: float, box: Iterable[float]) -> str:
+    """The line of plain floats, without its end; `label` is `one_line` of one."""
+    x1, y1, x2, y2 = box
+    return f"{label} {score!r} {x1!r} {y1!r} {x2!r} {y2!r}"
+
+
+def write_lines(path: Path, lines: Iterable[str]) -> None:
+    """Write one image's file; it is empty where there is no detection."""
+    with path.open("w", encoding="utf-8", newline="\n") as stream:
+        stream.writelines(f"{line}\n" for line in lines)
 
 
 def write_detections(path: Path, detections: Iterable[TextDetection]) -> None:
-    """Write one image's file; it is empty where there is no detection."""
-    with path.open("w", encoding="utf-8", newline="\n") as stream:
-        stream.writelines(f"{detection.to_line()}\n" for detection in detections)
+    """Write one image's file."""
+    write_lines(path, (detection.to_line() for detection in detections))
 
 
 def read_detections(path: Path) -> list[TextDetection]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zoo_coco.names import coco_spelling
-from zoo_core.formats.detection_txt import TextDetection, text_names, write_detections
+from zoo_core.formats.detection_txt import one_line, text_names, to_line, write_lines
 from zoo_core.vision import Detections
 
 if TYPE_CHECKING:
@@ -62,10 +62,10 @@ def write_results(predictions: Predictions, categories: Mapping[int, int], path:
 def write_texts(predictions: Predictions, labels: Sequence[str], folder: Path) -> None:
     """Write one text per image, in COCO's spelling; see `zoo_core.formats.detection_txt`."""
     folder.mkdir()
-    spelled = [coco_spelling(label) for label in labels]
+    spelled = [one_line(coco_spelling(label)) for label in labels]
     names = text_names([prediction.sample.name for prediction in predictions])
     for name, prediction in zip(names, predictions, strict=True):
-        write_detections(folder / name, _lines(prediction.arrays, spelled))
+        write_lines(folder / name, _lines(prediction.arrays, spelled))
 
 
 def _rows(prediction: Prediction, categories: Mapping[int, int]) -> Iterator[str]:
@@ -81,8 +81,7 @@ def _rows(prediction: Prediction, categories: Mapping[int, int]) -> Iterator[str
             )
 
 
-def _lines(arrays: Arrays, labels: Sequence[str]) -> Iterator[TextDetection]:
+def _lines(arrays: Arrays, labels: Sequence[str]) -> Iterator[str]:
     boxes, scores = corners(arrays)
-    rows = zip(arrays["labels"].tolist(), scores.tolist(), boxes.tolist(), strict=True)
-    for label, score, (x1, y1, x2, y2) in rows:
-        yield TextDetection(labels[label], score, (x1, y1, x2, y2))
+    names = [labels[label] for label in arrays["labels"].tolist()]
+    return map(to_line, names, scores.tolist(), boxes.tolist())

@@ -111,7 +111,7 @@ def test_every_form_of_mish_becomes_the_exact_one(model: onnx.ModelProto, tmp_pa
     onnx.save(found, tmp_path / "found.onnx")
     for y in (
         evaluated(found, {"x": x})[0],
-        outputs(tmp_path / "found.onnx", {"x": x})[0],
+        outputs(tmp_path / "found.onnx", {"x": x}, "found")[0],
     ):
         error = np.abs(y[:-2] - exact_mish(x[:-2]))
         assert error.max() <= 8e-6
@@ -217,7 +217,10 @@ def test_batch_normalisation_and_constants_are_folded(nets: Any, tmp_path: Path)
     assert count >= 1
     assert operators(folded) == ["Conv", "Relu"]
     onnx.save(folded, target)
-    assert agreement(outputs(source, FEEDS), outputs(target, FEEDS)).snr_db > 100
+    near = agreement(outputs(source, FEEDS, "source"), outputs(target, FEEDS, "target"))
+    assert near.snr_db > 100
+        agreement(outputs(source, FEEDS, "source"), outputs(target, FEEDS, "target")).snr_db > 100
+    )
     again, count = fold(folded, tmp_path)
     assert (again is folded, count) == (True, 0)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.onnx", "b.onnx"]
@@ -293,8 +296,8 @@ def test_the_last_sample_alone_shows_what_became_of_a_batch(
     nets: Any, tmp_path: Path, rows: tuple[int, int]
 ) -> None:
     onnx.save(nets.mish(), tmp_path / "a.onnx")
-    reference = Reference.of(tmp_path / "a.onnx", FEEDS)
-    both = outputs(tmp_path / "a.onnx", FEEDS)
+    reference = Reference.of(tmp_path / "a.onnx", FEEDS, "a")
+    both = outputs(tmp_path / "a.onnx", FEEDS, "a")
     assert reference.alone
     assert [len(array) for array in reference.outputs] == [1, 1]
     assert reference.agreement(both).snr_db > 100
@@ -308,9 +311,9 @@ def test_an_output_without_a_batch_is_compared_whole(nets: Any, tmp_path: Path) 
     net.conv("input", "conv", 8)
     net.node("ReduceSum", ["conv"], "total", keepdims=0)
     path = net.save(tmp_path / "a.onnx", "conv", "total")
-    reference = Reference.of(path, FEEDS)
+    reference = Reference.of(path, FEEDS, "path")
     assert not reference.alone
-    assert reference.agreement(outputs(path, FEEDS)).snr_db > 100
+    assert reference.agreement(outputs(path, FEEDS, "path")).snr_db > 100
 
 
 def test_nodes_get_names_of_their_own(nets: Any, tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def fp16(ctx: StageContext) -> None:
     save(halved, model)
     del halved
     feeds = seeded_feeds(graph.inputs)
-    ratios = ratios_db(outputs(source, feeds), outputs(model, feeds))
+    ratios = ratios_db(outputs(source, feeds, str(source)), outputs(model, feeds, str(model)))
     warnings = ["fp16: weights are stored as float16; this processor computes in float32"]
     warnings += [f"fp16: '{name}' stays float32: {why}" for name, why in left.items()]
     told = report("fp16", node_precisions(model, {}, ctx.out), warnings)

@@ -71,7 +71,7 @@ def _ratios(ctx: StageContext, graph: Graph, source: Path, model: Path) -> dict[
     """Signal over difference of each output in dB, on the first calibration image."""
     image = next(tensors(ctx.inputs["images"], ctx.params["preprocess"]))
     feeds = {graph.inputs[0].name: image}
-    ratios = ratios_db(outputs(source, feeds), outputs(model, feeds))
+    ratios = ratios_db(outputs(source, feeds, str(source)), outputs(model, feeds, str(model)))
     return dict(zip([spec.name for spec in graph.outputs], ratios, strict=True))
 
 

@@ -71,15 +71,18 @@ class Reference:
     alone: bool
 
     @classmethod
-    def of(cls, model: Path, feeds: Mapping[str, NDArray[Any]]) -> Reference:
-        """Run the graph; on the last sample where inputs and outputs all grow with the batch."""
-        session = open_session(model, cpu_threads(), basic=True, where=str(model))
+    def of(cls, model: Path | bytes, feeds: Mapping[str, NDArray[Any]], where: str) -> Reference:
+        """Run the graph; on the last sample where inputs and outputs all grow with the batch.
+
+        `where` names it in errors.
+        """
+        session = open_session(model, cpu_threads(), basic=True, where=where)
         values = session.get_outputs()
         ends = [*session.get_inputs(), *values]
         alone = all(end.shape and not isinstance(end.shape[0], int) for end in ends)
         given = {name: array[-1:] for name, array in feeds.items()} if alone else feeds
         names = [value.name for value in values]
-        return cls(run(session, names, given, where=str(model)), alone)
+        return cls(run(session, names, given, where=where), alone)
 
     def agreement(self, found: Sequence[NDArray[Any]]) -> Agreement:
         """How near the outputs of a rewritten graph on the same feeds are."""
@@ -91,11 +94,13 @@ class Reference:
         return agreement(self.outputs, [array[len(array) // BATCH :] for array in found])
 
 
-def outputs(model: Path, feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
-    """All outputs of the graph in a file, computed as the runtime does."""
-    session = open_session(model, cpu_threads(), where=str(model))
+def outputs(
+    model: Path | bytes, feeds: Mapping[str, NDArray[Any]], where: str
+) -> list[NDArray[Any]]:
+    """All outputs of a graph, computed as the runtime does; `where` names it in errors."""
+    session = open_session(model, cpu_threads(), where=where)
     names = [value.name for value in session.get_outputs()]
-    return run(session, names, feeds, where=str(model))
+    return run(session, names, feeds, where=where)
 
 
 def agreement(reference: Sequence[NDArray[Any]], measured: Sequence[NDArray[Any]]) -> Agreement:
