@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import re
 import subprocess
@@ -117,6 +118,9 @@ def test_deploying_without_a_card_works_as_written(tmp_path: Path) -> None:
     assert any(line.startswith("EMULATED") for line in lines)
     assert (tmp_path / "carry" / "compile.sh").exists()
     assert (tmp_path / "npz_output" / "output_000003.npz").exists()
+    scored = json.loads((tmp_path / "scored" / "report.json").read_text(encoding="utf-8"))
+    assert (scored["device"], scored["images"], scored["assets"]["data"]) == ("files", 4, "sample")
+    assert scored["metrics"]["AP50"] > 0.5
 
 
 def test_the_toy_runs_as_written(tmp_path: Path) -> None:
