@@ -1,7 +1,8 @@
-"""Semantic segmentation as a sketch, through the real planner and executor, with a tiny graph."""
+"""Semantic segmentation as a sketch: it keeps the contracts, and runs through the real planner."""
 
 from __future__ import annotations
 
+import importlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,9 +15,13 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import zoo_core
+from zoo_core.testing import TaskDecoderContract, TaskEvaluatorContract
 from zoo_core.vision import write_image
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from zoo_core.nouns import Arrays
     from zoo_core.testing.fixtures import Outcome, Zoo
 
 SKETCH = Path(__file__).parent / "sketch"
@@ -43,6 +48,45 @@ def network(path: Path) -> Path:
     opsets = [helper.make_opsetid("", 17)]
     onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), path)
     return path
+
+
+class Sketched:
+    @pytest.fixture(autouse=True)
+    def _sketch(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.syspath_prepend(SKETCH)
+        self.plugin = importlib.import_module("segmentation_plugin")
+
+
+class TestMapDecoder(Sketched, TaskDecoderContract):
+    name, task = "sketch-map", "segmentation"
+    size = (32, 48)
+
+    def outputs(self) -> Sequence[Arrays]:
+        random = np.random.default_rng(0)
+        return [{"logits": random.normal(0, 4, (3, 8, 12)).astype(np.float32)} for _ in range(3)]
+
+
+class TestMeanIou(Sketched, TaskEvaluatorContract):
+    """A map of the background finds nothing, and is right where there is background."""
+
+    name, task, metric = "sketch-miou", "segmentation", "mIoU"
+    labels, size = ("background", "red", "blue"), (24, 32)
+    worst = None
+
+    def write_truth(self, folder: Path) -> Path:
+        masks = folder / "masks"
+        masks.mkdir(exist_ok=True)
+        for sample, found in zip(self.samples(), self.perfect(), strict=True):
+            cv2.imwrite(str(masks / sample.name), found["labels"])
+        return masks
+
+    def perfect(self) -> Sequence[Arrays]:
+        maps = np.zeros((3, *self.size), np.uint8)
+        maps[0, :8], maps[1, 8:16], maps[2, 16:] = 1, 2, 1
+        return [{"labels": one} for one in maps]
+
+    def nothing(self) -> Sequence[Arrays]:
+        return [{"labels": np.zeros(self.size, np.uint8)} for _ in range(3)]
 
 
 @pytest.fixture

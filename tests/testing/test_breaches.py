@@ -64,7 +64,9 @@ for _contract, _base, _hook, _name in (
     ("ToyRuntime", "toy_parts.ToyRuntime", "zoo_runtimes", "toy"),
     ("ToyEmitter", "ToyEmitter", "zoo_emitters", "toy"),
     ("ToyDecoder", "toy_parts.ToyDecoder", "zoo_decoders", "toy-grid"),
+    ("ToyTaskDecoder", "toy_parts.ToyDecoder", "zoo_decoders", "toy-grid"),
     ("ToyEvaluator", "toy_parts.ToyEvaluator", "zoo_evaluators", "toy-detection"),
+    ("ToyTaskEvaluator", "toy_parts.ToyEvaluator", "zoo_evaluators", "toy-detection"),
     ("ToyShipped", "toy_data.ToyDataset", "zoo_datasets", "toy-shapes"),
     ("ToyDrawn", "toy_data.ToyDataset", "zoo_datasets", "toy-drawn"),
     ("ToyGiven", "toy_data.ToyDataset", "zoo_datasets", "toy-shapes"),
@@ -87,7 +89,9 @@ RENAMED = {
     "ToyRuntime": "RuntimeContract",
     "ToyEmitter": "EmitterContract",
     "ToyDecoder": "DecoderContract",
+    "ToyTaskDecoder": "TaskDecoderContract",
     "ToyEvaluator": "EvaluatorContract",
+    "ToyTaskEvaluator": "TaskEvaluatorContract",
     "ToyShipped": "DatasetContract",
     "ToyDrawn": "DatasetContract",
     "ToyGiven": "DatasetContract",
@@ -611,7 +615,7 @@ EMITTER = [
 ]  # fmt: skip
 
 DECODER = [
-    Row("ToyDecoder", "it_is_a_detection_decoder", "its task is 'segmentation'",
+    Row("ToyDecoder", "its_task_is_the_one_said", "its task is 'segmentation'",
         part("pass", method="unused(self)", before="task = 'segmentation'")),
     Row("ToyDecoder", "boxes_come_back_in_image_pixels", "comes back at",
         decoding("found['boxes'] = geometry.to_network(found['boxes'])")),
@@ -653,6 +657,17 @@ DECODER = [
     Row("ToyDecoder", "the_order_in_a_batch_does_not_matter", "depend on the order",
         decoding("seen.append(geometry)\n"
                  "found['boxes'] = seen[0].to_image(geometry.to_network(found['boxes']))")),
+    Row("ToyDecoder", "images_are_told_apart", "all outputs give the same",
+        decoding("pass", before="outputs = {'scores': outputs['scores'] * 0}")),
+    Row("ToyDecoder", "candidates_can_be_stored", "'score' is a list, no array",
+        decoding("found['score'] = found['score'].tolist()")),
+    Row("ToyDecoder", "candidates_can_be_stored", "'label' is of object, not plain",
+        decoding("found['label'] = found['label'].astype(object)")),
+    Row("ToyDecoder", "candidates_can_be_stored", "one image has",
+        decoding("seen.append(1)\nif len(seen) == 2:\n    found['second'] = found['score']")),
+    Row("ToyDecoder", "candidates_can_be_stored", "'score' is float32",
+        decoding("seen.append(1)\nif len(seen) == 2:\n"
+                 "    found['score'] = found['score'].astype(np.float64)")),
     Row("ToyDecoder", "extreme_outputs_do_not_break_it", "break it",
         decoding("pass", before="np.exp(outputs['scores'])")),
     Row("ToyDecoder", "extreme_outputs_do_not_break_it", "not finite",
@@ -731,21 +746,34 @@ DATASET = [
 ]  # fmt: skip
 
 EVALUATOR = [
-    Row("ToyEvaluator", "perfect_predictions_score_one", "perfect predictions score AP50 0.9",
+    Row("ToyEvaluator", "its_task_is_the_one_said", "its task is 'classification'",
+        part("pass", method="unused(self)", before="task = 'classification'")),
+    Row("ToyEvaluator", "perfect_predictions_score_best", "perfect predictions score AP50 0.9",
         judging(SCORE, "return Metrics(values={'AP50': 0.9}, lines=('x',))")),
-    Row("ToyEvaluator", "perfect_predictions_score_one", "AP is 100.0, no fraction",
+    Row("ToyEvaluator", "perfect_predictions_score_best", "AP is 100.0, no fraction",
         judging(SCORE, "return Metrics(values={'AP50': 1.0, 'AP': 100.0}, lines=('x',))")),
-    Row("ToyEvaluator", "perfect_predictions_score_one", "no line to show",
+    Row("ToyEvaluator", "perfect_predictions_score_best", "no line to show",
         judging(SCORE, "return replace(super().score(predictions, truth, labels), lines=())")),
-    Row("ToyEvaluator", "no_prediction_scores_nothing", "scores AP50 None",
+    Row("ToyEvaluator", "nothing_found_scores_less", "scores AP50 None",
         judging(SCORE, "m = super().score(predictions, truth, labels)\n"
                        "return replace(m, values={'AP50': m.values['AP50'] or None})")),
-    Row("ToyEvaluator", "no_prediction_scores_nothing", "ZeroDivisionError",
+    Row("ToyEvaluator", "nothing_found_scores_less", "ZeroDivisionError",
         judging(SCORE, "1 / sum(len(p.arrays['scores']) for p in predictions)\n"
                        "return super().score(predictions, truth, labels)")),
-    Row("ToyEvaluator", "wrong_predictions_score_less", "wrong labels score",
+    Row("ToyEvaluator", "wrong_predictions_score_less", "score AP50 1.0",
         judging(SCORE, "n = sum(len(p.arrays['scores']) for p in predictions)\n"
                        "return Metrics(values={'AP50': float(n > 0)}, lines=('x',))")),
+    Row("ToyEvaluator", "the_order_of_samples_does_not_matter", "turned round",
+        judging(SCORE, "first, *others = predictions\n"
+                       "return replace(super().score(predictions, truth, labels),\n"
+                       "    values={'AP50': len(first.arrays['scores']) / 9})")),
+    Row("ToyEvaluator", "scoring_is_pure", "changes the predictions",
+        judging(SCORE, "found = super().score(predictions, truth, labels)\n"
+                       "for p in predictions:\n    p.arrays['boxes'][:] = 0\nreturn found")),
+    Row("ToyEvaluator", "scoring_is_pure", "gives two results",
+        judging(SCORE, "calls.append(1)\n"
+                       "return Metrics(values={'AP50': 1 / len(calls)}, lines=('x',))")
+        + "calls = []\n"),
     Row("ToyEvaluator", "its_own_values_are_accepted", "refuses its own values",
         judging(CHECK, "raise UsageError('no')")),
     Row("ToyEvaluator", "its_own_values_are_accepted", "its floor is 25",
@@ -765,6 +793,12 @@ EVALUATOR = [
         judging(SETTLE, "found = super().settle(candidates, values)\ncalls.append(1)\n"
                         "return {**found, 'scores': found['scores'] / len(calls)}")
         + "calls = []\n"),
+    Row("ToyEvaluator", "settled_candidates_score_best", "clear candidates, settled, score",
+        judging(SETTLE, "found = super().settle(candidates, values)\n"
+                        "return {name: array[:0] for name, array in found.items()}")),
+    Row("ToyEvaluator", "settled_predictions_can_be_stored", "'scores' is of object, not plain",
+        judging(SETTLE, "found = super().settle(candidates, values)\n"
+                        "return {**found, 'scores': found['scores'].astype(object)}")),
     Row("ToyEvaluator", "settling_keeps_what_was_found", "1 of 2 are kept",
         judging(SETTLE, "found = super().settle(candidates, values)\n"
                         "return {name: array[:1] for name, array in found.items()}")),
@@ -791,9 +825,15 @@ EVALUATOR = [
         judging(DRAW, "return image.copy()")),
     Row("ToyEvaluator", "it_draws_on_a_copy", "the picture is float64",
         judging(DRAW, "return super().draw(image, prediction, labels, least) / 255")),
-    Row("ToyEvaluator", "it_draws_on_a_copy", "draws what scores less",
+    Row("ToyEvaluator", "only_what_scores_enough_is_drawn", "draws what scores less",
         judging(DRAW, "return super().draw(image, prediction, labels, 0.0)")),
 ]  # fmt: skip
+
+
+def of_any_task(rows: list[Row], task: str, contract: Any) -> list[Row]:
+    """Rows whose check the contract of any task has too, said of that one."""
+    return [row._replace(contract=task) for row in rows if hasattr(contract, f"test_{row.check}")]
+
 
 TABLE = [
     *PLUGIN,
@@ -803,8 +843,10 @@ TABLE = [
     *RUNTIME,
     *EMITTER,
     *DECODER,
+    *of_any_task(DECODER, "ToyTaskDecoder", testing.TaskDecoderContract),
     *DATASET,
     *EVALUATOR,
+    *of_any_task(EVALUATOR, "ToyTaskEvaluator", testing.TaskEvaluatorContract),
 ]
 
 
@@ -859,6 +901,41 @@ def test_a_breach_is_caught_and_named(broken: Any, row: Row, tmp_path: Path) -> 
     contract = type("Contract", (base,), {"plugin": module, "patience": 0.25})
     found = breach_of(contract, f"test_{row.check}", tmp_path / "work")
     assert row.breach.replace("{me}", module.__name__) in found
+
+
+SCORES_AS_PERCENT = judging(
+    SCORE,
+    "found = super().score(predictions, truth, labels)\n"
+    "return replace(found, values={'AP50': 100 * found.values['AP50'], 'error': 1.5})",
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "check", "breach"),
+    [
+        ({}, "perfect_predictions_score_best", "score AP50 100.0, not 1.0"),
+        ({"best": 100.0}, "perfect_predictions_score_best", "AP50 is 100.0, no fraction"),
+        ({"best": 100.0, "ranges": {"AP50": (0, 100)}}, "perfect_predictions_score_best",
+         "error is 1.5, no fraction"),
+        ({"best": 100.0, "ranges": {"AP50": (0, 100), "error": (2, 3)}},
+         "perfect_predictions_score_best", "error is 1.5, not from 2 to 3"),
+        ({"best": 100.0, "ranges": {"AP50": (0, 100), "error": (0, 2)}},
+         "perfect_predictions_score_best", ""),
+        ({"ranges": {"AP50": (0, 100), "error": (0, 2)}, "worst": None},
+         "nothing_found_scores_less", ""),
+        ({"best": 0.0, "worst": None}, "nothing_found_scores_less", "scores AP50 0.0"),
+        ({"best": 100.0, "margin": 99.0}, "wrong_predictions_score_less", ""),
+        ({"best": 100.0, "margin": 101.0}, "wrong_predictions_score_less", "score AP50 0.0"),
+    ],
+)  # fmt: skip
+def test_figures_may_have_ranges_of_their_own(
+    broken: Any, tmp_path: Path, changes: dict[str, Any], check: str, breach: str
+) -> None:
+    module = broken(Row("ToyTaskEvaluator", "", "", SCORES_AS_PERCENT))
+    contract = type("Contract", (of_toy.ToyTaskEvaluator,), {"plugin": module, **changes})
+    found = breach_of(contract, f"test_{check}", tmp_path / "work")
+    assert breach in found
+    assert bool(found) == bool(breach)
 
 
 PROJECT = {

@@ -76,6 +76,59 @@ def test_a_module_named_by_hand_is_tested(tested: Callable[[str], Ended]) -> Non
     assert " 0 broken" in found.said
 
 
+VOTES = """
+from zoo_core.errors import UsageError, did_you_mean
+from zoo_core.hookspecs import hookimpl
+from zoo_core.nouns import Provider
+
+ZOO_API = 1
+
+
+@hookimpl
+def zoo_decoders():
+    yield Provider(name="votes", summary="for tests", load=Votes)
+
+
+class Votes:
+    task = "classification"
+
+    def bind(self, params, classes, floor):
+        for key in params:
+            raise UsageError(f"unknown key '{key}'", next=did_you_mean(key, ()))
+
+        def decode(outputs, geometry):
+            (votes,) = outputs.values()
+            return {"scores": votes.reshape(classes)}
+
+        return decode
+"""
+
+
+def test_a_decoder_of_another_task_is_tested_with_noise(tested: Callable[[str], Ended]) -> None:
+    found = tested(VOTES)
+    assert found.code == 0, found
+    lines = [line for line in found.lines if " decoder votes: " in line]
+    assert len(lines) == 8
+    assert all(line.startswith("ok ") for line in lines), lines
+    assert not [line for line in lines if "box" in line]
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (("votes.reshape(classes)", "votes.tolist()"), "candidates can be stored: candidates: 's"),
+        (("(votes,) =", "outputs['output'] *= 2; (votes,) ="), "it is pure: it changes the output"),
+        (("for key in params:", "for key in ():"), "wrong params are refused: decoder_params."),
+    ],
+)
+def test_a_breach_of_another_task_is_told(
+    tested: Callable[[str], Ended], change: tuple[str, str], line: str
+) -> None:
+    found = tested(VOTES.replace(*change))
+    assert found.code == 1
+    assert [text for text in found.lines if text.startswith(f"FAIL  decoder votes: {line}")]
+
+
 @pytest.mark.parametrize(
     ("change", "line"),
     [

@@ -51,6 +51,10 @@ class TestDecoder(of_toy.ToyDecoder):
     pass
 
 
+class TestDecoderOfAnyTask(of_toy.ToyTaskDecoder):
+    pass
+
+
 class TestShipped(of_toy.ToyShipped):
     pass
 
@@ -68,6 +72,10 @@ class TestGiven(of_toy.ToyGiven):
 
 
 class TestEvaluator(of_toy.ToyEvaluator):
+    pass
+
+
+class TestEvaluatorOfAnyTask(of_toy.ToyTaskEvaluator):
     pass
 
 

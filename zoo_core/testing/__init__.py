@@ -15,6 +15,7 @@ is used, so that `zoo_core.testing.toy` works where pytest is not installed.
 
 from __future__ import annotations
 
+import re
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from zoo_core.testing.contracts.exporter import ExporterContract
     from zoo_core.testing.contracts.plugin import PluginContract
     from zoo_core.testing.contracts.runtime import RuntimeContract
+    from zoo_core.testing.contracts.task_decoder import TaskDecoderContract
+    from zoo_core.testing.contracts.task_evaluator import TaskEvaluatorContract
     from zoo_core.testing.given import Box, GivenWeights, model_card
     from zoo_core.testing.stages import run_stages
 
@@ -43,6 +46,8 @@ __all__ = [
     "GivenWeights",
     "PluginContract",
     "RuntimeContract",
+    "TaskDecoderContract",
+    "TaskEvaluatorContract",
     "model_card",
     "run_stages",
 ]
@@ -52,7 +57,8 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if name.endswith("Contract"):
-        module = f"{__name__}.contracts.{name.removesuffix('Contract').lower()}"
+        words = re.findall("[A-Z][a-z]*", name.removesuffix("Contract"))
+        module = f"{__name__}.contracts.{'_'.join(words).lower()}"
     else:
         module = f"{__name__}.{'stages' if name == 'run_stages' else 'given'}"
     return getattr(import_module(module), name)

@@ -26,6 +26,7 @@ from zoo_core.testing.contracts.evaluator import EvaluatorContract
 from zoo_core.testing.contracts.exporter import ExporterContract
 from zoo_core.testing.contracts.plugin import PluginContract
 from zoo_core.testing.contracts.runtime import RuntimeContract
+from zoo_core.testing.generic_tasks import SAY, GenericTaskDecoder, GenericTaskEvaluator
 from zoo_core.testing.given import noise
 
 if TYPE_CHECKING:
@@ -35,10 +36,9 @@ if TYPE_CHECKING:
 
     from zoo_core.nouns import Arrays, DataPlan, DataView, Metrics, ModelCard
     from zoo_core.plugin import Plugin
+    from zoo_core.predictions import ListedPredictions
     from zoo_core.registry import Registry
     from zoo_core.testing.given import Box
-
-_SAY = "say it in the plugin's tests: subclass zoo_core.testing"
 
 
 class GenericExporter(ExporterContract):
@@ -51,25 +51,22 @@ class GenericExporter(ExporterContract):
         try:
             self._stages(self._request(self.weights(tmp_path)))
         except (ZooError, KeyError) as error:
-            pytest.skip(f"random weights alone do not do ({error}); {_SAY}.ExporterContract")
+            pytest.skip(f"random weights alone do not do ({error}); {SAY}.ExporterContract")
 
 
 class GenericDecoder(DecoderContract):
     """With the parameters of a card that names it."""
 
     @pytest.fixture(autouse=True)
-    def _bindable(self, request: pytest.FixtureRequest) -> None:
-        task, any_task = self._decoder().task, "wrong_params" in request.node.name
-        if task != "detection" and not any_task:
-            pytest.skip(f"this is for detection, not {task}")
+    def _bindable(self) -> None:
         try:
             self._bind()
         except ZooError as error:
-            pytest.skip(f"its parameters are not known ({error}); {_SAY}.DecoderContract")
+            pytest.skip(f"its parameters are not known ({error}); {SAY}.DecoderContract")
 
     def encode(self, boxes: Sequence[Box]) -> Arrays:
         """Only its author knows."""
-        pytest.skip(f"how its outputs look is not known; {_SAY}.DecoderContract")
+        pytest.skip(f"how its outputs look is not known; {SAY}.DecoderContract")
 
 
 class GenericDataset(DatasetContract):
@@ -80,9 +77,9 @@ class GenericDataset(DatasetContract):
         try:
             count = self._plan(tmp_path).count
         except (DataError, UsageError) as error:
-            pytest.skip(f"it wants what is not here ({error}); {_SAY}.DatasetContract")
+            pytest.skip(f"it wants what is not here ({error}); {SAY}.DatasetContract")
         if count <= self.limit:
-            pytest.skip(f"its {count} samples are too few; {_SAY}.DatasetContract")
+            pytest.skip(f"its {count} samples are too few; {SAY}.DatasetContract")
 
     def request(self, folder: Path, limit: int | None) -> DataRequest:
         """Its own images; where it has none, four of noise to predict."""
@@ -109,25 +106,21 @@ class GenericEvaluator(EvaluatorContract):
     def _scoring(
         self, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     ) -> None:
-        task = self._evaluator().task
         if not self.values:
-            pytest.skip(f"no protocol's values are for it; {_SAY}.EvaluatorContract")
-        if any(words in request.node.name for words in ("refused", "own_values")):
+            pytest.skip(f"no protocol's values are for it; {SAY}.EvaluatorContract")
+        if any(words in request.node.name for words in ("refused", "own_values", "its_task")):
             return
-        if task != "detection":
-            pytest.skip(f"this is for detection, not {task}")
-        arrays = [found.to_arrays() for found in self.detections()]
         try:
-            metrics = super()._score(arrays, tmp_path_factory.mktemp("truth"))
+            metrics = self._score(self.perfect(), tmp_path_factory.mktemp("truth"))
         except Exception as error:  # it reads what is none of its own, and may say so in any way
             self._foreign = f"its truth is not COCO's ({type(error).__name__}: {error})"
         else:
             self.metric = next(iter(metrics.values), self.metric)
 
-    def _score(self, arrays: Sequence[Arrays], folder: Path) -> Metrics:
+    def _metrics(self, predictions: ListedPredictions, folder: Path) -> Metrics:
         if self._foreign:
-            pytest.skip(f"{self._foreign}; {_SAY}.EvaluatorContract")
-        return super()._score(arrays, folder)
+            pytest.skip(f"{self._foreign}; {SAY}.EvaluatorContract")
+        return super()._metrics(predictions, folder)
 
 
 _CLASSES: dict[str, type[Any]] = {
@@ -139,6 +132,11 @@ _CLASSES: dict[str, type[Any]] = {
     "dataset": GenericDataset,
     "emitter": EmitterContract,
     "backend": BackendContract,
+}
+_DETECTION = "detection"
+_OF_ANY_TASK: dict[str, type[Any]] = {
+    "decoder": GenericTaskDecoder,
+    "evaluator": GenericTaskEvaluator,
 }
 
 
@@ -174,20 +172,51 @@ class Subject:
             for name in names if kind in _CLASSES else ():
                 title = f"Test_{kind}_{name}"
                 settings = {"plugin": self.module, "name": name, **self._settings(kind, name)}
-                found[title] = type(title, (_CLASSES[kind],), settings)
+                found[title] = type(title, (self._class(kind, name),), settings)
         return found
+
+    def _class(self, kind: str, name: str) -> type[Any]:
+        """What knows detection is for detection; another task gets what holds for any."""
+        if self._task(kind, name) == _DETECTION:
+            return _CLASSES[kind]
+        return _OF_ANY_TASK.get(kind, _CLASSES[kind])
+
+    def _task(self, kind: str, name: str) -> str:
+        """Of a decoder or evaluator; detection where it does not load, which is told elsewhere."""
+        if kind not in _OF_ANY_TASK:
+            return _DETECTION
+        try:
+            return str(self.plugins.load(kind, name).task)
+        except Exception:  # what a plugin raises while it loads can be anything
+            return _DETECTION
 
     def _settings(self, kind: str, name: str) -> dict[str, Any]:
         if kind in ("compiler", "runtime", "emitter"):
             return {"partners": self._partners(kind, name)}
         cards = [c for c in self._cards() if getattr(c, kind, None) == name]
+        task = {"task": self._task(kind, name)} if kind in _OF_ANY_TASK else {}
         if kind == "exporter" and cards:
             return {"params": cards[0].exporter_params}
         if kind == "decoder" and cards:
             card = cards[0]
-            return {"params": card.decoder_params, "classes": len(card.labels), "size": card.size}
+            shape = {"classes": len(card.labels), "size": card.size}
+            return {**task, **shape, "params": card.decoder_params}
         if kind == "evaluator":
-            return {"values": self._values(name)}
+            candidates = {} if task["task"] == _DETECTION else self._decoding(cards)
+            return {**task, "values": self._values(name), **candidates}
+        return task
+
+    def _decoding(self, cards: Sequence[ModelCard]) -> dict[str, Any]:
+        """How candidates are made for an evaluator that the first of these cards names."""
+        for card in cards[:1]:
+            try:
+                decode = self.plugins.decoder(card.decoder).bind(
+                    card.decoder_params, len(card.labels), 0.0
+                )
+            except Exception:  # what a plugin raises while it loads can be anything
+                return {}
+            found = {"decode": staticmethod(decode), "network": card.size}
+            return {**found, "labels": card.labels}
         return {}
 
     def _cards(self) -> list[ModelCard]:

@@ -132,7 +132,8 @@ def contract_of(item: pytest.Item) -> tuple[str, str] | None:
 
 def _words(item: pytest.Item) -> str:
     contract, name = contract_of(item) or ("", "")
-    subject = f"{contract.removesuffix('Contract').lower()} {name}".strip()
+    kind = contract.removeprefix("Task").removesuffix("Contract").lower()
+    subject = f"{kind} {name}".strip()
     title = item.parent.name if item.parent else ""
     by = f" [{title}]" if item.path.name != _GENERIC else ""
     return f"{subject}{by}: {item.name.removeprefix('test_').replace('_', ' ')}"

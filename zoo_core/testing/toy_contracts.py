@@ -20,15 +20,19 @@ from zoo_core.testing.contracts.evaluator import EvaluatorContract
 from zoo_core.testing.contracts.exporter import ExporterContract
 from zoo_core.testing.contracts.plugin import PluginContract
 from zoo_core.testing.contracts.runtime import RuntimeContract
+from zoo_core.testing.contracts.task_decoder import TaskDecoderContract
+from zoo_core.testing.contracts.task_evaluator import TaskEvaluatorContract
 from zoo_core.testing.given import Box, GivenWeights
 from zoo_core.testing.toy_stages import draw_images
+from zoo_core.vision.detections import Candidates, Detections
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from zoo_core.nouns import Arrays
+    from zoo_core.nouns import Arrays, Sample
 
 _STRIDE = MappingProxyType({"stride": 4})
+_SQUARES = ((4, 6, 54, 56), (70, 10, 110, 50), (90, 60, 140, 110))
 
 
 class ToyPlugin(PluginContract):
@@ -96,6 +100,18 @@ class ToyDecoder(DecoderContract):
         return {"scores": scores}
 
 
+class ToyTaskDecoder(TaskDecoderContract):
+    """What holds for any task, said of a grid of noise."""
+
+    plugin, name, task, params = toy, "toy-grid", "detection", _STRIDE
+    size, classes = (32, 32), 2
+
+    def outputs(self) -> Sequence[Arrays]:
+        """Three grids."""
+        random = np.random.default_rng(0)
+        return [{"scores": random.random((2, 8, 8), np.float32)} for _ in range(3)]
+
+
 class ToyShipped(DatasetContract):
     """The images that lie in the package."""
 
@@ -129,18 +145,61 @@ class ToyEvaluator(EvaluatorContract):
 
     def write_truth(self, folder: Path) -> Path:
         """As `toy_stages.draw_images` writes it."""
-        rows = [
-            {
-                "id": sample.id,
-                "name": sample.name,
-                "size": list(sample.size or ()),
-                "objects": [
-                    {"label": self.labels[label], "box": box}
-                    for box, label in zip(found.boxes.tolist(), found.labels.tolist(), strict=True)
-                ],
-            }
-            for sample, found in zip(self.samples(), self.detections(), strict=True)
+        boxes = [
+            [(self.labels[n], box) for box, n in zip(one.boxes.tolist(), one.labels, strict=True)]
+            for one in self.detections()
         ]
-        path = folder / "truth.json"
-        path.write_text(json.dumps(rows), encoding="utf-8")
-        return path
+        return _truth(folder, self.samples(), boxes)
+
+
+class ToyTaskEvaluator(TaskEvaluatorContract):
+    """What holds for any task, said of one square in each image."""
+
+    plugin, name, task, metric = toy, "toy-detection", "detection", "AP50"
+    values = MappingProxyType({"conf": 0.25})
+
+    def write_truth(self, folder: Path) -> Path:
+        """As `toy_stages.draw_images` writes it."""
+        boxes = [[(self.labels[0], list(box))] for box in _SQUARES]
+        return _truth(folder, self.samples(), boxes)
+
+    def perfect(self) -> Sequence[Arrays]:
+        """The squares."""
+        return [_found(box) for box in _SQUARES]
+
+    def nothing(self) -> Sequence[Arrays]:
+        """No square."""
+        return [Detections.empty().to_arrays() for _ in _SQUARES]
+
+    def candidates(self) -> Sequence[Arrays]:
+        """One for each square."""
+        table = np.array([[0.9, 0]], np.float32)
+        return [
+            Candidates.from_dense(np.array([box], np.float32), table, 0.001, self.size).to_arrays()
+            for box in _SQUARES
+        ]
+
+
+def _found(box: tuple[int, int, int, int]) -> Arrays:
+    boxes = np.array([box], np.float32)
+    return Detections(boxes, np.array([0.9], np.float32), np.zeros(1, np.int32)).to_arrays()
+
+
+def _truth(
+    folder: Path,
+    samples: Sequence[Sample],
+    objects: Sequence[Sequence[tuple[str, Sequence[float]]]],
+) -> Path:
+    """Writes truth.json with a label and a box xyxy for each object."""
+    rows = [
+        {
+            "id": sample.id,
+            "name": sample.name,
+            "size": list(sample.size or ()),
+            "objects": [{"label": label, "box": box} for label, box in found],
+        }
+        for sample, found in zip(samples, objects, strict=True)
+    ]
+    path = folder / "truth.json"
+    path.write_text(json.dumps(rows), encoding="utf-8")
+    return path

@@ -1,24 +1,107 @@
-"""The plugin and its data sets keep zoo's contracts."""
+"""The plugin, its data sets, decoders and evaluator keep zoo's contracts."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import zoo_classification
 
-from zoo_core.nouns import DataPlan, DataRequest, DataView
+from zoo_core.nouns import DataPlan, DataRequest, DataView, Sample
 from zoo_core.plugins import Plugins
-from zoo_core.testing import DatasetContract, PluginContract, run_stages
+from zoo_core.testing import (
+    DatasetContract,
+    PluginContract,
+    TaskDecoderContract,
+    TaskEvaluatorContract,
+    run_stages,
+)
 from zoo_core.vision import write_image
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Sequence
+
+    from zoo_core.nouns import Arrays
 
 
 class TestPlugin(PluginContract):
     plugin = zoo_classification
+
+
+class TestLogits(TaskDecoderContract):
+    plugin, name, task = zoo_classification, "logits", "classification"
+    classes = 4
+
+    def outputs(self) -> Sequence[Arrays]:
+        rows = np.array([[0, 9, -3, 2], [5, 5, 5, 5], [-80, 80, 0, 1]], np.float32)
+        return [{"logits": row} for row in rows]
+
+
+class TestLogitsByName(TestLogits):
+    """One of two outputs; the other is a map."""
+
+    params = MappingProxyType({"output": "logits"})
+
+    def outputs(self) -> Sequence[Arrays]:
+        features = np.ones((8, 2, 2), np.float32)
+        return [{"features": features, **row} for row in super().outputs()]
+
+
+class TestSoftmax(TaskDecoderContract):
+    plugin, name, task = zoo_classification, "softmax", "classification"
+    classes = 3
+
+    def outputs(self) -> Sequence[Arrays]:
+        rows = np.array([[0.5, 0.25, 0.25], [1, 0, 0], [0.1, 0.2, 0.7]], np.float32)
+        return [{"scores": row} for row in rows]
+
+
+class TestTopK(TaskEvaluatorContract):
+    plugin, name, task = zoo_classification, "topk", "classification"
+    metric = "top1"
+    values = MappingProxyType[str, Any]({"keep": 5})
+    labels = ("apple", "kite", "clock", "donut", "pizza", "bottle", "orange")
+
+    def samples(self) -> list[Sample]:
+        names = [f"{label}/a.png" for label in self.labels[:3]]
+        return [Sample(id=name, name=name, path=Path(name), size=self.size) for name in names]
+
+    def write_truth(self, folder: Path) -> Path:
+        path = folder / "classes.txt"
+        path.write_text("".join(f"{label}\n" for label in self.labels), encoding="utf-8")
+        return path
+
+    def perfect(self) -> Sequence[Arrays]:
+        return [self._best(label) for label in range(3)]
+
+    def nothing(self) -> Sequence[Arrays]:
+        """A classifier always names five; these are those that no image shows."""
+        return [self._best(label) for label in (3, 4, 5)]
+
+    def candidates(self) -> Sequence[Arrays]:
+        eye = np.eye(len(self.labels), dtype=np.float32)
+        return [{"scores": 0.3 * eye[label] + np.float32(0.1)} for label in range(3)]
+
+    def _best(self, label: int) -> Arrays:
+        others = [at for at in range(len(self.labels)) if at != label][:4]
+        scores = np.array([0.8, 0.05, 0.04, 0.03, 0.02], np.float32)
+        return {"labels": np.array([label, *others], np.int32), "scores": scores}
+
+
+class TestTopFive(TestTopK):
+    """Of seven classes, five wrong ones are named."""
+
+    metric = "top5"
+
+    def nothing(self) -> Sequence[Arrays]:
+        scores = np.linspace(0.9, 0.5, 4, dtype=np.float32)
+        return [{"labels": np.arange(3, 7, dtype=np.int32), "scores": scores} for _ in range(3)]
+
+    def wrong(self) -> dict[str, Sequence[Arrays]]:
+        return {"classes": self.nothing()}
 
 
 class TestImagenetFolder(DatasetContract):

@@ -1,0 +1,62 @@
+"""What contracts ask of named arrays: alike, left as they were, plain enough for the store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from zoo_core.formats.records import read_records, write_records
+from zoo_core.testing.contracts.checks import must
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from zoo_core.nouns import Arrays
+
+_PLAIN = "biufU"
+"""Kinds of dtype that a file without pickles holds: bool, int, uint, float, str."""
+
+
+def copied(arrays: Arrays) -> Arrays:
+    """The same in memory of its own."""
+    return {name: array.copy() for name, array in arrays.items()}
+
+
+def frozen(arrays: Arrays) -> Arrays:
+    """A copy that may not be written."""
+    copies = copied(arrays)
+    for array in copies.values():
+        array.setflags(write=False)
+    return copies
+
+
+def same(one: Arrays, other: Arrays) -> bool:
+    """Same names in the same order, equal arrays."""
+    return list(one) == list(other) and all(np.array_equal(one[n], other[n]) for n in one)
+
+
+def check_finite(arrays: Arrays, where: str) -> None:
+    """No infinity and no NaN among floats."""
+    for name, array in arrays.items():
+        finite = array.dtype.kind != "f" or np.isfinite(array).all()
+        must(finite, f"{where} give '{name}' that is not finite")
+
+
+def check_storable(rows: Sequence[Arrays], folder: Path, what: str) -> None:
+    """Arrays of several images, of plain dtypes, come back from the store as they were."""
+    names = sorted(rows[0])
+    for row in rows:
+        must(sorted(row) == names, f"{what}: one image has {names}, another {sorted(row)}")
+        for name, array in row.items():
+            is_array = isinstance(array, np.ndarray)
+            must(is_array, f"{what}: '{name}' is a {type(array).__name__}, no array")
+            must(array.dtype.kind in _PLAIN, f"{what}: '{name}' is of {array.dtype}, not plain")
+    path = folder / "stored.npz"
+    write_records(path, [{} for _ in rows], rows)
+    for row, (_, back) in zip(rows, read_records(path), strict=True):
+        for name, array in row.items():
+            kept = array.dtype == back[name].dtype and array.shape == back[name].shape
+            told = f"{array.dtype} {array.shape}, comes back as {back[name].dtype}"
+            must(kept, f"{what}: '{name}' is {told} {back[name].shape}: is it alike in all images?")
