@@ -370,10 +370,12 @@ def test_a_file_url_is_copied_with_the_same_checks(tmp_path: Path) -> None:
     assert "No such file" in fails(site, tmp_path / "b", url=(tmp_path / "none").as_uri())
 
 
-def test_a_source_by_hand_says_where(tmp_path: Path) -> None:
-    wanted = Source(name="a.pth", by_hand="https://example.org/page")
-    with pytest.raises(DataError, match="example"):
-        download(wanted, tmp_path / "a.pth", quiet)
+@pytest.mark.parametrize("where", ["https://example.org/page", "ask the person who trained it."])
+def test_a_source_by_hand_says_where(tmp_path: Path, where: str) -> None:
+    with pytest.raises(DataError) as caught:
+        download(Source(name="a.pth", by_hand=where), tmp_path / "a.pth", quiet)
+    step = f"bring it by `zoo fetch MODEL --from-file FILE` (where to get it: {where.rstrip('.')})"
+    assert caught.value.next == step
 
 
 def test_zoo_offline_forbids(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from zoo_core.home import by_hand_file
 from zoo_core.testing import toy
 
 if TYPE_CHECKING:
@@ -165,15 +166,54 @@ def test_a_file_brought_by_hand_is_taken_for_what_it_is(
     assert done.json["assets"]["weights"] == "published"
 
 
-def test_weights_by_hand_alone_say_how_to_bring_them(published: Zoo, tmp_path: Path) -> None:
-    write_card(tmp_path, '{name: weights.toy, by_hand: "the drive"}')
+@pytest.mark.parametrize("where", ["the drive", "ask the person who trained it."])
+def test_weights_by_hand_alone_say_how_to_bring_them(
+    published: Zoo, tmp_path: Path, where: str
+) -> None:
+    write_card(tmp_path, f'{{name: weights.toy, by_hand: "{where}"}}')
 
     refused = published(*RUN, "--assets", "published")
     taken = published("fetch", "toy-published", "--from-file", WEIGHTS)
-    done = published(*RUN, "--assets", "published")
 
     assert refused.code == 6
-    assert "--from-file" in refused.stderr
+    assert refused.stderr.splitlines()[-1] == (
+        "zoo: the weights of toy-published are brought by hand, and are not here; "
+        "give --weights FILE, or bring weights.toy by `zoo fetch toy-published --from-file FILE` "
+        f"(where to get it: {where.rstrip('.')})"
+    )
     assert taken.code == 0, taken.stderr
+
+
+@pytest.mark.parametrize(
+    ("digest", "kind"),
+    [
+        ("", "given"),
+        (f", sha256: {SHA256.upper()}", "published"),
+        (f", md5: {hashlib.md5(WEIGHTS.read_bytes()).hexdigest()}", "published"),
+        (f", md5: {'a' * 32}", "given"),
+    ],
+)
+def test_what_a_person_brought_is_published_only_where_a_digest_says_so(
+    published: Zoo, tmp_path: Path, digest: str, kind: str
+) -> None:
+    write_card(tmp_path, f'{{name: weights.toy, by_hand: "the drive"{digest}}}')
+    target = by_hand_file("toy-published", "weights.toy")
+    target.parent.mkdir(parents=True)
+    shutil.copyfile(WEIGHTS, target)
+
+    done = published(*RUN, "--assets", "published")
+
     assert done.code == 0, done.stderr
-    assert done.json["assets"]["weights"] == "published"
+    assert done.json["assets"]["weights"] == kind
+    told = {"given": "weights given by hand", "published": "published weights"}[kind]
+    assert f"toy-published fp32 on toy/cpu, {told}" in done.stderr
+
+
+def test_a_file_brought_for_an_address_is_not_taken_for_another(
+    published: Zoo, site: tuple[str, Path], tmp_path: Path
+) -> None:
+    """The card's digest has changed since the file was brought."""
+    assert published("fetch", "toy-published", "--from-file", WEIGHTS).code == 0
+    write_card(tmp_path, f"{{url: {site[0]}/weights.toy, size: 20, sha256: {'a' * 64}}}")
+
+    assert published(*RUN).json["assets"]["weights"] == "given"

@@ -40,6 +40,8 @@ def first_line(planned: Run) -> str:
     resolved = planned.resolved
     target = resolved.target
     what = f"{resolved.card.id} {target.precision} on {target.backend}/{target.device}"
+    if resolved.weights.kind == "given":
+        return f"{what}, weights given by hand"
     if resolved.weights.kind != "sample":
         return f"{what}, {resolved.weights.kind} weights"
     return (

@@ -75,8 +75,8 @@ def image_steps(
 def _request(run: Run, work: Workplace, executor: Executor, images: Path | None) -> RunRequest:
     kind = run.resolved.weights.kind
     asked = replace(run.request, limit=IMAGES)
-    if kind in ("sample", "published") and not run.request.weights:
-        asked = replace(asked, assets=kind)
+    if not run.request.weights:
+        asked = replace(asked, assets="sample" if kind == "sample" else "published")
     if images:
         return replace(asked, predict=images)
     if (

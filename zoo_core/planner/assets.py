@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from zoo_core.digest import file_digest
 from zoo_core.errors import DataError, UsageError
 from zoo_core.facts import file_digest_cached
 from zoo_core.home import by_hand_file
@@ -65,17 +66,28 @@ class Weights:
         ]
 
 
-def by_hand_hint(card: ModelCard) -> str:
-    """How a person brings the card's weights."""
-    places = [
-        source.by_hand or source.url
-        for option in card.weights
-        for source in option.files.values()
-        if source.by_hand or source.url
+def missing_weights(card: ModelCard) -> tuple[str, str]:
+    """What to say where none of a card's weights can be had, and what a person can do then."""
+    sources = [source for option in card.weights for source in option.files.values()]
+    steps = ["give --weights FILE"]
+    if any(all(s.url for s in option.files.values()) for option in card.weights):
+        what = f"no network, and the published weights of {card.id} are not in the cache"
+        steps.insert(0, "run `zoo fetch` where there is one")
+    elif sources:
+        what = f"the weights of {card.id} are brought by hand, and are not here"
+    else:
+        what = f"the card of {card.id} names no weights"
+    away = [source for source in sources if source.by_hand] or [s for s in sources if s.url]
+    steps += [
+        f"bring {s.name} by `zoo fetch {card.id} --from-file FILE` ({_where(s)})" for s in away[:1]
     ]
-    if not places:
-        return "give --weights FILE"
-    return f"or get {places[0]}, then: zoo fetch {card.id} --from-file FILE"
+    return what, ", or ".join(steps)
+
+
+def _where(source: Source) -> str:
+    """The card's words, whatever they are, as the end of a sentence."""
+    text = " ".join((source.by_hand or source.url or "").split())
+    return f"where to get it: {text.rstrip('.')}"
 
 
 def given_weights(request: RunRequest, card: ModelCard, exporter: Exporter) -> Weights:
@@ -96,7 +108,10 @@ def given_weights(request: RunRequest, card: ModelCard, exporter: Exporter) -> W
 
 
 def published_weights(card: ModelCard) -> list[Weights]:
-    """The card's equal options; those by hand only where the file has been brought."""
+    """The card's equal options; those by hand only where the file has been brought.
+
+    Their kind is "published", or "given" where a file was brought that no digest tells to be it.
+    """
     found = []
     for option in card.weights:
         weights = _published(card.id, option)
@@ -178,17 +193,27 @@ def _digested(source: Source, path: Path) -> Source:
 
 
 def _published(model: str, option: WeightsOption) -> Weights | None:
+    """Files brought by hand are the published ones where the card has a digest that tells so."""
     files: dict[str, Source] = {}
     locations: dict[str, str] = {}
+    kind = "published"
     for role, source in option.files.items():
         files[role] = source
         path = by_hand_file(model, source.name)
         if path.is_file():
             files[role] = _digested(source, path)
             locations[role] = str(path)
+            kind = kind if _is_known(source, path) else "given"
         elif source.by_hand:
             return None
-    return Weights(kind="published", format=option.format, files=files, locations=locations)
+    return Weights(kind=kind, format=option.format, files=files, locations=locations)
+
+
+def _is_known(source: Source, path: Path) -> bool:
+    """Whether a file has the digest that the card states; false where it states none."""
+    if source.sha256 is not None:
+        return file_digest_cached(path) == source.sha256.lower()
+    return source.md5 is not None and file_digest(path, "md5") == source.md5.lower()
 
 
 def _resources(option: WeightsOption) -> Weights:

@@ -9,9 +9,9 @@ from zoo_core.errors import DataError, UsageError, did_you_mean
 from zoo_core.nouns import DataRequest, Target
 from zoo_core.planner.assets import (
     Weights,
-    by_hand_hint,
     first_ready,
     given_weights,
+    missing_weights,
     published_weights,
     sample_weights,
     stored_weights,
@@ -161,8 +161,7 @@ class _Chooser:
         options = published_weights(self.card)
         if self.request.assets == "published":
             if not options:
-                what = f"{self.card.id} has no published weights that can be fetched"
-                raise DataError(what, next=by_hand_hint(self.card))
+                raise self._nothing_here(None)
             ready = first_ready(options, self.world.have, lambda _url: True)
             return ready or options[0], data
         weights = first_ready(options, self.world.have, self.world.reachable)
@@ -175,16 +174,13 @@ class _Chooser:
 
     def _nothing_here(self, data: DataPlan | None) -> DataError:
         """What is missing without a network: the data, or else the weights."""
-        name = self.card.id
         if data is not None:
             what = f"no network, and the images of {data.dataset} are not in the cache"
             return DataError(what, next="give --images DIR --annotations FILE")
-        step = (
-            f"run `zoo fetch` where there is one, or give --weights FILE; {by_hand_hint(self.card)}"
-        )
+        what, step = missing_weights(self.card)
         if self.card.sample and self.request.predict:
-            step += f"; the sample sees only its own scenes: `zoo predict {name}` without a path"
-        what = f"no network, and the published weights of {name} are not in the cache"
+            own = f"`zoo predict {self.card.id}` without a path"
+            step += f"; the sample sees only its own scenes: {own}"
         return DataError(what, next=step)
 
     def _data_ready(self, data: DataPlan) -> bool:

@@ -70,7 +70,7 @@ def _differences(
     if published.precision != resolved.target.precision:
         yield f"precision {published.precision}, here {resolved.target.precision}"
     if resolved.weights.kind != "published" and not _same_files(resolved):
-        yield f"weights {published.weights}, here {resolved.weights.kind}"
+        yield f"weights {published.weights}, here {_told(resolved)}"
     if resolved.emulated:
         yield "an emulated figure is never compared"
     data = resolved.data
@@ -85,6 +85,12 @@ def _same_files(resolved: Resolved) -> bool:
     known = {option.files["weights"].sha256 for option in resolved.card.weights} - {None}
     given = resolved.weights.files.get("weights")
     return given is not None and given.sha256 in known
+
+
+def _told(resolved: Resolved) -> str:
+    if resolved.weights.kind == "given" and resolved.weights.files:
+        return "given by hand, and no sha256 in the card tells that they are the same"
+    return resolved.weights.kind
 
 
 def _size(size: tuple[int, int]) -> str:

@@ -52,8 +52,8 @@ def download(
     """
     url = source.url
     if url is None:
-        where = f"get it at {source.by_hand}, then: " if source.by_hand else ""
-        step = f"{where}zoo fetch MODEL --from-file FILE"
+        where = f" (where to get it: {source.by_hand.rstrip('.')})" if source.by_hand else ""
+        step = f"bring it by `zoo fetch MODEL --from-file FILE`{where}"
         raise DataError(f"{source.name} cannot be downloaded", next=step)
     target.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(target.with_name(target.name + ".lock")):
