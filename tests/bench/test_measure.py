@@ -145,7 +145,7 @@ def test_varying_latencies_are_marked_and_do_not_contradict_a_steady_measurement
     assert warning in found.to_data()["warnings"]
     text = text_of(found)
     assert "(limit 5%)), but single latencies vary\n" in text
-    assert "variation   49.7% of single latencies (CoV), above 2.5%: read the percentiles" in text
+    assert "variation   49.7% (CoV of single latencies), above 2.5%: read the percentiles" in text
     assert text.count("49.7%") == 1
     calm, _, _ = bench(cycle([0.0100, 0.0101]))
     assert not any("vary" in line or "above" in line for line in lines(calm))

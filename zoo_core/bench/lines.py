@@ -62,7 +62,7 @@ def _steady(found: Benchmark) -> str:
 
 def _variation(found: Benchmark) -> str:
     above = f", above {stats.COV_LIMIT:.1%}: read the percentiles" if found.varies else ""
-    return f"{found.variation:.1%} of single latencies (CoV){above}"
+    return f"{found.variation:.1%} (CoV of single latencies){above}"
 
 
 def _percentile(summary: stats.Summary, name: str) -> str:
