@@ -31,7 +31,8 @@ class Setting:
     """How a model is compiled.
 
     `computes` is fp32, bf16 or fp16, of all that is not int8; `hint` is latency or throughput.
-    `cache` is the folder compiled models are kept in, "" for none.
+    `cache` is the folder compiled models are kept in, "" for none. With `counting` the time of each
+    operator is taken, which itself costs time.
     """
 
     device: str = CPU
@@ -40,6 +41,7 @@ class Setting:
     threads: int | None = None
     streams: int = 1
     cache: str = ""
+    counting: bool = False
 
     def properties(self) -> dict[str, Any]:
         """OpenVINO's properties; threads and streams are the CPU's alone."""
@@ -49,6 +51,8 @@ class Setting:
         }
         if self.cache:
             found["CACHE_DIR"] = self.cache
+        if self.counting:
+            found["PERF_COUNT"] = True
         if self.device == CPU:
             found["NUM_STREAMS"] = str(self.streams)
             if self.threads:

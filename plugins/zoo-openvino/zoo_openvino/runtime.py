@@ -25,11 +25,12 @@ from zoo_openvino.files import FORMATS
 from zoo_openvino.options import known_device, target_options
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
     from zoo_core.artefacts import Artefact
+    from zoo_core.bench.trace import Trace
     from zoo_core.nouns import Arrays, Session, Target, TensorSpec
 
 _HINTS = ("latency", "throughput")
@@ -94,6 +95,17 @@ class OpenVinoRuntime:
         UnavailableError for a device that is not there.
         """
         return _opened(artefact, target, hint)
+
+    def trace(
+        self, artefact: Path, target: Target, feeds: Callable[[Session], Arrays], runs: int
+    ) -> Trace:
+        """The time of each operator as compiled for latency; see `bench.trace.Traceable`."""
+        from zoo_openvino.trace import trace
+
+        with self.open(artefact, target) as session:
+            given = feeds(session)
+        found = read_artefact(artefact, FORMATS)
+        return trace(found, target.batch, _setting(found, target, "latency", None), given, runs)
 
 
 @contextmanager
