@@ -132,10 +132,7 @@ def _check_parts(
     from zoo_core.vision import Preprocess
 
     missing = missing_providers(card, plugins)
-    found = [
-        _finding(where, "warning", f"no {kind} '{name}' is installed", "install its plugin")
-        for kind, name in missing
-    ]
+    found = [_absent(where, kind, name, plugins) for kind, name in missing]
     try:
         Preprocess.from_data(card.preprocess, where=f"{where}.preprocess")
         if not missing:
@@ -146,6 +143,12 @@ def _check_parts(
     except ZooError as error:
         found.append(_finding(error.where or where, "error", error.what, error.next))
     return found
+
+
+def _absent(where: str, kind: str, name: str, plugins: Plugins) -> dict[str, Any]:
+    nowhere = (f"no {kind} '{name}' is installed", "install its plugin")
+    what, step = plugins.hidden(kind, name) or nowhere
+    return _finding(where, "warning", what, step)
 
 
 def _finding(where: str, severity: str, message: str, next_step: str) -> dict[str, Any]:

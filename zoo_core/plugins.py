@@ -137,11 +137,21 @@ class Plugins:
         known = self.all(kind)
         if name in known:
             return known[name]
+        if hidden := self.hidden(kind, name):
+            raise UsageError(hidden[0], next=hidden[1])
         broken = "".join(f"; plugin {p.name} failed: {p.failure}" for p in self.failures)
         hint = did_you_mean(name, known)
         if self.disabled and not hint.startswith("did you mean"):
             hint += f"; disabled: {', '.join(plugin.name for plugin in self.disabled)}"
         raise UsageError(f"no {kind} '{name}'", next=hint + broken)
+
+    def hidden(self, kind: str, name: str) -> tuple[str, str] | None:
+        """What to say where a plugin that was left out gives `name`, and what to do; else None."""
+        if not self.disabled:
+            return None
+        from zoo_core.hidden import told_hidden
+
+        return told_hidden(kind, name, KINDS[kind], self.disabled)
 
     def load(self, kind: str, name: str) -> Any:
         """The provided object itself; raises UnavailableError when it cannot be loaded."""

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 ONLY, WITHOUT = "ZOO_PLUGINS", "ZOO_DISABLE_PLUGINS"
 _FOLDER, _FILE = "config", "plugins.json"
+_BY_VARIABLE, _UNNAMED = f"by {WITHOUT}", f"because {ONLY} does not name it"
+_REMEMBERED = "with `zoo plugins disable`"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,14 +26,14 @@ class Selection:
 
     only: tuple[str, ...] | None = None
     without: tuple[str, ...] = ()
-    by: str = f"by {WITHOUT}"
+    by: str = _BY_VARIABLE
 
     def against(self, names: Collection[str]) -> str:
         """What speaks against a plugin of these names, in words; empty where nothing does."""
         if set(names) & set(self.without):
             return self.by
         if self.only is not None and not set(names) & set(self.only):
-            return f"because {ONLY} does not name it"
+            return _UNNAMED
         return ""
 
 
@@ -42,8 +44,18 @@ def selection() -> Selection:
     """
     only, without = _names(ONLY), _names(WITHOUT)
     if only is None and without is None:
-        return Selection(without=tuple(sorted(remembered())), by="with `zoo plugins disable`")
+        return Selection(without=tuple(sorted(remembered())), by=_REMEMBERED)
     return Selection(only=only, without=without or ())
+
+
+def undo(reason: str, name: str) -> str:
+    """What brings back the plugin `name`, against which `Selection.against` has said `reason`."""
+    steps = {
+        _BY_VARIABLE: f"take {name} out of {WITHOUT}",
+        _UNNAMED: f"add {name} to {ONLY}, or unset it",
+        _REMEMBERED: f"run `zoo plugins enable {name}`",
+    }
+    return steps.get(reason, "see `zoo plugins`")
 
 
 def remembered() -> frozenset[str]:
