@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from zoo_core.catalogue import NO_EXPORTER, Wanted, hindrance, models
+from zoo_core.catalogue import NO_EXPORTER, Wanted, hindrance, models, weights_from
 from zoo_core.errors import UsageError
-from zoo_core.nouns import ModelCard, Source, WeightsOption
 from zoo_core.home import by_hand_file
+from zoo_core.nouns import ModelCard, Source, WeightsOption
 from zoo_core.plugins import Plugins
 from zoo_core.registry import Registry, load_registry
 from zoo_core.testing import toy
@@ -100,6 +100,7 @@ def test_weights_by_hand_run_once_they_are_here(registry: Registry, plugins: Plu
     source = Source(name="w.toy", by_hand="a page")
     card = with_weights(registry.model("toy-detector"), source)
 
+    assert weights_from(card) == "by hand"
     told = hindrance(card, plugins)
     assert told == "weights by hand: zoo fetch toy-detector --from-file w.toy"
     path = by_hand_file(card.id, source.name)
@@ -111,10 +112,14 @@ def test_weights_by_hand_run_once_they_are_here(registry: Registry, plugins: Plu
 def test_weights_elsewhere_run_but_offline(
     registry: Registry, plugins: Plugins, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source = Source(name="w.toy", url="http://localhost:1/w.toy", size=20, sha256="0" * 64)
+    source = Source(name="w.toy", url="http://localhost:1/w.toy", sha256="0" * 64)
     card = with_weights(registry.model("toy-detector"), source)
 
     assert hindrance(card, plugins) == ""
+    assert weights_from(card) == "download"
+    large = with_weights(card, replace(source, size=23_400_000))
+    assert weights_from(large) == "download 23 MB"
+    assert weights_from(replace(large, sample=card.weights[0])) == "download 23 MB, sample"
     monkeypatch.setenv("ZOO_OFFLINE", "1")
     assert "not in the cache" in hindrance(card, plugins)
     assert hindrance(registry.model("toy-detector"), plugins) == ""

@@ -84,6 +84,22 @@ def hindrance(card: ModelCard, plugins: Plugins) -> str:
     return _weights_hindrance(card)
 
 
+def weights_from(card: ModelCard) -> str:
+    """Where a card's weights come from: a download and its size, by hand, the bundled sample."""
+    places = [_brought(option) for option in card.weights]
+    return ", ".join(dict.fromkeys([*places, *(["sample"] if card.sample else [])]))
+
+
+def _brought(option: WeightsOption) -> str:
+    files = option.files.values()
+    if any(source.by_hand for source in files):
+        return "by hand"
+    size = sum(source.size or 0 for source in files if source.url)
+    if any(source.url for source in files):
+        return f"download {size / 1e6:.0f} MB" if size else "download"
+    return "installed"
+
+
 def _row(card: ModelCard, plugins: Plugins, taking: list[str]) -> dict[str, Any]:
     reason = hindrance(card, plugins)
     return {
@@ -95,6 +111,7 @@ def _row(card: ModelCard, plugins: Plugins, taking: list[str]) -> dict[str, Any]
         "exporter": card.exporter,
         "decoder": card.decoder,
         "backends": taking,
+        "weights": weights_from(card),
         "sample": card.sample is not None,
         "runnable": not reason,
         "reason": reason,

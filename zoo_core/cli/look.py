@@ -47,10 +47,17 @@ def models(
     rows = catalogue.models(registry, plugins, wanted)
     _warn(plugins)
     table = [
-        (r["id"], r["task"], r["source"], "yes" if r["runnable"] else f"no: {r['reason']}")
+        (
+            r["id"],
+            r["task"],
+            r["source"],
+            r["weights"] or "-",
+            "yes" if r["runnable"] else f"no: {r['reason']}",
+        )
         for r in rows
     ]
-    return _list("models", rows, ("model", "task", "source", "runnable"), table, json_wanted)
+    head = ("model", "task", "source", "weights", "runnable")
+    return _list("models", rows, head, table, json_wanted)
 
 
 def backends(json_wanted: JsonFlag = False) -> int:
