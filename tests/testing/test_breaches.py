@@ -57,6 +57,15 @@ BASES = {
         "@hookimpl\ndef zoo_backends():\n    yield broken\n",
     ),
 }
+BASES["ToyProfiler"] = (
+    "import numpy as np\n"
+    "from zoo_core.testing.toy_profiler import zoo_backends\n"
+    "def base():\n"
+    "    from zoo_core.testing.toy_profiler import ToyProfiler\n"
+    "    return ToyProfiler\n",
+    "@hookimpl\ndef zoo_profilers():\n"
+    "    yield Provider(name='toy', summary='broken', load=load)\n",
+)
 for _contract, _base, _hook, _name in (
     ("ToyExporter", "ToyExporter", "zoo_exporters", "toy"),
     ("ToyGivenExporter", "ToyExporter", "zoo_exporters", "toy"),
@@ -87,6 +96,7 @@ RENAMED = {
     "ToyGivenExporter": "ExporterContract",
     "ToyCompiler": "CompilerContract",
     "ToyRuntime": "RuntimeContract",
+    "ToyProfiler": "ProfilerContract",
     "ToyEmitter": "EmitterContract",
     "ToyDecoder": "DecoderContract",
     "ToyTaskDecoder": "TaskDecoderContract",
@@ -239,6 +249,16 @@ def sampling(body: str) -> str:
 def judging(method: str, body: str) -> str:
     """An evaluator one method of which is changed."""
     return part(body, method=method)
+
+
+def profiling(changes: str, *, before: str = "") -> str:
+    """A profiler; `found` is what it ought to report, with `figures` of its own."""
+    body = (
+        f"{dedent(before).strip()}\nfound = dict(super().profile(artefact, target, options))\n"
+        f"figures = found['figures'] = dict(found['figures'])\n{dedent(changes).strip()}\n"
+        "return found"
+    )
+    return part(body, method="profile(self, artefact, target, options)")
 
 
 SETTLE = "settle(self, candidates, values)"
@@ -745,6 +765,38 @@ DATASET = [
           "    yield Sample(id=1, name='1.png', path=path)\n"),
 ]  # fmt: skip
 
+PROFILER = [
+    Row("ToyProfiler", "it_reports_figures", "what JSON cannot hold",
+        profiling("figures['latency_us'] = np.float32(1)")),
+    Row("ToyProfiler", "it_reports_figures", "what JSON cannot hold",
+        profiling("figures['latency_us'] = float('nan')")),
+    Row("ToyProfiler", "it_reports_figures", "is changed by JSON",
+        profiling("found['devices'] = (0, 1)")),
+    Row("ToyProfiler", "it_reports_figures", "it reports no figure",
+        profiling("found['figures'] = {'latency_us': 'fast'}")),
+    Row("ToyProfiler", "it_reports_figures", "latency_us is -1",
+        profiling("figures['latency_us'] = -1.0")),
+    Row("ToyProfiler", "units_are_in_the_names", "latency = 1.5 ends in no unit",
+        profiling("figures['latency'] = 1.5")),
+    Row("ToyProfiler", "it_keeps_the_raw_text", "keeps no raw text", profiling("del found['raw']")),
+    Row("ToyProfiler", "it_keeps_the_raw_text", "is no text",
+        profiling("found['raw_lines'] = ['a', 'b']")),
+    Row("ToyProfiler", "it_reports_the_same_names_twice", "other things the second time",
+        profiling("calls.append(1)\nfound[f'call{len(calls)}'] = 1") + "calls = []\n"),
+    Row("ToyProfiler", "it_reports_the_same_names_twice", "other figures each time",
+        profiling("calls.append(1)\nfigures[f'call{len(calls)}'] = 1") + "calls = []\n"),
+    Row("ToyProfiler", "it_reports_the_same_names_twice", "it prints running",
+        profiling("print('running')")),
+    Row("ToyProfiler", "it_leaves_the_artefact_alone", "changes the artefact: log.txt",
+        profiling("(artefact / 'log.txt').write_text(str(time.perf_counter()))")),
+    Row("ToyProfiler", "what_is_no_artefact_is_refused", "raises FileNotFoundError",
+        profiling("", before="(artefact / 'artefact.json').read_text()")),
+    Row("ToyProfiler", "what_is_no_artefact_is_refused", "an empty folder is not refused",
+        profiling("", before="if not any(artefact.iterdir()):\n    return {}")),
+    Row("ToyProfiler", "an_unknown_device_is_refused", "an unknown device is not refused",
+        profiling("", before="target = replace(target, device='cpu')")),
+]  # fmt: skip
+
 EVALUATOR = [
     Row("ToyEvaluator", "its_task_is_the_one_said", "its task is 'classification'",
         part("pass", method="unused(self)", before="task = 'classification'")),
@@ -842,6 +894,7 @@ TABLE = [
     *COMPILER,
     *RUNTIME,
     *EMITTER,
+    *PROFILER,
     *DECODER,
     *of_any_task(DECODER, "ToyTaskDecoder", testing.TaskDecoderContract),
     *DATASET,
@@ -898,7 +951,7 @@ def breach_of(contract: Any, check: str, folder: Path) -> str:
 def test_a_breach_is_caught_and_named(broken: Any, row: Row, tmp_path: Path) -> None:
     module = broken(row)
     base = getattr(of_toy, row.contract)
-    contract = type("Contract", (base,), {"plugin": module, "patience": 0.25})
+    contract = type("Contract", (base,), {"plugin": module, "partners": (), "patience": 0.25})
     found = breach_of(contract, f"test_{row.check}", tmp_path / "work")
     assert row.breach.replace("{me}", module.__name__) in found
 

@@ -43,6 +43,10 @@ class TestEmitter(of_toy.ToyEmitter):
     pass
 
 
+class TestProfiler(of_toy.ToyProfiler):
+    pass
+
+
 class TestBackend(of_toy.ToyBackend):
     pass
 

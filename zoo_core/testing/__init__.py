@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from zoo_core.testing.contracts.evaluator import EvaluatorContract
     from zoo_core.testing.contracts.exporter import ExporterContract
     from zoo_core.testing.contracts.plugin import PluginContract
+    from zoo_core.testing.contracts.profiler import ProfilerContract
     from zoo_core.testing.contracts.runtime import RuntimeContract
     from zoo_core.testing.contracts.task_decoder import TaskDecoderContract
     from zoo_core.testing.contracts.task_evaluator import TaskEvaluatorContract
@@ -45,6 +46,7 @@ __all__ = [
     "ExporterContract",
     "GivenWeights",
     "PluginContract",
+    "ProfilerContract",
     "RuntimeContract",
     "TaskDecoderContract",
     "TaskEvaluatorContract",

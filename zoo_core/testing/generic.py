@@ -18,6 +18,7 @@ from zoo_core.plugins import Plugins
 from zoo_core.protocols import task_values
 from zoo_core.registry import load_registry
 from zoo_core.testing.contracts.backend import BackendContract
+from zoo_core.testing.contracts.checks import plugins_of
 from zoo_core.testing.contracts.compiler import CompilerContract
 from zoo_core.testing.contracts.dataset import DatasetContract
 from zoo_core.testing.contracts.decoder import DecoderContract
@@ -25,6 +26,7 @@ from zoo_core.testing.contracts.emitter import EmitterContract
 from zoo_core.testing.contracts.evaluator import EvaluatorContract
 from zoo_core.testing.contracts.exporter import ExporterContract
 from zoo_core.testing.contracts.plugin import PluginContract
+from zoo_core.testing.contracts.profiler import ProfilerContract
 from zoo_core.testing.contracts.runtime import RuntimeContract
 from zoo_core.testing.generic_tasks import SAY, GenericTaskDecoder, GenericTaskEvaluator
 from zoo_core.testing.given import noise
@@ -67,6 +69,16 @@ class GenericDecoder(DecoderContract):
     def encode(self, boxes: Sequence[Box]) -> Arrays:
         """Only its author knows."""
         pytest.skip(f"how its outputs look is not known; {SAY}.DecoderContract")
+
+
+class GenericProfiler(ProfilerContract):
+    """Where a backend names it."""
+
+    @pytest.fixture(autouse=True)
+    def _named(self) -> None:
+        backends = plugins_of(self.plugin, self.partners).backends().values()
+        if not any(backend.profiler == self.name for backend in backends):
+            pytest.skip(f"no backend names it; {SAY}.ProfilerContract")
 
 
 class GenericDataset(DatasetContract):
@@ -127,6 +139,7 @@ _CLASSES: dict[str, type[Any]] = {
     "exporter": GenericExporter,
     "compiler": CompilerContract,
     "runtime": RuntimeContract,
+    "profiler": GenericProfiler,
     "decoder": GenericDecoder,
     "evaluator": GenericEvaluator,
     "dataset": GenericDataset,
@@ -191,7 +204,7 @@ class Subject:
             return _DETECTION
 
     def _settings(self, kind: str, name: str) -> dict[str, Any]:
-        if kind in ("compiler", "runtime", "emitter"):
+        if kind in ("compiler", "runtime", "profiler", "emitter"):
             return {"partners": self._partners(kind, name)}
         cards = [c for c in self._cards() if getattr(c, kind, None) == name]
         task = {"task": self._task(kind, name)} if kind in _OF_ANY_TASK else {}

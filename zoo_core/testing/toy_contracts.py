@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zoo_core.nouns import DataRequest
-from zoo_core.testing import toy
+from zoo_core.testing import toy, toy_profiler
 from zoo_core.testing.contracts.backend import BackendContract
 from zoo_core.testing.contracts.compiler import CompilerContract
 from zoo_core.testing.contracts.dataset import DatasetContract
@@ -19,6 +19,7 @@ from zoo_core.testing.contracts.emitter import EmitterContract
 from zoo_core.testing.contracts.evaluator import EvaluatorContract
 from zoo_core.testing.contracts.exporter import ExporterContract
 from zoo_core.testing.contracts.plugin import PluginContract
+from zoo_core.testing.contracts.profiler import ProfilerContract
 from zoo_core.testing.contracts.runtime import RuntimeContract
 from zoo_core.testing.contracts.task_decoder import TaskDecoderContract
 from zoo_core.testing.contracts.task_evaluator import TaskEvaluatorContract
@@ -73,6 +74,12 @@ class ToyEmitter(EmitterContract):
     """Nothing to add."""
 
     plugin, name = toy, "toy"
+
+
+class ToyProfiler(ProfilerContract):
+    """A plugin of its own, which measures what the toy compiles."""
+
+    plugin, name, partners = toy_profiler, "toy", (toy,)
 
 
 class ToyBackend(BackendContract):

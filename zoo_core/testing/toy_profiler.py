@@ -1,0 +1,62 @@
+"""A plugin with a profiler for what the toy compiles, and a backend that names it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from zoo_core.hookspecs import hookimpl
+from zoo_core.nouns import Provider
+from zoo_core.testing import toy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from zoo_core.nouns import Backend, Profiler, Target
+
+ZOO_API = 1
+_RUNS = 3
+
+
+@hookimpl
+def zoo_profilers() -> Iterable[Provider[Profiler]]:
+    """The profiler `toy`."""
+    yield Provider(name="toy", summary="three runs by the clock", load=ToyProfiler)
+
+
+@hookimpl
+def zoo_backends() -> Iterable[Backend]:
+    """The backend `toy-profiled`."""
+    (backend,) = toy.zoo_backends()
+    yield replace(backend, name="toy-profiled", profiler="toy")
+
+
+class ToyProfiler:
+    """Runs a batch of zeros."""
+
+    def profile(
+        self, artefact: Path, target: Target, options: Mapping[str, str]
+    ) -> Mapping[str, Any]:
+        """`latency_us` and `throughput_qps`; raises what the toy's runtime raises."""
+        import numpy as np
+
+        from zoo_core.testing.toy_parts import ToyRuntime
+
+        with ToyRuntime().open(artefact, target) as session:
+            feeds = {
+                spec.name: np.zeros([target.batch, *map(int, spec.shape[1:])], np.float32)
+                for spec in session.inputs
+            }
+            began = time.perf_counter()
+            for _ in range(_RUNS):
+                session.run(feeds)
+            seconds = (time.perf_counter() - began) / _RUNS
+        figures = {
+            "batch": target.batch,
+            "latency_us": seconds * 1e6,
+            "throughput_qps": target.batch / seconds,
+        }
+        raw = "".join(f"{name}: {value}\n" for name, value in figures.items())
+        return {"tool": "toy", "figures": figures, "raw": raw}
