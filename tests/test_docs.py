@@ -98,6 +98,7 @@ def run_blocks(page: str, folder: Path) -> list[str]:
 def test_adding_a_model_works_as_written(tmp_path: Path) -> None:
     lines = run_blocks("how-to/add-a-model.md", tmp_path)
 
+    assert {"my-net.yaml", "id: my-net"} <= set(lines)
     assert "labels: [cat, dog, bird]" in lines
     assert "exporter: tianxiaomo-yolov4" in lines
 
