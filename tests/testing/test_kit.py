@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -173,6 +174,32 @@ def test_every_kind_of_the_toy_is_tested(tested: Callable[..., Ended]) -> None:
     kinds = {line.split()[1] for line in found.lines if line.startswith("ok")}
     every = "plugin: exporter compiler runtime emitter decoder evaluator dataset backend"
     assert kinds == set(every.split())
+
+
+def test_a_profiler_is_tested_with_its_backends_compiler(tested: Callable[..., Ended]) -> None:
+    toy = "zoo_core.testing.toy"
+    found = tested(FINE, f"{toy}_profiler", f"{toy},{toy}_profiler")
+    lines = [line for line in found.lines if " profiler toy: " in line]
+    assert len(lines) == 7
+    assert all(line.startswith("ok ") for line in lines), lines
+
+
+def test_an_evaluator_of_another_task_is_tested_as_far_as_it_is_known(
+    tested: Callable[..., Ended], tmp_path: Path
+) -> None:
+    """As an installed plugin, beside which no tests of its own lie."""
+    module = pytest.importorskip("zoo_classification")
+    shutil.copytree(Path(module.__file__).parent, tmp_path / "zoo_classification")
+    found = tested(FINE, "zoo_classification", "zoo_classification")
+    assert found.code == 0, found
+    lines = {
+        line.partition("evaluator topk: ")[2].partition(":")[0]: line
+        for line in found.lines
+        if " evaluator topk: " in line
+    }
+    known = ("its task is the one said", "settling is pure", "it draws on a copy")
+    assert all(lines[name].startswith("ok ") for name in known), lines
+    assert "subclass zoo_core.testing.TaskEvaluatorContract" in lines["scoring is pure"]
 
 
 def test_tests_of_a_checkout_are_those_with_contracts(tmp_path: Path) -> None:
