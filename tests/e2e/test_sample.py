@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,10 +16,16 @@ import jsonschema
 import pytest
 
 import zoo_core
+from zoo_core import speed
+from zoo_core.bench import BenchSettings
 
 if TYPE_CHECKING:
     from zoo_core.testing.fixtures import WriteImage, Zoo
 
+README = Path(__file__).parents[2] / "README.md"
+COMMAND = "$ zoo run yolov4-tianxiaomo --precision int8\n"
+STAGE = re.compile(r"  ([\w-]+): (\d+\.\d s|in the store .*)")
+LEFT_OUT = "..."
 RUN = ("run", "yolov4-tianxiaomo", "--no-bench", "--json", "-")
 
 
@@ -62,6 +69,45 @@ def test_a_second_run_runs_no_stage(sample: Zoo) -> None:
     again = report_of(sample, "--precision", "int8")
 
     assert all(stage["cached"] for stage in again["stages"])
+
+
+def shown() -> list[str]:
+    """What stands below the command in its console block."""
+    text = README.read_text(encoding="utf-8")
+    return text.partition(f"```console\n{COMMAND}")[2].partition("```")[0].splitlines()
+
+
+def shape(line: str) -> str:
+    """A line without its figures, names of this machine, and what depends on them."""
+    stage = STAGE.fullmatch(line)
+    if stage:
+        return f"  {stage[1]}:"
+    if line.startswith("  "):
+        return line[:14].rstrip()
+    line = re.sub(r" on .*, \d+ threads?$", " on", line)
+    line = re.sub(r"^report: .*/", "report: ", line)
+    line = re.sub(r" stages, .*", " stages", line)
+    return re.sub(r"\d[\d.,]*", "#", line)
+
+
+def test_the_lines_of_the_readme_are_printed_in_that_order(
+    sample: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(speed, "BenchSettings", lambda: BenchSettings(seconds=0.2))
+    done = sample("run", "yolov4-tianxiaomo", "--precision", "int8", "--verbose")
+    assert done.code == 0, done.stderr
+
+    (folder,) = (tmp_path / "runs").iterdir()
+    report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    told = [found[1] for line in shown() if (found := STAGE.fullmatch(line))]
+    assert told == [stage["name"] for stage in report["stages"]]
+
+    real = iter([*done.stderr.splitlines(), *done.stdout.splitlines()])
+    for line in shown():
+        if line.strip() == LEFT_OUT or line.startswith("  warning"):
+            continue
+        wanted = shape(line.removesuffix(LEFT_OUT))
+        assert any(shape(other).startswith(wanted) for other in real), line
 
 
 def test_predict_draws_what_the_sample_sees(sample: Zoo, tmp_path: Path) -> None:
