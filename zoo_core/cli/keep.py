@@ -24,7 +24,7 @@ def gc(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
     json_wanted: JsonFlag = False,
 ) -> int:
-    """Remove results and cached files that no run needs any more, and remains of failed stages."""
+    """Remove results that no run needs any more, and remains of failed stages."""
     from zoo_core.cleaning import clean, clean_caches
     from zoo_core.home import CACHES, home
     from zoo_core.store import Store
