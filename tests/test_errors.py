@@ -5,7 +5,7 @@ import pickle
 import pytest
 
 from zoo_core import errors
-from zoo_core.errors import UsageError, ZooError, check_known, did_you_mean
+from zoo_core.errors import RegistryError, UsageError, ZooError, check_known, did_you_mean
 
 
 def every(kind: type[ZooError] = ZooError) -> list[type[ZooError]]:
@@ -78,3 +78,6 @@ def test_what_is_not_known_is_refused_with_a_hint() -> None:
     with pytest.raises(UsageError) as caught:
         check_known(["stride", "clases"], iter(["stride", "classes"]), "decoder_params")
     assert str(caught.value) == "decoder_params: unknown 'clases'; did you mean 'classes'?"
+    assert type(caught.value) is UsageError
+    with pytest.raises(RegistryError, match="card: unknown 'a'; known: b"):
+        check_known(["a"], ["b"], "card", RegistryError)

@@ -114,12 +114,17 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"known: {', '.join(names)}" if names else "none is registered"
 
 
-def check_known(given: Iterable[str], known: Iterable[str], where: str) -> None:
-    """Raises UsageError, with a hint, for the first given name that is not known.
+def check_known(
+    given: Iterable[str],
+    known: Iterable[str],
+    where: str,
+    kind: type[UsageError] = UsageError,
+) -> None:
+    """Raises `kind`, with a hint, for the first given name that is not known.
 
     `where` says what the names are, such as `decoder_params`.
     """
     names = tuple(known)
     for name in given:
         if name not in names:
-            raise UsageError(f"unknown '{name}'", where=where, next=did_you_mean(str(name), names))
+            raise kind(f"unknown '{name}'", where=where, next=did_you_mean(str(name), names))

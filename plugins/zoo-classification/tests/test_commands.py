@@ -84,7 +84,7 @@ def test_options_of_detection_are_refused(commands: Zoo) -> None:
     done = commands("run", CARD, *FEW, "--conf", "0.5")
 
     assert done.code == 2
-    assert "unknown field 'conf'" in done.stderr
+    assert "unknown 'conf'" in done.stderr
 
 
 def test_the_truth_of_another_task_is_refused(commands: Zoo) -> None:

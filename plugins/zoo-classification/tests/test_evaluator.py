@@ -126,7 +126,7 @@ def test_its_own_values_are_accepted(values: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("values", "what"),
     [
-        ({"conf": 0.25}, "unknown field 'conf'"),
+        ({"conf": 0.25}, "unknown 'conf'"),
         ({"kep": 5}, "did you mean 'keep'"),
         ({"keep": 4}, "at least 5"),
         ({"keep": "5"}, "at least 5"),

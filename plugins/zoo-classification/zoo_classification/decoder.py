@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo_core.errors import SampleError, StageError, UsageError, did_you_mean
+from zoo_core.errors import SampleError, StageError, check_known
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,10 +33,7 @@ class ClassDecoder:
 
     def bind(self, params: Mapping[str, Any], classes: int, floor: float) -> Decode:
         """The decode function; raises `UsageError` for an unknown parameter."""
-        for key in params:
-            if key not in _PARAMS:
-                hint = did_you_mean(key, _PARAMS)
-                raise UsageError(f"unknown key '{key}'", where="decoder_params", next=hint)
+        check_known(params, _PARAMS, "decoder_params")
         name = params.get("output")
 
         def decode(outputs: Arrays, geometry: Geometry) -> Arrays:

@@ -9,7 +9,7 @@ import numpy as np
 from zoo_classification.files import write_csv, write_json
 from zoo_classification.picture import labelled
 from zoo_classification.truth import class_numbers, true_class
-from zoo_core.errors import UsageError, did_you_mean
+from zoo_core.errors import UsageError, check_known
 from zoo_core.nouns import Metrics
 
 if TYPE_CHECKING:
@@ -31,10 +31,7 @@ class TopK:
 
     def check(self, values: Mapping[str, Any]) -> None:
         """The one field is `keep`: how many classes of an image are kept, at least 5."""
-        for name in values:
-            if name != "keep":
-                hint = did_you_mean(name, ("keep",))
-                raise UsageError(f"unknown field '{name}'", where="protocol", next=hint)
+        check_known(values, ("keep",), "protocol")
         keep = values.get("keep", _MOST)
         if type(keep) is not int or keep < _MOST:
             step = "top-5 needs five"

@@ -128,10 +128,10 @@ def test_raw_heads_without_anchors_are_refused() -> None:
 @pytest.mark.parametrize(
     ("params", "what"),
     [
-        ({"head": []}, "unknown key 'head'; did you mean 'heads'"),
+        ({"head": []}, "unknown 'head'; did you mean 'heads'"),
         ({"heads": 3}, "must be a list"),
         ({"heads": [3]}, r"heads\[0\]: a head must be a mapping"),
-        ({"heads": [{**HEAD, "mask": 1}]}, "unknown key 'mask'"),
+        ({"heads": [{**HEAD, "mask": 1}]}, "unknown 'mask'"),
         ({"heads": [{"anchors": [[1, 2]], "classes": 80}]}, "'stride' is missing"),
         ({"heads": [{**HEAD, "anchors": [1, 2]}]}, "wrong form"),
         ({"heads": [{**HEAD, "stride": "x"}]}, "wrong form"),

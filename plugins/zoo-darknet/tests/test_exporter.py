@@ -60,7 +60,7 @@ def test_parameters_of_a_card() -> None:
     request = ExportRequest(**REQUEST)
     assert DarknetExporter().stages(card(opset=13), request)[0].params["opset"] == 13
     for params, what in (
-        ({"opsett": 13}, "unknown key 'opsett'; did you mean 'opset'"),
+        ({"opsett": 13}, "unknown 'opsett'; did you mean 'opset'"),
         ({"opset": 9}, "no opset 9; take one of 11 to 20"),
         ({"opset": "17"}, "no opset '17'"),
     ):

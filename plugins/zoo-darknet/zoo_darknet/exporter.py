@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.errors import RegistryError, UsageError, did_you_mean
+from zoo_core.errors import RegistryError, UsageError, check_known, did_you_mean
 from zoo_core.nouns import Stage
 
 if TYPE_CHECKING:
@@ -65,10 +65,7 @@ class DarknetExporter:
 
 def _opset(card: ModelCard) -> int:
     where = f"{card.origin}: models.{card.id}.exporter_params"
-    for key in card.exporter_params:
-        if key != "opset":
-            hint = did_you_mean(key, ("opset",))
-            raise RegistryError(f"unknown key '{key}'", where=where, next=hint)
+    check_known(card.exporter_params, ("opset",), where, RegistryError)
     opset = card.exporter_params.get("opset", _OPSET)
     if not isinstance(opset, int) or opset not in _OPSETS:
         step = f"take one of {_OPSETS.start} to {_OPSETS.stop - 1}"

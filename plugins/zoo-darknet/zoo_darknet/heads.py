@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.errors import UsageError, did_you_mean
+from zoo_core.errors import UsageError, check_known
 from zoo_darknet.operations import Yolo
 
 if TYPE_CHECKING:
@@ -35,11 +35,7 @@ def heads_from_params(params: Mapping[str, Any]) -> tuple[Yolo, ...]:
 
     Raises `UsageError` for keys or values of another form than `heads_to_data` gives.
     """
-    for key in params:
-        if key != "heads":
-            raise UsageError(
-                f"unknown key '{key}'", where=_WHERE, next=did_you_mean(key, ("heads",))
-            )
+    check_known(params, ("heads",), _WHERE)
     rows = params.get("heads", [])
     if not isinstance(rows, list):
         raise UsageError("'heads' must be a list", where=_WHERE)
@@ -60,9 +56,7 @@ def check_params(params: Mapping[str, Any], topology: Topology, file: str) -> No
 def _head(row: Any, where: str) -> Yolo:
     if not isinstance(row, dict):
         raise UsageError("a head must be a mapping", where=where)
-    for key in row:
-        if key not in _KEYS:
-            raise UsageError(f"unknown key '{key}'", where=where, next=did_you_mean(key, _KEYS))
+    check_known(row, _KEYS, where)
     try:
         head = Yolo(
             anchors=tuple((float(width), float(height)) for width, height in row["anchors"]),

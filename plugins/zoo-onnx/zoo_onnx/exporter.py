@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.errors import RegistryError, UsageError, did_you_mean
+from zoo_core.errors import RegistryError, UsageError, check_known, did_you_mean
 from zoo_core.nouns import Stage
 
 if TYPE_CHECKING:
@@ -63,10 +63,7 @@ class OnnxExporter:
 def _stated(card: ModelCard) -> dict[str, Any]:
     where = f"{card.origin}: models.{card.id}.exporter_params"
     given = card.exporter_params
-    for key in given:
-        if key not in _PARAMS:
-            hint = did_you_mean(key, _PARAMS)
-            raise RegistryError(f"unknown key '{key}'", where=where, next=hint)
+    check_known(given, _PARAMS, where, RegistryError)
     form, name, outputs = given.get("form", "heads"), given.get("input"), given.get("outputs", [])
     if form not in FORMS:
         raise RegistryError(f"no form '{form}'", where=where, next=did_you_mean(str(form), FORMS))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.errors import RegistryError, UsageError, did_you_mean
+from zoo_core.errors import RegistryError, UsageError, check_known, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -70,8 +70,7 @@ def canonical_calibrator(name: str) -> str:
 
 
 def _read(key: str, value: Any, kind: type[UsageError], where: str) -> Any:
-    if key not in _READERS:
-        raise kind(f"unknown key '{key}'", where=where, next=did_you_mean(key, _READERS))
+    check_known((key,), _READERS, where, kind)
     read, wanted = _READERS[key]
     try:
         return read(value)

@@ -73,7 +73,7 @@ def test_the_decoders_factors_are_the_graphs(plan: Plan) -> None:
 @pytest.mark.parametrize(
     ("params", "what"),
     [
-        ({"opst": 17}, "unknown key 'opst'"),
+        ({"opst": 17}, "unknown 'opst'"),
         ({"opset": 9}, "must be a whole number from 11 to 20, is 9"),
         ({"opset": True}, "must be a whole number from 11 to 20, is True"),
         ({"opset": "17"}, "must be a whole number from 11 to 20, is '17'"),
@@ -97,7 +97,7 @@ def test_wrong_exporter_params(plan: Plan, params: dict[str, Any], what: str) ->
 @pytest.mark.parametrize(
     ("params", "what"),
     [
-        ({"anchor": []}, "unknown key 'anchor'"),
+        ({"anchor": []}, "unknown 'anchor'"),
         ({"anchors": [[12, 16], [19, 36], [40, 28]]}, "must be a list of [width, height]"),
         ({"anchors": [[[12, 16]], [[19, 36]]]}, "must be a list of [width, height]"),
         ({"anchors": [[[12, 16]], [[19, 36]], [[0, 28]]]}, "must be a list of [width, height]"),

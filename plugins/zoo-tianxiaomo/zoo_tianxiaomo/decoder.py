@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.errors import RegistryError, StageError
+from zoo_core.errors import RegistryError, StageError, check_known
 from zoo_core.vision import AnchorHead, decode_boxes, decode_heads
 from zoo_tianxiaomo.layout import ANCHORS, BOXES, CONFS, HEADS, STRIDES
-from zoo_tianxiaomo.params import UNSCALED, is_numbers, only, scales
+from zoo_tianxiaomo.params import UNSCALED, is_numbers, scales
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,7 +49,7 @@ class TianxiaomoDecoder:
 
 
 def _heads(params: Mapping[str, Any]) -> tuple[AnchorHead, ...]:
-    only(params, ("anchors", "strides", "scale_x_y"), _WHERE)
+    check_known(params, ("anchors", "strides", "scale_x_y"), _WHERE, RegistryError)
     rows = zip(
         _strides(params.get("strides", STRIDES)),
         _anchors(params.get("anchors", ANCHORS)),

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.errors import RegistryError, did_you_mean
+from zoo_core.errors import RegistryError, check_known
 from zoo_tianxiaomo.layout import STRIDES, Layout
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
 OPSETS = range(11, 21)
 """The ONNX opsets that the exporter can write."""
@@ -37,7 +37,7 @@ class ExporterParams:
     @classmethod
     def from_card(cls, params: Mapping[str, Any], where: str) -> ExporterParams:
         """Raises RegistryError, naming the key, for what is unknown or out of range."""
-        only(params, ("widths", "scale_x_y", "opset"), where)
+        check_known(params, ("widths", "scale_x_y", "opset"), where, RegistryError)
         opset = params.get("opset", _OPSET)
         if type(opset) is not int or opset not in OPSETS:
             what = f"must be a whole number from {OPSETS[0]} to {OPSETS[-1]}, is {opset!r}"
@@ -110,14 +110,6 @@ class ExportSpec:
             opset=data["opset"],
             scale_x_y=tuple(data["scale_x_y"]),
         )
-
-
-def only(params: Mapping[str, Any], known: Iterable[str], where: str) -> None:
-    """Raises RegistryError for a key that is not among `known`."""
-    names = tuple(known)
-    for key in params:
-        if key not in names:
-            raise RegistryError(f"unknown key '{key}'", where=where, next=did_you_mean(key, names))
 
 
 def scales(value: Any, where: str) -> tuple[float, ...]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo_core.errors import StageError, UsageError, did_you_mean
+from zoo_core.errors import StageError, UsageError, check_known
 from zoo_core.vision import Candidates, cxcywh_to_xyxy
 
 if TYPE_CHECKING:
@@ -51,9 +51,7 @@ class YoloxDecoder:
 
 def _checked(params: Mapping[str, Any]) -> tuple[tuple[int, ...], bool]:
     where = "decoder_params"
-    for key in params:
-        if key not in _PARAMS:
-            raise UsageError(f"unknown key '{key}'", where=where, next=did_you_mean(key, _PARAMS))
+    check_known(params, _PARAMS, where)
     strides, decoded = params.get("strides", _STRIDES), params.get("decoded", False)
     good = isinstance(strides, list | tuple) and strides
     if not good or not all(type(stride) is int and stride > 0 for stride in strides):
