@@ -217,3 +217,24 @@ def test_a_file_brought_for_an_address_is_not_taken_for_another(
     write_card(tmp_path, f"{{url: {site[0]}/weights.toy, size: 20, sha256: {'a' * 64}}}")
 
     assert published(*RUN).json["assets"]["weights"] == "given"
+
+
+@pytest.mark.parametrize("digest", ["", f", sha256: {SHA256}"])
+def test_published_figures_are_for_files_that_are_known(
+    published: Zoo, tmp_path: Path, digest: str
+) -> None:
+    write_card(tmp_path, f'{{name: weights.toy, by_hand: "the drive"{digest}}}')
+    row = (
+        "{id: paper, protocol: toy, dataset: toy-shapes, size: [32, 32], weights: published, "
+        "precision: fp32, device: any, metrics: {AP: 0.5}, provenance: a page}"
+    )
+    with (tmp_path / "card.yaml").open("a", encoding="utf-8") as card:
+        card.write(f"    published: [{row}]\n")
+    assert published("fetch", "toy-published", "--from-file", WEIGHTS).code == 0
+
+    report = published(*RUN).json
+
+    why = "weights published, here given by hand, and no sha256 in the card tells that they are"
+    told = [found["why"].startswith(why) for found in report["not_comparable"]]
+    assert told == ([] if digest else [True])
+    assert bool(report["comparison"]) == bool(digest)

@@ -77,7 +77,8 @@ def missing_weights(card: ModelCard) -> tuple[str, str]:
         what = f"the weights of {card.id} are brought by hand, and are not here"
     else:
         what = f"the card of {card.id} names no weights"
-    away = [source for source in sources if source.by_hand] or [s for s in sources if s.url]
+    away = [s for s in sources if not by_hand_file(card.id, s.name).is_file()]
+    away = [s for s in away if s.by_hand] or [s for s in away if s.url]
     steps += [
         f"bring {s.name} by `zoo fetch {card.id} --from-file FILE` ({_where(s)})" for s in away[:1]
     ]
