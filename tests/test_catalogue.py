@@ -142,3 +142,14 @@ def test_a_compiler_that_cannot_be_loaded_takes_nothing(
     monkeypatch.setattr(Plugins, "load", broken)
 
     assert names(registry, plugins, backend="toy") == []
+
+
+def test_what_a_left_out_plugin_gives_is_not_called_missing(
+    registry: Registry, plugins: Plugins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ZOO_PLUGINS", "toy")
+    card = replace(registry.model("toy-detector"), evaluator="coco-detection")
+
+    told = hindrance(card, Plugins.installed())
+    assert "no evaluator 'coco-detection' is loaded: zoo-coco is installed, left out" in told
+    assert hindrance(card, plugins) == "no evaluator 'coco-detection' is installed"

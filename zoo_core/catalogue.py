@@ -76,12 +76,17 @@ def hindrance(card: ModelCard, plugins: Plugins) -> str:
         return NO_EXPORTER
     missing = missing_providers(card, plugins)
     if missing:
-        return "; ".join(f"no {kind} '{name}' is installed" for kind, name in missing)
+        return "; ".join(_absent(plugins, kind, name) for kind, name in missing)
     if not plugins.backends():
         return "no backend is installed"
     if card.sample or any(_can_be_had(card, option) for option in card.weights):
         return ""
     return _weights_hindrance(card)
+
+
+def _absent(plugins: Plugins, kind: str, name: str) -> str:
+    what, _ = plugins.hidden(kind, name) or (f"no {kind} '{name}' is installed", "")
+    return what
 
 
 def weights_from(card: ModelCard) -> str:
