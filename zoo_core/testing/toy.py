@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.errors import UsageError, did_you_mean
+from zoo_core.errors import UsageError, check_known, did_you_mean
 from zoo_core.hookspecs import hookimpl
 from zoo_core.nouns import Availability, Backend, Device, Provider, Stage
 
@@ -110,7 +110,7 @@ class ToyExporter:
 
     def stages(self, card: ModelCard, request: ExportRequest) -> Sequence[Stage]:
         """`export` and `verify`; raises UsageError for what it cannot make."""
-        known_keys(card.exporter_params, ("stride",), f"{card.id}.exporter_params")
+        check_known(card.exporter_params, ("stride",), f"{card.id}.exporter_params")
         stride = int(card.exporter_params.get("stride", 4))
         if request.form != "heads":
             raise UsageError(
@@ -158,7 +158,7 @@ class ToyCompiler:
 
     def stages(self, request: CompileRequest) -> Sequence[Stage]:
         """One stage, `compile`."""
-        known_keys(request.target.options, _OPTIONS, "--option")
+        check_known(request.target.options, _OPTIONS, "--option")
         inputs = {"graph": request.graph}
         params: dict[str, Any] = {"precision": request.target.precision}
         if request.calibration:
@@ -181,7 +181,7 @@ class ToyEmitter:
 
     def stages(self, request: CompileRequest) -> Sequence[Stage]:
         """One stage, `emit`."""
-        known_keys(request.target.options, _OPTIONS, "--option")
+        check_known(request.target.options, _OPTIONS, "--option")
         return [
             Stage(
                 name="emit",
@@ -191,14 +191,6 @@ class ToyEmitter:
                 outputs=("files",),
             )
         ]
-
-
-def known_keys(given: Iterable[str], known: Iterable[str], where: str) -> None:
-    """Raises UsageError for the first key that is not known."""
-    names = tuple(known)
-    for key in given:
-        if key not in names:
-            raise UsageError(f"unknown key '{key}'", where=where, next=did_you_mean(key, names))
 
 
 def _probe() -> Availability:

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo_core.errors import DataError, StageError, UnavailableError, UsageError
+from zoo_core.errors import DataError, StageError, UnavailableError, UsageError, check_known
 from zoo_core.formats.detection_txt import TextDetection, text_names, write_detections
 from zoo_core.nouns import Metrics, TensorSpec
-from zoo_core.testing.toy import known_keys
 from zoo_core.vision.detections import Candidates, Detections
 from zoo_core.vision.geometry import iou
 
@@ -79,7 +78,7 @@ class ToyDecoder:
 
     def bind(self, params: Mapping[str, Any], classes: int, floor: float) -> Decode:
         """Takes `stride`, the cell's side in network pixels."""
-        known_keys(params, ("stride",), "decoder_params")
+        check_known(params, ("stride",), "decoder_params")
         stride = params.get("stride", 4)
 
         def decode(outputs: Arrays, geometry: Geometry) -> Arrays:
@@ -103,7 +102,7 @@ class ToyEvaluator:
 
     def check(self, values: Mapping[str, Any]) -> None:
         """`conf` is a number from 0 to 1."""
-        known_keys(values, ("conf",), "protocol")
+        check_known(values, ("conf",), "protocol")
         conf = values.get("conf", 0.25)
         if not isinstance(conf, int | float) or not 0 <= conf <= 1:
             raise UsageError(f"conf must be from 0 to 1, is {conf!r}", where="protocol")
