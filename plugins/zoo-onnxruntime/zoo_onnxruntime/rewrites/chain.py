@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -61,33 +60,28 @@ def rewrite(
 ) -> Iterator[Applied]:
     """Rewrite the graph in one file into another, yielding what was done and proved.
 
-    Every node of the result has a name of its own, and its constants are initialisers. The graph
-    runs as it was while it is rewritten, and is written while it runs rewritten. Raises DataError
-    for what is no graph, StageError for a graph that does not run or a rewrite that changes its
-    results on `feeds`.
+    Every node of the result has a name of its own, and its constants are initialisers. Raises
+    DataError for what is no graph, StageError for a graph that does not run or a rewrite that
+    changes its results on `feeds`.
     """
     model = load(source)
-    where = str(source)
     if not model.graph.node:
-        raise DataError("holds no graph", where=where)
-    # ONNX Runtime refuses a name that two nodes have
-    original = model.SerializeToString() if name_nodes(model) else source
+        raise DataError("holds no graph", where=str(source))
+    if name_nodes(model):  # ONNX Runtime refuses a name that two nodes have
+        save(model, target)
+        source = target
+    reference = Reference.of(source, feeds, str(source))
     constants_aside(model)
     done = 0
-    with ThreadPoolExecutor(1, "rewrite") as beside:
-        reference = beside.submit(Reference.of, original, feeds, where)
-        for each in rewrites:
-            model, count = each.apply(model, target.parent)
-            if not count:
-                continue
-            name_nodes(model)
-            rewritten = model.SerializeToString()
-            written = beside.submit(target.write_bytes, rewritten)
-            found = reference.result().agreement(outputs(rewritten, feeds, where))
-            written.result()
-            demand(each.name, found)
-            done += count
-            yield Applied(each.name, count, found)
-        reference.result()
+    for each in rewrites:
+        model, count = each.apply(model, target.parent)
+        if not count:
+            continue
+        name_nodes(model)
+        save(model, target)
+        found = reference.agreement(outputs(target, feeds, str(source)))
+        demand(each.name, found)
+        done += count
+        yield Applied(each.name, count, found)
     if not done:
         save(model, target)
