@@ -10,6 +10,7 @@ from google.protobuf.message import DecodeError
 from onnx import numpy_helper
 
 from zoo_core.errors import DataError
+from zoo_core.formats.protobuf import start, without
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,8 +39,19 @@ def load(path: Path) -> ModelProto:
 
 
 def save(model: ModelProto, path: Path) -> None:
-    """Write the model; raises OSError as any writing does."""
-    onnx.save(model, str(path))
+    """Write the model, its constants one by one, so that they are not held twice.
+
+    Raises OSError as any writing does.
+    """
+    tensors = model.graph.initializer
+    rest = without(model.graph, "initializer").SerializeToString()
+    heads = [start(onnx.GraphProto, "initializer", each.ByteSize()) for each in tensors]
+    size = len(rest) + sum(map(len, heads)) + sum(each.ByteSize() for each in tensors)
+    with path.open("wb") as stream:
+        stream.write(without(model, "graph").SerializeToString())
+        stream.write(start(onnx.ModelProto, "graph", size) + rest)
+        for head, each in zip(heads, tensors, strict=True):
+            stream.write(head + each.SerializeToString())
 
 
 def opset(model: ModelProto) -> int:

@@ -1,8 +1,7 @@
 """An ONNX file written with its large constants straight from memory, never held twice.
 
 Protocol buffers copy every constant into the message, and the whole message once more into one
-string. Here the message is serialised without them, and each is put where it belongs: a field is a
-tag, a length and the bytes (protobuf.dev, "Encoding").
+string. Here the message is serialised without them, and each is put where it belongs.
 """
 
 from __future__ import annotations
@@ -13,11 +12,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 import onnx
 from onnx import GraphProto, ModelProto, TensorProto
 
+from zoo_core.formats.protobuf import start, without
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from google.protobuf.message import Message
     from numpy.typing import NDArray
 
 
@@ -49,48 +49,19 @@ def write(model: ModelProto, values: Mapping[str, Values], path: Path) -> None:
     rest = graph.SerializeToString()
     size = len(rest) + sum(len(heads[tensor.name]) + _bytes(tensor) for tensor in hollow)
     with path.open("wb") as stream:
-        stream.write(_around(model))
-        stream.write(_start(ModelProto, "graph", size) + rest)
+        stream.write(without(model, "graph").SerializeToString())
+        stream.write(start(ModelProto, "graph", size) + rest)
         for name, head in heads.items():
             stream.write(head)
             stream.write(values[name].array().data)
 
 
-def _around(model: ModelProto) -> bytes:
-    """All of the model but its graph."""
-    around = ModelProto()
-    for field, value in model.ListFields():
-        if field.name == "graph":
-            continue
-        if hasattr(value, "extend"):
-            getattr(around, field.name).extend(value)
-        else:
-            setattr(around, field.name, value)
-    return bytes(around.SerializeToString())
-
-
 def _head(tensor: TensorProto) -> bytes:
     """What comes before the values of an initialiser in the bytes of a graph."""
     size = _bytes(tensor)
-    inner = tensor.SerializeToString() + _start(TensorProto, "raw_data", size)
-    return _start(GraphProto, "initializer", len(inner) + size) + bytes(inner)
+    inner = tensor.SerializeToString() + start(TensorProto, "raw_data", size)
+    return start(GraphProto, "initializer", len(inner) + size) + bytes(inner)
 
 
 def _bytes(tensor: TensorProto) -> int:
     return _FLOAT_BYTES * math.prod(map(int, tensor.dims))
-
-
-def _start(kind: type[Message], field: str, size: int) -> bytes:
-    """Tag and length of a field that holds so many bytes."""
-    number = kind.DESCRIPTOR.fields_by_name[field].number
-    return _varint(number << 3 | 2) + _varint(size)
-
-
-def _varint(number: int) -> bytes:
-    """Seven bits a byte, the lowest first; the highest bit says that more follow."""
-    parts = bytearray()
-    while number > 0x7F:
-        parts.append(number & 0x7F | 0x80)
-        number >>= 7
-    parts.append(number)
-    return bytes(parts)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
+import _thread
 import os
-import signal
 import sys
 import threading
 import time
@@ -90,12 +90,15 @@ def test_when_time_runs_out_it_ends_with_its_children(
 
 
 def test_ctrl_c_ends_it_with_its_children(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No real signal is sent: after native libraries of other tests the kernel may find no stack
+    to deliver one on, and then ends the whole test run (seen in core files).
+    """
     monkeypatch.setattr("zoo_vastai.compile.program._GRACE", 0.5)
     told: list[str] = []
 
     def interrupt(line: str) -> None:
         told.append(line)
-        os.kill(os.getpid(), signal.SIGINT)
+        _thread.interrupt_main()
 
     with pytest.raises(KeyboardInterrupt):
         python(tmp_path, FAMILY).run(tmp_path / "log", interrupt)
