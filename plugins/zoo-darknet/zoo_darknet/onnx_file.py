@@ -15,6 +15,7 @@ import torch
 from onnx import numpy_helper
 from torch import nn
 
+from zoo_core.formats.protobuf import start
 from zoo_darknet.network import ConvolutionLayer
 
 if TYPE_CHECKING:
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from zoo_core.nouns import TensorSpec
-
-_GRAPH = onnx.ModelProto.DESCRIPTOR.fields_by_name["graph"].number
-_INITIALIZER = onnx.GraphProto.DESCRIPTOR.fields_by_name["initializer"].number
 
 
 def write_onnx(
@@ -116,33 +114,16 @@ def _save(model: onnx.ModelProto, values: Sequence[tuple[str, Tensor]], path: Pa
     """Write a model with further initializers, of which only one at a time is in memory."""
     graph = model.graph.SerializeToString()
     model.ClearField("graph")
-    size = len(graph) + sum(len(_field(_INITIALIZER, _tensor(*pair))) for pair in values)
+    size = len(graph) + sum(len(_initializer(*pair)) for pair in values)
     with path.open("wb") as stream:
         stream.write(model.SerializeToString())
-        stream.write(_key(_GRAPH, size) + graph)
+        stream.write(start(onnx.ModelProto, "graph", size) + graph)
         for pair in values:
-            stream.write(_field(_INITIALIZER, _tensor(*pair)))
+            stream.write(_initializer(*pair))
 
 
-def _tensor(name: str, value: Tensor) -> bytes:
+def _initializer(name: str, value: Tensor) -> bytes:
+    """The field of a graph that holds one constant."""
     array = np.ascontiguousarray(value.detach().numpy())
-    content: bytes = numpy_helper.from_array(array, name).SerializeToString()
-    return content
-
-
-def _field(number: int, content: bytes) -> bytes:
-    return _key(number, len(content)) + content
-
-
-def _key(number: int, length: int) -> bytes:
-    """How protobuf's wire format begins a field of `length` bytes."""
-    return _varint(number << 3 | 2) + _varint(length)
-
-
-def _varint(value: int) -> bytes:
-    parts = bytearray()
-    while value > 0x7F:
-        parts.append(value & 0x7F | 0x80)
-        value >>= 7
-    parts.append(value)
-    return bytes(parts)
+    content = bytes(numpy_helper.from_array(array, name).SerializeToString())
+    return start(onnx.GraphProto, "initializer", len(content)) + content
