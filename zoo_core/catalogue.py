@@ -76,7 +76,7 @@ def hindrance(card: ModelCard, plugins: Plugins) -> str:
         return NO_EXPORTER
     missing = missing_providers(card, plugins)
     if missing:
-        return "; ".join(_absent(plugins, kind, name) for kind, name in missing)
+        return "; ".join(absent(plugins, kind, name)[0] for kind, name in missing)
     if not plugins.backends():
         return "no backend is installed"
     if card.sample or any(_can_be_had(card, option) for option in card.weights):
@@ -84,9 +84,10 @@ def hindrance(card: ModelCard, plugins: Plugins) -> str:
     return _weights_hindrance(card)
 
 
-def _absent(plugins: Plugins, kind: str, name: str) -> str:
-    what, _ = plugins.hidden(kind, name) or (f"no {kind} '{name}' is installed", "")
-    return what
+def absent(plugins: Plugins, kind: str, name: str) -> tuple[str, str]:
+    """What to say of a provider that no loaded plugin gives, and what to do."""
+    nowhere = (f"no {kind} '{name}' is installed", "install its plugin")
+    return plugins.hidden(kind, name) or nowhere
 
 
 def weights_from(card: ModelCard) -> str:

@@ -146,8 +146,9 @@ def _check_parts(
 
 
 def _absent(where: str, kind: str, name: str, plugins: Plugins) -> dict[str, Any]:
-    nowhere = (f"no {kind} '{name}' is installed", "install its plugin")
-    what, step = plugins.hidden(kind, name) or nowhere
+    from zoo_core.catalogue import absent
+
+    what, step = absent(plugins, kind, name)
     return _finding(where, "warning", what, step)
 
 
