@@ -8,8 +8,8 @@ import onnxruntime as ort
 import pytest
 import zoo_onnxruntime.observe
 from onnx import TensorProto, helper, numpy_helper
-from zoo_onnxruntime.graph import load
 from zoo_onnxruntime.histogram import HALF
+from zoo_onnxruntime.model_file import load
 from zoo_onnxruntime.observe import Observer, quantisable
 from zoo_onnxruntime.segments import split
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from zoo_core.artefacts import read_graph, write_artefact
 from zoo_onnxruntime.files import FORMAT, MODEL_FILE
-from zoo_onnxruntime.graph import load, save
 from zoo_onnxruntime.half import store_half
+from zoo_onnxruntime.model_file import load, save
 from zoo_onnxruntime.precision import node_precisions, other_operators, report
 from zoo_onnxruntime.rewrites.proof import outputs, ratios_db, seeded_feeds
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from zoo_core.artefacts import read_graph, write_artefact
 from zoo_core.calibration import tensors
 from zoo_onnxruntime.files import FORMAT, MODEL_FILE
-from zoo_onnxruntime.graph import load, save
+from zoo_onnxruntime.model_file import load, save
 from zoo_onnxruntime.precision import (
     node_precisions,
     other_operators,

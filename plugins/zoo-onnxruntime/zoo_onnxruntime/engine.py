@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as _state
 
 from zoo_core.errors import StageError
+from zoo_onnxruntime.model_file import Mapped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -26,12 +27,13 @@ ORT_ERRORS: tuple[type[Exception], ...] = (
     _state.RuntimeException,
 )
 
+_EXTERNAL_DATA = "session.model_external_initializers_file_folder_path"
 _FATAL = 4
 _NAMED_IN_ERROR = 300
 
 
 def open_session(
-    model: Path | bytes,
+    model: Path | bytes | Mapped,
     threads: int,
     *,
     arena: bool = False,
@@ -57,7 +59,10 @@ def open_session(
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
     if optimised is not None:
         options.optimized_model_filepath = str(optimised)
-    source = model if isinstance(model, bytes) else str(model)
+    if isinstance(model, Mapped):
+        options.add_session_config_entry(_EXTERNAL_DATA, str(model.folder))
+        model = model.model
+    source = str(model) if isinstance(model, Path) else model
     try:
         return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
     except ORT_ERRORS as error:

@@ -1,20 +1,14 @@
-"""Reading and editing ONNX graphs: files, names, producers, consumers, constants."""
+"""Editing ONNX graphs: names, producers, consumers, constants."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
-import onnx
-from google.protobuf.message import DecodeError
 from onnx import numpy_helper
-
-from zoo_core.errors import DataError
-from zoo_core.formats.protobuf import start, without
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     import numpy as np
     from onnx import GraphProto, ModelProto, NodeProto, TensorProto
@@ -23,35 +17,6 @@ MATRIX_OPERATORS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 """Operators that hold nearly all arithmetic of a network."""
 
 _STANDARD = frozenset({"", "ai.onnx"})
-_LIMIT = 2_000_000_000
-
-
-def load(path: Path) -> ModelProto:
-    """The model in a file; raises DataError for what is no ONNX file or does not fit in one."""
-    try:
-        if path.stat().st_size > _LIMIT:
-            raise DataError("more than 2 GB do not fit in one ONNX file", where=str(path))
-        return onnx.load(str(path))
-    except OSError as error:
-        raise DataError(f"cannot be read: {error.strerror}", where=str(path)) from error
-    except DecodeError as error:
-        raise DataError("is no ONNX file", where=str(path)) from error
-
-
-def save(model: ModelProto, path: Path) -> None:
-    """Write the model, its constants one by one, so that they are not held twice.
-
-    Raises OSError as any writing does.
-    """
-    tensors = model.graph.initializer
-    rest = without(model.graph, "initializer").SerializeToString()
-    heads = [start(onnx.GraphProto, "initializer", each.ByteSize()) for each in tensors]
-    size = len(rest) + sum(map(len, heads)) + sum(each.ByteSize() for each in tensors)
-    with path.open("wb") as stream:
-        stream.write(without(model, "graph").SerializeToString())
-        stream.write(start(onnx.ModelProto, "graph", size) + rest)
-        for head, each in zip(heads, tensors, strict=True):
-            stream.write(head + each.SerializeToString())
 
 
 def opset(model: ModelProto) -> int:

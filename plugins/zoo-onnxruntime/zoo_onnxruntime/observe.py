@@ -11,8 +11,8 @@ import numpy as np
 from zoo_core.errors import StageError
 from zoo_onnxruntime.calibrators import Seen
 from zoo_onnxruntime.engine import open_session, run
-from zoo_onnxruntime.graph import load
 from zoo_onnxruntime.histogram import Histogram
+from zoo_onnxruntime.model_file import load
 from zoo_onnxruntime.segments import split
 
 if TYPE_CHECKING:

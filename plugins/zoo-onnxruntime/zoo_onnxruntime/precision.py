@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from zoo_core.artefacts import NodePrecision
 from zoo_core.host import cpu_features, has_int8_dot
 from zoo_onnxruntime.engine import open_session, tool
-from zoo_onnxruntime.graph import MATRIX_OPERATORS, load
+from zoo_onnxruntime.graph import MATRIX_OPERATORS
+from zoo_onnxruntime.model_file import load
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -10,7 +10,7 @@ import numpy as np
 
 from zoo_onnxruntime.calibrators import choose
 from zoo_onnxruntime.engine import open_session, run
-from zoo_onnxruntime.graph import load
+from zoo_onnxruntime.model_file import load
 from zoo_onnxruntime.quantize import quantize
 from zoo_onnxruntime.rewrites.proof import ratios_db
 from zoo_onnxruntime.sensitive import output_convolutions

@@ -11,6 +11,7 @@ import numpy as np
 from zoo_core.errors import StageError, UsageError
 from zoo_core.host import cpu_threads
 from zoo_onnxruntime.engine import open_session, run
+from zoo_onnxruntime.model_file import mapped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -71,12 +72,12 @@ class Reference:
     alone: bool
 
     @classmethod
-    def of(cls, model: Path | bytes, feeds: Mapping[str, NDArray[Any]], where: str) -> Reference:
+    def of(cls, model: Path, feeds: Mapping[str, NDArray[Any]], where: str) -> Reference:
         """Run the graph; on the last sample where inputs and outputs all grow with the batch.
 
         `where` names it in errors.
         """
-        session = open_session(model, cpu_threads(), basic=True, where=where)
+        session = _session(model, where, basic=True)
         values = session.get_outputs()
         ends = [*session.get_inputs(), *values]
         alone = all(end.shape and not isinstance(end.shape[0], int) for end in ends)
@@ -95,12 +96,19 @@ class Reference:
 
 
 def outputs(
-    model: Path | bytes, feeds: Mapping[str, NDArray[Any]], where: str
+    model: Path, feeds: Mapping[str, NDArray[Any]], where: str, *, basic: bool = False
 ) -> list[NDArray[Any]]:
-    """All outputs of a graph, computed as the runtime does; `where` names it in errors."""
-    session = open_session(model, cpu_threads(), where=where)
+    """All outputs of a graph, computed as the runtime does; `where` names it in errors.
+
+    With `basic` the graph runs as it stands, which shows as much of a rewrite and opens at once.
+    """
+    session = _session(model, where, basic=basic)
     names = [value.name for value in session.get_outputs()]
     return run(session, names, feeds, where=where)
+
+
+def _session(model: Path, where: str, *, basic: bool) -> Any:
+    return open_session(mapped(model), cpu_threads(), basic=basic, where=where)
 
 
 def agreement(reference: Sequence[NDArray[Any]], measured: Sequence[NDArray[Any]]) -> Agreement:
