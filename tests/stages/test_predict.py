@@ -6,9 +6,11 @@ import json
 import threading
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
+import cv2
 import numpy as np
 import pytest
 
@@ -16,12 +18,12 @@ from zoo_core.errors import SampleError, StageError
 from zoo_core.formats.records import read_records
 from zoo_core.nouns import Sample, StageContext, TensorSpec
 from zoo_core.sessions import SessionPool
+from zoo_core.stages.feeding import Prepared, stacked
 from zoo_core.stages.predict import RECORDS, shard
-from zoo_core.vision import Preprocess, write_image
+from zoo_core.vision import Geometry, Preprocess, write_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -48,12 +50,14 @@ class FakeSession:
         self.poison: set[int] = set()
         self.error: BaseException | None = None
         self.most = 0
+        self.opencv_threads: set[int] = set()
         self._now = 0
         self._lock = threading.Lock()
 
     def run(self, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         batch = feeds["input"]
         with self._lock:
+            self.opencv_threads.add(cv2.getNumThreads())
             self.seen.append(batch)
             self._now += 1
             self.most = max(self.most, self._now)
@@ -194,6 +198,28 @@ def test_an_interrupt_keeps_what_is_finished(tmp_path: Path, images: list[Sample
     shard(again := context(tmp_path, images, session))
     assert means(again.out) == [10 * number for number in range(12)]
     assert len(session.seen) <= 3
+
+
+def test_opencv_starts_no_threads_beside_the_chains(tmp_path: Path, images: list[Sample]) -> None:
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(2)
+    try:
+        session = FakeSession(workers=2)
+        shard(context(tmp_path, images, session))
+        assert session.opencv_threads == {1}
+        assert cv2.getNumThreads() == 2
+    finally:
+        cv2.setNumThreads(before)
+
+
+def test_one_image_alone_is_fed_without_a_copy() -> None:
+    feed = np.zeros((3, 4, 4), np.float32)
+    item = Prepared(
+        Sample(id=0, name="a.png", path=Path("a.png")), "", feed, Geometry.identity((4, 4))
+    )
+    assert np.shares_memory(stacked([item], 1), feed)
+    assert stacked([item], 1).shape == (1, 3, 4, 4)
+    assert stacked([item], 2).shape == (2, 3, 4, 4)
 
 
 def test_any_other_error_ends_the_stage_at_once(tmp_path: Path, images: list[Sample]) -> None:

@@ -23,11 +23,13 @@ def prepare(
 ) -> tuple[Workplace, Run]:
     """The plan of a request up to its goal, after checking the output folder; tells what it is."""
     from zoo_core.forecast import forecast
+    from zoo_core.memory import keep_freed_memory
     from zoo_core.workflow import plan as plan_request
     from zoo_core.workplace import open_workplace
 
     if output is not None:
         check_output(output)
+    keep_freed_memory()
     work = open_workplace()
     planned = plan_request(request, work, goal)
     say(first_line(planned), quiet)

@@ -55,8 +55,10 @@ def preparer(takes: str, steps: Preprocess) -> Callable[[Sample], Prepared]:
 
 
 def stacked(group: Sequence[Prepared], batch: int) -> NDArray[Any]:
-    """One batch; a last one that is short is filled with its last sample."""
+    """One batch; a last one that is short is filled with its last sample. One alone is no copy."""
     feeds = [item.feed for item in group]
+    if batch == 1:
+        return feeds[0][np.newaxis]
     return np.stack(feeds + [feeds[-1]] * (batch - len(feeds)))
 
 

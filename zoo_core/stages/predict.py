@@ -14,6 +14,7 @@ from zoo_core.nouns import DataView, Graph, Target
 from zoo_core.pipeline import in_order
 from zoo_core.stages.feeding import Prepared, preparer, stacked
 from zoo_core.vision import Preprocess
+from zoo_core.vision.threads import opencv_in_one_thread
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -73,8 +74,9 @@ class Chain:
     def run(self, samples: Iterable[Sample]) -> Iterator[tuple[Sample, Record | ZooError]]:
         """Each sample with its record, or with what kept it from being run, in order."""
         groups = _groups(iter(samples), self._batch)
-        for rows in in_order(groups, self._group, self._chains):
-            yield from rows
+        with opencv_in_one_thread():
+            for rows in in_order(groups, self._group, self._chains):
+                yield from rows
 
     def _group(self, group: list[Sample]) -> list[tuple[Sample, Record | ZooError]]:
         try:
