@@ -74,6 +74,21 @@ def test_a_letterbox_given_with_the_image(tmp_path: Path) -> None:
     assert not out[:, :, 32:].any()
 
 
+@pytest.mark.parametrize(
+    ("per", "told"),
+    [
+        ((), "needs rgb_letterbox_ext"),
+        (((32, 16, 0, 0, 0, 0),), "does not make"),
+        (((32, 12, 0, 0, 0, 16),), "does not make"),
+    ],
+)
+def test_numbers_that_do_not_make_the_output_are_refused(
+    tmp_path: Path, per: Any, told: str
+) -> None:
+    with pytest.raises(RuntimeError, match=told):
+        ran(tmp_path, f"{LETTERBOX}_EXT", planes(10, 20), (16, 48), *per)
+
+
 def test_resize_then_crop(tmp_path: Path) -> None:
     crop = {"ResizeWidth": 40, "ResizeHeight": 36, "CropX": 5, "CropY": 3}
     out = ran(tmp_path, RESIZE_CROP, planes(50, 60), (30, 30), **crop)

@@ -68,6 +68,7 @@ def test_what_is_rendered_is_clean(tmp_path: Path) -> None:
         (STEPS, {"Std": [0, 1, 1]}, "normalise", "error"),
         (STEPS, {"Padding": ...}, "padding", "info"),
         ([DECODE, STRETCH, *VALUES, TENSOR], {"Padding": [1, 1, 1]}, "padding", "warning"),
+        ([DECODE, {**LETTERBOX, "rounding": "down"}, *VALUES, TENSOR], {}, "letterbox", "info"),
         ([DECODE, *CROP, *VALUES, TENSOR], {"CropX": 40}, "crop", "error"),
         ([DECODE, *CROP, *VALUES, TENSOR], {"CropX": 0}, "crop", "warning"),
         ([DECODE, *CROP, *VALUES, TENSOR], {"CropX": ...}, "missing-key", "error"),

@@ -11,12 +11,16 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 import pytest
+from zoo_vastai.emulator.site import vaststreamx as vsx
+from zoo_vastai.emulator.site.vaststreamx.vdsp import FusedOp
 from zoo_vastai.process_ops import render_process_ops
-from zoo_vastai.vdsp import crop_resize, render_vdsp
+from zoo_vastai.vdsp import per_image, render_vdsp
 
 from zoo_core.vision import Preprocess
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
 GREY = 114
@@ -64,14 +68,19 @@ def by_process_ops(ops: list[dict[str, Any]], image: NDArray[Any]) -> NDArray[An
 
 
 def by_vdsp(
-    data: dict[str, Any], image: NDArray[Any], ext: tuple[int, int, int, int] | None
+    data: dict[str, Any], image: NDArray[Any], told: Mapping[str, tuple[int, ...]]
 ) -> NDArray[np.float16]:
-    """What the device makes of an RGB image: half floats [3, H, W]; `ext` is crop_resize_ext."""
+    """What the device makes of an RGB image, told its own numbers: half floats [3, H, W]."""
     kind, config = data["OpType"], data["OpConfig"]
     assert config["IimageFormat"] == "RGB_PLANAR"
     height, width = config["OimageHeight"], config["OimageWidth"]
     inter = MODES[config["ResizeType"]]
-    if "LETTERBOX" in kind:
+    if kind.endswith("_EXT"):
+        wide, high, top, bottom, left, right = told["rgb_letterbox_ext"]
+        inner = cv2.resize(image, (wide, high), interpolation=inter)
+        border, grey = cv2.BORDER_CONSTANT, config["Padding"]
+        canvas = cv2.copyMakeBorder(inner, top, bottom, left, right, border, value=grey)
+    elif "LETTERBOX" in kind:
         ratio = min(height / image.shape[0], width / image.shape[1])
         high, wide = (round(side * ratio) for side in image.shape[:2])
         canvas = np.empty((height, width, 3), np.uint8)
@@ -82,7 +91,7 @@ def by_vdsp(
         )
     elif "CROP" in kind:
         named = (config[key] for key in ("CropX", "CropY", "ResizeWidth", "ResizeHeight"))
-        x, y, wide, high = ext or tuple(named)
+        x, y, wide, high = told.get("crop_resize_ext") or tuple(named)
         resized = cv2.resize(image, (wide, high), interpolation=inter)
         canvas = resized[y : y + height, x : x + width]
     else:
@@ -96,6 +105,18 @@ def by_vdsp(
     if form in ("MINUSMEAN_DIVSTD", "DIV255_MINUSMEAN_DIVSTD"):
         value = (value - np.float32(config["Mean"])) / np.float32(config["Std"])
     return value.transpose(2, 0, 1).astype(np.float16)
+
+
+def by_emulator(
+    data: dict[str, Any], image: NDArray[Any], told: Mapping[str, tuple[int, ...]]
+) -> NDArray[np.float16]:
+    """The same by the emulated card."""
+    vsx.set_device(0)
+    planes = np.ascontiguousarray(image.transpose(2, 0, 1))
+    height, width = image.shape[:2]
+    given = vsx.create_image(planes, vsx.ImageFormat.RGB_PLANAR, width, height, 0)
+    fused = FusedOp(data["OpType"], data["OpConfig"])
+    return fused.run(given, (1, 1), next(iter(told.values()), None))
 
 
 def scene(height: int, width: int) -> NDArray[np.uint8]:
@@ -149,7 +170,7 @@ def test_all_three_make_the_same_tensor(
     expected, _ = spec.prepare(image)
     calibrated = by_process_ops(render_process_ops(steps), image)
     np.testing.assert_allclose(calibrated, expected, atol=1e-4, rtol=1e-5)
-    device = by_vdsp(render_vdsp(steps, spec.size).to_data(), image, crop_resize(steps, source))
+    device = by_vdsp(render_vdsp(steps, spec.size).to_data(), image, per_image(steps, source))
     assert device.dtype == np.float16
     atol = tolerance(values, expected)
     np.testing.assert_allclose(device.astype(np.float32), expected, atol=atol, rtol=2.0**-10)
@@ -160,15 +181,37 @@ def test_a_non_square_letterbox_on_the_device(source: tuple[int, int]) -> None:
     steps = specification("rgb", [{**LETTERBOX, "size": [64, 96]}], "div255")
     image = scene(*source)
     expected, _ = Preprocess.from_data(steps).prepare(image)
-    device = by_vdsp(render_vdsp(steps, (64, 96)).to_data(), image, None)
+    device = by_vdsp(render_vdsp(steps, (64, 96)).to_data(), image, {})
     np.testing.assert_allclose(device.astype(np.float32), expected, atol=2.0**-11)
+
+
+@pytest.mark.parametrize("source", SIZES, ids=str)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"anchor": "top_left", "rounding": "down"},
+        {"anchor": "top_left"},
+        {"rounding": "down", "size": [64, 96]},
+    ],
+    ids=str,
+)
+def test_a_letterbox_that_needs_its_numbers_with_every_image(
+    changes: dict[str, Any], source: tuple[int, int]
+) -> None:
+    steps, image = specification("bgr", [{**LETTERBOX, **changes}], "imagenet"), scene(*source)
+    spec = Preprocess.from_data(steps)
+    expected, _ = spec.prepare(image)
+    data, told = render_vdsp(steps, spec.size).to_data(), per_image(steps, source)
+    atol = tolerance("imagenet", expected)
+    for device in (by_vdsp(data, image, told), by_emulator(data, image, told)):
+        np.testing.assert_allclose(device.astype(np.float32), expected, atol=atol, rtol=2.0**-10)
 
 
 def test_nearest_on_the_device() -> None:
     steps = specification("rgb", [{**STRETCH, "interpolation": "nearest"}], "equal")
     image = scene(101, 57)
     expected, _ = Preprocess.from_data(steps).prepare(image)
-    device = by_vdsp(render_vdsp(steps, (64, 96)).to_data(), image, None)
+    device = by_vdsp(render_vdsp(steps, (64, 96)).to_data(), image, {})
     np.testing.assert_array_equal(device.astype(np.float32), expected)
 
 
@@ -182,9 +225,9 @@ def test_the_shorter_side_needs_its_numbers_with_every_image(source: tuple[int, 
     expected, _ = Preprocess.from_data(steps).prepare(image)
     data = render_vdsp(steps, (56, 56)).to_data()
     atol = tolerance("imagenet", expected)
-    told = by_vdsp(data, image, crop_resize(steps, source)).astype(np.float32)
+    told = by_vdsp(data, image, per_image(steps, source)).astype(np.float32)
     np.testing.assert_allclose(told, expected, atol=atol, rtol=2.0**-10)
-    squashed = by_vdsp(data, image, None).astype(np.float32)
+    squashed = by_vdsp(data, image, {}).astype(np.float32)
     stretched, _ = Preprocess.from_data(
         [steps[0], {"op": "resize", "mode": "stretch", "size": [64, 64]}, *steps[2:]]
     ).prepare(image)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from zoo_vastai.norm import norm_of
-from zoo_vastai.vdsp import crop_resize, parse_vdsp, read_vdsp, render_vdsp, vdsp_text
+from zoo_vastai.vdsp import parse_vdsp, per_image, read_vdsp, render_vdsp, vdsp_text
 
 from zoo_core.errors import DataError, RegistryError, UsageError
 from zoo_core.vision import Preprocess
@@ -131,8 +131,29 @@ def test_crop_for_a_classifier() -> None:
     wanted = {"ResizeWidth": 256, "ResizeHeight": 256, "CropX": 16, "CropY": 16}
     assert wanted.items() <= data["OpConfig"].items()
     assert data["OpConfig"]["NormaType"] == "EQUAL"
-    assert crop_resize(steps, (333, 500)) == (80, 16, 384, 256)
-    assert crop_resize([DECODE, STRETCH, TENSOR], (333, 500)) is None
+    assert per_image(steps, (333, 500)) == {"crop_resize_ext": (80, 16, 384, 256)}
+    assert per_image([DECODE, STRETCH, TENSOR], (333, 500)) == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "numbers"),
+    [
+        ({"anchor": "top_left", "rounding": "down"}, (416, 277, 0, 43, 0, 0)),
+        ({"rounding": "down"}, (416, 277, 21, 22, 0, 0)),
+        ({"anchor": "top_left"}, (416, 277, 0, 43, 0, 0)),
+    ],
+)
+def test_a_letterbox_of_another_place_gets_its_numbers_with_every_image(
+    changes: dict[str, Any], numbers: tuple[int, ...]
+) -> None:
+    steps = [DECODE, {**LETTERBOX, **changes}, BY_255, TENSOR]
+    data = render_vdsp(steps, (320, 416)).to_data()
+    assert data["OpType"] == "FUSION_OP_RGB_LETTERBOX_CVTCOLOR_NORM_TENSOR_EXT"
+    placeholders = {"ResizeWidth": 416, "ResizeHeight": 320, "PaddingTop": 0, "PaddingRight": 0}
+    assert placeholders.items() <= data["OpConfig"].items()
+    assert data["OpConfig"]["Padding"] == [114, 114, 114]
+    assert per_image(steps, (333, 500)) == {"rgb_letterbox_ext": numbers}
+    assert per_image([DECODE, LETTERBOX, TENSOR], (333, 500)) == {}
 
 
 @pytest.mark.parametrize(
@@ -141,8 +162,6 @@ def test_crop_for_a_classifier() -> None:
         ({**STRETCH, "interpolation": "bilinear_align_corners"}, "corners", "bilinear"),
         ({**STRETCH, "interpolation": "area"}, "area", "bilinear"),
         ({**LETTERBOX, "pad": 127.5}, "pad with 127.5", "114"),
-        ({**LETTERBOX, "anchor": "top_left"}, "top_left", "centre"),
-        ({**LETTERBOX, "rounding": "down"}, "down", "nearest"),
     ],
 )
 def test_what_the_device_cannot_do_says_what_to_choose(

@@ -20,8 +20,9 @@ _WHERE = "preprocess: resize"
 def render_process_ops(preprocess: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The operations for `dataset.process_ops`, in vamc's order.
 
-    What vamc cannot say is done as its own configurations do it: a letterbox gets no colour (vamc
-    has no key for it), and `short_side` squashes to a square before the crop. Raises `UsageError`
+    What vamc cannot say is done as its own configurations do it: a letterbox gets no colour and no
+    place (vamc has no keys for them), and `short_side` squashes to a square before the crop. That
+    moves pixels but hardly their range, which is what calibration takes. Raises `UsageError`
     for a letterbox that is not square and for resampling that vamc does not have; calibration from
     npz files, which needs no operations, is the way round both.
     """

@@ -9,7 +9,7 @@ import numpy as np
 from zoo_vastai.lint.keys import unknown_keys, value_finding
 from zoo_vastai.lint.known import VDSP_KEYS, VDSP_OPS, VDSP_VALUES
 from zoo_vastai.lint.result import Finding
-from zoo_vastai.vdsp.model import BERT
+from zoo_vastai.vdsp.model import BERT, LETTERBOX_EXT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -95,6 +95,9 @@ def _letterbox(op: str, config: Mapping[str, Any]) -> Iterator[Finding]:
     if "LETTERBOX" in op and "Padding" not in config:
         what = "is not given: what the device pads with is not published, 114 is assumed"
         yield Finding("padding", "info", "OpConfig.Padding", what, "add Padding: [114, 114, 114]")
+    if op == LETTERBOX_EXT:
+        what = "takes sizes and place from each image: rgb_letterbox_ext must come with every one"
+        yield Finding("letterbox", "info", "OpType", what)
     if "LETTERBOX" not in op and "Padding" in config:
         yield Finding("padding", "warning", "OpConfig.Padding", f"has no effect in {op}")
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from zoo_core.errors import SampleError, StageError, UnavailableError, UsageError, ZooError
 from zoo_vastai.stream.process import LostError, RefusedError, WorkerProcess
-from zoo_vastai.vdsp.render import crop_resize
+from zoo_vastai.vdsp.render import per_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -97,10 +97,11 @@ class StreamSession:
             raise self._spoilt(str(error)) from error
 
     def _params(self, image: NDArray[np.uint8]) -> dict[str, Any]:
-        """The image's own resize and crop, where the vdsp file cannot name one for all of them."""
-        source = (image.shape[1], image.shape[2])
-        found = crop_resize(self._preprocess, source) if self._preprocess else None
-        return {} if found is None else {"crop_resize_ext": list(found)}
+        """The image's own sizes and place, where the vdsp file cannot name them for all."""
+        if not self._preprocess:
+            return {}
+        found = per_image(self._preprocess, (image.shape[1], image.shape[2]))
+        return {name: list(numbers) for name, numbers in found.items()}
 
     def _again(self, image: NDArray[np.uint8]) -> list[NDArray[Any]]:
         """Alone; blamed only where it brings down a process that has run nothing else."""

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from zoo_vastai.vdsp.model import VdspOp
 from zoo_vastai.vdsp.read import parse_vdsp, read_vdsp, vdsp_text
-from zoo_vastai.vdsp.render import crop_resize, render_vdsp
+from zoo_vastai.vdsp.render import per_image, render_vdsp
 
-__all__ = ["VdspOp", "crop_resize", "parse_vdsp", "read_vdsp", "render_vdsp", "vdsp_text"]
+__all__ = ["VdspOp", "parse_vdsp", "per_image", "read_vdsp", "render_vdsp", "vdsp_text"]

@@ -11,7 +11,7 @@ from zoo_core.errors import UsageError
 from zoo_core.vision import Preprocess
 from zoo_core.vision.steps import CentreCrop, Decode, Resize
 from zoo_vastai.norm import norm_of
-from zoo_vastai.vdsp.model import LETTERBOX, RESIZE, RESIZE_CROP, VdspOp
+from zoo_vastai.vdsp.model import LETTERBOX, LETTERBOX_EXT, RESIZE, RESIZE_CROP, VdspOp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,8 +28,8 @@ def render_vdsp(preprocess: Sequence[Mapping[str, Any]], size: tuple[int, int]) 
     """The fused operation for RGB planar images; `size` is (height, width) of the network's input.
 
     Mean and std are rounded to half floats, as the device holds them, and are left out where they
-    have no effect. `short_side` needs `crop_resize` with every image. Raises `UsageError` for what
-    the device cannot do.
+    have no effect. Where the operation cannot hold the numbers of all images, `per_image` tells
+    them. Raises `UsageError` for what the device cannot do.
     """
     spec = Preprocess.from_data(preprocess, where="preprocess")
     if spec.size != size:
@@ -55,26 +55,33 @@ def render_vdsp(preprocess: Sequence[Mapping[str, Any]], size: tuple[int, int]) 
     )
 
 
-def crop_resize(
+def per_image(
     preprocess: Sequence[Mapping[str, Any]], source: tuple[int, int]
-) -> tuple[int, int, int, int] | None:
-    """(crop x, crop y, resize width, resize height) for an image of `source` (height, width).
+) -> dict[str, tuple[int, ...]]:
+    """What the device must be told with an image of `source` (height, width), by the SDK's name.
 
-    None where the operation's own numbers hold for every image, as they do for all but
-    `short_side`: the file can only name one size, to which the device would squash.
+    `crop_resize_ext` (crop x, crop y, resize width, resize height) for `short_side`, since a file
+    names one size, to which the device would squash; `rgb_letterbox_ext` (resize width, resize
+    height, top, bottom, left, right) for a letterbox that is not in the middle, or rounded down.
     """
     spec = Preprocess.from_data(preprocess, where="preprocess")
     resize = next(step for step in spec.steps if isinstance(step, Resize))
-    if not isinstance(resize.size, int):
-        return None
-    longer = resize.size * max(source) // min(source)
-    height, width = (resize.size, longer) if source[0] <= source[1] else (longer, resize.size)
-    return (*_crop_start((height, width), spec.size), width, height)
+    placed = spec.geometry(source)
+    width, height = (
+        round(side * scale) for side, scale in zip(source[::-1], placed.scale, strict=True)
+    )
+    left, top = (int(pixels) for pixels in placed.offset)
+    if resize.mode == "short_side":
+        return {"crop_resize_ext": (-left, -top, width, height)}
+    if resize.mode != "letterbox" or _as_the_device_does(resize):
+        return {}
+    below, beside = spec.size[0] - top - height, spec.size[1] - left - width
+    return {"rgb_letterbox_ext": (width, height, top, below, left, beside)}
 
 
 def _geometry(spec: Preprocess, resize: Resize) -> dict[str, Any]:
     if resize.mode == "letterbox":
-        return _letterbox(resize)
+        return _letterbox(resize, spec.size)
     crop = next((step for step in spec.steps if isinstance(step, CentreCrop)), None)
     if crop is None:
         return {"op": RESIZE}
@@ -89,16 +96,27 @@ def _geometry(spec: Preprocess, resize: Resize) -> dict[str, Any]:
     }
 
 
-def _letterbox(resize: Resize) -> dict[str, Any]:
-    if resize.anchor != "centre":
-        raise _cannot(f"put a letterboxed image at the {resize.anchor}", "choose anchor centre")
-    if resize.rounding != "nearest":
-        raise _cannot("round a letterbox's sides down", "choose rounding nearest")
+def _letterbox(resize: Resize, size: tuple[int, int]) -> dict[str, Any]:
     if resize.pad != int(resize.pad):
         raise _cannot(f"pad with {resize.pad:g}", "choose a whole number, such as pad 114")
     pad = int(resize.pad)
+    found: dict[str, Any] = {"op": LETTERBOX, "padding": (pad, pad, pad)}
     constant = {"EdgePaddingType": "CONSTANT"}
-    return {"op": LETTERBOX, "padding": (pad, pad, pad), "other": constant}
+    if _as_the_device_does(resize):
+        return {**found, "other": constant}
+    placeholders = {f"Padding{side}": 0 for side in ("Left", "Right", "Top", "Bottom")}
+    return {
+        **found,
+        "op": LETTERBOX_EXT,
+        "resize_width": size[1],
+        "resize_height": size[0],
+        "other": {**placeholders, **constant},
+    }
+
+
+def _as_the_device_does(resize: Resize) -> bool:
+    """Whether a letterbox is the one the device computes by itself."""
+    return resize.anchor == "centre" and resize.rounding == "nearest"
 
 
 def _resize_type(resize: Resize) -> str:

@@ -115,8 +115,12 @@ class FusedOp:
     def _letterbox(
         self, pixels: NDArray[np.uint8], out: tuple[int, int], per_image: Sequence[int] | None
     ) -> NDArray[np.uint8]:
-        if per_image is not None:
-            width, height, top, _, left, _ = per_image
+        if self.op_type.endswith("_EXT"):
+            if per_image is None:
+                raise RuntimeError(f"{self.op_type} needs rgb_letterbox_ext with every image")
+            width, height, top, bottom, left, right = per_image
+            if (top + height + bottom, left + width + right) != out:
+                raise RuntimeError(f"rgb_letterbox_ext {tuple(per_image)} does not make {out}")
         else:
             ratio = min(out[0] / pixels.shape[0], out[1] / pixels.shape[1])
             height, width = (max(round(side * ratio), 1) for side in pixels.shape[:2])
