@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import _thread
 import os
+import subprocess
 import sys
-import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -106,23 +106,44 @@ def test_ctrl_c_ends_it_with_its_children(tmp_path: Path, monkeypatch: pytest.Mo
     assert gone(int(told[0]))
 
 
-def test_a_child_that_holds_the_pipe_does_not_hold_us(tmp_path: Path) -> None:
-    source = (
-        "import subprocess, sys\n"
-        "c = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
-        "print(c.pid, flush=True)"
-    )
+ORPHAN = """
+import subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", {child!r}])
+print(child.pid, flush=True)
+"""
+
+
+@pytest.mark.parametrize(
+    "child",
+    [
+        "import time; time.sleep(600)",
+        "import os, time; os.close(1); os.close(2); time.sleep(600)",
+        "import time\nwhile True: print('still here', flush=True); time.sleep(0.5)",
+    ],
+    ids=["silent", "without the pipe", "now and then"],
+)
+def test_a_child_neither_holds_us_nor_is_left_behind(tmp_path: Path, child: str) -> None:
     told: list[str] = []
-    began = threading.Event()
 
-    def note(line: str) -> None:
-        told.append(line)
-        began.set()
-
-    ending = python(tmp_path, source).run(tmp_path / "log", note)
+    ending = python(tmp_path, ORPHAN.format(child=child)).run(tmp_path / "log", told.append)
 
     assert ending.good
-    psutil.Process(int(told[0])).kill()
+    assert gone(int(told[0]))
+
+
+def test_the_last_words_are_kept_where_it_ends_between_two_looks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look at the process takes as long here as the process itself."""
+    monkeypatch.setattr(subprocess.Popen, "poll", lambda process: process.wait())
+    source = "import time; time.sleep(1); print('TVMError: kDLFloat\\nbye'); raise SystemExit(3)"
+    told: list[str] = []
+
+    ending = python(tmp_path, source).run(tmp_path / "log", told.append)
+
+    assert ending.code == 3
+    assert told == ["TVMError: kDLFloat", "bye"]
+    assert (tmp_path / "log").read_text(encoding="utf-8") == "TVMError: kDLFloat\nbye\n"
 
 
 def test_what_cannot_be_started_is_unavailable(tmp_path: Path) -> None:

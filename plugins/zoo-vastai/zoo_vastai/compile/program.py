@@ -60,7 +60,9 @@ class Program:
         except BaseException:
             _kill(process, group)
             raise
-        if not ended:
+        if ended:
+            _kill_rest(group)
+        else:
             _kill(process, group)
         code = process.wait()
         return Ending(code=code, signal=signal_of(code) if ended else "", timed_out=not ended)
@@ -91,18 +93,23 @@ class Program:
         threading.Thread(target=_read, args=(process.stdout, lines), daemon=True).start()
         deadline = time.monotonic() + self.timeout
         with log.open("ab") as stream:
+
+            def keep(line: bytes) -> None:
+                stream.write(line)
+                stream.flush()
+                told(line.decode("utf-8", "replace").strip())
+
             while time.monotonic() < deadline:
                 try:
                     line = lines.get(timeout=_TICK)
                 except queue.Empty:
-                    if process.poll() is not None:  # a child of its own still holds the pipe
+                    if process.poll() is not None:
+                        _drain(lines, keep)
                         return True
                     continue
                 if line is None:
                     return _ended(process, deadline)
-                stream.write(line)
-                stream.flush()
-                told(line.decode("utf-8", "replace").strip())
+                keep(line)
         return False
 
 
@@ -121,6 +128,14 @@ def _ended(process: subprocess.Popen[bytes], deadline: float) -> bool:
     except subprocess.TimeoutExpired:
         return False
     return True
+
+
+def _drain(lines: queue.Queue[bytes | None], keep: Callable[[bytes], None]) -> None:
+    """Keep what came since the last look; a child that still holds the pipe may go on for long."""
+    enough = time.monotonic() + _GRACE
+    with suppress(queue.Empty):
+        while time.monotonic() < enough and (line := lines.get(timeout=_TICK)) is not None:
+            keep(line)
 
 
 def _read(stream: IO[bytes], lines: queue.Queue[bytes | None]) -> None:
