@@ -54,6 +54,36 @@ def test_everything_that_a_stage_does_is_in_its_key(change: dict[str, object]) -
     assert keys(FIRST) != keys(replace(FIRST, **change))  # type: ignore[arg-type]
 
 
+READ = {"params": {"start": 0, "stop": 1}, "ranges": ("x",)}
+
+
+def test_a_range_of_what_grows_keeps_its_key() -> None:
+    few = replace(FIRST, params={"a": 1, "count": 2}, growing=("count",))
+    many = replace(few, params={"a": 1, "count": 9})
+    cut = replace(FIRST, name="cut", inputs={"all": "first/x.bin"}, growing=("a",))
+    reading = replace(SECOND, inputs={"x": "cut/x.bin"}, **READ)
+    before, after = keys(few, cut, reading), keys(many, cut, reading)
+
+    assert before[:2] != after[:2]
+    assert before[2] == after[2]
+    assert keys(few, cut, reading)[2] != keys(few, cut, replace(reading, params={"start": 1}))[2]
+
+
+def test_a_range_of_other_things_has_another_key() -> None:
+    few = replace(FIRST, params={"a": 1, "count": 2}, growing=("count",))
+    other = replace(few, params={"a": 2, "count": 2})
+    older = replace(few, versions=("numpy",))
+    reading = replace(SECOND, **READ)
+    found = [keys(made, reading)[1] for made in (few, other, older)]
+    assert len(set(found)) == 3
+
+
+def test_what_is_read_whole_has_another_key_when_more_is_there() -> None:
+    few = replace(FIRST, params={"count": 2}, growing=("count",))
+    many = replace(few, params={"count": 9})
+    assert keys(few, SECOND)[1] != keys(many, SECOND)[1]
+
+
 def test_two_stages_of_one_name_are_refused() -> None:
     with pytest.raises(ZooError, match="two stages are named 'first'"):
         make_plan([FIRST, FIRST])

@@ -118,7 +118,6 @@ def test_another_threshold_runs_no_network(zoo: Zoo) -> None:
 
 
 def test_a_limit_is_a_marked_subset_and_growing_it_keeps_full_shards(zoo: Zoo) -> None:
-    ok(zoo("run", *TOY, "--no-bench", "--limit", "2"))
     few = valid(ok(zoo("run", *TOY, "--no-bench", "--limit", "2", "--json", "-")).json)
     more = valid(ok(zoo("run", *TOY, "--no-bench", "--json", "-")).json)
 
@@ -126,6 +125,9 @@ def test_a_limit_is_a_marked_subset_and_growing_it_keeps_full_shards(zoo: Zoo) -
     assert few["subset"]["of"] == 4
     assert more["subset"] is None
     assert any("subset" in text for text in few["warnings"])
+    assert not any(row["cached"] for row in few["stages"] if row["name"].startswith("predict"))
+    kept = {row["name"]: row["cached"] for row in more["stages"] if "predict" in row["name"]}
+    assert kept == {"predict-0000": True, "predict-0001": False}
 
 
 def test_speed_is_measured_and_its_samples_are_kept(zoo: Zoo, tmp_path: Path) -> None:

@@ -18,10 +18,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PlannedStage:
-    """A stage, its key, and the parts that the key digests."""
+    """A stage, its key, and the parts that the key digests; `root` is the key of all its sizes.
+
+    The root leaves out what only lets the outputs grow (`Stage.growing`), here and before.
+    """
 
     stage: Stage
     key: str
+    root: str
     parts: Mapping[str, Any]
 
 
@@ -62,7 +66,8 @@ def make_plan(stages: Iterable[Stage]) -> Plan:
         if stage.name in planned:
             raise ZooError(f"two stages are named '{stage.name}'", where="plan")
         parts = _parts(stage, planned)
-        planned[stage.name] = PlannedStage(stage, digest(parts), parts)
+        root = digest({**parts, **_without_growth(stage, planned)})
+        planned[stage.name] = PlannedStage(stage, digest(parts), root, parts)
     return Plan(tuple(planned.values()))
 
 
@@ -74,17 +79,33 @@ def _parts(stage: Stage, earlier: Mapping[str, PlannedStage]) -> dict[str, Any]:
         "params": dict(stage.params),
         "outputs": list(stage.outputs),
         "versions": {name: _version(name) for name in stage.versions},
-        "inputs": {arg: _input(stage, ref, earlier) for arg, ref in stage.inputs.items()},
+        "inputs": _inputs(stage, earlier, stage.ranges),
     }
 
 
-def _input(stage: Stage, ref: str, earlier: Mapping[str, PlannedStage]) -> list[str]:
+def _without_growth(stage: Stage, earlier: Mapping[str, PlannedStage]) -> dict[str, Any]:
+    fixed = {name: value for name, value in stage.params.items() if name not in stage.growing}
+    return {"params": fixed, "inputs": _inputs(stage, earlier, tuple(stage.inputs))}
+
+
+def _inputs(
+    stage: Stage, earlier: Mapping[str, PlannedStage], by_root: tuple[str, ...]
+) -> dict[str, list[str]]:
+    """[key, file] of each input, or [root, file]."""
+    found = {}
+    for argument, reference in stage.inputs.items():
+        made, file = _made(stage, reference, earlier)
+        found[argument] = [made.root if argument in by_root else made.key, file]
+    return found
+
+
+def _made(stage: Stage, ref: str, earlier: Mapping[str, PlannedStage]) -> tuple[PlannedStage, str]:
     name, _, file = ref.partition("/")
     if name not in earlier:
         raise ZooError(f"stage '{stage.name}' needs '{ref}', which no earlier stage makes")
     if file not in earlier[name].stage.outputs:
         raise ZooError(f"stage '{stage.name}' needs '{ref}', '{name}' does not output it")
-    return [earlier[name].key, file]
+    return earlier[name], file
 
 
 def _version(name: str) -> str:

@@ -23,6 +23,11 @@ class Stage:
     further modules whose source matters, beyond those that the module of `run` imports from zoo
     packages. All that enters the stage's key.
 
+    `growing` names parameters of which a larger value only adds to the outputs, such as a number of
+    images; `ranges` names inputs of which only a range is read that `params` tell. Into the key of
+    a stage with ranges goes what those inputs are made from without what only lets them grow: the
+    range stays the same when more is made.
+
     Not in the key: `locations` (where things lie on this machine; their content is told by
     `params`), `cost` (a rough size of the work, such as a number of images, for estimates) and
     `download` (bytes it fetches where nothing is cached).
@@ -35,6 +40,8 @@ class Stage:
     outputs: tuple[str, ...] = ()
     versions: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
+    growing: tuple[str, ...] = ()
+    ranges: tuple[str, ...] = ()
     locations: Mapping[str, str] = field(default_factory=dict)
     cost: float = 1.0
     download: int = 0

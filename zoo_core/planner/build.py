@@ -194,6 +194,7 @@ class _Builder:
                 inputs={**data.inputs, "artefact": "compile/artefact.json", **graph},
                 outputs=("candidates.npz",),
                 sources=sources,
+                ranges=tuple(data.inputs),
                 locations=data.locations,
                 cost=shard.stop - shard.start,
             )

@@ -55,6 +55,7 @@ class SampleCrops:
             outputs=("images", LISTING),
             versions=("numpy", "opencv-python-headless"),
             sources=(type(scenes).__module__,),
+            growing=("scenes", "content", "count"),
             cost=count,
         )
         return DataPlan(
@@ -64,7 +65,7 @@ class SampleCrops:
             inputs={"images": f"{name}/images", "listing": f"{name}/{LISTING}"},
             locations={},
             params={},
-            shards=shards([f"{made_of.content} {at}" for at in range(count)]),
+            shards=shards([f"crop {at}" for at in range(count)]),
             count=count,
             of=of,
             content=digest([made_of.content, count]),

@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 import pytest
+from zoo_coco import listed
 from zoo_coco.sample import SampleScenes
+from zoo_coco.val2017 import Val2017
 
 from zoo_core.errors import UsageError
-from zoo_core.nouns import DataRequest
+from zoo_core.nouns import DataRequest, Stage
 from zoo_core.plan import make_plan
 
 if TYPE_CHECKING:
@@ -70,3 +72,28 @@ def test_drawing_again_gives_the_same_bytes(run_plan: Any) -> None:
 def test_given_images_are_another_data_set(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="draws its own images"):
         SampleScenes().plan(DataRequest(purpose="evaluate", images=tmp_path))
+
+
+@pytest.mark.parametrize("dataset", [SampleScenes(), Val2017()])
+def test_a_larger_limit_keeps_the_keys_of_full_shards(
+    dataset: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listed, "SHARD", 2)
+
+    def keys(limit: int) -> list[str]:
+        data = dataset.plan(asked("evaluate", limit))
+        reading = [
+            Stage(
+                name=f"read-{shard.start}",
+                run="zoo_core.stages.predict:shard",
+                params={"start": shard.start, "stop": shard.stop, "content": shard.content},
+                inputs=data.inputs,
+                ranges=tuple(data.inputs),
+            )
+            for shard in data.shards
+        ]
+        return [item.key for item in make_plan([*data.stages, *reading])][len(data.stages) :]
+
+    few, more = keys(3), keys(4)
+    assert few[0] == more[0]
+    assert few[1] != more[1]

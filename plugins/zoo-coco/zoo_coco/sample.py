@@ -73,6 +73,7 @@ def _stage(split: str, count: int) -> Stage:
         run="zoo_coco.sample_stage:draw",
         params={"split": split, "count": count, "size": SIZE},
         outputs=("images", "instances.json"),
+        growing=("count",),
         versions=("numpy", "opencv-python-headless"),
         cost=count,
     )

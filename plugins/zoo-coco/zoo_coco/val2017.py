@@ -140,6 +140,7 @@ def _first_images(count: int) -> Stage:
         params={"url": f"{_base()}/val2017", "count": count},
         inputs={"annotations": _TRUTH},
         outputs=("images",),
+        growing=("count",),
         cost=count * IMAGES["size"] / COUNT / _MEGABYTE,
         download=count * IMAGES["size"] // COUNT,
     )
