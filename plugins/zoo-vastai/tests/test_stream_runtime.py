@@ -234,6 +234,33 @@ def test_an_interrupt_leaves_nothing_behind(artefact: Path) -> None:
         interrupted()
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
+def test_what_ends_the_wait_for_a_model_leaves_nothing_behind(
+    artefact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
+) -> None:
+    class Ended(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            raise error
+
+    script = tmp_path / "slow.py"
+    script.write_text("import time; time.sleep(60)")
+    monkeypatch.setattr("zoo_vastai.stream.process.SCRIPT", script)
+    monkeypatch.setattr("zoo_vastai.stream.process.Event", Ended)
+    with pytest.raises(error):
+        VastaiRuntime().open(artefact, target()).__enter__()
+    assert not list(Path(tempfile.gettempdir()).iterdir())
+
+
+def test_a_log_that_an_error_names_is_there(artefact: Path) -> None:
+    (artefact / "mod.json").write_text("broken", encoding="utf-8")
+    with pytest.raises(StageError) as caught:
+        VastaiRuntime().open(artefact, target()).__enter__()
+    assert Path(caught.value.where.removeprefix("log ")).is_file()
+    with pytest.raises(UnavailableError):
+        VastaiRuntime().open(artefact, target("7")).__enter__()
+    assert len(list(Path(tempfile.gettempdir()).iterdir())) == 1
+
+
 def test_facts_of_the_device(artefact: Path) -> None:
     with VastaiRuntime().open(artefact, target("0,1"), "throughput") as session:
         facts = session.facts()  # type: ignore[attr-defined]

@@ -56,7 +56,8 @@ class WorkerProcess:
 
         `order` is the message `open`; what is printed is appended to `log`. Raises
         `UnavailableError` where there is no interpreter, SDK or die, `StageError`, which names the
-        log, where the model cannot be loaded.
+        log, where the model cannot be loaded. Whatever else is raised, such as Ctrl-C: the process
+        has ended then.
         """
         self.log = log
         self.reason = ""
@@ -74,8 +75,12 @@ class WorkerProcess:
         ]
         for thread in self._threads:
             thread.start()
-        self._outbox.put((wire.packed({**order, "kind": "open"}), b""))
-        self._await_ready()
+        try:
+            self._outbox.put((wire.packed({**order, "kind": "open"}), b""))
+            self._await_ready()
+        except BaseException:
+            self.kill("it was given up before the model was open")
+            raise
 
     @property
     def alive(self) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo_core.errors import SampleError, StageError, UnavailableError, UsageError, ZooError
+from zoo_core.errors import SampleError, StageError, UsageError, ZooError
 from zoo_vastai.stream.process import LostError, RefusedError, WorkerProcess
 from zoo_vastai.vdsp.render import per_image
 
@@ -43,7 +43,10 @@ class StreamSession:
         options: StreamOptions,
         workers: int,
     ) -> None:
-        """Start the first worker with a log; `start` raises what `WorkerProcess` does."""
+        """Start the first worker with a log; `start` raises what `WorkerProcess` does.
+
+        The log stays only where the error names it.
+        """
         self.inputs: tuple[TensorSpec, ...] = artefact.inputs
         self.outputs: tuple[TensorSpec, ...] = artefact.outputs
         self.workers = workers
@@ -57,8 +60,9 @@ class StreamSession:
         self._log = _log_file()
         try:
             self._worker = start(self._log)
-        except UnavailableError:
-            self._log.unlink()
+        except BaseException as error:
+            if str(self._log) not in str(error):
+                self._log.unlink(missing_ok=True)
             raise
 
     def run(self, feeds: Arrays) -> Arrays:
