@@ -35,3 +35,28 @@ def test_a_folder_in_it_is_marked_as_a_cache(zoo_home: Path) -> None:
     assert (zoo_home / "CACHEDIR.TAG").read_text().startswith("Signature: 8a477f597d28d172789f0688")
     assert (zoo_home / ".gitignore").read_text() == "*\n"
     assert "zoo" in (zoo_home / "README.txt").read_text()
+
+
+def test_files_that_were_there_are_left_alone(zoo_home: Path) -> None:
+    zoo_home.mkdir()
+    mine = {".gitignore": "build/\n", "README.txt": "My project.\n"}
+    for name, text in mine.items():
+        (zoo_home / name).write_text(text)
+    folder("store")
+    assert {name: (zoo_home / name).read_text() for name in mine} == mine
+
+
+def test_a_folder_with_other_files_is_not_marked(zoo_home: Path) -> None:
+    zoo_home.mkdir()
+    (zoo_home / "thesis.tex").write_text("years of work")
+    folder("store")
+    folder("facts")
+    assert {path.name for path in zoo_home.iterdir()} == {"thesis.tex", "store", "facts"}
+
+
+def test_what_was_put_there_by_hand_or_by_a_run_does_not_hinder_marks(zoo_home: Path) -> None:
+    for name in ("store", "downloads"):
+        (zoo_home / name).mkdir(parents=True)
+    folder("facts")
+    assert (zoo_home / "CACHEDIR.TAG").exists()
+    assert (zoo_home / ".gitignore").read_text() == "*\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from zoo_core.errors import DataError
@@ -11,7 +12,14 @@ CACHES = "caches"
 """The folder inside `home()` that holds a folder for each cache."""
 
 _README = "Made by zoo; everything here can be made again. `zoo gc` removes what is not needed.\n"
-_CACHEDIR_TAG = "Signature: 8a477f597d28d172789f06886806bc55\n# Made by zoo.\n"
+_TAG = "CACHEDIR.TAG"
+_MARKS = {
+    "README.txt": _README,
+    ".gitignore": "*\n",
+    _TAG: "Signature: 8a477f597d28d172789f06886806bc55\n# Made by zoo.\n",
+}
+_UNMARKED = frozenset({"by-hand", "downloads", "journal.jsonl", "runs.jsonl", "store"})
+"""What may be in `home()` before `folder` is called; else it has a person's own files."""
 
 
 def home() -> Path:
@@ -27,13 +35,15 @@ def home() -> Path:
 def folder(name: str) -> Path:
     """A folder inside `home()`, made when needed; the cache folder marks itself as one.
 
-    Raises DataError where it cannot be made.
+    A folder that holds other files than zoo's gets no marks: they would tell git and backups to
+    pass those over. Raises DataError where it cannot be made.
     """
     root = home()
     path = root / name
     try:
+        unmarked = not (root / _TAG).exists() and _is_ours(root)
         path.mkdir(parents=True, exist_ok=True)
-        if not (root / "CACHEDIR.TAG").exists():
+        if unmarked:
             _mark(root)
     except OSError as error:
         raise DataError(
@@ -57,7 +67,14 @@ def by_hand_file(model: str, name: str) -> Path:
     return home() / "by-hand" / model / name
 
 
+def _is_ours(root: Path) -> bool:
+    try:
+        return {path.name for path in root.iterdir()} <= _UNMARKED
+    except FileNotFoundError:
+        return True
+
+
 def _mark(root: Path) -> None:
-    (root / "README.txt").write_text(_README, encoding="utf-8")
-    (root / ".gitignore").write_text("*\n", encoding="utf-8")
-    (root / "CACHEDIR.TAG").write_text(_CACHEDIR_TAG, encoding="utf-8")
+    for name, text in _MARKS.items():
+        with suppress(FileExistsError), (root / name).open("x", encoding="utf-8") as stream:
+            stream.write(text)
