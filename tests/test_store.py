@@ -4,18 +4,24 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from filelock import FileLock, Timeout
 
 from zoo_core.digest import digest
 from zoo_core.disk import disk_errors, is_disk_error
 from zoo_core.errors import DataError, StageError
 from zoo_core.store import LOG, MANIFEST, Store, folder_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 KEY = "ab" + "0" * 62
 OTHER = "ab" + "1" * 62
@@ -120,9 +126,55 @@ def test_leftovers_are_what_is_old(store: Store) -> None:
     killed = made(store)
     assert store.leftovers() == []
     old = time.time() - 2 * 24 * 3600
-    os.utime(killed, (old, old))
+    for path in (killed / "a.txt", killed / "b" / "c.bin", killed / "b", killed):
+        assert store.leftovers() == []
+        os.utime(path, (old, old))
     assert store.leftovers() == [killed]
     assert sorted(store.leftovers(-1)) == sorted([failed, killed])
+
+
+def test_a_log_that_grows_keeps_its_folder_young(store: Store) -> None:
+    work = store.work(KEY, "make")
+    (work / LOG).write_text("epoch 3")
+    old = time.time() - 2 * 24 * 3600
+    os.utime(work, (old, old))
+    assert store.leftovers() == []
+
+
+def test_a_leftover_is_unused_while_nobody_makes_its_key(store: Store) -> None:
+    paths = [made(store), store.keep_failed(made(store)), store.salvage(KEY)]
+    other = store.work(OTHER, "name-with-dashes")
+    for path in paths:
+        with store.unused(path) as free:
+            assert free
+        with store.lock(KEY), store.unused(path) as free, store.unused(other) as other_free:
+            assert (free, other_free) == (False, True)
+
+
+def test_nobody_begins_to_make_a_key_while_its_leftover_goes(store: Store) -> None:
+    with store.lock(KEY):
+        work = made(store)
+    with (
+        store.unused(work),
+        pytest.raises(Timeout),
+        FileLock(store.root / "locks" / f"{KEY}.lock", timeout=0),
+    ):
+        pass
+
+
+def test_leftovers_that_another_process_takes_away(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made(store)
+    glob = Path.glob
+
+    def vanishing(self: Path, pattern: str) -> Iterator[Path]:
+        for path in list(glob(self, pattern)):
+            shutil.rmtree(path)
+            yield path
+
+    monkeypatch.setattr(Path, "glob", vanishing)
+    assert store.leftovers(-1) == []
 
 
 def test_use_is_remembered(store: Store) -> None:
@@ -136,6 +188,23 @@ def test_use_is_remembered(store: Store) -> None:
 def test_folder_bytes(store: Store) -> None:
     assert folder_bytes(made(store)) == 9
     assert folder_bytes(store.root / "nothing") == 0
+
+
+def test_a_file_that_goes_while_bytes_are_counted(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = made(store)
+    look = Path.stat
+
+    def last_look(self: Path, *, follow_symlinks: bool = True) -> os.stat_result:
+        found = look(self, follow_symlinks=follow_symlinks)
+        if self.name == "a.txt":
+            self.unlink()
+        return found
+
+    monkeypatch.setattr(Path, "stat", last_look)
+    assert folder_bytes(work) == 9
+    assert folder_bytes(work) == 5
 
 
 PROCESS = """

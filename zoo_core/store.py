@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import stat
 import time
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -118,11 +119,28 @@ class Store:
         return size
 
     def leftovers(self, older_than: float = _STALE_SECONDS) -> list[Path]:
-        """Folders of stages that failed or were killed, older than so many seconds."""
+        """Folders of stages in which nothing has changed for so many seconds.
+
+        Their stages failed, were killed, or run now: see `unused`.
+        """
         before = time.time() - older_than
         found = [*(self.root / "work").glob("*"), *(self.root / "failed").glob("*")]
         found += (self.root / "salvage").glob("*")
-        return [path for path in found if path.stat().st_mtime < before]
+        return [path for path in found if _last_changed(path) < before]
+
+    @contextmanager
+    def unused(self, leftover: Path) -> Iterator[bool]:
+        """Whether no process makes the leftover's key now; if so, none begins inside the block."""
+        from filelock import FileLock, Timeout
+
+        with ExitStack() as held:
+            try:
+                for path in self._locks(leftover):
+                    held.enter_context(FileLock(path, timeout=0))
+                free = True
+            except (Timeout, PermissionError):
+                free = False
+            yield free
 
     def _discard(self, path: Path) -> None:
         """Take an entry away in one step, so that half of one is never seen, then delete it."""
@@ -132,13 +150,31 @@ class Store:
             path.rename(aside)
             shutil.rmtree(aside, ignore_errors=True)
 
+    def _locks(self, leftover: Path) -> list[Path]:
+        """Lock files of the keys that a folder may be of: `salvage` names it so, `work` in part."""
+        start = leftover.name.split("-")[-2:][0]
+        return sorted((self.root / "locks").glob(f"{start}*.lock"))
+
     def _path(self, key: str) -> Path:
         return self.root / "entries" / key[:2] / key
 
 
 def folder_bytes(path: Path) -> int:
-    """Bytes of all files below a folder."""
-    return sum(item.stat().st_size for item in path.rglob("*") if item.is_file())
+    """Bytes of all files below a folder; what goes meanwhile is passed over."""
+    return sum(found.st_size for found in _stats(path) if stat.S_ISREG(found.st_mode))
+
+
+def _last_changed(path: Path) -> float:
+    """Seconds since the epoch, of the newest in a folder; endless where it is gone."""
+    return max((found.st_mtime for found in _stats(path)), default=float("inf"))
+
+
+def _stats(path: Path) -> Iterator[os.stat_result]:
+    """Facts of a folder and of all that is below it, as far as it is still there."""
+    for folder, _, names in os.walk(path):
+        for item in (Path(folder), *(Path(folder, name) for name in names)):
+            with suppress(FileNotFoundError):
+                yield item.stat()
 
 
 def _check_outputs(work: Path, outputs: Sequence[str]) -> None:
