@@ -6,12 +6,13 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
+from zoo_core.agreement import poor, ratios_db, rounded, seeded_feeds
 from zoo_core.artefacts import read_graph, write_artefact
 from zoo_onnxruntime.files import FORMAT, MODEL_FILE
 from zoo_onnxruntime.half import store_half
 from zoo_onnxruntime.model_file import load, save
 from zoo_onnxruntime.precision import node_precisions, other_operators, report
-from zoo_onnxruntime.rewrites.proof import outputs, ratios_db, seeded_feeds
+from zoo_onnxruntime.rewrites.proof import outputs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,12 +39,13 @@ def fp16(ctx: StageContext) -> None:
     left = store_half(halved)
     save(halved, model)
     del halved
-    feeds = seeded_feeds(graph.inputs)
+    feeds = seeded_feeds(graph.inputs, 1)
     ratios = ratios_db(outputs(source, feeds, str(source)), outputs(model, feeds, str(model)))
     warnings = ["fp16: weights are stored as float16; this processor computes in float32"]
     warnings += [f"fp16: '{name}' stays float32: {why}" for name, why in left.items()]
-    told = report("fp16", node_precisions(model, {}, ctx.out), warnings)
     names = [spec.name for spec in graph.outputs]
+    warnings += poor("fp16", names, ratios)
+    told = report("fp16", node_precisions(model, {}, ctx.out), warnings)
     write_artefact(
         ctx.out,
         (FORMAT, MODEL_FILE),
@@ -52,7 +54,7 @@ def fp16(ctx: StageContext) -> None:
             **told,
             "float_operators": other_operators(model),
             "weights": "float16",
-            "output_snr_db": dict(zip(names, ratios, strict=True)),
+            "output_snr_db": dict(zip(names, rounded(ratios), strict=True)),
         },
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from zoo_core.agreement import poor, ratios_db, rounded
 from zoo_core.artefacts import read_graph, write_artefact
 from zoo_core.calibration import tensors
 from zoo_onnxruntime.files import FORMAT, MODEL_FILE
@@ -16,15 +17,13 @@ from zoo_onnxruntime.precision import (
     report,
 )
 from zoo_onnxruntime.quantize import quantize
-from zoo_onnxruntime.rewrites.proof import outputs, ratios_db
+from zoo_onnxruntime.rewrites.proof import outputs
 from zoo_onnxruntime.sensitive import float_convolutions, nothing_quantised
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from zoo_core.nouns import Graph, StageContext
-
-_POOR_DB = 6.0
 
 
 def build(ctx: StageContext) -> None:
@@ -43,13 +42,14 @@ def build(ctx: StageContext) -> None:
         raise nothing_quantised(nodes, str(source))
     ctx.progress(2, 3, "compare with float on one image")
     ratios = _ratios(ctx, graph, source, model)
-    told = report("int8", nodes, [*processor_warnings(), *_poor(ratios)])
+    names = [spec.name for spec in graph.outputs]
+    told = report("int8", nodes, [*processor_warnings(), *poor("int8", names, ratios)])
     added = {
         "float_operators": other_operators(model),
         "activations": "uint8, one range for a tensor",
         "weights": "int8, one scale for an output channel",
         "calibration": {k: v for k, v in calibrated.items() if k not in {"ranges", "seen"}},
-        "output_snr_db": ratios,
+        "output_snr_db": dict(zip(names, rounded(ratios), strict=True)),
     }
     write_artefact(ctx.out, (FORMAT, MODEL_FILE), graph, {**told, **added})
     ctx.progress(3, 3)
@@ -67,17 +67,8 @@ def _quantize(
     return {**floats, **left}
 
 
-def _ratios(ctx: StageContext, graph: Graph, source: Path, model: Path) -> dict[str, float | None]:
+def _ratios(ctx: StageContext, graph: Graph, source: Path, model: Path) -> list[float]:
     """Signal over difference of each output in dB, on the first calibration image."""
     image = next(tensors(ctx.inputs["images"], ctx.params["preprocess"]))
     feeds = {graph.inputs[0].name: image}
-    ratios = ratios_db(outputs(source, feeds, str(source)), outputs(model, feeds, str(model)))
-    return dict(zip([spec.name for spec in graph.outputs], ratios, strict=True))
-
-
-def _poor(ratios: dict[str, float | None]) -> list[str]:
-    return [
-        f"int8: output '{name}' keeps only {ratio} dB of the float network's signal"
-        for name, ratio in ratios.items()
-        if ratio is not None and ratio < _POOR_DB
-    ]
+    return ratios_db(outputs(source, feeds, str(source)), outputs(model, feeds, str(model)))

@@ -6,11 +6,12 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING
 
+from zoo_core.agreement import seeded_feeds
 from zoo_core.nouns import Graph
 from zoo_core.nouns.graph import GRAPH_FILE
 from zoo_onnxruntime.files import MODEL_FILE, REWRITES_FILE
 from zoo_onnxruntime.rewrites.chain import REWRITES, rewrite
-from zoo_onnxruntime.rewrites.proof import seeded_feeds
+from zoo_onnxruntime.rewrites.proof import BATCH
 
 if TYPE_CHECKING:
     from zoo_core.nouns import StageContext
@@ -24,7 +25,9 @@ def build(ctx: StageContext) -> None:
     done = []
     ctx.progress(0, len(rewrites) + 1, "run the graph as exported")
     source = listing.parent / graph.path
-    for applied in rewrite(source, ctx.out / MODEL_FILE, seeded_feeds(graph.inputs), rewrites):
+    for applied in rewrite(
+        source, ctx.out / MODEL_FILE, seeded_feeds(graph.inputs, BATCH), rewrites
+    ):
         done.append(applied.to_data())
         ctx.progress(len(done), len(rewrites) + 1, f"{applied.name} proved")
     rewritten = dataclasses.replace(graph, path=MODEL_FILE)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zoo_core.agreement import ratios_db
 from zoo_onnxruntime.calibrators import choose
 from zoo_onnxruntime.engine import open_session, run
 from zoo_onnxruntime.model_file import load
 from zoo_onnxruntime.quantize import quantize
-from zoo_onnxruntime.rewrites.proof import ratios_db
 from zoo_onnxruntime.sensitive import output_convolutions
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def _mean_db(
     reference: Sequence[Sequence[NDArray[Any]]], found: Sequence[Sequence[NDArray[Any]]]
 ) -> float:
     ratios = [
-        _EQUAL_DB if ratio is None else ratio
+        min(max(ratio, -_EQUAL_DB), _EQUAL_DB)
         for a, b in zip(reference, found, strict=True)
         for ratio in ratios_db(a, b)
     ]

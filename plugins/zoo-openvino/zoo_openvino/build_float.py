@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import openvino as ov
 
+from zoo_core.agreement import poor, ratios_db, rounded, seeded_feeds
 from zoo_core.artefacts import read_graph, write_artefact
 from zoo_core.host import cpu_threads
-from zoo_openvino.compare import ratios_db, rounded
 from zoo_openvino.engine import (
     Setting,
     capabilities,
@@ -22,7 +22,6 @@ from zoo_openvino.engine import (
 from zoo_openvino.files import FORMATS, MODEL_FILE
 from zoo_openvino.options import known_device
 from zoo_openvino.precision import layers, node_precisions, report
-from zoo_openvino.trial import seeded_feeds
 
 if TYPE_CHECKING:
     from zoo_core.nouns import StageContext
@@ -44,7 +43,7 @@ def build(ctx: StageContext) -> None:
         ov.save_model(model, ctx.out / MODEL_FILE, compress_to_fp16=precision == "fp16")
     ctx.progress(1, 3, "compare with float32 on a seeded input")
     computes = computing(precision, "fp32", capabilities(device))
-    feeds = seeded_feeds(graph.inputs)
+    feeds = seeded_feeds(graph.inputs, 1)
     fix_batch(model, graph.inputs, 1)
     plain = Setting(device=device, threads=cpu_threads())
     names = [spec.name for spec in graph.outputs]
@@ -54,22 +53,21 @@ def build(ctx: StageContext) -> None:
     compiled = compile_model(
         made, Setting(device=device, computes=computes, threads=cpu_threads()), str(source)
     )
-    ratios = rounded(ratios_db(reference, infer(compiled, names, feeds)))
+    ratios = ratios_db(reference, infer(compiled, names, feeds))
     ctx.progress(2, 3, "look at what OpenVINO makes of it")
     found = layers(compiled)
-    told_ = report(
-        precision, node_precisions(model, found, {}), found, _warnings(precision, computes)
-    )
+    warnings = [*_warnings(precision, computes), *poor(precision, names, ratios)]
+    told_ = report(precision, node_precisions(model, found, {}), found, warnings)
     write_artefact(
         ctx.out, (FORMATS[0], MODEL_FILE), graph, {**told_, **_added(names, ratios, precision)}
     )
     ctx.progress(3, 3)
 
 
-def _added(names: list[str], ratios: list[float | None], precision: str) -> dict[str, Any]:
+def _added(names: list[str], ratios: list[float], precision: str) -> dict[str, Any]:
     return {
         "weights": "float16" if precision == "fp16" else "float32",
-        "output_snr_db": dict(zip(names, ratios, strict=True)),
+        "output_snr_db": dict(zip(names, rounded(ratios), strict=True)),
     }
 
 

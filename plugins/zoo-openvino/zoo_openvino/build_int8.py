@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import openvino as ov
 
+from zoo_core.agreement import poor, rounded
 from zoo_core.artefacts import PRECISION_FILE, read_artefact, read_graph, write_artefact
 from zoo_core.calibration import tensors
 from zoo_core.errors import StageError
 from zoo_core.host import cpu_features, cpu_threads, has_int8_dot
-from zoo_openvino.compare import rounded
 from zoo_openvino.engine import (
     Setting,
     capabilities,
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from zoo_core.nouns import StageContext
 
 _STEPS = 3
-_POOR_DB = 6.0
 _KEPT = ("activations", "weights", "calibration")
 
 
@@ -58,11 +57,11 @@ def build(ctx: StageContext) -> None:
     ctx.progress(_STEPS, _STEPS)
 
 
-def _known(earlier: Mapping[str, Any], names: Sequence[str]) -> list[float | None] | None:
+def _known(earlier: Mapping[str, Any], names: Sequence[str]) -> list[float] | None:
     """What the quantising compiler measured of each output on the same image, if it did."""
     ratios = earlier.get("output_snr_db", {})
-    found = [ratios.get(name) for name in names]
-    return None if None in found else found
+    found = [ratios[name] for name in names if ratios.get(name) is not None]
+    return found if len(found) == len(names) else None
 
 
 def _bench(ctx: StageContext, quantised: Artefact) -> Bench:
@@ -102,24 +101,19 @@ def _report(
             where=bench.where,
             next="use --precision fp32, or --option sensitive=none",
         )
-    by_output = dict(zip(bench.names, rounded(judged.ratios), strict=True))
+    warnings = [*poor("int8", bench.names, judged.ratios), *_warnings(tried)]
     return {
-        **report("int8", nodes, made, _warnings(by_output, tried)),
+        **report("int8", nodes, made, warnings),
         **{key: earlier[key] for key in _KEPT if key in earlier},
         "quantised_by": earlier.get("tool"),
         "remainder": bench.setting.computes,
         "rewrites": [each.to_data() for each in tried],
-        "output_snr_db": by_output,
+        "output_snr_db": dict(zip(bench.names, rounded(judged.ratios), strict=True)),
     }
 
 
-def _warnings(ratios: dict[str, float | None], tried: list[Tried]) -> list[str]:
+def _warnings(tried: list[Tried]) -> list[str]:
     told_ = [
-        f"int8: output '{name}' keeps only {ratio} dB of the float network's signal"
-        for name, ratio in ratios.items()
-        if ratio is not None and ratio < _POOR_DB
-    ]
-    told_ += [
         f"int8: the rewrite '{each.name}' was left out: it loses more than int8 does"
         for each in tried
         if not each.kept

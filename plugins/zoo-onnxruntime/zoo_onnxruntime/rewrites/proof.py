@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo_core.errors import StageError, UsageError
+from zoo_core.agreement import snr_db
+from zoo_core.errors import StageError
 from zoo_core.host import cpu_threads
 from zoo_onnxruntime.engine import open_session, run
 from zoo_onnxruntime.model_file import mapped
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from zoo_core.nouns import TensorSpec
-
-SEED = 20
 BATCH = 2
 LIMIT_DB = 90.0
 """Signal over difference that every output of a rewritten graph must reach.
@@ -37,27 +35,6 @@ class Agreement:
 
     snr_db: float
     max_abs: float
-
-
-def seeded_feeds(inputs: Sequence[TensorSpec]) -> dict[str, NDArray[Any]]:
-    """One input in [0, 1) for each spec, of batch 2 where the batch is free.
-
-    Raises UsageError where a dimension other than the first is free.
-    """
-    generator = np.random.default_rng(SEED)
-    feeds = {}
-    for spec in inputs:
-        sizes = [
-            BATCH if axis == 0 and isinstance(n, str) else n for axis, n in enumerate(spec.shape)
-        ]
-        shape = [size for size in sizes if isinstance(size, int)]
-        if len(shape) < len(sizes) or spec.dtype != "float32":
-            raise UsageError(
-                f"input '{spec.name}' is {spec.dtype} {list(spec.shape)}",
-                next="export float32 inputs of a fixed size; only the batch may be free",
-            )
-        feeds[spec.name] = generator.random(shape, dtype=np.float32)
-    return feeds
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,14 +96,6 @@ def agreement(reference: Sequence[NDArray[Any]], measured: Sequence[NDArray[Any]
     return Agreement(min(p.snr_db for p in pairs), max(p.max_abs for p in pairs))
 
 
-def ratios_db(
-    reference: Sequence[NDArray[Any]], measured: Sequence[NDArray[Any]]
-) -> list[float | None]:
-    """Signal over difference of each output, in dB; None where they are equal or not finite."""
-    found = [_compare(a, b).snr_db for a, b in zip(reference, measured, strict=True)]
-    return [round(ratio, 1) if math.isfinite(ratio) else None for ratio in found]
-
-
 def demand(rewrite: str, found: Agreement) -> None:
     """Raise StageError where a rewrite missed the limit."""
     if not found.snr_db >= LIMIT_DB:
@@ -138,14 +107,8 @@ def demand(rewrite: str, found: Agreement) -> None:
 
 
 def _compare(reference: NDArray[Any], measured: NDArray[Any]) -> Agreement:
-    if reference.shape != measured.shape:
+    ratio = snr_db(reference, measured)
+    if reference.shape != measured.shape or not np.isfinite(measured).all():
         return Agreement(-math.inf, math.inf)
-    a, b = reference.astype(np.float64), measured.astype(np.float64)
-    error = np.abs(a - b)
-    noise, signal = float(np.sum(error**2)), float(np.sum(a**2))
-    largest = float(error.max(initial=0.0))
-    if not math.isfinite(noise) or not math.isfinite(signal):
-        return Agreement(-math.inf, math.inf)
-    if noise == 0.0:
-        return Agreement(math.inf, largest)
-    return Agreement(10 * math.log10(signal / noise) if signal else -math.inf, largest)
+    error = np.abs(reference.astype(np.float64) - measured.astype(np.float64))
+    return Agreement(ratio, float(error.max(initial=0.0)))
