@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from zoo_core.errors import DataError, SpeedGateError, UsageError, ZooError
-from zoo_core.gates import SpeedGates
+from zoo_core.gates import SpeedGates, parse
 
 
 def report(steady: bool = True, p90: float | None = 10.0, speedup: float = 2.0) -> dict[str, Any]:
@@ -72,3 +72,14 @@ def test_gates_on_what_has_no_speed_are_refused() -> None:
 def test_senseless_gates(value: float) -> None:
     with pytest.raises(UsageError, match="is none"):
         SpeedGates(min_throughput=value)
+
+
+def test_accuracy_gates_are_fractions() -> None:
+    assert parse(["AP=0.43", "AP50=1"]) == {"AP": 0.43, "AP50": 1.0}
+
+
+@pytest.mark.parametrize("text", ["AP=nan", "AP=inf", "AP=", "AP", "AP=high"])
+def test_what_is_no_number_is_no_gate(text: str) -> None:
+    with pytest.raises(UsageError, match="is no gate") as raised:
+        parse([text])
+    assert raised.value.next == "write NAME=FRACTION as in AP=0.43"

@@ -229,6 +229,9 @@ def test_a_gate_on_a_sample_run_exits_6(zoo: Zoo) -> None:
         (("--precision", "int9"), 2, "did you mean 'int8'?"),
         (("--protocol", "toyo"), 2, "did you mean 'toy'?"),
         (("--size", "32"), 2, "write H,W"),
+        (("--size", "²,2"), 2, "write H,W"),
+        (("--weights", "random:²"), 2, "use random or random:7"),
+        (("--min-metric", "AP50=nan"), 2, "write NAME=FRACTION"),
         (("--option", "threads"), 2, "write KEY=VALUE"),
         (("--option", "nonsense=1"), 2, "has no option 'nonsense'"),
         (("--assets", "none"), 2, "use auto, published or sample"),
@@ -247,6 +250,17 @@ def test_bad_input_is_one_line_with_the_right_code(
     told = error(zoo("run", *TOY, "--no-bench", *change, "--json", "-"), code)
 
     assert text in f"{told['where']} {told['what']}; {told['next']}"
+
+
+def test_a_traceback_besides_changes_neither_code_nor_json(
+    zoo: Zoo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ZOO_DEBUG", "1")
+    done = zoo("run", "nosuch", "--json", "-")
+    assert done.code == 2
+    assert done.json["schema"] == "zoo.error/1"
+    assert "Traceback" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("zoo: ")
 
 
 def test_an_unknown_model_is_answered_with_the_closest(zoo: Zoo) -> None:

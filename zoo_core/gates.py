@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,12 +24,19 @@ def parse(texts: Iterable[str]) -> dict[str, float]:
     gates = {}
     for text in texts:
         name, _, value = text.partition("=")
-        try:
-            gates[name] = float(value)
-        except ValueError as error:
+        least = _number(value)
+        if not math.isfinite(least):
             step = "write NAME=FRACTION as in AP=0.43"
-            raise UsageError(f"'{text}' is no gate", where="--min-metric", next=step) from error
+            raise UsageError(f"'{text}' is no gate", where="--min-metric", next=step)
+        gates[name] = least
     return gates
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def refuse_sample(gates: Mapping[str, float], weights: str) -> None:

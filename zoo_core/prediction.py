@@ -36,21 +36,25 @@ class Describes(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    """How predictions are shown: by which evaluator, with which labels, above which score."""
+    """How predictions are shown: by which evaluator, with which labels, above which score.
+
+    `exif` says whether the network saw the images turned as their EXIF data ask for.
+    """
 
     evaluator: Evaluator
     labels: Sequence[str]
     least: float
+    exif: bool
 
     def picture(self, prediction: Prediction) -> NDArray[Any]:
         sample = prediction.sample
-        image = read_rgb(sample.path, expect=sample.size)
+        image = read_rgb(sample.path, expect=sample.size, exif=self.exif)
         return self.evaluator.draw(image, prediction.arrays, self.labels, self.least)
 
     def row(self, prediction: Prediction) -> dict[str, Any]:
         """`found` counts what is drawn; it is None where a task has no scores to count by."""
         scores = prediction.arrays.get("scores")
-        found = None if scores is None else int((scores >= self.least).sum())
+        found = None if scores is None else int((scores > self.least).sum())
         told = "" if found is None else str(found)
         if isinstance(self.evaluator, Describes):
             told = self.evaluator.describe(prediction.arrays, self.labels, self.least)
@@ -70,7 +74,7 @@ def predict_folder(
         results = executor(work, listener, sessions).run(run.plan)
     evaluator = work.plugins.evaluator(resolved.card.evaluator)
     settled = StoredPredictions(results["settle"].entry.path / "settled")
-    view = _View(evaluator, resolved.card.labels, show_conf)
+    view = _View(evaluator, resolved.card.labels, show_conf, resolved.preprocess.exif)
     with run_folder(resolved, output) as folder:
         clear_results(folder)
         deliver(results["write"].entry.path / "predictions", folder)

@@ -167,6 +167,13 @@ def test_a_plugin_that_does_not_load_is_a_broken_check(
     assert cause in line
 
 
+def test_a_plugin_that_kills_its_process_is_broken(tested: Callable[[str], Ended]) -> None:
+    deadly = FINE.replace(
+        "def load():", "def load():\n    import os\n    os.kill(os.getpid(), 9)\n"
+    )
+    assert tested(deadly).code == 1
+
+
 def test_every_kind_of_the_toy_is_tested(tested: Callable[..., Ended]) -> None:
     toy = "zoo_core.testing.toy"
     found = tested(FINE, toy, toy)

@@ -41,7 +41,7 @@ def test_the_label_stands_above_the_box_in_two_colours() -> None:
 
 def test_min_score_and_boxes_outside() -> None:
     outside = ((500.0, 10.0, 600.0, 90.0), 0.9, 0)
-    weak = ((10.0, 100.0, 90.0, 200.0), 0.24, 0)
+    weak = ((10.0, 100.0, 90.0, 200.0), 0.25, 0)
     flat = ((10.0, 100.0, 10.0, 200.0), 0.9, 0)
     assert (draw_detections(blank(), found(outside, weak, flat), ["a"], 0.25) == 127).all()
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from zoo_core.cli.boundary import INTERRUPTED
 from zoo_core.cli.flags import JsonFlag, Output
 from zoo_core.columns import columns
 from zoo_core.errors import UnavailableError, UsageError, did_you_mean
@@ -94,7 +95,9 @@ def _test(names: Sequence[str]) -> int:
     command = [sys.executable, "-m", "zoo_core.testing.kit"]
     sys.stdout.flush()
     codes = [subprocess.run([*command, p.module], check=False).returncode for p in plugins]
-    return max(codes)
+    if INTERRUPTED in codes:
+        return INTERRUPTED
+    return 1 if any(codes) else 0  # a process that a signal ended has a code below 0
 
 
 def _enable(names: Sequence[str]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,7 +41,7 @@ def guarded(run: Callable[[], int], arguments: Sequence[str]) -> int:
         return _tell(_usage(error), arguments)
     except ZooError as error:
         if os.environ.get("ZOO_DEBUG"):
-            raise
+            traceback.print_exc()
         return _tell(error, arguments)
     except Exception as error:
         _give_error(arguments, "defect", StageError(f"{type(error).__name__}: {error}"))

@@ -153,7 +153,7 @@ def size_of(text: str | None) -> tuple[int, int] | None:
     if text is None:
         return None
     parts = text.replace("x", ",").split(",")
-    if len(parts) != 2 or not all(part.strip().isdigit() and int(part) for part in parts):
+    if len(parts) != 2 or not all(part.strip().isdecimal() and int(part) for part in parts):
         raise UsageError(f"'{text}' is no size", where="--size", next="write H,W as in 416,416")
     return int(parts[0]), int(parts[1])
 

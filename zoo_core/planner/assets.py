@@ -154,7 +154,7 @@ def _identity(source: Source) -> dict[str, object]:
 
 def _random(text: str, request: RunRequest, card: ModelCard, exporter: Exporter) -> Weights:
     seed = text.partition(":")[2] or "0"
-    if not seed.isdigit():
+    if not seed.isdecimal():
         raise UsageError(f"'{seed}' is no seed", where="--weights", next="use random or random:7")
     files: dict[str, Source] = {}
     locations: dict[str, str] = {}

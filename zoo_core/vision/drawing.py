@@ -25,14 +25,14 @@ _GOLDEN_RATIO = 0.618033988749895
 def draw_detections(
     image: NDArray[np.uint8], detections: Detections, labels: Sequence[str], min_score: float
 ) -> NDArray[np.uint8]:
-    """A copy of the image, uint8 [height, width, 3] RGB, with the boxes of at least `min_score`.
+    """A copy of the image, uint8 [height, width, 3] RGB, with the boxes above `min_score`.
 
     One colour per class, lines and text by the image's size, the best box on top; boxes are cut to
     the image, and those wholly outside are left out.
     """
     canvas = np.ascontiguousarray(image).copy()
     height, width = canvas.shape[:2]
-    shown = detections.take(np.flatnonzero(detections.scores >= min_score))
+    shown = detections.take(np.flatnonzero(detections.scores > min_score))
     shown = shown.take(np.argsort(shown.scores, kind="stable"))
     boxes = clip_boxes(shown.boxes, (height - 1, width - 1))
     line = max(1, round(min(height, width) / 250))

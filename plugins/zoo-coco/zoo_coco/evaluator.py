@@ -91,7 +91,7 @@ class CocoDetection:
         """A copy of the image, uint8 H x W x 3 RGB, with the boxes that score above `least`."""
         found = Detections.from_arrays(prediction)
         names = [coco_spelling(label) for label in labels]
-        return draw_detections(image, found.take(found.scores > least), names, least)
+        return draw_detections(image, found, names, least)
 
 
 class _Table:
