@@ -82,10 +82,12 @@ def require_available(resolved: Resolved) -> None:
         device = known.get(name)
         if device and device.available:
             continue
-        if known and device is None:
+        if found.ok and device is None and resolved.backend.look:
+            resolved.backend.look(name)
+        elif known and device is None:
             step = f"devices: {', '.join(known)}"
             raise UnavailableError(f"has no device '{name}'", where=where, next=step)
-        if device or not found.ok:
+        elif device or not found.ok:
             reason = (device.reason if device else "") or found.reason
             raise UnavailableError(f"is not available: {reason}", where=where, next=found.next_step)
 

@@ -67,7 +67,9 @@ class Backend:
     `decoding` says which decoder reads the outputs where it is not the card's, as where the device
     did the NMS; `needs_graph` is false for a target that brings its own outputs; `facts` are those
     of a device (id) that go with every figure taken on it; `ladder` is what `zoo doctor` shows.
-    All of them are as quick and as careful as `probe`.
+    All of them are as quick and as careful as `probe`. `look` is asked for a device (id) that the
+    probe does not list, before anything runs: it may import what it needs, and raises UsageError
+    for what is no name of a device, UnavailableError for one that is not there.
     """
 
     name: str
@@ -82,6 +84,7 @@ class Backend:
     needs_graph: Callable[[Target], bool] | None = None
     facts: Callable[[str], Mapping[str, object]] | None = None
     ladder: Callable[[], Sequence[Rung]] | None = None
+    look: Callable[[str], None] | None = None
     options: Mapping[str, str] = field(default_factory=dict)
 
     def found(self) -> Availability:

@@ -12,6 +12,7 @@ import numpy as np
 import onnxruntime as ort
 import openvino as ov
 import pytest
+import zoo_openvino
 from zoo_openvino.engine import computing
 from zoo_openvino.runtime import OpenVinoRuntime
 
@@ -226,6 +227,16 @@ def test_a_device_that_is_not_there_says_which_are(artefact: Path) -> None:
         pass
     with pytest.raises(UsageError, match="unknown device"):
         RUNTIME.open(artefact, target(device="tpu")).__enter__()
+
+
+def test_devices_that_the_probe_does_not_list_are_looked_for() -> None:
+    (backend,) = zoo_openvino.zoo_backends()
+    assert backend.look is not None
+    backend.look("auto")
+    with pytest.raises(UnavailableError, match="OpenVINO finds no NPU here"):
+        backend.look("npu")
+    with pytest.raises(UsageError, match="unknown device 'tpu'"):
+        backend.look("tpu")
 
 
 def test_nothing_is_printed(artefact: Path) -> None:

@@ -59,6 +59,7 @@ def zoo_backends() -> Iterable[Backend]:
         runtime="openvino",
         precisions=("fp32", "bf16", "fp16", "int8"),
         probe=probe,
+        look=look,
         options=OPTIONS,
     )
 
@@ -66,7 +67,7 @@ def zoo_backends() -> Iterable[Backend]:
 def probe() -> Availability:
     """Whether OpenVINO is there, found out without importing it.
 
-    The device is the CPU; others that OpenVINO drives are asked for by `--device`.
+    The device is the CPU; others that OpenVINO drives are looked for when they are asked for.
     """
     if not _is_found():
         reason = "not installed: openvino"
@@ -74,6 +75,14 @@ def probe() -> Availability:
         step = "pip install openvino"
         return Availability(ok=False, reason=reason, next_step=step, devices=(device,))
     return Availability(ok=True, version=_version(), devices=(Device(id="cpu", available=True),))
+
+
+def look(name: str) -> None:
+    """Raises UnavailableError for a device that OpenVINO does not find here (gpu, npu, auto)."""
+    from zoo_openvino.engine import capabilities
+    from zoo_openvino.options import known_device
+
+    capabilities(known_device(name))
 
 
 def _is_found() -> bool:
