@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from threading import Barrier, Event
 
 import numpy as np
 import pytest
 
-from zoo_core.bench import BenchSettings, Instruments
+from zoo_core.bench import BenchSettings, Instruments, crew
 from zoo_core.bench.crew import together
 from zoo_core.bench.offline import offline
 from zoo_core.bench.server import server
@@ -46,6 +47,27 @@ def test_the_first_error_stops_all_and_is_raised() -> None:
     with pytest.raises(ValueError, match="the network failed"):
         together(3, work)
     assert living() == []
+
+
+def test_workers_that_hang_are_left_after_one_time_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crew, "_HUNG_SECONDS", 0.3)
+    release = Event()
+
+    def work(number: int, stop: Event) -> None:
+        if number == 0:
+            raise ValueError("the network failed")
+        release.wait(30)
+
+    began = time.monotonic()
+    try:
+        with pytest.raises(ValueError, match="the network failed"):
+            together(9, work)
+        assert time.monotonic() - began < 8 * 0.3
+    finally:
+        release.set()
+    for thread in threading.enumerate():
+        if thread.name.startswith("bench-"):
+            thread.join(30)
 
 
 def test_an_interrupt_stops_all_and_passes() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from zoo_core.bench import BenchSettings, measure
 from zoo_core.bench.lines import lines
+from zoo_core.bench.measure import whole_batch
 from zoo_core.errors import UsageError
 from zoo_core.testing.timed import Clock, Opened, Timed, bench, tools
 
@@ -210,6 +211,14 @@ def test_multi_stream_queries_are_cut_into_batches() -> None:
     with pytest.raises(UsageError, match="no whole batches of 4"):
         odd = BenchSettings(scenario="multi-stream", samples_per_query=6)
         measure(held.workload, odd, tools(clock))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "workers", "size"),
+    [(8, 3, 4), (8, 4, 2), (7, 2, 7), (1, 5, 1), (9, 2, 9), (6, 6, 1)],
+)
+def test_a_free_batch_divides_the_samples_of_a_query(wanted: int, workers: int, size: int) -> None:
+    assert whole_batch(wanted, workers) == size
 
 
 def test_a_device_that_takes_images_gets_one_at_a_time() -> None:

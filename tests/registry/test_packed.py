@@ -130,6 +130,14 @@ def test_a_plugin_takes_a_listed_model_over_with_its_figures(
     assert [item.id for item in card.published] == ["own", *kept]
 
 
+@pytest.mark.parametrize("entry", ["[x]", "text", "{published: 3}", "{published: text}"])
+def test_an_entry_of_the_wrong_kind_for_a_listed_model_is_told(tmp_path: Path, entry: str) -> None:
+    path = tmp_path / "registry.yaml"
+    path.write_text(f"schema: 1\nmodels:\n  yolov8s: {entry}\n", encoding="utf-8")
+    with pytest.raises(RegistryError, match="yolov8s"):
+        load_registry([path])
+
+
 def test_a_plugin_does_not_take_a_model_that_can_be_run(packed: Registry, tmp_path: Path) -> None:
     with pytest.raises(RegistryError, match="yolov4-darknet is already in"):
         load_registry([plugin_file(tmp_path, "yolov4-darknet")])

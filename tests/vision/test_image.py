@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from zoo_core.errors import DataError, StageError, UsageError
-from zoo_core.vision import image_size, read_rgb, write_image
+from zoo_core.vision import image, image_size, read_rgb, write_image
 from zoo_core.vision.headers import is_whole_jpeg, orientation, stored_size
 
 if TYPE_CHECKING:
@@ -232,6 +232,17 @@ def test_missing_and_folder(tmp_path: Path) -> None:
         read_rgb(tmp_path / "gone.jpg")
     with pytest.raises(DataError, match="cannot be read"):
         image_size(tmp_path)
+
+
+@pytest.mark.parametrize("ending", [".bmp", ".webp", ".tiff", ".png", ".jpg"])
+def test_the_limit_holds_for_every_format(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    path = tmp_path / f"a{ending}"
+    cv2.imwrite(str(path), np.zeros((20, 30, 3), np.uint8))
+    monkeypatch.setattr(image, "_MOST_PIXELS", 599)
+    with pytest.raises(DataError, match="30x20 is more than"):
+        read_rgb(path)
 
 
 def test_a_header_that_promises_too_much_is_refused_before_decoding(tmp_path: Path) -> None:

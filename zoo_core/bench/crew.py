@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,8 @@ def together(
 
     A single worker runs in the caller's thread. `stop` is set when one of them raises, or the
     caller is interrupted; the first error is raised here. `idle` is called now and then while
-    waiting. Threads are daemons: one that hangs in a session does not keep the process alive.
+    waiting. Threads are daemons, and one that hangs in a session is left after two minutes: it does
+    not keep the process alive.
     """
     stop = Event()
     if workers == 1:
@@ -41,19 +43,20 @@ def together(
     for thread in threads:
         thread.start()
     try:
-        _wait(threads, idle)
-    except BaseException:
+        _wait(threads, stop, idle)
+    finally:
         stop.set()
+        deadline = time.monotonic() + _HUNG_SECONDS
         for thread in threads:
-            thread.join(_HUNG_SECONDS)
-        raise
+            thread.join(max(0.0, deadline - time.monotonic()))
     if failed:
         raise failed[0]
 
 
-def _wait(threads: list[Thread], idle: Callable[[], None] | None) -> None:
+def _wait(threads: list[Thread], stop: Event, idle: Callable[[], None] | None) -> None:
+    """Until all have ended, or one of them has failed."""
     for thread in threads:
-        while thread.is_alive():
+        while thread.is_alive() and not stop.is_set():
             thread.join(_WAIT_SECONDS)
             if idle:
                 idle()

@@ -114,7 +114,7 @@ class _Taker:
 
     def multi(self, session: Session) -> tuple[Warmup, Series]:
         wanted = self.settings.samples_per_query
-        size = self.workload.samples(session, math.ceil(wanted / session.workers))
+        size = self.workload.samples(session, whole_batch(wanted, session.workers))
         calls, rest = divmod(wanted, size)
         if rest:
             what = f"{wanted} samples per query are no whole batches of {size}"
@@ -174,3 +174,9 @@ _SCENARIOS: dict[str, Callable[[_Taker, Session], tuple[Warmup, Series]]] = {
     "server": _Taker.server,
     "offline": _Taker.offline,
 }
+
+
+def whole_batch(wanted: int, workers: int) -> int:
+    """The smallest batch of which whole ones make up `wanted`, no more than there are workers."""
+    least = math.ceil(wanted / workers)
+    return next(size for size in range(least, wanted + 1) if wanted % size == 0)

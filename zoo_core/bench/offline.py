@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class _Tally:
-    """What the workers have done; each appends to lists, which is atomic."""
+    """What the workers have done: batches begun, and (end, begin) of those that ended.
+
+    Appending is atomic. The count is not: two workers may begin at once and count as one, so that
+    a batch more than asked for may be run.
+    """
 
     started: int = 0
     ended: list[tuple[float, float]] = field(default_factory=list)

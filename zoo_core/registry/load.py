@@ -90,9 +90,15 @@ def packed_folder() -> list[Path]:
 
 
 def _with_rows(value: Any, listed: Any) -> Any:
-    """A plugin's entry, with the published rows of the listed one behind its own."""
-    rows = [*(value.get("published") or []), *(listed.get("published") or [])]
-    return {**value, "published": rows}
+    """A plugin's entry, with the published rows of the listed one behind its own.
+
+    What is no entry stays as it is: reading it says what is wrong.
+    """
+    own = value.get("published", []) if isinstance(value, dict) else None
+    rows = listed.get("published", []) if isinstance(listed, dict) else None
+    if not isinstance(own, list) or not isinstance(rows, list):
+        return value
+    return {**value, "published": [*own, *rows]}
 
 
 def _own_files(packed: Path) -> list[Path]:

@@ -120,13 +120,7 @@ def _bytes(path: Path, most: int = -1) -> bytes:
 def _decode(path: Path, data: bytes, exif: bool) -> NDArray[np.uint8]:
     import cv2
 
-    height, width = stored_size(data) or (0, 0)
-    if height * width > _MOST_PIXELS:
-        raise DataError(
-            f"{width}x{height} is more than {_MOST_PIXELS // 10**6} million pixels",
-            where=str(path),
-            next="scale the image down or leave it out",
-        )
+    _check_size(path, *(stored_size(data) or (0, 0)))
     if data.startswith(JPEG_START) and not is_whole_jpeg(data):
         raise DataError("is cut off before the image's end", where=str(path), next=_LEAVE_OUT)
     flags = cv2.IMREAD_COLOR | (0 if exif else cv2.IMREAD_IGNORE_ORIENTATION)
@@ -136,4 +130,14 @@ def _decode(path: Path, data: bytes, exif: bool) -> NDArray[np.uint8]:
         raise DataError("cannot be decoded", where=str(path), next=_LEAVE_OUT) from error
     if image is None or image.dtype != np.uint8 or image.ndim != 3:
         raise DataError("is no image, or a damaged one", where=str(path), next=_LEAVE_OUT)
+    _check_size(path, *image.shape[:2])
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image), np.uint8)
+
+
+def _check_size(path: Path, height: int, width: int) -> None:
+    if height * width > _MOST_PIXELS:
+        raise DataError(
+            f"{width}x{height} is more than {_MOST_PIXELS // 10**6} million pixels",
+            where=str(path),
+            next="scale the image down or leave it out",
+        )
