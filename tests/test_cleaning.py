@@ -54,6 +54,24 @@ def test_what_a_stage_uses_now_stays(store: Store, days: int) -> None:
     assert not any(path.exists() for path in alive)
 
 
+def test_entries_that_a_running_command_uses_stay(store: Store) -> None:
+    for key in (KEY, OTHER):
+        work = store.work(key, "make")
+        (work / "a.txt").write_text("done")
+        path = store.commit(key, work, ("a.txt",), {"name": "make"}).path
+        os.utime(path / MANIFEST, (time.time() - 60,) * 2)
+    running = Store(store.root)
+    running.use()
+    entry = running.get(KEY)
+    assert entry is not None
+    running.touch(entry)
+
+    assert [row["key"] for row in clean(store, 0, dry_run=False)["removed"]] == [OTHER]
+    assert store.get(KEY) is not None
+    del running
+    assert [row["key"] for row in clean(store, 0, dry_run=False)["removed"]] == [KEY]
+
+
 def test_an_entry_that_another_process_removes(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import math
 import os
 import shutil
 import signal
@@ -102,6 +103,32 @@ def test_an_entry_that_has_lost_a_file_is_no_entry(store: Store) -> None:
     entry = store.commit(KEY, made(store), OUTPUTS, {})
     (entry.path / "a.txt").unlink()
     assert store.get(KEY) is None
+
+
+def test_an_entry_whose_file_was_cut_is_no_entry(store: Store) -> None:
+    path = store.commit(KEY, made(store), OUTPUTS, {"name": "make"}).path / "a.txt"
+    path.write_bytes(path.read_bytes()[:-1])
+    assert store.get(KEY) is None
+
+
+def test_what_is_used_since_a_process_began_is_known(store: Store) -> None:
+    assert store.used_since() == math.inf
+    before = time.time()
+    user = Store(store.root)
+    user.use()
+    user.use()
+    assert before - 1 < store.used_since() <= time.time()
+    assert len(list((store.root / "users").iterdir())) == 1
+    del user
+    assert store.used_since() == math.inf
+    assert list((store.root / "users").iterdir()) == []
+
+
+def test_a_user_that_was_killed_is_forgotten(store: Store) -> None:
+    (store.root / "users").mkdir(parents=True)
+    (store.root / "users" / "dead.lock").touch()
+    assert store.used_since() == math.inf
+    assert list((store.root / "users").iterdir()) == []
 
 
 def test_entries_and_removal(store: Store) -> None:

@@ -20,14 +20,14 @@ _DAY = 24 * 3600
 def clean(store: Store, days: int, dry_run: bool) -> dict[str, Any]:
     """Remove entries unused for `days` and leftovers older than a day; returns what went.
 
-    With `days` 0 all of them go, but for leftovers of stages that run now.
+    With `days` 0 all of them go, but for what running commands use or make.
     """
-    before = time.time() - days * _DAY
+    before = min(time.time() - days * _DAY, store.used_since())
     removed: list[dict[str, Any]] = []
     kept = 0
     for entry in store.entries():
         with suppress(FileNotFoundError):  # another process may clean up as well
-            if store.last_used(entry) > before and days > 0:
+            if store.last_used(entry) >= before:
                 kept += 1
                 continue
             size = folder_bytes(entry.path) if dry_run else store.remove(entry.key)

@@ -82,6 +82,7 @@ class Executor:
         Raises the stage's own ZooError, or StageError for any other failure, after its partial
         folder and log have been moved to where the message says.
         """
+        self.store.use()
         results: dict[str, StageResult] = {}
         for item in plan:
             results[item.stage.name] = result = self._one(item, results)

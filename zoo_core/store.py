@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import stat
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
+from weakref import finalize
 
 from zoo_core.digest import digest, file_digest
 from zoo_core.errors import StageError
@@ -19,9 +21,12 @@ from zoo_core.errors import StageError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from filelock import BaseFileLock
+
 MANIFEST = "manifest.json"
 LOG = "log.txt"
 _STALE_SECONDS = 24 * 3600
+_NO_MANIFEST = (ValueError, TypeError, KeyError, AttributeError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +44,49 @@ class Store:
     def __init__(self, root: Path) -> None:
         """`root` is made where it does not exist."""
         self.root = root
+        self._in_use = False
 
     def get(self, key: str) -> Entry | None:
-        """The finished entry, or None; one that has lost a file is not finished."""
+        """The finished entry, or None; one that has lost a file, or a part of one, is not."""
         path = self._path(key)
         try:
             manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-            whole = all((path / name).exists() for name in manifest["outputs"])
-        except (FileNotFoundError, NotADirectoryError, ValueError, TypeError, KeyError):
+            outputs = manifest["outputs"].items()
+            whole = all(_is_whole(path / name, facts) for name, facts in outputs)
+        except (FileNotFoundError, NotADirectoryError, *_NO_MANIFEST):
             return None
         return Entry(key, path, manifest) if whole else None
+
+    def use(self) -> None:
+        """Tell other processes, as long as this store is held, to keep what is used from now on.
+
+        Where nothing can be written nothing can be removed either, and nobody is told.
+        """
+        from filelock import FileLock
+
+        if self._in_use:
+            return
+        folder = self.root / "users"
+        with suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(folder / f"{uuid4().hex}.lock")
+            lock.acquire()
+            finalize(self, _end_use, lock)
+            self._in_use = True
+
+    def used_since(self) -> float:
+        """When the first of the processes that use the store now began; endless without any."""
+        from filelock import FileLock, Timeout
+
+        begins = [math.inf]
+        for path in (self.root / "users").glob("*.lock"):
+            with suppress(FileNotFoundError):  # one that ends now removes it
+                began = path.stat().st_mtime
+                try:
+                    _end_use(FileLock(path, timeout=0).acquire().lock)
+                except Timeout:
+                    begins.append(began)
+        return min(begins)
 
     def touch(self, entry: Entry) -> None:
         """Note that a run has used the entry; what is not used for long may be removed."""
@@ -157,6 +195,18 @@ class Store:
 
     def _path(self, key: str) -> Path:
         return self.root / "entries" / key[:2] / key
+
+
+def _end_use(lock: BaseFileLock) -> None:
+    """Release a user's lock, and take its file away."""
+    Path(lock.lock_file).unlink(missing_ok=True)
+    lock.release()
+
+
+def _is_whole(path: Path, facts: Mapping[str, Any]) -> bool:
+    """Whether an output is there, a file of as many bytes as were written."""
+    found = path.stat()
+    return stat.S_ISDIR(found.st_mode) or found.st_size == facts["bytes"]
 
 
 def folder_bytes(path: Path) -> int:
