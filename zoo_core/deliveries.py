@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zipfile import is_zipfile
 
 from zoo_core.digest import file_digest
 from zoo_core.errors import DataError
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from zoo_core.nouns import ModelCard, Source
     from zoo_core.workflow import Made
     from zoo_core.workplace import Workplace
+
+_ZIP = b"PK\x03\x04"
 
 
 def deliver_graph(made: Made, output: Path) -> list[Path]:
@@ -59,34 +62,63 @@ def take_file(work: Workplace, model: str, path: Path) -> str:
     """Put a file that was brought by hand where planning finds it; returns what it was taken for.
 
     A file with the digest of one of the card's sources is that source; any other can only be the
-    source that a card marks `by_hand` without a digest, and is checked when it is exported.
+    source that a card marks `by_hand` without a digest. Of that one the size is checked, where the
+    card states it, and whether the file is whole, as far as its format tells; what it holds is
+    checked when it is exported. Raises DataError.
     """
     card = work.registry.model(model)
     if not path.is_file():
         raise DataError("no such file", where=str(path), next="check --from-file")
-    source = _match(card, path)
+    source, checked = _match(card, path)
     target = by_hand_file(card.id, source.name)
     target.parent.mkdir(parents=True, exist_ok=True)
     beside = target.with_name(f".{target.name}.part")
     shutil.copyfile(path, beside)
     beside.replace(target)
-    return f"{path} is now {source.name} of {card.id}"
+    return f"{path} is now {source.name} of {card.id}{checked}"
 
 
-def _match(card: ModelCard, path: Path) -> Source:
-    sha256 = file_digest(path)
+def _match(card: ModelCard, path: Path) -> tuple[Source, str]:
+    """The source that a file is, and what is to be said where no digest tells so."""
     sources = [source for option in card.weights for source in option.files.values()]
+    found = {kind: file_digest(path, kind) for kind in _kinds(sources)}
     for source in sources:
-        if source.sha256 == sha256:
-            return source
-    by_hand = [s for s in sources if s.by_hand and s.sha256 is None]
-    fitting = [s for s in by_hand if Path(s.name).suffix == path.suffix]
+        if source.sha256 == found["sha256"] or (source.md5 and source.md5 == found.get("md5")):
+            return source, ""
+    open_ones = [s for s in sources if s.by_hand and s.sha256 is None and s.md5 is None]
+    fitting = [s for s in open_ones if Path(s.name).suffix == path.suffix]
     if fitting:
-        if is_html(read_head(path)):
-            step = "follow the page's own link, and bring the file it gives"
-            raise DataError("is an HTML page, not weights", where=str(path), next=step)
-        return fitting[0]
-    known = "; ".join(f"{s.name} {s.sha256 or 'by hand'}" for s in sources)
+        named = next((s for s in fitting if s.name == path.name), fitting[0])
+        return named, _unknown(named, path)
+    if open_ones:
+        endings = ", ".join(sorted({Path(s.name).suffix for s in open_ones}))
+        what, step = f"does not end in {endings}", "bring a file with that ending"
+        raise DataError(f"{what} as {card.id}'s files by hand do", where=str(path), next=step)
+    known = "; ".join(f"{s.name} {s.sha256 or s.md5}" for s in sources)
     raise DataError(
-        f"is none of {card.id}'s files (sha256 {sha256})", where=str(path), next=f"known: {known}"
+        f"is none of {card.id}'s files (sha256 {found['sha256']})",
+        where=str(path),
+        next=f"known: {known}" if known else "its card names none; give it as --weights FILE",
     )
+
+
+def _kinds(sources: Sequence[Source]) -> set[str]:
+    return {"sha256", *(["md5"] if any(source.md5 for source in sources) else [])}
+
+
+def _unknown(source: Source, path: Path) -> str:
+    """Check what can be checked without a digest, and say how far that goes."""
+    head = read_head(path)
+    if is_html(head):
+        step = "follow the page's own link, and bring the file it gives"
+        raise DataError("is an HTML page, not weights", where=str(path), next=step)
+    size = path.stat().st_size
+    if source.size is not None and size != source.size:
+        what = f"has {size:,} bytes where the card says {source.size:,}"
+        raise DataError(what, where=str(path), next="bring the whole file")
+    if head.startswith(_ZIP) and not is_zipfile(path):
+        what = "is the beginning of a zip archive (PyTorch checkpoints are such), cut off"
+        raise DataError(what, where=str(path), next="bring the whole file")
+    if source.size is not None:
+        return "; its size is the card's, no digest is stated"
+    return "; its card states no digest or size to check it by: the export tells if it fits"

@@ -209,6 +209,49 @@ def test_what_a_person_brought_is_published_only_where_a_digest_says_so(
     assert f"toy-published fp32 on toy/cpu, {told}" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("stated", "name", "content", "told"),
+    [
+        (", size: 20", "weights.toy", b"x" * 10, "has 10 bytes where the card says 20"),
+        (", md5: " + "a" * 32, "weights.toy", b"x" * 20, "is none of toy-published's files"),
+        ("", "weights.toy", b"PK\x03\x04" + b"x" * 99, "is the beginning of a zip archive"),
+        ("", "weights.pth", b"x" * 20, "does not end in .toy as toy-published's files by hand do"),
+    ],
+)
+def test_a_file_by_hand_that_cannot_be_it_is_refused(
+    published: Zoo, tmp_path: Path, stated: str, name: str, content: bytes, told: str
+) -> None:
+    write_card(tmp_path, f'{{name: weights.toy, by_hand: "the drive"{stated}}}')
+    file = tmp_path / name
+    file.write_bytes(content)
+
+    done = published("fetch", "toy-published", "--from-file", file)
+
+    assert done.code == 6
+    assert f"{file}: {told}" in done.stderr
+    assert not by_hand_file("toy-published", "weights.toy").exists()
+
+
+@pytest.mark.parametrize(
+    ("stated", "told"),
+    [
+        ("", "; its card states no digest or size to check it by: the export tells if it fits"),
+        (", size: 20", "; its size is the card's, no digest is stated"),
+        (f", md5: {hashlib.md5(WEIGHTS.read_bytes()).hexdigest().upper()}", ""),
+        (f", sha256: {SHA256.upper()}", ""),
+    ],
+)
+def test_a_file_by_hand_is_taken_with_a_word_on_what_was_checked(
+    published: Zoo, tmp_path: Path, stated: str, told: str
+) -> None:
+    write_card(tmp_path, f'{{name: weights.toy, by_hand: "the drive"{stated}}}')
+
+    done = published("fetch", "toy-published", "--from-file", WEIGHTS)
+
+    assert done.code == 0, done.stderr
+    assert done.stderr.rstrip().endswith(f"is now weights.toy of toy-published{told}")
+
+
 def test_a_file_brought_for_an_address_is_not_taken_for_another(
     published: Zoo, site: tuple[str, Path], tmp_path: Path
 ) -> None:

@@ -27,6 +27,12 @@ def by_hand(**files: str) -> WeightsOption:
     return WeightsOption(format="any", files=sources)
 
 
+def brought(name: str) -> None:
+    path = by_hand_file("mine", name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+
+
 def test_the_words_of_a_card_end_the_sentence(card: ModelCard) -> None:
     what, step = missing_weights(replace(card, weights=(by_hand(weights="a page,\nbelow."),)))
     assert what == "the weights of mine are brought by hand, and are not here"
@@ -38,12 +44,25 @@ def test_the_words_of_a_card_end_the_sentence(card: ModelCard) -> None:
 
 def test_the_file_that_is_still_away_is_named(card: ModelCard) -> None:
     asked = replace(card, weights=(by_hand(weights="here", cfg="there"),))
-    path = by_hand_file("mine", "m.weights")
-    path.parent.mkdir(parents=True)
-    path.touch()
-    _, step = missing_weights(asked)
+    brought("m.weights")
+    what, step = missing_weights(asked)
+    assert what == "m.cfg of mine is brought by hand, and is not here"
     assert step.endswith(
         "bring m.cfg by `zoo fetch mine --from-file FILE` (where to get it: there)"
+    )
+
+
+def test_weights_that_were_brought_are_not_said_to_be_missing(card: ModelCard) -> None:
+    sources = by_hand(weights="here").files | {
+        "cfg": Source(name="m.cfg", url="https://there/m.cfg", sha256="a" * 64)
+    }
+    asked = replace(card, weights=(WeightsOption(format="any", files=sources),))
+    assert missing_weights(asked)[0] == "the weights of mine are brought by hand, and are not here"
+    brought("m.weights")
+    assert missing_weights(asked) == (
+        "no network, and m.cfg of mine is not in the cache",
+        "run `zoo fetch` where there is one, or give --weights FILE, or bring m.cfg by "
+        "`zoo fetch mine --from-file FILE` (where to get it: https://there/m.cfg)",
     )
 
 

@@ -149,3 +149,14 @@ def test_an_unknown_model_is_answered_with_the_closest(
 
 def test_the_packed_registry_is_the_one_of_the_checkout() -> None:
     assert packed_registry() == Path(__file__).parents[2] / "registry.yaml"
+
+
+def test_digests_are_read_in_lower_case_and_told_when_they_are_none(registry_file: Path) -> None:
+    weights = "    weights: [{format: t, files: {weights: {name: w, by_hand: p, sha256: %s}}}]\n"
+    write(registry_file, PROTOCOLS + MODEL + weights % ("AB" * 32))
+    assert load_registry().model("tiny").weights[0].files["weights"].sha256 == "ab" * 32
+
+    write(registry_file, PROTOCOLS + MODEL + weights % "abc")
+    with pytest.raises(RegistryError, match="must be 64 hexadecimal digits, is 'abc'") as caught:
+        load_registry()
+    assert caught.value.where.endswith("models.tiny.weights[0].files.weights.sha256")

@@ -14,8 +14,9 @@ class Source:
     """Where one file comes from and how it is recognised.
 
     Exactly one of `url` (http, https or file), `resource` ("package:path/inside") and `by_hand`
-    (a page where a person can get it) is set. `size` is in bytes. A source by hand may lack the
-    digest: its content is then accepted by what it holds, and its own digest is recorded.
+    (a page where a person can get it) is set. `size` is in bytes, digests are in lower case. A
+    source by hand may lack the digest: its content is then accepted by what it holds, and its own
+    digest is recorded.
     """
 
     name: str

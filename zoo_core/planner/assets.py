@@ -67,22 +67,40 @@ class Weights:
 
 
 def missing_weights(card: ModelCard) -> tuple[str, str]:
-    """What to say where none of a card's weights can be had, and what a person can do then."""
-    sources = [source for option in card.weights for source in option.files.values()]
+    """What to say where none of a card's weights can be had, and what a person can do then.
+
+    Of several options, it is said of the one with the fewest files that only a person can bring.
+    """
     steps = ["give --weights FILE"]
-    if any(all(s.url for s in option.files.values()) for option in card.weights):
-        what = f"no network, and the published weights of {card.id} are not in the cache"
-        steps.insert(0, "run `zoo fetch` where there is one")
-    elif sources:
-        what = f"the weights of {card.id} are brought by hand, and are not here"
+    if not card.weights:
+        return f"the card of {card.id} names no weights", steps[0]
+    wanting = [(option, _not_here(card, option)) for option in card.weights]
+    option, absent = min(wanting, key=lambda pair: sum(bool(s.by_hand) for s in pair[1]))
+    by_hand = [source for source in absent if source.by_hand]
+    missing = by_hand or absent
+    what = f"{', '.join(source.name for source in missing)} of {card.id} {_are(missing)}"
+    if option.files["weights"] in missing:
+        what = f"the {'' if by_hand else 'published '}weights of {card.id} are"
+    if by_hand:
+        what = f"{what} brought by hand, and {what.rpartition(' ')[2]} not here"
     else:
-        what = f"the card of {card.id} names no weights"
-    away = [s for s in sources if not by_hand_file(card.id, s.name).is_file()]
-    away = [s for s in away if s.by_hand] or [s for s in away if s.url]
+        what = f"no network, and {what} not in the cache"
+        steps.insert(0, "run `zoo fetch` where there is one")
     steps += [
-        f"bring {s.name} by `zoo fetch {card.id} --from-file FILE` ({_where(s)})" for s in away[:1]
+        f"bring {s.name} by `zoo fetch {card.id} --from-file FILE` ({_where(s)})"
+        for s in missing[:1]
     ]
     return what, ", or ".join(steps)
+
+
+def _not_here(card: ModelCard, option: WeightsOption) -> list[Source]:
+    """The files that come neither with a package nor were brought."""
+    sources = [source for source in option.files.values() if not source.resource]
+    return [s for s in sources if not by_hand_file(card.id, s.name).is_file()]
+
+
+def _are(sources: Sequence[Source]) -> str:
+    return "is" if len(sources) == 1 else "are"
 
 
 def _where(source: Source) -> str:
@@ -213,8 +231,8 @@ def _published(model: str, option: WeightsOption) -> Weights | None:
 def _is_known(source: Source, path: Path) -> bool:
     """Whether a file has the digest that the card states; false where it states none."""
     if source.sha256 is not None:
-        return file_digest_cached(path) == source.sha256.lower()
-    return source.md5 is not None and file_digest(path, "md5") == source.md5.lower()
+        return file_digest_cached(path) == source.sha256
+    return source.md5 is not None and file_digest(path, "md5") == source.md5
 
 
 def _resources(option: WeightsOption) -> Weights:

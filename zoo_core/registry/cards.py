@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -160,7 +162,7 @@ def _source(reader: Reader) -> Source:
     if sum(place is not None for place in (url, resource, by_hand)) != 1:
         what = "needs exactly one of 'url', 'resource', 'by_hand'"
         raise RegistryError(what, where=reader.where)
-    sha256 = reader.optional("sha256", str)
+    sha256 = _digest(reader, "sha256")
     if url and not sha256:
         raise RegistryError("a url needs a sha256", where=reader.where)
     place = urlsplit(url).path if url else (resource or "")
@@ -174,5 +176,16 @@ def _source(reader: Reader) -> Source:
         by_hand=by_hand,
         size=reader.optional("size", int),
         sha256=sha256,
-        md5=reader.optional("md5", str),
+        md5=_digest(reader, "md5"),
     )
+
+
+def _digest(reader: Reader, key: str) -> str | None:
+    """A digest in hexadecimal, lower case."""
+    text = reader.optional(key, str)
+    length = hashlib.new(key, usedforsecurity=False).digest_size * 2
+    if text is not None and not re.fullmatch(f"[0-9a-fA-F]{{{length}}}", text):
+        what = f"must be {length} hexadecimal digits, is '{text}'"
+        step = f"`{key}sum FILE` prints them"
+        raise RegistryError(what, where=f"{reader.where}.{key}", next=step)
+    return text.lower() if text else None
