@@ -116,6 +116,22 @@ def test_given_images_are_taken_apart(
     assert report_of(done)["breakdown"]["images"] == 3
 
 
+def test_a_damaged_image_is_told_before_anything_is_measured(
+    zoo: Zoo, tmp_path: Path, write_image: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("zoo_coco", reason="it brings the data set for folders")
+    monkeypatch.setenv("ZOO_PLUGINS", "zoo_core.testing.toy,zoo_coco")
+    for number in range(3):
+        write_image(tmp_path / "mine" / f"{number}.png")
+    damaged = tmp_path / "mine" / "2.png"
+    damaged.write_bytes(damaged.read_bytes()[:60])
+    asked = ("bench", "toy-detector", "--backend", "toy", "--weights", "random:1")
+    done = zoo(*asked, "--images", tmp_path / "mine", *QUICK)
+    assert done.code == 6
+    assert "2.png" in done.stderr.splitlines()[-1]
+    assert "measuring" not in done.stderr
+
+
 @pytest.mark.parametrize("scenario", ["single-stream", "multi-stream", "offline", "server"])
 def test_every_scenario(zoo: Zoo, scenario: str) -> None:
     rate = ("--target-qps", "200") if scenario == "server" else ()

@@ -6,7 +6,6 @@ import json
 import threading
 import time
 from contextlib import contextmanager
-from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,12 +17,13 @@ from zoo_core.errors import SampleError, StageError
 from zoo_core.formats.records import read_records
 from zoo_core.nouns import Sample, StageContext, TensorSpec
 from zoo_core.sessions import SessionPool
-from zoo_core.stages.feeding import Prepared, stacked
+from zoo_core.stages.feeding import stacked
 from zoo_core.stages.predict import RECORDS, shard
-from zoo_core.vision import Geometry, Preprocess, write_image
+from zoo_core.vision import Preprocess, write_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -214,12 +214,9 @@ def test_opencv_starts_no_threads_beside_the_chains(tmp_path: Path, images: list
 
 def test_one_image_alone_is_fed_without_a_copy() -> None:
     feed = np.zeros((3, 4, 4), np.float32)
-    item = Prepared(
-        Sample(id=0, name="a.png", path=Path("a.png")), "", feed, Geometry.identity((4, 4))
-    )
-    assert np.shares_memory(stacked([item], 1), feed)
-    assert stacked([item], 1).shape == (1, 3, 4, 4)
-    assert stacked([item], 2).shape == (2, 3, 4, 4)
+    assert np.shares_memory(stacked([feed], 1), feed)
+    assert stacked([feed], 1).shape == (1, 3, 4, 4)
+    assert stacked([feed], 2).shape == (2, 3, 4, 4)
 
 
 def test_any_other_error_ends_the_stage_at_once(tmp_path: Path, images: list[Sample]) -> None:

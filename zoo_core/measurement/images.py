@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from zoo_core.bench.steps import break_down
 from zoo_core.errors import ZooError
-from zoo_core.nouns import DataRequest, DataView, Graph
+from zoo_core.nouns import DataRequest, DataView
 from zoo_core.plan import Plan, make_plan
 from zoo_core.planner.build import Goal
 from zoo_core.protocols import task_values
+from zoo_core.stages.feeding import feeder, stacked
+from zoo_core.stages.predict import bound_decoder
 from zoo_core.vision import read_rgb
 from zoo_core.workflow import plan
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from zoo_core.bench.steps import Breakdown, Step
@@ -46,30 +46,42 @@ def prepare_images(
     """The plan that reads the images of a breakdown, and its finished stages up to the network.
 
     `images` is a folder; without one the card's sample scenes are taken, and None is returned where
-    it has none.
+    it has none. All are read once, so that a damaged one is told before anything is measured.
     """
     if images is None and run.resolved.card.sample_dataset is None:
         return None
     reading = plan(_request(run, work, executor, images), work, Goal.PREDICT)
     stages = [item for item in reading.plan.until(_FIRST) if item.stage.name != _FIRST]
-    return reading, executor.run(Plan(tuple(stages)))
+    results = executor.run(Plan(tuple(stages)))
+    for sample in _samples(reading, results, work):
+        read_rgb(sample.path, expect=sample.size, exif=reading.resolved.preprocess.exif)
+    return reading, results
 
 
 def image_steps(
     reading: Run, results: Mapping[str, StageResult], work: Workplace, session: Session
 ) -> Breakdown:
     """The median of each step over the images, one after the other on an open session."""
-    planned = reading.plan.find(_FIRST)
-    if planned is None:
-        raise ZooError(f"a plan without {_FIRST}", where="breakdown")
-    stage = planned.stage
+    stage = _first(reading)
+    graph = _paths(stage.inputs, stage.locations, results).get("graph")
+    decode = bound_decoder(stage.params, graph, work.plugins)
+    steps = _steps(reading.resolved, work, session, decode)
+    return break_down(_samples(reading, results, work), steps, time.perf_counter, _SECONDS)
+
+
+def _samples(reading: Run, results: Mapping[str, StageResult], work: Workplace) -> Iterator[Sample]:
+    stage, data = _first(reading), reading.resolved.data
     paths = _paths(stage.inputs, stage.locations, results)
     view = DataView(paths=paths, params=stage.params["data"])
     dataset = work.plugins.dataset(stage.params["dataset"])
-    data = reading.resolved.data
-    samples = dataset.samples(view, 0, data.count if data else 0)
-    steps = _steps(reading.resolved, work, session, _decode(stage, paths, work))
-    return break_down(samples, steps, time.perf_counter, _SECONDS)
+    return dataset.samples(view, 0, data.count if data else 0)
+
+
+def _first(reading: Run) -> Stage:
+    planned = reading.plan.find(_FIRST)
+    if planned is None:
+        raise ZooError(f"a plan without {_FIRST}", where="breakdown")
+    return planned.stage
 
 
 def _request(run: Run, work: Workplace, executor: Executor, images: Path | None) -> RunRequest:
@@ -109,32 +121,19 @@ def _paths(
     return {**made, **{argument: Path(place) for argument, place in locations.items()}}
 
 
-def _decode(stage: Stage, paths: Mapping[str, Path], work: Workplace) -> Decode:
-    params, told = stage.params, dict[str, Any]()
-    if "graph" in paths and params["told_by_graph"]:
-        graph = Graph.from_data(json.loads(paths["graph"].read_text(encoding="utf-8")))
-        told = graph.facts.get("decoder", {})
-    decoder = work.plugins.decoder(params["decoder"])
-    return decoder.bind({**params["decoder_params"], **told}, params["classes"], params["floor"])
-
-
 def _steps(resolved: Resolved, work: Workplace, session: Session, decode: Decode) -> list[Step]:
     """From a sample to its settled predictions; a batch is filled with copies of the image."""
     evaluator = work.plugins.evaluator(resolved.card.evaluator)
     values, steps = task_values(resolved.protocol), resolved.preprocess
-    image = session.takes == "image"
-    batch = 1 if image else resolved.target.batch
-    name = session.inputs[0].name
+    batch = resolved.target.batch if session.takes == "tensor" else 1
+    name, feed = session.inputs[0].name, feeder(session.takes)
 
-    def read(sample: Sample) -> NDArray[np.uint8]:
-        return read_rgb(sample.path, expect=sample.size, exif=steps.exif)
+    def read(sample: Sample) -> tuple[Sample, NDArray[np.uint8]]:
+        return sample, read_rgb(sample.path, expect=sample.size, exif=steps.exif)
 
-    def prepare(pixels: NDArray[np.uint8]) -> tuple[Arrays, Geometry]:
-        if image:
-            feed = np.ascontiguousarray(pixels.transpose(2, 0, 1))
-            return {name: feed[None]}, steps.geometry((pixels.shape[0], pixels.shape[1]))
-        tensor, geometry = steps.prepare(pixels)
-        return {name: np.stack([tensor] * batch)}, geometry
+    def prepare(found: tuple[Sample, NDArray[np.uint8]]) -> tuple[Arrays, Geometry]:
+        fed, geometry = feed(*found, steps)
+        return {name: stacked([fed], batch)}, geometry
 
     def run(ready: tuple[Arrays, Geometry]) -> tuple[Arrays, Geometry]:
         return session.run(ready[0]), ready[1]

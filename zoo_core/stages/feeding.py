@@ -42,9 +42,7 @@ class Prepared:
 
 def preparer(takes: str, steps: Preprocess) -> Callable[[Sample], Prepared]:
     """How a session that takes `tensor`, `image` or `name` gets its samples."""
-    feed = _FEEDS.get(takes)
-    if feed is None:
-        raise ZooError(f"a session takes '{takes}'", next=f"known: {', '.join(_FEEDS)}")
+    feed = feeder(takes)
 
     def prepare(sample: Sample) -> Prepared:
         sha256 = hashlib.sha256(sample.path.read_bytes()).hexdigest()
@@ -54,12 +52,21 @@ def preparer(takes: str, steps: Preprocess) -> Callable[[Sample], Prepared]:
     return prepare
 
 
-def stacked(group: Sequence[Prepared], batch: int) -> NDArray[Any]:
+def feeder(
+    takes: str,
+) -> Callable[[Sample, NDArray[np.uint8], Preprocess], tuple[NDArray[Any], Geometry]]:
+    """What such a session is fed of an image as read, uint8 [height, width, 3] RGB."""
+    feed = _FEEDS.get(takes)
+    if feed is None:
+        raise ZooError(f"a session takes '{takes}'", next=f"known: {', '.join(_FEEDS)}")
+    return feed
+
+
+def stacked(feeds: Sequence[NDArray[Any]], batch: int) -> NDArray[Any]:
     """One batch; a last one that is short is filled with its last sample. One alone is no copy."""
-    feeds = [item.feed for item in group]
     if batch == 1:
         return feeds[0][np.newaxis]
-    return np.stack(feeds + [feeds[-1]] * (batch - len(feeds)))
+    return np.stack([*feeds, *[feeds[-1]] * (batch - len(feeds))])
 
 
 def _tensor(

@@ -17,10 +17,11 @@ from zoo_core.vision import Preprocess
 from zoo_core.vision.threads import opencv_in_one_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from zoo_core.nouns import Arrays, Decode, Sample, Session, StageContext
+    from zoo_core.plugins import Plugins
 
 RECORDS = "candidates.npz"
 
@@ -49,7 +50,8 @@ def shard(context: StageContext) -> None:
         if wanted:
             session = context.sessions.session(runtime, context.inputs["artefact"].parent, target)
             steps = Preprocess.from_data(params["preprocess"], where="preprocess")
-            chain = Chain(session, steps, _decode(context), target.batch)
+            decode = bound_decoder(params, context.inputs.get("graph"), context.plugins)
+            chain = Chain(session, steps, decode, target.batch)
             for sample, found in chain.run(wanted):
                 done.add(sample, found)
     except BaseException:
@@ -88,7 +90,7 @@ class Chain:
         return [row for sample in group for row in self._group([sample])]
 
     def _records(self, ready: list[Prepared]) -> list[Record]:
-        feeds = {self._session.inputs[0].name: stacked(ready, self._batch)}
+        feeds = {self._session.inputs[0].name: stacked([item.feed for item in ready], self._batch)}
         with self._turn:
             outputs = self._session.run(feeds)
         return [
@@ -149,12 +151,13 @@ def _samples(context: StageContext) -> Iterator[Sample]:
     return dataset.samples(view, params["start"], params["stop"])
 
 
-def _decode(context: StageContext) -> Decode:
-    """The decoder; what only the exporter can know, such as the heads of a .cfg, goes first."""
-    params = context.params
-    graph = context.inputs.get("graph")
+def bound_decoder(params: Mapping[str, Any], graph: Path | None, plugins: Plugins) -> Decode:
+    """The decoder that a shard's parameters name, for the heads of one image.
+
+    What only the exporter can know, such as the heads of a .cfg, goes first; it is in graph.json.
+    """
     told = _facts(graph) if graph and params["told_by_graph"] else {}
-    decoder = context.plugins.decoder(params["decoder"])
+    decoder = plugins.decoder(params["decoder"])
     return decoder.bind({**params["decoder_params"], **told}, params["classes"], params["floor"])
 
 
