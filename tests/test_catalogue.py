@@ -9,10 +9,13 @@ import pytest
 
 from zoo_core.catalogue import NO_EXPORTER, Wanted, hindrance, models, weights_from
 from zoo_core.errors import UsageError
-from zoo_core.home import by_hand_file
+from zoo_core.home import by_hand_file, home
 from zoo_core.nouns import ModelCard, Source, WeightsOption
+from zoo_core.plan import make_plan
+from zoo_core.planner.assets import published_weights
 from zoo_core.plugins import Plugins
 from zoo_core.registry import Registry, load_registry
+from zoo_core.store import Store
 from zoo_core.testing import toy
 
 if TYPE_CHECKING:
@@ -109,20 +112,54 @@ def test_weights_by_hand_run_once_they_are_here(registry: Registry, plugins: Plu
     assert hindrance(card, plugins) == ""
 
 
-def test_weights_elsewhere_run_but_offline(
+def test_weights_elsewhere_are_not_here(
     registry: Registry, plugins: Plugins, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = Source(name="w.toy", url="http://localhost:1/w.toy", sha256="0" * 64)
     card = with_weights(registry.model("toy-detector"), source)
-
-    assert hindrance(card, plugins) == ""
-    assert weights_from(card) == "download"
     large = with_weights(card, replace(source, size=23_400_000))
+
+    assert hindrance(card, plugins) == "needs a download"
+    assert hindrance(large, plugins) == "needs a download of 23 MB"
+    assert weights_from(card) == "download"
     assert weights_from(large) == "download 23 MB"
-    assert weights_from(replace(large, sample=card.weights[0])) == "download 23 MB, sample"
+    sampled = replace(large, sample=card.weights[0])
+    assert weights_from(sampled) == "download 23 MB, sample"
+    assert hindrance(sampled, plugins) == ""
     monkeypatch.setenv("ZOO_OFFLINE", "1")
     assert "not in the cache" in hindrance(card, plugins)
     assert hindrance(registry.model("toy-detector"), plugins) == ""
+
+
+def test_weights_in_the_store_are_here(registry: Registry, plugins: Plugins) -> None:
+    source = Source(name="w.toy", url="http://localhost:1/w.toy", sha256="0" * 64)
+    card = with_weights(registry.model("toy-detector"), source)
+    stage = published_weights(card)[0].stage()
+    assert stage is not None
+    store = Store(home() / "store")
+    (item,) = make_plan([stage])
+    work = store.work(item.key, "weights")
+    (work / "w.toy").touch()
+    store.commit(item.key, work, ("w.toy",), {})
+
+    assert hindrance(card, plugins) == ""
+
+
+def test_a_file_by_hand_does_not_stand_for_one_to_be_downloaded(
+    registry: Registry, plugins: Plugins
+) -> None:
+    toy_card = registry.model("toy-detector")
+    files = {
+        "weights": Source(name="w.toy", by_hand="a page"),
+        "cfg": Source(name="w.cfg", url="http://localhost:1/w.cfg", sha256="0" * 64),
+    }
+    card = replace(toy_card, sample=None, weights=(WeightsOption(format="toy", files=files),))
+
+    assert hindrance(card, plugins).startswith("weights by hand:")
+    path = by_hand_file(card.id, "w.toy")
+    path.parent.mkdir(parents=True)
+    path.touch()
+    assert hindrance(card, plugins) == "needs a download"
 
 
 def test_a_backend_that_does_not_read_the_graph_is_left_out(

@@ -11,6 +11,7 @@ from zoo_core.errors import DataError, UsageError
 from zoo_core.facts import file_digest_cached
 from zoo_core.home import by_hand_file
 from zoo_core.nouns import Source, Stage, WeightsOption
+from zoo_core.planner.absent import nearest_option
 from zoo_core.resources import resource_path
 
 if TYPE_CHECKING:
@@ -74,8 +75,7 @@ def missing_weights(card: ModelCard) -> tuple[str, str]:
     steps = ["give --weights FILE"]
     if not card.weights:
         return f"the card of {card.id} names no weights", steps[0]
-    wanting = [(option, _not_here(card, option)) for option in card.weights]
-    option, absent = min(wanting, key=lambda pair: sum(bool(s.by_hand) for s in pair[1]))
+    option, absent = nearest_option(card)
     by_hand = [source for source in absent if source.by_hand]
     missing = by_hand or absent
     what = f"{', '.join(source.name for source in missing)} of {card.id} {_are(missing)}"
@@ -91,12 +91,6 @@ def missing_weights(card: ModelCard) -> tuple[str, str]:
         for s in missing[:1]
     ]
     return what, ", or ".join(steps)
-
-
-def _not_here(card: ModelCard, option: WeightsOption) -> list[Source]:
-    """The files that come neither with a package nor were brought."""
-    sources = [source for source in option.files.values() if not source.resource]
-    return [s for s in sources if not by_hand_file(card.id, s.name).is_file()]
 
 
 def _are(sources: Sequence[Source]) -> str:

@@ -242,7 +242,7 @@ def _urls(stage: Stage) -> list[str]:
 
 def _runnable(card: ModelCard) -> ModelCard:
     if card.exporter == NONE:
-        step = "`zoo models --runnable` lists those that have one"
+        step = "`zoo models` tells which have one"
         raise UsageError(f"{card.id} is only listed: no exporter yet", next=step)
     return card
 
