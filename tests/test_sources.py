@@ -82,7 +82,8 @@ class Handler(BaseHTTPRequestHandler):
         if site.etag:
             headers["ETag"] = site.etag
         if begin:
-            headers["Content-Range"] = f"bytes {begin}-{len(site.body) - 1}/{len(site.body)}"
+            span = f"bytes {begin}-{len(site.body) - 1}/{len(site.body)}"
+            headers.setdefault("Content-Range", span)
         self._head(206 if begin else 200, headers)
         self._body(body[: site.drops.pop(0)] if site.drops else body)
 
@@ -327,6 +328,30 @@ def test_a_busy_server_is_asked_again(site: Site, tmp_path: Path) -> None:
     site.statuses, site.headers = [503, 429], {"Retry-After": "0"}
     download(source(site), tmp_path / "file.bin", quiet, QUICK)
     assert len(site.asked) == 3
+
+
+ODD = ["²", "٣".encode().decode("latin-1"), "9" * 5000, "-1", ""]
+"""What is no number to `int`, or none that fits."""
+
+
+@pytest.mark.parametrize("text", ODD)
+def test_a_header_that_is_no_number_is_none(site: Site, tmp_path: Path, text: str) -> None:
+    site.statuses, site.headers, site.length = [503], {"Retry-After": text}, False
+    site.headers["Content-Length"] = text
+    download(source(site), tmp_path / "file.bin", quiet, QUICK)
+    assert (tmp_path / "file.bin").read_bytes() == BODY
+    assert len(site.asked) == 2
+
+
+@pytest.mark.parametrize("form", ["bytes {}-1279999/1280000", "bytes 250000-1279999/{}"])
+@pytest.mark.parametrize("text", ODD)
+def test_a_range_that_is_no_number_is_none(
+    site: Site, tmp_path: Path, text: str, form: str
+) -> None:
+    assert len(BODY) == 1_280_000
+    site.drops, site.headers = [250_000], {"Content-Range": form.format(text)}
+    download(source(site), tmp_path / "file.bin", quiet, QUICK)
+    assert (tmp_path / "file.bin").read_bytes() == BODY
 
 
 def test_a_server_that_stays_busy_is_given_up(site: Site, tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _BLOCK = 1 << 18
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 _LONGEST = 30.0
+_MOST_DIGITS = 18
 _RETRY = "run the same command again: it goes on where it stopped"
 
 
@@ -110,8 +111,8 @@ class Transfer:
             self.part.discard()
             return TransientError("the server has another version now", wait=0.0)
         if error.code in _TRANSIENT:
-            wait = error.headers.get("Retry-After", "")
-            return TransientError(reason, min(float(wait), _LONGEST) if wait.isdigit() else None)
+            wait = _number(error.headers.get("Retry-After", ""))
+            return TransientError(reason, None if wait is None else min(float(wait), _LONGEST))
         return self._error(f"cannot be downloaded: {reason}", "check the address")
 
     def _failed(self, reason: object) -> Exception:
@@ -128,8 +129,7 @@ class Transfer:
             raise self._page()
         if headers.get("Content-Encoding", "identity") != "identity":
             raise self._error("is sent compressed, which was not asked for", "use another source")
-        length = headers.get("Content-Length", "")
-        begin, total = 0, int(length) if length.isdigit() else None
+        begin, total = 0, _number(headers.get("Content-Length", ""))
         if response.status == 206:
             begin, total = _range(headers.get("Content-Range", ""))
             if begin != offset:
@@ -244,10 +244,16 @@ def _range(text: str) -> tuple[int, int | None]:
     """First byte and total of "bytes 5-9/10"; (-1, None) for anything else."""
     unit, _, rest = text.partition(" ")
     span, _, total = rest.partition("/")
-    first = span.partition("-")[0]
-    if unit != "bytes" or not first.isdigit():
+    first = _number(span.partition("-")[0])
+    if unit != "bytes" or first is None:
         return -1, None
-    return int(first), int(total) if total.isdigit() else None
+    return first, _number(total)
+
+
+def _number(text: str) -> int | None:
+    """The whole number that a header holds; None for any other text, such as "²"."""
+    sensible = text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS
+    return int(text) if sensible else None
 
 
 def _reason(error: object) -> str:

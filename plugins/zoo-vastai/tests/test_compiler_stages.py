@@ -192,7 +192,7 @@ def test_stored_outputs_must_be_named(case: Case, tmp_path: Path) -> None:
         case.with_(device="files", options=options).stages()
 
 
-@pytest.mark.parametrize("device", ["cpu", "0,emulator", "files,0", "", "-1"])
+@pytest.mark.parametrize("device", ["cpu", "0,emulator", "files,0", "", "-1", "²", "٣"])
 def test_a_wrong_device_is_refused(case: Case, device: str) -> None:
     with pytest.raises(UsageError, match="is no die"):
         case.with_(device=device).stages()

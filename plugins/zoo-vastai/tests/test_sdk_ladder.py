@@ -290,6 +290,7 @@ def test_packages_that_hide_the_sdk_are_told(whole: Machine) -> None:
     ("outcome", "told"),
     [
         (Outcome(code=0, text="cards: 0\n"), "vaststreamx counts 0"),
+        (Outcome(code=0, text="cards: ²\n"), "vaststreamx counts ²"),
         (
             Outcome(code=1, errors="Traceback\nImportError: libvaccrt.so\n"),
             "ImportError: libvaccrt.so",

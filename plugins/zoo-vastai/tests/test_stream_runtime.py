@@ -347,7 +347,13 @@ def test_artefacts_are_checked(artefact: Path) -> None:
 
 @pytest.mark.parametrize(
     ("device", "message"),
-    [("x", "'x' is no die"), ("0,emulator", "no die"), ("0,0", "twice"), ("-1", "no die")],
+    [
+        ("x", "'x' is no die"),
+        ("0,emulator", "no die"),
+        ("0,0", "twice"),
+        ("-1", "no die"),
+        ("²", "no die"),
+    ],
 )
 def test_devices_are_dies(device: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):

@@ -202,6 +202,8 @@ def test_what_cannot_be_measured_is_refused(card: Card, artefact: Path) -> None:
         profiled(artefact, target("0,1"))
     with pytest.raises(UsageError, match="one die, not 'files'"):
         profiled(artefact, target("files"))
+    with pytest.raises(UsageError, match="one die, not '²'"):
+        profiled(artefact, target("²"))
     (artefact / "mod.so").unlink()
     with pytest.raises(StageError, match=r"the artefact lacks mod\.so"):
         profiled(artefact, target())

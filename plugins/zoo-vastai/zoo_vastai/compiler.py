@@ -31,6 +31,7 @@ from zoo_vastai.sdk.findings import sdk_version
 from zoo_vastai.sdk.host import Host
 from zoo_vastai.suppression import device_nms, is_suppressing
 from zoo_vastai.vdsp.render import render_vdsp
+from zoo_vastai.whole import is_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -71,7 +72,7 @@ def check_request(request: CompileRequest) -> None:
     check_options(target)
     _known("precision", target.precision, PRECISIONS)
     for device in target.devices:
-        if not device.isdigit() and target.devices not in ((EMULATOR,), (FILES,)):
+        if not is_whole(device) and target.devices not in ((EMULATOR,), (FILES,)):
             raise UsageError(
                 f"'{device}' in --device {target.device} is no die",
                 next="give numbers with commas between, emulator, or files",

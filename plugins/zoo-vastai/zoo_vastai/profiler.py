@@ -17,6 +17,7 @@ from zoo_vastai.vamp.command import VampCommand
 from zoo_vastai.vamp.invariants import check, doubts
 from zoo_vastai.vamp.parse import VampText, parse_output
 from zoo_vastai.vamp.settings import VampSettings, vamp_settings
+from zoo_vastai.whole import is_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -86,7 +87,7 @@ def _data(block: VampBlock, read: VampText, settings: VampSettings) -> dict[str,
 
 def _one_die(target: Target) -> str:
     device = target.device.strip()
-    if device == EMULATOR or device.isdigit():
+    if device == EMULATOR or is_whole(device):
         return device
     what = f"vamp measures one die, not '{device}'"
     raise UsageError(what, where=_WHERE, next="choose one, such as --device 0")

@@ -11,6 +11,7 @@ from zoo_vastai.sdk import findings
 from zoo_vastai.sdk.host import Host
 from zoo_vastai.sdk.interpreter import MODULE, VARIABLE, Interpreter, find_interpreter
 from zoo_vastai.sdk.tools import PROGRAMS, find_program
+from zoo_vastai.whole import is_whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -160,7 +161,7 @@ def _cards(host: Host, interpreter: Interpreter, has_sdk: bool, clock: _Clock) -
         return Rung(name=name, ok=False, found=why, next_step="see the steps above")
     outcome = host.run((interpreter.path, "-c", _CARDS), clock.left(BUDGET), host.env)
     told = outcome.text.rpartition("cards:")[2].strip() if outcome.code == 0 else ""
-    if told.isdigit() and int(told) > 0:
+    if is_whole(told) and int(told) > 0:
         return Rung(name=name, ok=True, found=told)
     why = f"{MODULE} counts {told}" if told else outcome.trouble or outcome.last_line
     step = f"run {interpreter.path} -c 'import {MODULE}' and look at what it says"

@@ -12,6 +12,7 @@ from zoo_vastai.stream.artefact import read_artefact
 from zoo_vastai.stream.options import stream_options
 from zoo_vastai.stream.process import WorkerProcess
 from zoo_vastai.stream.session import StreamSession
+from zoo_vastai.whole import is_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,7 +77,7 @@ def dies(target: Target) -> list[int]:
         return [0]
     found: list[int] = []
     for part in target.devices:
-        if not (part.isascii() and part.isdigit()):
+        if not is_whole(part):
             what = f"device '{part}' is no die"
             raise UsageError(what, next="give numbers such as 0 or 0,1, or emulator, or files")
         if int(part) in found:

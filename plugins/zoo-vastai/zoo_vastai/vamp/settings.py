@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from zoo_core.errors import UsageError
+from zoo_vastai.whole import is_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,7 +53,7 @@ def _whole(options: Mapping[str, str], key: str) -> int | None:
     text = options.get(key)
     if text is None:
         return None
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:12]) <= _MOST[key]:
+    if not is_whole(text) or not 1 <= int(text) <= _MOST[key]:
         what = f"{key} is '{text}', not a whole number from 1 to {_MOST[key]}"
         raise UsageError(what, where="--option", next=f"such as {key}=2")
     return int(text)
