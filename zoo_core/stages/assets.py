@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock
 
 from zoo_core.digest import digest, file_digest
 from zoo_core.errors import DataError
@@ -14,9 +17,9 @@ from zoo_core.resources import resource_path
 from zoo_core.sources import download
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
-    from zoo_core.nouns import StageContext
+    from zoo_core.nouns import Progress, StageContext
 
 
 def bring(context: StageContext) -> None:
@@ -36,6 +39,17 @@ def bring(context: StageContext) -> None:
             _copy(Path(place), target, data)
 
 
+@contextmanager
+def downloaded(source: Source, kept: Path, progress: Progress) -> Iterator[Path]:
+    """`kept`, brought by `download`; the block may use it, move it or remove it.
+
+    Blocks of other processes for the same path wait, so that it stays there until this one ends.
+    """
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(kept.with_name(f"{kept.name}.held.lock")):
+        yield download(source, kept, progress)
+
+
 def _copy(given: Path, target: Path, expected: Mapping[str, Any]) -> None:
     try:
         shutil.copyfile(given, target)
@@ -51,6 +65,5 @@ def _copy(given: Path, target: Path, expected: Mapping[str, Any]) -> None:
 
 def _fetch(source: Source, target: Path, context: StageContext) -> None:
     kept = folder("downloads") / digest(source.url)[:16] / source.name
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    download(source, kept, context.progress)
-    kept.replace(target)
+    with downloaded(source, kept, context.progress) as path:
+        path.replace(target)

@@ -7,14 +7,15 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from threading import Event, Thread
+from typing import Any, cast
 
 import pytest
-from zoo_coco import val2017
+from zoo_coco import val2017, val2017_stages
 from zoo_coco.val2017 import Val2017, calibration_list, image_name
 
 from zoo_core.errors import DataError, UsageError
-from zoo_core.nouns import DataPlan, DataRequest, DataView
+from zoo_core.nouns import DataPlan, DataRequest, DataView, StageContext
 from zoo_core.plan import make_plan
 
 RunPlan = Callable[[DataPlan], DataView]
@@ -147,6 +148,40 @@ def test_an_archive_without_the_member(mirror: Any, run_stage: Any) -> None:
     wrong = replace(stage, params={**stage.params, "member": "annotations/absent.json"})
     with pytest.raises(DataError, match="lacks"):
         run_stage(wrong)
+
+
+def test_an_archive_is_not_removed_from_under_another_stage(mirror: Any, tmp_path: Path) -> None:
+    """The second stage comes while the first unpacks, and looks when the first is done."""
+    stage = Val2017().plan(asked()).stages[0]
+    context = StageContext(
+        inputs={},
+        params=stage.params,
+        locations=stage.locations,
+        out=tmp_path,
+        log=tmp_path / "log.txt",
+        salvage=tmp_path / "salvage",
+        progress=lambda _done, _total, _note="": None,
+        plugins=cast("Any", None),
+        sessions=cast("Any", None),
+    )
+    seen: list[int] = []
+    other_has_it, first_is_done = Event(), Event()
+
+    def look() -> None:
+        with val2017_stages._archive(context) as path:
+            other_has_it.set()
+            first_is_done.wait(10)
+            seen.append(path.stat().st_size)
+
+    other = Thread(target=look)
+    with val2017_stages._archive(context) as path:
+        size = path.stat().st_size
+        other.start()
+        other_has_it.wait(0.5)
+    first_is_done.set()
+    other.join(10)
+    assert seen == [size]
+    assert downloads() == []
 
 
 def test_the_calibration_list_is_fixed() -> None:

@@ -15,6 +15,7 @@ from zoo_core.formats.archives import list_zip, unpack_zip
 from zoo_core.home import folder
 from zoo_core.nouns import Source
 from zoo_core.sources import download
+from zoo_core.stages.assets import downloaded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -67,9 +68,10 @@ def _archive(context: StageContext) -> Iterator[Path]:
     source = Source(url=context.locations["url"], **context.params["archive"])
     brought = folder("downloads") / "coco" / source.name
     path = brought if brought.is_file() else brought.parent / "archives" / source.name
-    yield download(source, path, context.progress)
-    if path != brought:
-        path.unlink()
+    with downloaded(source, path, context.progress):
+        yield path
+        if path != brought:
+            path.unlink(missing_ok=True)
 
 
 def _is_image_of(wanted: str, member: str) -> bool:
