@@ -12,48 +12,79 @@ from zoo_core.errors import DataError
 from zoo_core.formats.sniff import is_html, read_head
 from zoo_core.home import by_hand_file
 from zoo_core.nouns.graph import GRAPH_FILE
-from zoo_core.output import deliver, filled
+from zoo_core.output import ADDED, check_free, deliver, filled
 from zoo_core.report.build import maker_of
+from zoo_core.workflow import inputs_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from zoo_core.nouns import ModelCard, Source
+    from zoo_core.planner.build import Run
     from zoo_core.workflow import Made
     from zoo_core.workplace import Workplace
 
 _ZIP = b"PK\x03\x04"
 
 
+_GRAPH = "graph"
+_ARTEFACT = "artefact"
+
+
+def check_graph(run: Run, output: Path) -> None:
+    """Raises UsageError before the work where the graph would replace a person's files."""
+    _check(run, _GRAPH, _graph_stages(run), output)
+
+
+def check_artefact(run: Run, output: Path | None) -> None:
+    """Raises UsageError before the work where the artefact would replace a person's files."""
+    _check(run, _ARTEFACT, _artefact_stages(run), output)
+
+
 def deliver_graph(made: Made, output: Path) -> list[Path]:
     """Copy the graph, its description and its check against the source to a folder."""
-    names = [maker_of(made.run.plan, GRAPH_FILE), maker_of(made.run.plan, "verify.json")]
-    return _copy_stages(made, [name for name in names if name], output)
+    return _copy_stages(made, _GRAPH, _graph_stages(made.run), output)
 
 
 def deliver_artefact(made: Made, output: Path | None) -> list[Path]:
     """Copy the artefact to a folder; without one, name where it lies in the store."""
-    name = maker_of(made.run.plan, "artefact.json")
+    names = _artefact_stages(made.run)
     if output is None:
-        return [made.results[name].entry.path]
-    return _copy_stages(made, [name], output)
+        return [made.results[name].entry.path for name in names]
+    return _copy_stages(made, _ARTEFACT, names, output)
 
 
 def deliver_files(made: Made, output: Path) -> list[Path]:
     """Copy what an emitter wrote to a folder; what was there keeps its other files."""
     source = made.results["emit"].entry.path / "files"
-    with filled(output, "") as folder:
+    with filled(output, "", ADDED, inputs_of(made.run)) as filling:
         for item in sorted(source.iterdir()):
-            deliver(item, folder / item.name)
+            deliver(item, filling.part / item.name)
     return [output / item.name for item in sorted(source.iterdir())]
 
 
-def _copy_stages(made: Made, names: Sequence[str], output: Path) -> list[Path]:
+def _graph_stages(run: Run) -> list[str]:
+    names = [maker_of(run.plan, GRAPH_FILE), maker_of(run.plan, "verify.json")]
+    return [name for name in names if name]
+
+
+def _artefact_stages(run: Run) -> list[str]:
+    return [maker_of(run.plan, "artefact.json")]
+
+
+def _check(run: Run, kind: str, names: Sequence[str], output: Path | None) -> None:
+    stages = [item.stage for item in run.plan if item.stage.name in names]
+    files = {file for stage in stages for file in stage.outputs}
+    free = {file for file in files if output and (output / file).is_dir()}
+    check_free(output, kind, files - free, inputs_of(run))
+
+
+def _copy_stages(made: Made, kind: str, names: Sequence[str], output: Path) -> list[Path]:
     targets = []
-    with filled(output, "") as folder:
+    with filled(output, "", kind, inputs_of(made.run)) as filling:
         for name in names:
             for file in made.results[name].stage.outputs:
-                deliver(made.results[name].entry.path / file, folder / file)
+                deliver(made.results[name].entry.path / file, filling.part / file)
                 targets.append(output / file)
     return targets
 

@@ -2,35 +2,42 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from zoo_core.disk import disk_errors
 from zoo_core.errors import DataError
+from zoo_core.written import Written
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 RUNS = Path("runs")
 """Where run folders go that are not named."""
 
 REPORT = "report.json"
-"""Written last: a folder without it is not whole."""
+"""Put there last: a folder without it is not whole."""
+
+BENCH_REPORT = "bench.json"
+"""That of a benchmark, put there last too."""
+
+ADDED = "files"
+"""The kind of results that leaves earlier ones of its kind where they are."""
 
 _NEXT = "name another folder with --output"
-_WRITTEN = (
-    "txt/*.txt",
-    "pictures/*.jpg",
-    "predictions.*",
-    "latency_ms.json",
-    "report.md",
-    "manifest.json",
-    "log.txt",
-)
+
+
+@dataclass(frozen=True, slots=True)
+class Filling:
+    """Results on their way: they are written into `part`, and will lie in `folder`."""
+
+    folder: Path
+    part: Path
 
 
 def check_output(folder: Path) -> None:
@@ -44,6 +51,17 @@ def check_output(folder: Path) -> None:
         raise DataError("cannot be written: Permission denied", where=str(place), next=_NEXT)
 
 
+def check_free(
+    output: Path | None, kind: str, names: Iterable[str], inputs: frozenset[Path]
+) -> None:
+    """Raises UsageError where results would take the place of a person's files; see `Written`.
+
+    For before the work: `names` are those that are known by then. A new folder is always free.
+    """
+    if output is not None:
+        Written.of(output).check(kind, names, inputs)
+
+
 def make_output(folder: Path) -> Path:
     """The folder, made where it does not exist; raises DataError where it cannot be."""
     check_output(folder)
@@ -55,33 +73,28 @@ def make_output(folder: Path) -> Path:
 
 
 @contextmanager
-def filled(output: Path | None, name: str) -> Iterator[Path]:
+def filled(output: Path | None, name: str, kind: str, inputs: frozenset[Path]) -> Iterator[Filling]:
     """The folder to fill: `output`, else a new one of this name, or name and number, under RUNS.
 
-    A folder that was not there before goes again where filling it fails. Raises DataError where it
-    cannot be made, and for a full disk.
+    What the block writes takes the place of the kind's earlier files when the block ends, and of
+    no other file: raises UsageError, and leaves all as it was, where a person's file is in the
+    way. A folder that was not there before goes again where filling it fails. Raises DataError
+    where it cannot be made, and for a full disk.
     """
     was_there = output is not None and output.exists()
     folder = _new(RUNS / name) if output is None else make_output(output)
+    part = folder / f".zoo-{uuid4().hex[:8]}.part"
     try:
         with disk_errors(folder, next=f"free space, or {_NEXT}"):
-            yield folder
+            part.mkdir()
+            yield Filling(folder, part)
+            _publish(part, folder, kind, inputs)
     except BaseException:
         if not was_there:
             shutil.rmtree(folder, ignore_errors=True)
         raise
-
-
-def clear_results(folder: Path) -> None:
-    """Take away what an earlier command left there, so that no folder holds results of two.
-
-    Nothing goes from a folder without a report of zoo; the report goes first.
-    """
-    if _is_ours(folder / REPORT):
-        (folder / REPORT).unlink()
-        for pattern in _WRITTEN:
-            for path in folder.glob(pattern):
-                path.unlink()
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def deliver(source: Path, target: Path) -> None:
@@ -101,6 +114,29 @@ def deliver(source: Path, target: Path) -> None:
         raise
 
 
+def _publish(part: Path, folder: Path, kind: str, inputs: frozenset[Path]) -> None:
+    """The reports go first and come last; the list names a file before it is there."""
+    made = sorted(part.rglob("*"))
+    names = {path.relative_to(part).as_posix() for path in made if not path.is_dir()}
+    known = Written.of(folder)
+    known.check(kind, names, inputs)
+    earlier = known.named(kind)
+    kept = earlier if kind == ADDED else frozenset()
+    known.having(kind, names | earlier).save()
+    for name in sorted(earlier - kept, key=_reports_last, reverse=True):
+        (folder / name).unlink(missing_ok=True)
+    for path in made:
+        if path.is_dir():
+            (folder / path.relative_to(part)).mkdir(exist_ok=True)
+    for name in sorted(names, key=_reports_last):
+        shutil.move(part / name, folder / name)
+    known.having(kind, names | kept).save()
+
+
+def _reports_last(name: str) -> tuple[bool, str]:
+    return name in (REPORT, BENCH_REPORT), name
+
+
 def _new(folder: Path) -> Path:
     check_output(folder)
     number, found = 1, folder
@@ -114,14 +150,6 @@ def _new(folder: Path) -> Path:
             found = folder.with_name(f"{folder.name}-{number}")
     except OSError as error:
         raise _refused(folder, error) from error
-
-
-def _is_ours(report: Path) -> bool:
-    try:
-        schema = json.loads(report.read_bytes())["schema"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
-    return str(schema).startswith("zoo.")
 
 
 def _refused(folder: Path, error: OSError) -> DataError:

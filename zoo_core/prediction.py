@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from zoo_core.errors import UsageError
 from zoo_core.formats.detection_txt import SUFFIX, text_names
-from zoo_core.output import REPORT, clear_results, deliver
+from zoo_core.output import REPORT, check_free, deliver
 from zoo_core.predictions import StoredPredictions
 from zoo_core.sessions import SessionPool
 from zoo_core.vision import read_rgb, write_image
-from zoo_core.workflow import executor, require_available, run_folder, write_json
+from zoo_core.workflow import RESULTS, executor, inputs_of, require_available, run_folder
+from zoo_core.written import write_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,10 +22,12 @@ if TYPE_CHECKING:
 
     from zoo_core.execute import Listener
     from zoo_core.nouns import Arrays, Evaluator, Prediction
+    from zoo_core.output import Filling
     from zoo_core.planner.build import Run
     from zoo_core.workplace import Workplace
 
 SCHEMA = "zoo.predict/1"
+PICTURES = "pictures"
 
 
 @runtime_checkable
@@ -70,18 +74,28 @@ def predict_folder(
     """
     resolved = run.resolved
     require_available(resolved)
+    _check_output(run, output)
     with SessionPool() as sessions:
         results = executor(work, listener, sessions).run(run.plan)
     evaluator = work.plugins.evaluator(resolved.card.evaluator)
     settled = StoredPredictions(results["settle"].entry.path / "settled")
     view = _View(evaluator, resolved.card.labels, show_conf, resolved.preprocess.exif)
-    with run_folder(resolved, output) as folder:
-        clear_results(folder)
-        deliver(results["write"].entry.path / "predictions", folder)
-        rows = _pictures(settled, view, folder / "pictures")
-        report = _report(run, rows, folder, show_conf)
-        write_json(folder / REPORT, report)
+    with run_folder(run, output, RESULTS) as filling:
+        deliver(results["write"].entry.path / "predictions", filling.part)
+        rows = _pictures(settled, view, filling)
+        report = _report(run, rows, filling.folder, show_conf)
+        write_json(filling.part / REPORT, report)
     return report
+
+
+def _check_output(run: Run, output: Path | None) -> None:
+    """Raises UsageError before the work where pictures would take the place of what they show."""
+    inputs = inputs_of(run)
+    check_free(output, RESULTS, [REPORT], inputs)
+    place = output and output / PICTURES
+    if place and place.is_dir() and place.resolve() in inputs:
+        what = "holds the images that are looked at, and the pictures would go there"
+        raise UsageError(what, where=str(place), next="name another folder with --output")
 
 
 def _report(
@@ -107,13 +121,15 @@ def _report(
     }
 
 
-def _pictures(predictions: StoredPredictions, view: _View, folder: Path) -> list[dict[str, Any]]:
+def _pictures(
+    predictions: StoredPredictions, view: _View, filling: Filling
+) -> list[dict[str, Any]]:
     """Each picture has the name of its image's text file."""
-    folder.mkdir(exist_ok=True)
+    (filling.part / PICTURES).mkdir(exist_ok=True)
     texts = text_names([str(head["name"]) for head in predictions.heads()])
     rows: list[dict[str, Any]] = []
     for text, prediction in zip(texts, predictions, strict=True):
-        target = folder / f"{text.removesuffix(SUFFIX)}.jpg"
-        write_image(target, view.picture(prediction))
-        rows.append({"picture": str(target), **view.row(prediction)})
+        name = f"{PICTURES}/{text.removesuffix(SUFFIX)}.jpg"
+        write_image(filling.part / name, view.picture(prediction))
+        rows.append({"picture": str(filling.folder / name), **view.row(prediction)})
     return rows

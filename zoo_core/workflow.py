@@ -3,30 +3,42 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.errors import UnavailableError
 from zoo_core.execute import Executor
 from zoo_core.home import home
-from zoo_core.output import REPORT, clear_results, deliver, filled
+from zoo_core.output import REPORT, check_free, deliver, filled
 from zoo_core.planner.build import Goal, plan_run
 from zoo_core.report import Outcome, build_report, markdown
 from zoo_core.sessions import SessionPool
+from zoo_core.written import write_json, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
-    from pathlib import Path
 
     from zoo_core.execute import Listener, StageResult
+    from zoo_core.output import Filling
     from zoo_core.planner.build import Run
     from zoo_core.planner.request import RunRequest
     from zoo_core.planner.resolve import Resolved
     from zoo_core.telling import Telling
     from zoo_core.workplace import Workplace
+
+
+RESULTS = "results"
+"""The kind of results that score and predict leave."""
+
+RAW = "latency_ms.json"
+"""Every sample of a benchmark, in the folder of its run."""
+
+_FILES = (REPORT, "report.md", "manifest.json", "log.txt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +65,17 @@ def carry_out(
 ) -> dict[str, Any]:
     """Run the plan, measure speed unless told not to, write the run folder; returns the report."""
     require_available(run.resolved)
+    names = (*_FILES, RAW) if bench else _FILES
+    check_free(output, RESULTS, names, inputs_of(run))
     with talk.listening() as listener:
         results = make(run, work, listener).results
     benchmark = _speed(run, work, results, talk.tell) if bench else None
     data = benchmark and {k: v for k, v in benchmark.items() if k != "raw_ms"}
-    with run_folder(run.resolved, output) as folder:
-        clear_results(folder)
-        outcome = Outcome(run=run, results=results, benchmark=data, output=folder)
+    with run_folder(run, output, RESULTS) as filling:
+        outcome = Outcome(run=run, results=results, benchmark=data, output=filling.folder)
         report = build_report(outcome, work.registry)
-        _write_folder(outcome, report, benchmark)
+        _write_folder(filling.part, outcome, report, benchmark)
+    _remember(report)
     return report
 
 
@@ -92,11 +106,20 @@ def require_available(resolved: Resolved) -> None:
             raise UnavailableError(f"is not available: {reason}", where=where, next=found.next_step)
 
 
-def run_folder(resolved: Resolved, output: Path | None) -> AbstractContextManager[Path]:
+def run_folder(run: Run, output: Path | None, kind: str) -> AbstractContextManager[Filling]:
     """The folder of this run, to be filled: the one asked for, else a new one under ./runs."""
-    target, stamp = resolved.target, time.strftime("%Y%m%d-%H%M%S")
-    name = f"{stamp}-{resolved.card.id}-{target.backend}-{target.precision}"
-    return filled(output, name)
+    target, stamp = run.resolved.target, time.strftime("%Y%m%d-%H%M%S")
+    name = f"{stamp}-{run.resolved.card.id}-{target.backend}-{target.precision}"
+    return filled(output, name, kind, inputs_of(run))
+
+
+def inputs_of(run: Run) -> frozenset[Path]:
+    """The files and folders of this machine that a run reads, without links in their paths."""
+    asked = run.request
+    given = (asked.cfg, asked.names, asked.predict, asked.images, asked.annotations)
+    places = [place for item in run.plan for place in item.stage.locations.values()]
+    places += [str(path) for path in (*given, asked.calibration) if path]
+    return frozenset(Path(os.path.realpath(place)) for place in places if os.path.lexists(place))
 
 
 def executor(work: Workplace, listener: Listener, sessions: SessionPool) -> Executor:
@@ -111,32 +134,19 @@ def executor(work: Workplace, listener: Listener, sessions: SessionPool) -> Exec
 
 
 def _write_folder(
-    outcome: Outcome, report: Mapping[str, Any], benchmark: Mapping[str, Any] | None
+    folder: Path, outcome: Outcome, report: Mapping[str, Any], benchmark: Mapping[str, Any] | None
 ) -> None:
     from zoo_core.manifest import manifest
 
-    folder = outcome.output
     written = outcome.path("predictions")
     if written:
         deliver(written, folder)
     if benchmark:
-        write_json(folder / "latency_ms.json", benchmark["raw_ms"])
+        write_json(folder / RAW, benchmark["raw_ms"])
     write_json(folder / "manifest.json", manifest(outcome, sys.argv))
-    _write(folder / "report.md", markdown(report))
-    _write(folder / "log.txt", _logs(outcome))
+    write_text(folder / "report.md", markdown(report))
+    write_text(folder / "log.txt", _logs(outcome))
     write_json(folder / REPORT, report)
-    _remember(report)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write beside and rename, so that a reader never sees half a file."""
-    _write(path, json.dumps(value, indent=1) + "\n")
-
-
-def _write(path: Path, text: str) -> None:
-    beside = path.with_name(f".{path.name}.part")
-    beside.write_text(text, encoding="utf-8", errors="backslashreplace")
-    beside.replace(path)
 
 
 def _logs(outcome: Outcome) -> str:

@@ -154,13 +154,13 @@ def test_a_folder_holds_the_files_of_one_benchmark(zoo: Zoo, tmp_path: Path) -> 
     out = tmp_path / "out"
     out.mkdir()
     (out / "trace.json").write_text("mine")
-    asked = (*TOY, *QUICK, "--no-breakdown", "--scenario", "offline")
-    report_of(zoo(*asked))
+    shared = (*QUICK, "--no-breakdown", "--assets", "sample")
+    report_of(zoo("bench", "toy-detector", "--backend", "tooled", *shared, "--vs", "toy"))
+    assert {"tool-raw.txt", "versus_ms.json"} <= {path.name for path in out.iterdir()}
+    report_of(zoo("bench", "toy-detector", "--backend", "toy", *shared, "--scenario", "offline"))
     assert (out / "trace.json").read_text() == "mine"
-    (out / "versus_ms.json").write_text("of an earlier one")
-    report_of(zoo(*asked))
     assert sorted(path.name for path in out.iterdir()) == [
-        "bench.json", "block.txt", "latency_ms.json",
+        ".zoo-files.json", "bench.json", "block.txt", "latency_ms.json", "trace.json",
     ]  # fmt: skip
 
 

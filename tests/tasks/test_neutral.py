@@ -21,6 +21,7 @@ from zoo_core.report.build import versions
 from zoo_core.testing import toy
 from zoo_core.testing.toy_data import ToyDataset
 from zoo_core.testing.toy_parts import ToyEvaluator
+from zoo_core.written import Written
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -111,6 +112,8 @@ def test_a_folder_keeps_no_predictions_of_another_task(
     assert zoo(*run).code == 0
     stale = tmp_path / "out" / "predictions.csv"
     stale.write_text("of a classifier")
+    written = Written.of(tmp_path / "out")
+    written.having("results", {*written.named("results"), stale.name}).save()
     assert json.loads((tmp_path / "out" / "report.json").read_text())["task"] == "detection"
     assert zoo(*run).code == 0
 

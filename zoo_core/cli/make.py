@@ -106,14 +106,16 @@ def export(
     """Export a model to a graph file, checked against its source."""
     from dataclasses import replace
 
-    from zoo_core.deliveries import deliver_graph
+    from zoo_core.deliveries import check_graph, deliver_graph
     from zoo_core.planner.build import Goal
     from zoo_core.workflow import make
 
-    work, planned = prepare(replace(request, form=form), Goal.EXPORT, quiet, output or Path())
+    folder = output or Path()
+    work, planned = prepare(replace(request, form=form), Goal.EXPORT, quiet, folder)
+    check_graph(planned, folder)
     with listener(quiet, verbose) as talk:
         made = make(planned, work, talk)
-    for path in deliver_graph(made, output or Path()):
+    for path in deliver_graph(made, folder):
         typer.echo(path)
     return 0
 
@@ -134,7 +136,7 @@ def compile_(
     quiet: Quiet = False,
 ) -> int:
     """Compile a model for a backend; the artefact goes to the output folder."""
-    from zoo_core.deliveries import deliver_artefact, deliver_files
+    from zoo_core.deliveries import check_artefact, deliver_artefact, deliver_files
     from zoo_core.planner.build import Goal
     from zoo_core.workflow import make
 
@@ -142,6 +144,8 @@ def compile_(
         raise UsageError("--emit-only DIR and --output exclude each other")
     goal = Goal.EMIT if emit_only else Goal.COMPILE
     work, planned = prepare(request, goal, quiet, emit_only or output)
+    if not emit_only:
+        check_artefact(planned, output)
     with listener(quiet, verbose) as talk:
         made = make(planned, work, talk)
     paths = deliver_files(made, emit_only) if emit_only else deliver_artefact(made, output)

@@ -20,11 +20,13 @@ from zoo_core.measurement.parts import (
 )
 from zoo_core.measurement.request import second
 from zoo_core.measurement.sweep import check_sweep, sweep
+from zoo_core.output import BENCH_REPORT, check_free
 from zoo_core.planner.build import Goal
 from zoo_core.report.build import versions
 from zoo_core.sessions import SessionPool
 from zoo_core.speed import artefact_of, measure
-from zoo_core.workflow import executor, plan, require_available, run_folder, write_json
+from zoo_core.workflow import RAW, executor, inputs_of, plan, require_available, run_folder
+from zoo_core.written import write_json, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -38,9 +40,8 @@ if TYPE_CHECKING:
     from zoo_core.workplace import Workplace
 
 SCHEMA = "zoo.bench/1"
-REPORT = "bench.json"
 
-_WRITTEN = ("latency_ms.json", "versus_ms.json", "trace.json", "block.txt")
+_KIND = "bench"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +66,32 @@ def bench_report(
     is the caller's, after it has shown the report.
     """
     _check(run, work, how)
+    check_free(output, _KIND, _names(run, how), inputs_of(run))
     made = _make(run, work, how, talk)
     parts = list(_measure(run, work, how, talk, made))
-    with run_folder(run.resolved, output) as folder:
-        _clear(folder)
-        report = _report(run, made, parts, folder)
+    with run_folder(run, output, _KIND) as filling:
+        report = _report(run, made, parts, filling.folder)
         for part in parts:
             for name, content in part.files.items():
                 if isinstance(content, str):
-                    (folder / name).write_text(content, encoding="utf-8")
+                    write_text(filling.part / name, content)
                 else:
-                    write_json(folder / name, content)
-        write_json(folder / REPORT, report)
+                    write_json(filling.part / name, content)
+        write_json(filling.part / BENCH_REPORT, report)
     return report
+
+
+def _names(run: Run, how: BenchRequest) -> list[str]:
+    """The files that are known before anything is measured."""
+    timed = not run.resolved.emulated and not how.sweep
+    asked = {
+        BENCH_REPORT: True,
+        RAW: timed,
+        "block.txt": timed,
+        "versus_ms.json": timed and how.versus,
+        "trace.json": timed and how.profile,
+    }
+    return [name for name, wanted in asked.items() if wanted]
 
 
 def _check(run: Run, work: Workplace, how: BenchRequest) -> None:
@@ -141,14 +155,6 @@ def _measure(
         yield traced(run, work, made.artefact, talk.tell)
     yield from profiled(run, work, made.artefact, talk.tell)
     yield block_of(found)
-
-
-def _clear(folder: Path) -> None:
-    """Take away what an earlier benchmark left there, so that no folder holds files of two."""
-    report = folder / REPORT
-    if report.is_file() and f'"{SCHEMA}"' in report.read_text(encoding="utf-8", errors="replace"):
-        for name in (REPORT, *_WRITTEN):
-            (folder / name).unlink(missing_ok=True)
 
 
 def _report(run: Run, made: _Made, parts: Sequence[Part], folder: Path) -> dict[str, Any]:

@@ -1,0 +1,106 @@
+"""Which files of an output folder zoo wrote: no others are ever replaced or removed."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from zoo_core.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+LIST = ".zoo-files.json"
+"""The file of an output folder that names what zoo wrote there."""
+
+_SCHEMA = "zoo.files/1"
+_NEXT = "name another folder with --output"
+_PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp"})
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Files of a folder by the kind of results they belong to; names are relative, with "/"."""
+
+    folder: Path
+    kinds: Mapping[str, frozenset[str]]
+
+    @classmethod
+    def of(cls, folder: Path) -> Written:
+        """What the folder's list names; nothing where there is no list, or none that can be read.
+
+        Names that lead out of the folder do not count.
+        """
+        try:
+            kinds = json.loads((folder / LIST).read_bytes())["files"]
+            found = {kind: frozenset(filter(_inside, names)) for kind, names in kinds.items()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            found = {}
+        return cls(folder, found)
+
+    def named(self, kind: str) -> frozenset[str]:
+        """The files of one kind."""
+        return self.kinds.get(kind, frozenset())
+
+    def having(self, kind: str, names: Iterable[str]) -> Written:
+        """With these files for the kind's; they are of no other kind then."""
+        mine = frozenset(names)
+        others = {other: found - mine for other, found in self.kinds.items() if other != kind}
+        return Written(self.folder, {**others, kind: mine})
+
+    def save(self) -> None:
+        """Leave the list in the folder."""
+        files = {kind: sorted(names) for kind, names in self.kinds.items() if names}
+        write_json(self.folder / LIST, {"schema": _SCHEMA, "files": files})
+
+    def check(self, kind: str, names: Iterable[str], inputs: frozenset[Path]) -> None:
+        """Raises UsageError where the kind's earlier files, or these new ones, are a person's.
+
+        Those are the ones that no list names, and those that the command reads: `inputs`, files,
+        and folders of pictures.
+        """
+        mine = frozenset().union(*self.kinds.values())
+        for name in sorted(names):
+            self._check_parents(name)
+            path = self.folder / name
+            if os.path.lexists(path) and name not in mine:
+                _refuse(path, "is no file that zoo wrote, and would be replaced")
+        for name in sorted({*names, *self.named(kind)}):
+            path = self.folder / name
+            if os.path.lexists(path) and _is_input(path, inputs):
+                _refuse(path, "is read by this command, and would be replaced")
+
+    def _check_parents(self, name: str) -> None:
+        for parent in PurePosixPath(name).parents[:-1]:
+            path = self.folder / parent
+            if os.path.lexists(path) and not path.is_dir():
+                _refuse(path, "is in the way of a folder")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON as `write_text` does."""
+    write_text(path, json.dumps(value, indent=1) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write beside and rename, so that a reader never sees half a file."""
+    beside = path.with_name(f".{path.name}.part")
+    beside.write_text(text, encoding="utf-8", errors="backslashreplace")
+    beside.replace(path)
+
+
+def _inside(name: str) -> bool:
+    path = PurePosixPath(name)
+    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts
+
+
+def _is_input(path: Path, inputs: frozenset[Path]) -> bool:
+    real = Path(os.path.realpath(path))
+    return real in inputs or (real.suffix.lower() in _PICTURES and real.parent in inputs)
+
+
+def _refuse(path: Path, what: str) -> None:
+    raise UsageError(what, where=str(path), next=_NEXT)
