@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from zoo_coco import coco_json
-from zoo_coco.coco_json import image_index, read_annotations
+from zoo_coco.coco_json import image_index
 
 from zoo_core.errors import DataError
+from zoo_core.formats.coco import read_annotations
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from zoo_coco.evaluator import CocoDetection
-from zoo_coco.names import COCO_NAMES, DARKNET_SPELLING
+from zoo_coco.names import COCO_NAMES
 from zoo_coco.summary import NAMES
 
 from zoo_core.errors import DataError, UsageError
+from zoo_core.formats.coco import DARKNET_SPELLING
 from zoo_core.formats.detection_txt import read_detections
 from zoo_core.nouns import Prediction, Sample
 from zoo_core.predictions import ListedPredictions

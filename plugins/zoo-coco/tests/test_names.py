@@ -4,13 +4,13 @@ import pytest
 from zoo_coco.names import (
     COCO_IDS,
     COCO_NAMES,
-    DARKNET_SPELLING,
     category_ids,
     coco_spelling,
     default_ids,
 )
 
 from zoo_core.errors import DataError
+from zoo_core.formats.coco import DARKNET_SPELLING
 
 COCO = dict(zip(COCO_IDS, COCO_NAMES, strict=True))
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from zoo_coco.coco_json import ListedImage
+    from zoo_core.formats.coco import ListedImage
     from zoo_core.nouns import DataRequest, DataView, Sample
 
 

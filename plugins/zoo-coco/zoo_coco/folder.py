@@ -8,6 +8,7 @@ from zoo_coco.listed import limited, shards
 from zoo_core.digest import digest
 from zoo_core.errors import DataError, UsageError
 from zoo_core.facts import file_digests
+from zoo_core.formats.coco import IMAGE_SUFFIXES
 from zoo_core.nouns import DataPlan, Sample
 
 if TYPE_CHECKING:
@@ -15,11 +16,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zoo_core.nouns import DataRequest, DataView
-
-IMAGE_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
-)
-"""Name endings that count as images, in lower case."""
 
 
 class Folder:

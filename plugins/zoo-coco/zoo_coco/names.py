@@ -1,10 +1,11 @@
-"""The 80 class names of COCO in its own spelling and in darknet's, and the ids that COCO uses."""
+"""The 80 class names of COCO, the ids that COCO uses, and the categories of a model's labels."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from zoo_core.errors import DataError
+from zoo_core.formats.coco import ids_by_name, name_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,16 +23,6 @@ COCO_NAMES = tuple(
 )
 """COCO's spelling, in the order of the 80 indices."""
 
-DARKNET_SPELLING = {
-    "motorbike": "motorcycle",
-    "aeroplane": "airplane",
-    "sofa": "couch",
-    "pottedplant": "potted plant",
-    "diningtable": "dining table",
-    "tvmonitor": "tv",
-}
-"""The six names that darknet's coco.names spells otherwise -> COCO's spelling."""
-
 _UNUSED_IDS = frozenset({12, 26, 29, 30, 45, 66, 68, 69, 71, 83})
 COCO_IDS = tuple(number for number in range(1, 91) if number not in _UNUSED_IDS)
 """COCO's category ids, in the order of `COCO_NAMES`."""
@@ -39,9 +30,8 @@ COCO_IDS = tuple(number for number in range(1, 91) if number not in _UNUSED_IDS)
 
 def coco_spelling(label: str) -> str:
     """A label in COCO's spelling where it is one of the 80 in any spelling or case, else as is."""
-    plain = label.strip()
-    name = DARKNET_SPELLING.get(plain.casefold(), plain.casefold())
-    return name if name in COCO_NAMES else plain
+    name = name_key(label)
+    return name if name in COCO_NAMES else label.strip()
 
 
 def category_ids(
@@ -52,13 +42,8 @@ def category_ids(
     `categories` are names by id. A label that has no category is left out; raises `DataError`
     where none has one, or where two categories are of one name.
     """
-    by_name: dict[str, int] = {}
-    for number, name in categories.items():
-        key = coco_spelling(name).casefold()
-        if key in by_name:
-            raise DataError(f"two categories are named '{name}'", where=where)
-        by_name[key] = number
-    keys = [coco_spelling(label).casefold() for label in labels]
+    by_name = ids_by_name(categories, where)
+    keys = [name_key(label) for label in labels]
     found = {index: by_name[key] for index, key in enumerate(keys) if key in by_name}
     if not found:
         raise DataError(

@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from zoo_coco.coco_json import order_of, read_annotations
+from zoo_coco.coco_json import order_of
 from zoo_core.errors import DataError
+from zoo_core.formats.coco import read_annotations
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from pathlib import Path
 
-    from zoo_coco.coco_json import ImageId
+    from zoo_core.formats.coco import ImageId
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from zoo_vastai.files.datalist import read_datalist
 from zoo_vastai.text import read_texts
 
 from zoo_core.errors import DataError, UsageError
+from zoo_core.formats.coco import IMAGE_SUFFIXES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -162,10 +163,53 @@ def test_two_images_never_share_a_text(texts: Path, truth: Path) -> None:
     assert [len(item.arrays["scores"]) for item in found] == [1, 1, 2, 0, 1]
 
 
+def test_two_images_of_one_name_stay_two(texts: Path, truth: Path) -> None:
+    data = json.loads(truth.read_text(encoding="utf-8"))
+    data["images"].append({"id": 99, "file_name": "street.png"})
+    truth.write_text(json.dumps(data), encoding="utf-8")
+    told = r"may be of image 'street' or of image 99, which are both named street\.png"
+    with pytest.raises(DataError, match=told):
+        read_texts(texts, truth)
+    (texts / "street.png").unlink()
+    results = read_texts(texts, truth, "empty")
+    assert results.of == 5
+    assert [item.sample.id for item in results.predictions] == [139, "street", 7, 2, 99]
+
+
+@pytest.mark.parametrize("suffix", sorted(IMAGE_SUFFIXES))
+def test_a_text_may_have_the_name_of_any_image(texts: Path, truth: Path, suffix: str) -> None:
+    data = json.loads(truth.read_text(encoding="utf-8"))
+    data["images"].append({"id": 99, "file_name": f"drawn{suffix}"})
+    truth.write_text(json.dumps(data), encoding="utf-8")
+    name = f"drawn{suffix}".replace("jpg", "txt")
+    (texts / name).write_text("person 0.5 1 2 3 4\n", encoding="utf-8")
+    assert len(read_texts(texts, truth).predictions[-1].arrays["scores"]) == 1
+
+
 def test_a_picture_is_no_text(texts: Path, truth: Path) -> None:
     cv2.imwrite(str(texts / "drawn.png"), np.zeros((9, 9, 3), np.uint8))
     cv2.imwrite(str(texts / "drawn.jpg"), np.zeros((9, 9, 3), np.uint8))
     assert len(read_texts(texts, truth).predictions) == 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"categories": [{"id": 1, "name": "tv"}, {"id": 2, "name": "TVmonitor"}]}, "two categ"),
+        ({"images": [{"id": 1, "file_name": "../a.jpg"}]}, "leads out of the images' folder"),
+        ({"images": [{"id": 1, "file_name": "a"}, {"id": 1, "file_name": "b"}]}, "listed twice"),
+        ({"images": [{"id": 1, "file_name": "a", "height": 5}]}, "no sensible width and height"),
+        ({"annotations": [{"image_id": 139, "category_id": 1}]}, "no box of four numbers"),
+    ],
+)
+def test_annotations_are_checked_as_everywhere(
+    texts: Path, truth: Path, changes: dict[str, Any], message: str
+) -> None:
+    data = json.loads(truth.read_text(encoding="utf-8"))
+    truth.write_text(json.dumps({**data, **changes}), encoding="utf-8")
+    with pytest.raises(DataError, match=message) as caught:
+        read_texts(texts, truth)
+    assert caught.value.where == str(truth)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ replacing `jpg` wherever it stands, so that `a.png` may get a text that is calle
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo_core.errors import DataError, UsageError, did_you_mean
+from zoo_core.formats.coco import (
+    IMAGE_SUFFIXES,
+    ids_by_name,
+    listed_images,
+    name_key,
+    read_annotations,
+)
 from zoo_core.formats.detection_txt import SUFFIX, read_detections, text_names
 from zoo_core.nouns import Prediction, Sample
 from zoo_core.vision import Detections
@@ -21,20 +27,12 @@ from zoo_core.vision import Detections
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from zoo_core.formats.coco import ListedImage
     from zoo_core.formats.detection_txt import TextDetection
 
 MISSING = ("error", "skip", "empty")
 """What an annotated image without a text means; `empty` is what the vendor's evaluation takes."""
 
-_SPELLINGS = {
-    "motorbike": "motorcycle",
-    "aeroplane": "airplane",
-    "sofa": "couch",
-    "pottedplant": "potted plant",
-    "diningtable": "dining table",
-    "tvmonitor": "tv",
-}
-_IMAGES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 _HEAD_BYTES = 256
 _SHOWN = 3
 _OTHER = "give the annotations of these images, and the texts of one run"
@@ -51,17 +49,20 @@ class TextResults:
 
 @dataclass(frozen=True, slots=True)
 class _Truth:
-    images: Mapping[str, int | str]
-    sizes: Mapping[str, tuple[int, int]]
+    """`known` is the place in `labels` of each name's key."""
+
+    images: Sequence[ListedImage]
     labels: tuple[str, ...]
+    known: Mapping[str, int]
 
 
 def read_texts(folder: Path, annotations: Path, missing: str = MISSING[0]) -> TextResults:
     """Read the text of every image that the annotations (COCO's form) list.
 
     `missing` is one of `MISSING`. Labels are found in COCO's spelling or darknet's, whatever the
-    case. Raises `DataError` that names the file: for a text of no image, an image without a text, a
-    line that is none, a label that is no category, and for a text that two images would share.
+    case. Raises `DataError` that names the file: for annotations that are none or name two
+    categories alike, a text of no image, an image without a text, a line that is none, a label that
+    is no category, and for a text that two images would share.
     """
     if missing not in MISSING:
         raise UsageError(f"no missing '{missing}'", next=did_you_mean(missing, MISSING))
@@ -69,59 +70,49 @@ def read_texts(folder: Path, annotations: Path, missing: str = MISSING[0]) -> Te
     if not folder.is_dir():
         raise DataError("is no folder", where=str(folder), next="give the folder of the texts")
     texts = _texts(folder, truth)
-    absent = [name for name in truth.images if name not in texts]
+    absent = [image.name for row, image in enumerate(truth.images) if row not in texts]
     if absent and (missing == "error" or len(absent) == len(truth.images)):
         what = f"{len(absent)} of {len(truth.images)} images have no text: {_some(absent)}"
         step = "choose --missing skip to leave them out, or empty where they count as nothing found"
         raise DataError(what, where=str(folder), next=step)
-    known = {_plain(label): number for number, label in enumerate(truth.labels)}
     predictions = [
         Prediction(
-            sample=Sample(id=number, name=name, path=Path(name), size=truth.sizes.get(name)),
-            arrays=_arrays(texts.get(name), known),
+            sample=Sample(id=image.id, name=image.name, path=Path(image.name), size=image.size),
+            arrays=_arrays(texts.get(row), truth.known),
         )
-        for name, number in truth.images.items()
-        if name in texts or missing == "empty"
+        for row, image in enumerate(truth.images)
+        if row in texts or missing == "empty"
     ]
     return TextResults(predictions=predictions, labels=truth.labels, of=len(truth.images))
 
 
 def _truth(path: Path) -> _Truth:
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        images = {str(row["file_name"]): row["id"] for row in data["images"]}
-        sizes = {
-            str(row["file_name"]): (int(row["height"]), int(row["width"]))
-            for row in data["images"]
-            if row.get("height") and row.get("width")
-        }
-        rows = sorted(data["categories"], key=lambda row: row["id"])
-        labels = tuple(str(row["name"]) for row in rows)
-    except OSError as error:
-        raise DataError(f"cannot be read: {error.strerror}", where=str(path)) from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        what = f"is no annotation in COCO's form: {type(error).__name__}: {error}"
-        raise DataError(what, where=str(path), next=_OTHER) from error
-    if not images or not labels:
-        raise DataError("lists no image or no category", where=str(path), next=_OTHER)
-    return _Truth(images, sizes, labels)
+    file = read_annotations(path)
+    names = {row["id"]: row["name"] for row in file["categories"]}
+    ids = sorted(names)
+    places = {number: place for place, number in enumerate(ids)}
+    return _Truth(
+        images=listed_images(file, str(path)),
+        labels=tuple(names[number] for number in ids),
+        known={key: places[number] for key, number in ids_by_name(names, str(path)).items()},
+    )
 
 
-def _texts(folder: Path, truth: _Truth) -> dict[str, Path]:
-    """The text of each image that has one."""
+def _texts(folder: Path, truth: _Truth) -> dict[int, Path]:
+    """The text of each image that has one, by the image's place in the list."""
     there = {path.name: path for path in _files(folder)}
-    names = list(truth.images)
-    found: dict[str, Path] = {}
-    owners: dict[str, str] = {}
-    for image, unique in zip(names, text_names(names), strict=True):
-        for name in _candidates(image, unique):
+    found: dict[int, Path] = {}
+    owners: dict[str, ListedImage] = {}
+    unique = text_names([image.name for image in truth.images])
+    for row, image in enumerate(truth.images):
+        for name in _candidates(image.name, unique[row]):
             if name not in there:
                 continue
             if name in owners:
-                what = f"may be of {owners[name]} or of {image}"
+                what = f"may be of {_either(owners[name], image)}"
                 raise DataError(what, where=str(there[name]), next="name each text <image>.txt")
             owners[name] = image
-            found[image] = there[name]
+            found[row] = there[name]
             break
     extra = sorted(set(there) - set(owners))
     if extra:
@@ -135,7 +126,7 @@ def _files(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.iterdir()):
         if not path.is_file() or path.name.startswith("."):
             continue
-        if path.suffix == SUFFIX or (path.suffix.lower() in _IMAGES and _is_text(path)):
+        if path.suffix == SUFFIX or (path.suffix.lower() in IMAGE_SUFFIXES and _is_text(path)):
             yield path
 
 
@@ -167,16 +158,17 @@ def _arrays(text: Path | None, known: Mapping[str, int]) -> Mapping[str, Any]:
 
 
 def _label(row: TextDetection, known: Mapping[str, int], text: Path | None) -> int:
-    number = known.get(_plain(row.label))
+    number = known.get(name_key(row.label))
     if number is None:
         hint = did_you_mean(row.label, known)
         raise DataError(f"label '{row.label}' is no category", where=str(text), next=hint)
     return number
 
 
-def _plain(label: str) -> str:
-    name = " ".join(label.split()).casefold()
-    return _SPELLINGS.get(name, name)
+def _either(one: ListedImage, other: ListedImage) -> str:
+    if one.name == other.name:
+        return f"image {one.id!r} or of image {other.id!r}, which are both named {one.name}"
+    return f"{one.name} or of {other.name}"
 
 
 def _some(names: Sequence[str]) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zoo_core.errors import DataError
+from zoo_core.formats.coco import IMAGE_SUFFIXES
 from zoo_core.formats.detection_txt import SUFFIX, text_names
 from zoo_core.vision import read_rgb
 from zoo_vastai.files.datalist import write_datalist
@@ -14,10 +15,6 @@ from zoo_vastai.files.datalist import write_datalist
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
-
-SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
-)
 
 
 def find_images(folder: Path) -> dict[str, Path]:
@@ -30,10 +27,12 @@ def find_images(folder: Path) -> dict[str, Path]:
     found = {
         path.relative_to(folder).as_posix(): path
         for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES and path.is_file() and not path.name.startswith(".")
+        if path.suffix.lower() in IMAGE_SUFFIXES
+        and path.is_file()
+        and not path.name.startswith(".")
     }
     if not found:
-        known = ", ".join(sorted(SUFFIXES))
+        known = ", ".join(sorted(IMAGE_SUFFIXES))
         raise DataError("holds no image", where=str(folder), next=f"known are {known}")
     return dict(sorted(found.items()))
 

@@ -1,0 +1,167 @@
+"""COCO's form of annotations, read and checked, and what else belongs to sets of that kind."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from zoo_core.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+ImageId = int | str
+
+IMAGE_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
+)
+"""Name endings that count as images, in lower case."""
+
+DARKNET_SPELLING = {
+    "motorbike": "motorcycle",
+    "aeroplane": "airplane",
+    "sofa": "couch",
+    "pottedplant": "potted plant",
+    "diningtable": "dining table",
+    "tvmonitor": "tv",
+}
+"""The six names that darknet's coco.names spells otherwise -> COCO's spelling."""
+
+_FAR = 1e9
+_NEXT = "give an annotation file of COCO's detection form (instances_*.json)"
+_MEND = "correct that entry of the annotation file"
+
+
+@dataclass(frozen=True, slots=True)
+class ListedImage:
+    """An image as the file lists it; `size` is (height, width), None where it does not say."""
+
+    id: ImageId
+    name: str
+    size: tuple[int, int] | None
+
+
+def name_key(label: str) -> str:
+    """What is equal for two spellings of one class: case, blanks and darknet's words aside."""
+    name = " ".join(label.split()).casefold()
+    return DARKNET_SPELLING.get(name, name)
+
+
+def ids_by_name(categories: Mapping[int, str], where: str) -> dict[str, int]:
+    """The `name_key` of each category -> its id, for names by id.
+
+    Raises `DataError` where two categories are of one name.
+    """
+    found: dict[str, int] = {}
+    for number, name in categories.items():
+        if name_key(name) in found:
+            raise DataError(f"two categories are named '{name}'", where=where)
+        found[name_key(name)] = number
+    return found
+
+
+def read_annotations(path: Path) -> dict[str, Any]:
+    """The parsed file with its lists `images`, `annotations` and `categories` checked.
+
+    Raises `DataError` where it is no JSON, lists no image or category, or where an entry lacks
+    what detection needs: ids, distinct images with a name inside their folder, boxes.
+    """
+    where = str(path)
+    try:
+        data = json.loads(path.read_bytes())
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror}", where=where) from error
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"is no JSON: {error}", where=where, next=_NEXT) from error
+    if not isinstance(data, dict):
+        raise DataError("is no annotation file: no object at its top", where=where, next=_NEXT)
+    for key in ("images", "categories", "annotations"):
+        rows = data.get(key)
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise DataError(f"has no list '{key}'", where=where, next=_NEXT)
+        if not rows and key != "annotations":
+            raise DataError(f"lists no {key}", where=where, next=_NEXT)
+    _check_images(data["images"], where)
+    _check_categories(data["categories"], where)
+    _check_boxes(data["annotations"], where)
+    return data
+
+
+def listed_images(file: Mapping[str, Any], where: str) -> list[ListedImage]:
+    """The images of a file that `read_annotations` gave, in its order.
+
+    Raises `DataError` for sides that are no numbers above 0, or for one side alone.
+    """
+    found = []
+    for row in file["images"]:
+        height, width = row.get("height"), row.get("width")
+        known = all(isinstance(side, int) and side > 0 for side in (height, width))
+        if not known and (height, width) != (None, None):
+            raise DataError(
+                f"image {row['id']!r} has no sensible width and height", where=where, next=_MEND
+            )
+        found.append(ListedImage(row["id"], row["file_name"], (height, width) if known else None))
+    return found
+
+
+def _check_images(rows: list[dict[str, Any]], where: str) -> None:
+    seen: set[ImageId] = set()
+    for place, row in enumerate(rows):
+        number, name = row.get("id"), row.get("file_name")
+        if not isinstance(number, int | str) or isinstance(number, bool):
+            raise DataError(
+                f"images[{place}] has no id (a number or a text)", where=where, next=_MEND
+            )
+        if number in seen:
+            raise DataError(f"image id {number!r} is listed twice", where=where, next=_MEND)
+        seen.add(number)
+        if not isinstance(name, str) or not name:
+            raise DataError(f"image {number!r} has no file_name", where=where, next=_MEND)
+        parts = PurePosixPath(name).parts
+        if name.startswith("/") or ".." in parts or set(name) & set("\\\0"):
+            raise DataError(
+                f"file_name {name!r} leads out of the images' folder", where=where, next=_MEND
+            )
+
+
+def _check_categories(rows: list[dict[str, Any]], where: str) -> None:
+    seen: set[int] = set()
+    for place, row in enumerate(rows):
+        number = row.get("id")
+        if not isinstance(number, int) or not isinstance(row.get("name"), str):
+            raise DataError(
+                f"categories[{place}] has no numeric id and name", where=where, next=_MEND
+            )
+        if number in seen or not 0 <= number < _FAR:
+            raise DataError(
+                f"category id {number} is listed twice, or no id", where=where, next=_MEND
+            )
+        seen.add(number)
+
+
+def _check_boxes(rows: list[dict[str, Any]], where: str) -> None:
+    for place, row in enumerate(rows):
+        box = row.get("bbox")
+        if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
+            what = f"annotations[{place}] has no box of four numbers"
+            raise DataError(what, where=where, next=_NEXT)
+        image, category = row.get("image_id"), row.get("category_id")
+        if not isinstance(image, int | str) or not isinstance(category, int):
+            raise DataError(
+                f"annotations[{place}] has no image_id and category_id", where=where, next=_MEND
+            )
+        area, crowd = row.get("area"), row.get("iscrowd")
+        if not (area is None or _is_number(area)) or crowd not in (None, 0, 1):
+            raise DataError(
+                f"annotations[{place}] has a wrong area or iscrowd", where=where, next=_MEND
+            )
+
+
+def _is_number(value: object) -> bool:
+    """Whether it is a finite number of a sensible size; JSON knows whole numbers of any."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    return -_FAR < value < _FAR
