@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from zoo_core.errors import ZooError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from zoo_core.nouns import Backend, ModelCard
     from zoo_core.plugins import Plugins
     from zoo_core.registry import Registry
@@ -95,11 +97,13 @@ def check(registry: Registry, plugins: Plugins, model: str | None = None) -> lis
         for plugin in plugins.failures
     ]
     cards = [registry.model(model)] if model else list(registry.models.values())
-    shipped = _shipped(plugins)
-    own = [card for card in cards if card.origin not in shipped]
-    others = [card for card in cards if card.origin in shipped]
+    files = _shipped(plugins)
+    own = [card for card in cards if card.origin not in files]
+    others = [card for card in cards if card.origin in files]
+    shipped = [card for card in registry.models.values() if card.origin in files]
     found = [
         *(finding for card in own for finding in _check_card(card, registry, plugins)),
+        *(finding for card in own for finding in _check_names(card, plugins, shipped)),
         *failures,
         *(finding for card in others for finding in _check_card(card, registry, plugins)),
     ]
@@ -124,11 +128,22 @@ def _check_card(card: ModelCard, registry: Registry, plugins: Plugins) -> list[d
     return [*found, *(_finding(place, "warning", what, step) for what, step in disputed)]
 
 
+def _check_names(
+    card: ModelCard, plugins: Plugins, shipped: Sequence[ModelCard]
+) -> Iterator[dict[str, Any]]:
+    from zoo_core.unknowns import unknown_names
+
+    where = f"{card.origin}: models.{card.id}"
+    for key, what, step in unknown_names(card, plugins, shipped):
+        yield _finding(f"{where}.{key}", "warning", what, step)
+
+
 def _check_parts(
     card: ModelCard, registry: Registry, plugins: Plugins, where: str
 ) -> list[dict[str, Any]]:
     from zoo_core.catalogue import missing_providers
     from zoo_core.protocols import task_values
+    from zoo_core.unknowns import refused_options
     from zoo_core.vision import Preprocess
 
     missing = missing_providers(card, plugins)
@@ -142,7 +157,8 @@ def _check_parts(
             plugins.decoder(card.decoder).bind(card.decoder_params, len(card.labels), 0.001)
     except ZooError as error:
         found.append(_finding(error.where or where, "error", error.what, error.next))
-    return found
+    refused = refused_options(card, registry, plugins)
+    return [*found, *(_finding(e.where or where, "error", e.what, e.next) for e in refused)]
 
 
 def _absent(where: str, kind: str, name: str, plugins: Plugins) -> dict[str, Any]:

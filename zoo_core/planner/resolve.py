@@ -275,7 +275,7 @@ def _target(request: RunRequest, backend: Backend) -> Target:
     return Target(
         backend=backend.name,
         precision=request.precision,
-        device=request.device or _default_device(backend),
+        device=request.device or default_device(backend),
         batch=request.batch,
         options=dict(request.options),
     )
@@ -286,7 +286,7 @@ def _emulated(backend: Backend, target: Target) -> bool:
     return not known.isdisjoint(target.devices)
 
 
-def _default_device(backend: Backend) -> str:
+def default_device(backend: Backend) -> str:
     """The first that can be used; where the backend is not available, the first real one."""
     found = backend.found()
     devices = [device for device in found.devices if not device.emulated]
