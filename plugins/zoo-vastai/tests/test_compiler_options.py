@@ -3,9 +3,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from zoo_vastai import decoder
+from zoo_vastai import decoder, options, suppression
+from zoo_vastai.names import ARITHMETICS
 from zoo_vastai.options import (
-    ARITHMETICS,
     CALIBRATORS,
     calibrate_mode,
     card_options,
@@ -100,8 +100,12 @@ def test_a_wrong_value_is_refused_before_anything_is_compiled(key: str, value: s
         check_options(target(**{key: value}))
 
 
-def test_arithmetics_are_those_of_the_decoder() -> None:
-    assert ARITHMETICS == decoder.ARITHMETICS
+@pytest.mark.parametrize("arithmetic", ARITHMETICS)
+def test_arithmetics_are_those_of_the_decoder(arithmetic: str) -> None:
+    check_options(target(arithmetic=arithmetic))
+    assert callable(decoder.DeviceNmsDecoder().bind({"arithmetic": arithmetic}, 2, 0.001))
+    for module in (decoder, options, suppression):
+        assert module.ARITHMETICS is ARITHMETICS
 
 
 @pytest.mark.parametrize("text", ["soon", "0", "-1", "nan", "inf", "604801"])

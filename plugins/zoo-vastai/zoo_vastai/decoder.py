@@ -9,6 +9,7 @@ import numpy as np
 
 from zoo_core.errors import StageError, UsageError, did_you_mean
 from zoo_core.vision.detections import Candidates, Pairs
+from zoo_vastai.names import ARITHMETICS
 from zoo_vastai.vendor_boxes import VSX_LEAST_SCORE, npz_boxes, vsx_boxes
 
 if TYPE_CHECKING:
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
 
 NAME = "vastai-nms"
 OUTPUTS = ("ids", "scores", "boxes")
-ARITHMETICS = ("exact", "vsx", "npz")
-"""`exact` is right; `vsx` and `npz` do what the vendor's scripts do, see `vendor_boxes`."""
-
 _PARAMS = ("conf", "iou", "arithmetic")
 _MOST = 1.001  # a float16 score that rounding took above 1 is still one
 
@@ -49,7 +47,7 @@ class DeviceNmsDecoder:
         """A decode function for the outputs ids [N, 1], scores [N, 1] and boxes [N, 4].
 
         `conf` and `iou` are the thresholds that were built in (both or none); `arithmetic` is one
-        of `ARITHMETICS`. Raises `UsageError` for others.
+        of `names.ARITHMETICS`. Raises `UsageError` for others.
         """
         choices = _choices(params, classes, floor)
 

@@ -8,6 +8,12 @@ NAME = "vastai"
 EMULATOR = "emulator"
 FILES = "files"
 
+ARITHMETICS = ("exact", "vsx", "npz")
+"""How boxes that the device's NMS left come into the image, the default first.
+
+`exact` is right; `vsx` and `npz` do what the vendor's scripts do, see `vendor_boxes`.
+"""
+
 CONFIG_FILE = "config.yaml"
 VDSP_FILE = "vdsp.json"
 BUILD_FILE = "build.json"

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from zoo_core.errors import RegistryError, UsageError, did_you_mean
 from zoo_vastai import OPTIONS
-from zoo_vastai.names import NAME
+from zoo_vastai.names import ARITHMETICS, NAME
 from zoo_vastai.stream.options import stream_options
 from zoo_vastai.vamp.settings import vamp_settings
 
 if TYPE_CHECKING:
     from zoo_core.nouns import ModelCard, Target
 
-ARITHMETICS = ("exact", "vsx", "npz")
 NMS_PLACES = ("auto", "device", "host")
 PRECISIONS = ("fp16", "int8")
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from zoo_core.errors import UsageError
 from zoo_core.nouns import Decoding
+from zoo_vastai.names import ARITHMETICS
 from zoo_vastai.operators import OPERATORS
-from zoo_vastai.options import ARITHMETICS, card_options, nms_place
+from zoo_vastai.options import card_options, nms_place
 
 if TYPE_CHECKING:
     from zoo_core.nouns import CompileRequest
