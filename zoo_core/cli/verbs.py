@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
+from typer.models import TyperPath
+
+from zoo_core.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,7 +91,22 @@ def command(verb: str) -> Any:
     """The command of a verb."""
     single = typer.Typer(rich_markup_mode=None, add_completion=False, context_settings=SETTINGS)
     single.command(verb)(function(verb))
-    return typer.main.get_command(single)
+    made = typer.main.get_command(single)
+    for parameter in made.params:
+        if type(parameter.type) is TyperPath:
+            parameter.type = _Place()
+    return made
+
+
+class _Place(TyperPath):
+    """A path, which an empty text is not: a shell's unset variable would name this folder."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """Raises UsageError for an empty text."""
+        if value == "":
+            where = param.opts[0] if param.param_type_name == "option" else param.name.upper()
+            raise UsageError("is empty", where=where, next="give a path, or leave it out")
+        return super().convert(value, param, ctx)
 
 
 def function(verb: str) -> Callable[..., int]:
