@@ -57,3 +57,29 @@ def test_names_are_equal_in_any_spelling() -> None:
 def test_endings_of_images_are_told_in_lower_case() -> None:
     assert {suffix.lower() for suffix in IMAGE_SUFFIXES} == IMAGE_SUFFIXES
     assert all(suffix.startswith(".") for suffix in IMAGE_SUFFIXES)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"category_id": 2}, r"annotations\[0\] is of category 2, which the file does not list"),
+        ({"bbox": [1, 2, -3, 4]}, r"annotations\[0\] has a box of width -3 and height 4"),
+        ({"bbox": [1, 2, 3]}, r"annotations\[0\] has no box of four numbers"),
+        ({"image_id": None}, r"annotations\[0\] has no image_id"),
+    ],
+)
+def test_a_box_that_cannot_be_scored_is_told(
+    tmp_path: Path, change: dict[str, Any], told: str
+) -> None:
+    box = {"image_id": 10, "category_id": 1, "bbox": [1, 2, 3, 4], **change}
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps({**FILE, "annotations": [box]}), encoding="utf-8")
+    with pytest.raises(DataError, match=told):
+        read_annotations(path)
+
+
+def test_boxes_of_images_that_were_not_picked_are_no_error(tmp_path: Path) -> None:
+    box = {"image_id": 99, "category_id": 1, "bbox": [1, 2, 0, 4]}
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps({**FILE, "annotations": [box]}), encoding="utf-8")
+    assert read_annotations(path)["annotations"] == [box]

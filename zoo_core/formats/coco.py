@@ -67,7 +67,9 @@ def read_annotations(path: Path) -> dict[str, Any]:
     """The parsed file with its lists `images`, `annotations` and `categories` checked.
 
     Raises `DataError` where it is no JSON, lists no image or category, or where an entry lacks
-    what detection needs: ids, distinct images with a name inside their folder, boxes.
+    what detection needs: ids, distinct images with a name inside their folder, boxes with sides
+    from 0 of a category that the file lists. Boxes may be of images that it does not list, as in a
+    file whose images were picked from a larger one.
     """
     where = str(path)
     try:
@@ -86,7 +88,7 @@ def read_annotations(path: Path) -> dict[str, Any]:
             raise DataError(f"lists no {key}", where=where, next=_NEXT)
     _check_images(data["images"], where)
     _check_categories(data["categories"], where)
-    _check_boxes(data["annotations"], where)
+    _check_boxes(data["annotations"], {row["id"] for row in data["categories"]}, where)
     return data
 
 
@@ -142,17 +144,23 @@ def _check_categories(rows: list[dict[str, Any]], where: str) -> None:
         seen.add(number)
 
 
-def _check_boxes(rows: list[dict[str, Any]], where: str) -> None:
+def _check_boxes(rows: list[dict[str, Any]], categories: set[int], where: str) -> None:
     for place, row in enumerate(rows):
         box = row.get("bbox")
         if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
             what = f"annotations[{place}] has no box of four numbers"
             raise DataError(what, where=where, next=_NEXT)
+        if min(box[2:]) < 0:
+            what = f"annotations[{place}] has a box of width {box[2]:g} and height {box[3]:g}"
+            raise DataError(what, where=where, next="boxes are x, y, width, height")
         image, category = row.get("image_id"), row.get("category_id")
         if not isinstance(image, int | str) or not isinstance(category, int):
             raise DataError(
                 f"annotations[{place}] has no image_id and category_id", where=where, next=_MEND
             )
+        if category not in categories:
+            what = f"annotations[{place}] is of category {category}, which the file does not list"
+            raise DataError(what, where=where, next=_MEND)
         area, crowd = row.get("area"), row.get("iscrowd")
         if not (area is None or _is_number(area)) or crowd not in (None, 0, 1):
             raise DataError(

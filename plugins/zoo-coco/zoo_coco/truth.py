@@ -33,9 +33,9 @@ class Truth:
 def truth_of(path: Path, images: Collection[ImageId]) -> Truth:
     """The truth of these images.
 
-    Boxes without `area` get that of the box, boxes without `iscrowd` are no crowd; boxes of
-    images or categories that the file does not list are ignored. Raises `DataError` as
-    `read_annotations` does, and for an image that the file does not list.
+    Boxes without `area` get that of the box, boxes without `iscrowd` are no crowd; boxes of other
+    images are ignored. Raises `DataError` as `read_annotations` does, and for an image that the
+    file does not list.
     """
     file = read_annotations(path)
     listed = {row["id"]: row for row in file["images"]}
@@ -49,11 +49,7 @@ def truth_of(path: Path, images: Collection[ImageId]) -> Truth:
         )
     numbers = {number: row for row, number in enumerate(sorted(images, key=order_of), start=1)}
     categories = {row["id"]: row["name"] for row in file["categories"]}
-    boxes = [
-        row
-        for row in file["annotations"]
-        if row["image_id"] in numbers and row["category_id"] in categories
-    ]
+    boxes = [row for row in file["annotations"] if row["image_id"] in numbers]
     data = {
         "images": [_image(listed[number], new) for number, new in numbers.items()],
         "annotations": [

@@ -206,7 +206,7 @@ def test_annotations_are_checked_as_everywhere(
     texts: Path, truth: Path, changes: dict[str, Any], message: str
 ) -> None:
     data = json.loads(truth.read_text(encoding="utf-8"))
-    truth.write_text(json.dumps({**data, **changes}), encoding="utf-8")
+    truth.write_text(json.dumps({**data, "annotations": [], **changes}), encoding="utf-8")
     with pytest.raises(DataError, match=message) as caught:
         read_texts(texts, truth)
     assert caught.value.where == str(truth)
