@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import stat
 import struct
 import zipfile
 from collections import namedtuple
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -185,6 +187,53 @@ def test_spoilt(tmp_path: Path, spoil: object) -> None:
     refused(tmp_path, path, "no sound zip")
 
 
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_corrupted_entry(tmp_path: Path, method: int) -> None:
+    path = packed(tmp_path, {"x": bytes(range(256)) * 20}, method)
+    content = bytearray(path.read_bytes())
+    for place in range(60, 70):
+        content[place] ^= 0xFF
+    path.write_bytes(content)
+    refused(tmp_path, path, "is no sound zip: ")
+
+
+def test_a_name_in_no_encoding(tmp_path: Path) -> None:
+    path = packed(tmp_path, {"\N{SNOWMAN}": b"x"})
+    path.write_bytes(path.read_bytes().replace("\N{SNOWMAN}".encode(), b"\xff\xff\xff"))
+    refused(tmp_path, path, "is no sound zip: ")
+    with pytest.raises(DataError, match="is no sound zip: "):
+        list_zip(path)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_whatever_is_damaged_is_told_in_one_line(tmp_path: Path, method: int) -> None:
+    """Flips bits anywhere: what does not unpack is a DataError, and nothing stays behind."""
+    chance = random.Random(method)
+    path = packed(tmp_path, {"a/\N{SNOWMAN}": chance.randbytes(40) + b"a" * 200, "b": b""}, method)
+    sound = path.read_bytes()
+    told = 0
+    for _ in range(150):
+        content = bytearray(sound)
+        for _ in range(chance.choice((1, 2, 4))):
+            content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
+        path.write_bytes(content)
+        for use in (list_zip, partial(unpack_zip, target=tmp_path / "out")):
+            try:
+                use(path)
+            except DataError as error:
+                line = str(error)
+                told += 1
+                assert "\n" not in line
+                assert "Success" not in line
+                assert str(path) in line
+        shutil.rmtree(tmp_path / "out", ignore_errors=True)
+        assert [item.name for item in tmp_path.iterdir()] == ["x.zip"]
+    assert told > 100
+
+
 def test_an_entry_that_holds_less_than_it_declares(tmp_path: Path) -> None:
     path = packed(tmp_path, {"x": b"b" * 50}, zipfile.ZIP_DEFLATED)
     content = bytearray(path.read_bytes())
@@ -217,3 +266,15 @@ def test_full_disk_while_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(zipfile.ZipExtFile, "read", full)
     refused(tmp_path, path, "the disk is full")
+
+
+def test_an_entry_that_asks_for_too_much_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = packed(tmp_path, FILES)
+
+    def greedy(*_: object) -> int:
+        raise MemoryError
+
+    monkeypatch.setattr(zipfile.ZipExtFile, "read", greedy)
+    refused(tmp_path, path, "asks for more memory")

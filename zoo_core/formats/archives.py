@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import errno
-import os
+import lzma
 import shutil
 import stat
 import tempfile
 import zipfile
 import zlib
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 from zoo_core.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterator
 
     Progress = Callable[[int, int], None]
 
@@ -24,6 +25,15 @@ _BLOCK = 1 << 20
 _MOST_ENTRIES = 2_000_000
 _ENCRYPTED = 0x1
 _NEXT = "download the archive again from its source"
+_DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    NotImplementedError,
+    UnicodeDecodeError,
+)
+"""What `zipfile` raises for bytes that are no zip, besides an OSError that no file caused."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,29 +71,20 @@ def unpack_zip(
         raise DataError("exists already", where=str(target), next="remove it first")
     with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as beside:
         tree = Path(beside) / target.name
-        try:
+        with _told(path, target):
             tree.mkdir()
             with zipfile.ZipFile(path) as archive:
                 entries = _chosen(archive, members, path)
                 _check_sizes(entries, path, tree, limits)
                 _extract(archive, entries, tree, progress)
             tree.rename(target)
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-            raise DataError(f"is no sound zip: {error}", where=str(path), next=_NEXT) from error
-        except OSError as error:
-            raise _os_error(error, path, target) from error
     return target
 
 
 def list_zip(path: Path) -> dict[str, int]:
     """Names of the files in a zip and their sizes in bytes, checked as `unpack_zip` does."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return {entry.filename: entry.file_size for entry in _chosen(archive, None, path)}
-    except (zipfile.BadZipFile, NotImplementedError) as error:
-        raise DataError(f"is no sound zip: {error}", where=str(path), next=_NEXT) from error
-    except OSError as error:
-        raise _os_error(error, path, path) from error
+    with _told(path, path), zipfile.ZipFile(path) as archive:
+        return {entry.filename: entry.file_size for entry in _chosen(archive, None, path)}
 
 
 def _chosen(
@@ -167,8 +168,30 @@ def _refused(path: Path, why: str) -> DataError:
     return DataError(f"the archive is refused: it {why}", where=str(path), next=_NEXT)
 
 
+@contextmanager
+def _told(path: Path, target: Path) -> Iterator[None]:
+    """Turns what a damaged zip or the disk raises into one clear DataError."""
+    try:
+        yield
+    except _DAMAGED as error:
+        raise _unsound(error, path) from error
+    except OSError as error:
+        raise _os_error(error, path, target) from error
+    except MemoryError as error:
+        what = "asks for more memory than there is"
+        raise DataError(what, where=str(path), next=_NEXT) from error
+
+
+def _unsound(error: Exception, path: Path) -> DataError:
+    why = getattr(error, "strerror", None) or str(error) or "it ends too early"
+    return DataError(f"is no sound zip: {why}", where=str(path), next=_NEXT)
+
+
 def _os_error(error: OSError, path: Path, target: Path) -> DataError:
     if error.errno == errno.ENOSPC:
         return DataError("the disk is full", where=str(target), next="make room and run again")
-    reason = error.strerror or os.strerror(error.errno or 0)
-    return DataError(f"cannot be unpacked: {reason}", where=str(path), next=f"check {target}")
+    if error.filename is None and error.errno in (None, errno.EINVAL):
+        return _unsound(error, path)
+    return DataError(
+        f"cannot be unpacked: {error.strerror}", where=str(path), next=f"check {target}"
+    )
