@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from zoo_core.errors import RegistryError
+from zoo_core.errors import DataError, RegistryError
 from zoo_core.home import home
 from zoo_core.selection import Selection, remember, remembered, selection
 
@@ -59,6 +59,23 @@ def test_a_broken_file_says_what_to_do(text: str) -> None:
         selection()
     assert caught.value.where == str(path)
     assert caught.value.next.startswith("delete it")
+
+
+def test_a_home_that_is_a_file_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = tmp_path / "home.json"
+    place.touch()
+    monkeypatch.setenv("ZOO_HOME", str(place))
+    with pytest.raises(DataError, match="is a file, not a folder; set ZOO_HOME") as caught:
+        selection()
+    assert caught.value.where == str(place)
+
+
+def test_a_file_that_cannot_be_read_is_not_called_broken() -> None:
+    path = remember([])
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(DataError, match="cannot be read: Is a directory"):
+        selection()
 
 
 def test_what_speaks_against_a_plugin() -> None:

@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from zoo_core.errors import RegistryError
+from zoo_core.errors import DataError, RegistryError
 from zoo_core.home import folder, home
 
 if TYPE_CHECKING:
@@ -40,7 +40,8 @@ class Selection:
 def selection() -> Selection:
     """From the environment; where that says nothing, what `remember` has left.
 
-    Raises RegistryError where the file of that is no such file.
+    Raises RegistryError where the file of that holds something else, DataError where it cannot be
+    read.
     """
     only, without = _names(ONLY), _names(WITHOUT)
     if only is None and without is None:
@@ -65,7 +66,13 @@ def remembered() -> frozenset[str]:
         data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return frozenset()
-    except (OSError, ValueError) as error:
+    except NotADirectoryError as error:
+        what, step = "is a file, not a folder", "set ZOO_HOME to a folder that can be written"
+        raise DataError(what, where=str(_file_above(path)), next=step) from error
+    except OSError as error:
+        what, step = f"cannot be read: {error.strerror}", "make it readable, or set ZOO_HOME"
+        raise DataError(what, where=str(path), next=step) from error
+    except ValueError as error:
         raise _broken(path) from error
     names = data.get("disabled") if isinstance(data, dict) else None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
@@ -90,6 +97,10 @@ def _names(variable: str) -> tuple[str, ...] | None:
     if text is None:
         return None
     return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _file_above(path: Path) -> Path:
+    return next((place for place in path.parents if place.is_file()), path)
 
 
 def _broken(path: Path) -> RegistryError:

@@ -135,7 +135,15 @@ def test_a_plugin_may_not_take_a_name(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_is_named(registry_file: Path) -> None:
-    with pytest.raises(RegistryError, match="cannot be read: No such file"):
+    told = "own.yaml: cannot be read: No such file or directory; check the file; ZOO_REGISTRY"
+    with pytest.raises(RegistryError, match=told):
+        load_registry()
+
+
+def test_another_schema_is_told_with_what_to_do(registry_file: Path) -> None:
+    registry_file.write_text("schema: 2\n", encoding="utf-8")
+
+    with pytest.raises(RegistryError, match=r"schema must be 1.* is 2; write `schema: 1`, or"):
         load_registry()
 
 

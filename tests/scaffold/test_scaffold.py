@@ -284,10 +284,14 @@ def test_an_empty_folder_is_filled(zoo: Zoo) -> None:
 
 def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(DataError, match="cannot be written"):
+    with pytest.raises(
+        DataError, match=r"cannot be written: .*; name another folder with --output"
+    ):
         new_plugin("decoder", Naming.of("mine"), tmp_path / "file" / "inside", Plugins())
     registry = load_registry()
-    with pytest.raises(DataError, match="cannot be written"):
+    with pytest.raises(
+        DataError, match=r"cannot be written: .*; name another folder with --output"
+    ):
         new_card("mine", FAMILIES[0], tmp_path / "file" / "x", registry, Plugins())
 
 

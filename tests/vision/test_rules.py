@@ -157,5 +157,5 @@ def test_rules_are_strict(change: dict[str, Any], message: str) -> None:
 
 
 def test_rules_need_conf_and_nms() -> None:
-    with pytest.raises(UsageError, match="gives no 'nms'"):
+    with pytest.raises(UsageError, match="gives no 'nms'; give --nms FRACTION, or a --protocol"):
         DetectionRules.from_values({"conf": 0.1})

@@ -33,8 +33,11 @@ class _Merged:
         """Raises RegistryError for a name that is taken, but by a model that is only `listed`."""
         reader = Reader(document, str(path))
         reader.only("schema", *PARTS)
-        if reader.get("schema", int) != SCHEMA:
-            raise RegistryError(f"schema must be {SCHEMA}", where=f"{path}: schema")
+        version = reader.get("schema", int)
+        if version != SCHEMA:
+            what = f"schema must be {SCHEMA}, the one that this zoo reads, is {version}"
+            step = f"write `schema: {SCHEMA}`, or update zoo for a file made for a newer one"
+            raise RegistryError(what, where=f"{path}: schema", next=step)
         for part in PARTS:
             for name, value in reader.mapping(part).items():
                 known = self.entries[part].get(str(name))

@@ -35,7 +35,8 @@ def parse(path: Path) -> Any:
     try:
         return yaml.load(path.read_bytes(), Loader=_StrictLoader)
     except OSError as error:
-        raise RegistryError(f"cannot be read: {error.strerror}", where=str(path)) from error
+        what, step = f"cannot be read: {error.strerror}", "check the file; ZOO_REGISTRY names yours"
+        raise RegistryError(what, where=str(path), next=step) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""

@@ -37,7 +37,8 @@ def new_card(
         with path.open("x", encoding="utf-8") as stream:
             stream.write(text)
     except OSError as error:
-        raise DataError(f"cannot be written: {error.strerror}", where=str(path)) from error
+        what, step = f"cannot be written: {error.strerror}", "name another folder with --output"
+        raise DataError(what, where=str(path), next=step) from error
     steps = (
         f"export ZOO_REGISTRY={path}",
         "zoo check",

@@ -76,7 +76,7 @@ def write_all(folder: Path, texts: Mapping[str, str]) -> tuple[Path, ...]:
         place.parent.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
     except OSError as error:
-        raise DataError(f"cannot be written: {error.strerror}", where=str(folder)) from error
+        raise _unwritable(folder, error) from error
     try:
         for name, text in texts.items():
             path = part / name
@@ -86,10 +86,15 @@ def write_all(folder: Path, texts: Mapping[str, str]) -> tuple[Path, ...]:
         for item in part.iterdir():
             item.rename(place / item.name)
     except OSError as error:
-        raise DataError(f"cannot be written: {error.strerror}", where=str(folder)) from error
+        raise _unwritable(folder, error) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return tuple(folder / name for name in texts)
+
+
+def _unwritable(folder: Path, error: OSError) -> DataError:
+    step = "name another folder with --output"
+    return DataError(f"cannot be written: {error.strerror}", where=str(folder), next=step)
 
 
 def fill(text: str, values: Mapping[str, str]) -> str:

@@ -55,7 +55,11 @@ def decode_heads(
     not fit its specification or the geometry.
     """
     if len(heads) != len(specs) or not specs:
-        raise UsageError(f"{len(heads)} heads for {len(specs)} specifications of heads")
+        raise UsageError(
+            f"the network gives {len(heads)} heads, {len(specs)} are described",
+            where="decoder_params",
+            next="describe each head, in the order of the network's outputs",
+        )
     cells = _cells(heads, specs, classes, geometry, np.float32(floor))
     scores = _either(cells.new, lambda: cells.values[_BOX_AND_OBJECT:], cells.class_scores)
     scores = scores * cells.objects

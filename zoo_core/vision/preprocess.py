@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 
 _LARGEST_ENLARGEMENT = 1 << 26
 _ROWS = 32
+_ORDER = (
+    "give decode, resize, to_tensor in this order; centre_crop may follow resize, and any of scale "
+    "and normalise may stand before to_tensor"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +56,10 @@ class Preprocess:
         values = kinds[spatial:-1]
         ordered = kinds[:spatial] == wanted and kinds[-1:] == [ToTensor]
         if not ordered or not set(values) <= {Scale, Normalise}:
-            raise UsageError(
-                "the preprocess steps are not in order",
-                next="give decode, resize, centre_crop (optional), scale, normalise, to_tensor",
-            )
+            missing = [kind.op for kind in (Decode, Resize, ToTensor) if kind not in kinds]
+            lacking = f"the preprocess steps lack {', '.join(missing)}"
+            what = lacking if missing else "the preprocess steps are not in order"
+            raise UsageError(what, next=_ORDER)
         _check_crop(self._resize, self._crop)
 
     @classmethod

@@ -67,7 +67,8 @@ class DetectionRules:
                 raise UsageError(f"no detection rule '{name}'", next=did_you_mean(name, known))
         for name, required in known.items():
             if required and name not in values:
-                raise UsageError(f"the protocol gives no '{name}'", next="add one")
+                step = f"give --{name} FRACTION, or a --protocol that states it"
+                raise UsageError(f"the protocol gives no '{name}'", next=step)
         return cls(**values)
 
 

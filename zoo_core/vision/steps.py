@@ -105,7 +105,8 @@ class Scale:
     def __post_init__(self) -> None:
         _number("factor", self.factor)
         if not self.factor:
-            raise UsageError("factor must not be 0")
+            step = "give what each value is multiplied by, such as 0.00392156862745098 (1/255)"
+            raise UsageError("the factor of step scale must not be 0", next=step)
 
 
 @dataclass(frozen=True, slots=True)
