@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -59,10 +60,22 @@ class _View:
         """`found` counts what is drawn; it is None where a task has no scores to count by."""
         scores = prediction.arrays.get("scores")
         found = None if scores is None else int((scores > self.least).sum())
-        told = "" if found is None else str(found)
+        told = "" if found is None else _counted(prediction.arrays, self.labels, self.least)
         if isinstance(self.evaluator, Describes):
             told = self.evaluator.describe(prediction.arrays, self.labels, self.least)
         return {"id": prediction.sample.id, "found": found, "told": told}
+
+
+def _counted(arrays: Arrays, labels: Sequence[str], least: float) -> str:
+    """How many of each label score above `least`, the most frequent first; else only how many."""
+    sure = arrays["scores"] > least
+    if not sure.any():
+        return "nothing found"
+    numbers = arrays.get("labels")
+    if numbers is None or numbers.shape != sure.shape:
+        return f"{sure.sum()} found"
+    counts = Counter(labels[number] for number in numbers[sure].tolist())
+    return ", ".join(f"{label} {count}" for label, count in counts.most_common())
 
 
 def predict_folder(

@@ -10,8 +10,8 @@ import typer
 from zoo_core.cli import options
 from zoo_core.cli.flags import JsonTo, Output, Quiet, Verbose
 from zoo_core.cli.options import with_request
-from zoo_core.cli.prepare import give, prepare
-from zoo_core.cli.talk import say, telling
+from zoo_core.cli.prepare import give, give_lines, prepare
+from zoo_core.cli.talk import telling
 from zoo_core.errors import SpeedGateError
 from zoo_core.output import RUNS
 from zoo_core.planner.request import RunRequest
@@ -128,10 +128,9 @@ def _carry_out(
     report = bench_report(planned, work, how, telling(quiet, verbose), output)
     refused = how.gates.verdict(report)
     if refused is None or isinstance(refused, SpeedGateError):
-        give(report, json_to, report["lines"])
-    else:  # the error is the data then; the report is in its folder
-        for line in report["lines"]:
-            say(line)
+        give(report, json_to, report["lines"], quiet)
+    else:  # the JSON is the error then; the report is in its folder
+        give_lines(json_to, report["lines"], quiet)
     if refused:
         raise refused
     return 0

@@ -158,7 +158,8 @@ def compile_(
 def predict(
     request: RunRequest,
     path: Annotated[
-        Path | None, typer.Argument(help="An image or a folder; none: the sample's scenes.")
+        Path | None,
+        typer.Argument(help="An image or a folder, as --images; none: the sample's scenes."),
     ] = None,
     show_conf: Annotated[
         float, typer.Option("--show-conf", help="Lowest score that is drawn.")
@@ -169,20 +170,35 @@ def predict(
     quiet: Quiet = False,
 ) -> int:
     """What a model sees in images: files of the task's own formats and annotated pictures."""
-    from dataclasses import replace
-
     from zoo_core.planner.build import Goal
     from zoo_core.prediction import predict_folder
 
-    if path is None:
-        if request.weights:
-            raise UsageError("no image to look at", next="give an image or a folder")
-        request = replace(request, assets="sample")
-    work, planned = prepare(replace(request, predict=path), Goal.PREDICT, quiet, output or RUNS)
+    if not 0 <= show_conf <= 1:
+        raise UsageError(f"{show_conf} is no score", where="--show-conf", next="give 0 to 1")
+    looking, why = _looking(request, path)
+    work, planned = prepare(looking, Goal.PREDICT, quiet, output or RUNS, why)
     with listener(quiet, verbose) as talk:
         report = predict_folder(planned, work, talk, output, show_conf)
-    give(report, json_to, report["lines"])
+    give(report, json_to, report["lines"], quiet)
     return 0
+
+
+def _looking(request: RunRequest, path: Path | None) -> tuple[RunRequest, str]:
+    """The request with what is looked at; and why that is the sample, where nothing is given."""
+    from dataclasses import replace
+
+    if path and (request.images or request.annotations):
+        raise UsageError("PATH excludes --images and --annotations", next="leave PATH out")
+    if request.annotations and not request.images:
+        raise UsageError("--annotations needs --images DIR")
+    if path or (request.images and not request.annotations and not request.dataset):
+        return replace(request, predict=path or request.images, images=None), ""
+    if request.images or request.dataset:
+        return request, ""
+    if request.weights:
+        raise UsageError("no image to look at", next="give an image or a folder")
+    asked = request.assets == "sample"
+    return replace(request, assets="sample"), "" if asked else "since no image was given"
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +219,7 @@ def _carry_out(request: RunRequest, how: _How, output: Path | None, json_to: str
     work, planned = prepare(request, Goal.SCORE, how.quiet, output or RUNS)
     gates.refuse_sample(wanted, planned.resolved.weights.kind)
     report = carry_out(planned, work, telling(how.quiet, how.verbose), output, how.measure)
-    give(report, json_to, terminal_lines(report))
+    give(report, json_to, terminal_lines(report), how.quiet)
     gates.check(wanted, report)
     return 0
 

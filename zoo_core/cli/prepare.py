@@ -19,9 +19,12 @@ if TYPE_CHECKING:
 
 
 def prepare(
-    request: RunRequest, goal: Any, quiet: bool, output: Path | None = None
+    request: RunRequest, goal: Any, quiet: bool, output: Path | None = None, why: str = ""
 ) -> tuple[Workplace, Run]:
-    """The plan of a request up to its goal, after checking the output folder; tells what it is."""
+    """The plan of a request up to its goal, after checking the output folder; tells what it is.
+
+    `why` says why the sample stands in, where the request itself does not tell.
+    """
     from zoo_core.forecast import forecast
     from zoo_core.memory import keep_freed_memory
     from zoo_core.workflow import plan as plan_request
@@ -32,13 +35,13 @@ def prepare(
     keep_freed_memory()
     work = open_workplace()
     planned = plan_request(request, work, goal)
-    say(first_line(planned), quiet)
+    say(first_line(planned, why), quiet)
     say(forecast(planned, work, explain=False).line(), quiet)
     return work, planned
 
 
-def first_line(planned: Run) -> str:
-    """What will be run, and on which weights."""
+def first_line(planned: Run, why: str = "") -> str:
+    """What will be run, and on which weights; `why` as in `prepare`."""
     resolved = planned.resolved
     target = resolved.target
     what = f"{resolved.card.id} {target.precision} on {target.backend}/{target.device}"
@@ -46,18 +49,26 @@ def first_line(planned: Run) -> str:
         return f"{what}, weights given by hand"
     if resolved.weights.kind != "sample":
         return f"{what}, {resolved.weights.kind} weights"
-    return (
-        f"SAMPLE RUN of {what}: the bundled thin network on drawn scenes stands in, "
-        "since the published weights and data cannot be had here or were not asked for"
-    )
+    if not why:
+        asked = planned.request.assets == "sample"
+        away = "since the published weights and data cannot be had here"
+        why = "as --assets sample asks" if asked else away
+    return f"SAMPLE RUN of {what}: the bundled network on drawn scenes stands in, {why}"
 
 
-def give(report: dict[str, Any], json_to: str | None, lines: list[str]) -> None:
+def give(
+    report: dict[str, Any], json_to: str | None, lines: list[str], quiet: bool = False
+) -> None:
     """Data goes to stdout: the JSON if it goes there, else the lines."""
     if json_to:
         give_json(json_to, report)
+    give_lines(json_to, lines, quiet)
+
+
+def give_lines(json_to: str | None, lines: list[str], quiet: bool) -> None:
+    """Lines go to stdout; where JSON goes there they are talk."""
     for line in lines:
         if json_to == "-":
-            say(line)
+            say(line, quiet)
         else:
             typer.echo(line)
