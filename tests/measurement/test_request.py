@@ -109,6 +109,13 @@ def test_a_number_of_samples_that_is_named_is_reached() -> None:
     assert settings_of(None, 8, None, None, 3).least_samples == 3
 
 
+def test_a_value_that_is_out_of_range_names_its_option() -> None:
+    with pytest.raises(UsageError, match=r"--target-qps: -5\.0 queries per second: impossible"):
+        settings_of("server", 8, -5.0, None, None)
+    with pytest.raises(UsageError, match="--vs batch: '0' is no number from 1; write 1, 2"):
+        second(FIRST, "batch=0", BACKENDS)
+
+
 def test_options_that_do_not_fit_together() -> None:
     with pytest.raises(UsageError, match="for --scenario server"):
         settings_of("offline", 8, 10.0, None, None)

@@ -64,7 +64,8 @@ class BenchSettings:
             what = f"no scenario '{self.scenario}'"
             raise UsageError(what, next=did_you_mean(self.scenario, SCENARIOS))
         if not (math.isfinite(self.seconds) and self.seconds > 0):
-            raise UsageError(f"a benchmark cannot take {self.seconds} s", next="give seconds > 0")
+            what = f"a benchmark cannot take {self.seconds} s"
+            raise UsageError(what, where="--duration", next="give seconds above 0")
         if not 1 <= self.least_samples <= self.min_samples:
             raise UsageError(
                 f"at least {self.least_samples} and usually {self.min_samples} samples: impossible",
@@ -78,9 +79,11 @@ class BenchSettings:
             step = "give --target-qps; `--scenario offline` tells what is possible"
             raise UsageError("the server scenario needs a rate of arrivals", next=step)
         if rate is not None and not (math.isfinite(rate) and rate > 0):
-            raise UsageError(f"{rate} queries per second: impossible", next="give a rate > 0")
+            what = f"{rate} queries per second: impossible"
+            raise UsageError(what, where="--target-qps", next="give a rate above 0")
         if self.samples_per_query < 1:
-            raise UsageError(f"{self.samples_per_query} samples per query: impossible")
+            what = f"{self.samples_per_query} samples per query: impossible"
+            raise UsageError(what, where="--samples-per-query", next="give at least 1")
 
     def warmup_limit(self, scenario: str) -> float:
         """When warming up ends though its windows do not agree."""

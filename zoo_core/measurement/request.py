@@ -133,12 +133,12 @@ def _with(request: RunRequest, pair: str) -> RunRequest:
     if key == "precision":
         return replace(request, precision=value)
     if key == "batch":
-        return replace(request, batch=whole(value, "--vs"))
+        return replace(request, batch=whole(value, "--vs batch"))
     return replace(request, options={**request.options, key: value})
 
 
 def whole(text: str, where: str) -> int:
     """A number from 1; raises UsageError."""
     if not text.isdecimal() or not int(text):
-        raise UsageError(f"'{text}' is no number from 1", where=where)
+        raise UsageError(f"'{text}' is no number from 1", where=where, next="write 1, 2, 3 ...")
     return int(text)

@@ -49,7 +49,7 @@ def ladders(run: Run, spelling: str) -> tuple[dict[str, tuple[int, ...]], list[s
                 raise UsageError(what, where="--sweep", next=did_you_mean(name, [BATCH, *options]))
             missing.append(name)
         elif values:
-            found[name] = tuple(whole(value, "--sweep") for value in values.split(":"))
+            found[name] = tuple(whole(value, f"--sweep {name}") for value in values.split(":"))
         elif name in _USUAL:
             found[name] = _BATCHES if name == BATCH else _up_to(cpu_threads())
         else:
