@@ -112,15 +112,14 @@ def test_weights_by_hand_run_once_they_are_here(registry: Registry, plugins: Plu
     assert hindrance(card, plugins) == ""
 
 
-def test_weights_elsewhere_are_not_here(
+def test_weights_elsewhere_run_but_offline(
     registry: Registry, plugins: Plugins, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = Source(name="w.toy", url="http://localhost:1/w.toy", sha256="0" * 64)
     card = with_weights(registry.model("toy-detector"), source)
     large = with_weights(card, replace(source, size=23_400_000))
 
-    assert hindrance(card, plugins) == "needs a download"
-    assert hindrance(large, plugins) == "needs a download of 23 MB"
+    assert hindrance(card, plugins) == ""
     assert weights_from(card) == "download"
     assert weights_from(large) == "download 23 MB"
     sampled = replace(large, sample=card.weights[0])
@@ -131,7 +130,10 @@ def test_weights_elsewhere_are_not_here(
     assert hindrance(registry.model("toy-detector"), plugins) == ""
 
 
-def test_weights_in_the_store_are_here(registry: Registry, plugins: Plugins) -> None:
+def test_weights_in_the_store_are_here(
+    registry: Registry, plugins: Plugins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ZOO_OFFLINE", "1")
     source = Source(name="w.toy", url="http://localhost:1/w.toy", sha256="0" * 64)
     card = with_weights(registry.model("toy-detector"), source)
     stage = published_weights(card)[0].stage()
@@ -146,7 +148,7 @@ def test_weights_in_the_store_are_here(registry: Registry, plugins: Plugins) -> 
 
 
 def test_a_file_by_hand_does_not_stand_for_one_to_be_downloaded(
-    registry: Registry, plugins: Plugins
+    registry: Registry, plugins: Plugins, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     toy_card = registry.model("toy-detector")
     files = {
@@ -159,7 +161,9 @@ def test_a_file_by_hand_does_not_stand_for_one_to_be_downloaded(
     path = by_hand_file(card.id, "w.toy")
     path.parent.mkdir(parents=True)
     path.touch()
-    assert hindrance(card, plugins) == "needs a download"
+    assert hindrance(card, plugins) == ""
+    monkeypatch.setenv("ZOO_OFFLINE", "1")
+    assert "not in the cache" in hindrance(card, plugins)
 
 
 def test_a_backend_that_does_not_read_the_graph_is_left_out(

@@ -14,7 +14,7 @@ from zoo_core.registry.cards import NONE
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from zoo_core.nouns import ModelCard, Source, WeightsOption
+    from zoo_core.nouns import ModelCard, WeightsOption
     from zoo_core.plugins import Plugins
     from zoo_core.registry import Registry
 
@@ -41,7 +41,7 @@ class Wanted:
 
 
 def models(registry: Registry, plugins: Plugins, wanted: Wanted) -> list[dict[str, Any]]:
-    """A row per wanted card, `runnable` where all that it needs is here: nothing is downloaded.
+    """A row per wanted card, `runnable` where all that it needs is here or can be had.
 
     A row's `backends` are those whose parts are installed with the card's exporter. Where a backend
     or a precision is wanted, exporter and compilers are loaded, and those remain that take what it
@@ -80,7 +80,7 @@ def hindrance(card: ModelCard, plugins: Plugins) -> str:
         return "; ".join(absent(plugins, kind, name)[0] for kind, name in missing)
     if not plugins.backends():
         return "no backend is installed"
-    if card.sample or any(_is_here(card, option) for option in card.weights):
+    if card.sample or any(_can_be_had(card, option) for option in card.weights):
         return ""
     return _weights_hindrance(card)
 
@@ -102,14 +102,9 @@ def _brought(option: WeightsOption) -> str:
     if any(source.by_hand for source in files):
         return "by hand"
     if any(source.url for source in files):
-        return _download(files).replace(" of", "")
+        size = sum(source.size or 0 for source in files if source.url)
+        return f"download {size / 1e6:.0f} MB" if size else "download"
     return "installed"
-
-
-def _download(files: Iterable[Source]) -> str:
-    """What is to be downloaded, as a noun; its size where the card tells it."""
-    size = sum(source.size or 0 for source in files if source.url)
-    return f"download of {size / 1e6:.0f} MB" if size else "download"
 
 
 def _row(card: ModelCard, plugins: Plugins, taking: list[str]) -> dict[str, Any]:
@@ -130,9 +125,11 @@ def _row(card: ModelCard, plugins: Plugins, taking: list[str]) -> dict[str, Any]
     }
 
 
-def _is_here(card: ModelCard, option: WeightsOption) -> bool:
+def _can_be_had(card: ModelCard, option: WeightsOption) -> bool:
     away = absent_files(card, option)
-    return not away or (all(source.url for source in away) and _is_stored(card, option))
+    if any(source.by_hand for source in away):
+        return False
+    return not away or not _offline() or _is_stored(card, option)
 
 
 def _offline() -> bool:
@@ -163,9 +160,7 @@ def _weights_hindrance(card: ModelCard) -> str:
     by_hand = [source for source in away if source.by_hand]
     if by_hand:
         return f"weights by hand: zoo fetch {card.id} --from-file {by_hand[0].name}"
-    if _offline():
-        return "ZOO_OFFLINE is set, and its weights are not in the cache"
-    return f"needs a {_download(away)}"
+    return "ZOO_OFFLINE is set, and its weights are not in the cache"
 
 
 class _Takers:
