@@ -74,7 +74,8 @@ def _counted(arrays: Arrays, labels: Sequence[str], least: float) -> str:
     numbers = arrays.get("labels")
     if numbers is None or numbers.shape != sure.shape:
         return f"{sure.sum()} found"
-    counts = Counter(labels[number] for number in numbers[sure].tolist())
+    names = {number: f"class {number}" for number in numbers.tolist()} | dict(enumerate(labels))
+    counts = Counter(names[number] for number in numbers[sure].tolist())
     return ", ".join(f"{label} {count}" for label, count in counts.most_common())
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zoo_core.disk import disk_errors
 from zoo_core.errors import UnavailableError
 from zoo_core.execute import Executor
 from zoo_core.home import home
@@ -75,7 +76,8 @@ def carry_out(
         outcome = Outcome(run=run, results=results, benchmark=data, output=filling.folder)
         report = build_report(outcome, work.registry)
         _write_folder(filling.part, outcome, report, benchmark)
-    _remember(report)
+    with disk_errors(home()):
+        _remember(report)
     return report
 
 
