@@ -172,8 +172,9 @@ def test_weights_that_are_no_numbers(
 
 
 _MEASURE = """
-import resource, sys
+import sys
 from pathlib import Path
+from zoo_core.bench.memory import peak
 from zoo_core.nouns import StageContext
 from zoo_darknet.export import export
 out, cfg, weights = map(Path, sys.argv[1:])
@@ -182,12 +183,12 @@ params = {"size": [416, 416], "classes": 80, "seed": None, "form": "heads", "ops
 export(StageContext(inputs={"cfg": cfg, "weights": weights}, params=params, locations={}, out=out,
                     log=out / "log", salvage=out / "kept",
                     progress=lambda *_: None, plugins=None, sessions=None))
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(peak())
 """
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in KiB on Linux")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the peak of a process alone")
 def test_memory_of_the_full_network(golden: ModuleType, tmp_path: Path) -> None:
     golden.write_yolov4(tmp_path / "y.weights")
     (tmp_path / "y.cfg").write_text(golden.yolov4_cfg())
@@ -195,5 +196,5 @@ def test_memory_of_the_full_network(golden: ModuleType, tmp_path: Path) -> None:
     files = [str(tmp_path / name) for name in ("out", "y.cfg", "y.weights")]
     command = [sys.executable, "-c", _MEASURE, *files]
     printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    assert int(printed) < 1_200_000
+    assert int(printed) < 1_230_000_000
     assert (tmp_path / "out" / "model.onnx").stat().st_size > 257_000_000

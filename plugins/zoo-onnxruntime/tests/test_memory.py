@@ -27,9 +27,10 @@ UNITS = ((64, 3), (128, 6), (256, 8), (512, 8), (1024, 4))
 CONVOLUTIONS = 74  # before the head
 
 RUN = """
-import json, resource, sys
+import json, sys
 from dataclasses import replace
 from pathlib import Path
+from zoo_core.bench.memory import peak
 from zoo_core.nouns import CompileRequest, Target
 from zoo_core.testing import model_card, run_stages
 from zoo_core.testing.given import files_stage, preprocess, protocol
@@ -55,10 +56,8 @@ request = CompileRequest(
 )
 stages = [given("export"), given("calibration"), *OnnxRuntimeCompiler().stages(request)]
 made = run_stages(stages, folder / "zoo")
-scale = 1 if sys.platform == "darwin" else 1024
 told = json.loads((made["compile"] / "precision.json").read_text(encoding="utf-8"))
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
-print(json.dumps({"peak": peak, "int8": told["int8_nodes"], "float": told["float_nodes"]}))
+print(json.dumps({"peak": peak(), "int8": told["int8_nodes"], "float": told["float_nodes"]}))
 """
 
 
