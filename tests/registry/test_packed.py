@@ -128,6 +128,8 @@ def test_a_plugin_takes_a_listed_model_over_with_its_figures(
     assert (card.exporter, card.origin) == ("e", str(path))
     kept = [item.id for item in packed.model("yolov8s").published]
     assert [item.id for item in card.published] == ["own", *kept]
+    empty = load_registry([plugin_file(tmp_path, "yolov8s", "    published:\n")]).model("yolov8s")
+    assert [item.id for item in empty.published] == kept
 
 
 @pytest.mark.parametrize("entry", ["[x]", "text", "{published: 3}", "{published: text}"])

@@ -97,8 +97,9 @@ def _with_rows(value: Any, listed: Any) -> Any:
 
     What is no entry stays as it is: reading it says what is wrong.
     """
-    own = value.get("published", []) if isinstance(value, dict) else None
-    rows = listed.get("published", []) if isinstance(listed, dict) else None
+    if not isinstance(value, dict) or not isinstance(listed, dict):
+        return value
+    own, rows = value.get("published") or [], listed.get("published") or []
     if not isinstance(own, list) or not isinstance(rows, list):
         return value
     return {**value, "published": [*own, *rows]}
