@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from zoo_core import errors, hookspecs, plugins
+from zoo_core import errors
+from zoo_core.api import contracts, hooks
 from zoo_core.cli.app import app
 from zoo_core.cli.verbs import VERBS, command
-from zoo_core.nouns import contracts
+from zoo_core.plugins import manager
 from zoo_core.registry.cards import MODEL_KEYS
 
 if TYPE_CHECKING:
@@ -47,15 +48,15 @@ def _cli() -> Iterator[str]:
 
 def _hooks() -> Iterator[str]:
     yield "# Hooks\n"
-    yield inspect.cleandoc(hookspecs.__doc__ or "") + "\n"
-    for name in sorted(set(plugins.KINDS.values()) | _other_hooks()):
-        function = getattr(hookspecs, name)
+    yield inspect.cleandoc(hooks.__doc__ or "") + "\n"
+    for name in sorted(set(manager.KINDS.values()) | _other_hooks()):
+        function = getattr(hooks, name)
         yield f"## {name}{inspect.signature(function)}\n"
         yield inspect.cleandoc(function.__doc__ or "") + "\n"
 
 
 def _other_hooks() -> set[str]:
-    return {name for name in vars(hookspecs) if name.startswith("zoo_")}
+    return {name for name in vars(hooks) if name.startswith("zoo_")}
 
 
 def _exit_codes() -> Iterator[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
-from zoo_core.plugins import Plugins
+from zoo_core.plugins.manager import Plugins
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

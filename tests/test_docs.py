@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from zoo_core import hookspecs
-from zoo_core.plugins import KINDS
+from zoo_core.api import hooks
+from zoo_core.plugins.manager import KINDS
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("plugins/*/README.md")])
@@ -39,7 +39,7 @@ def test_the_reference_is_what_the_code_says(name: str) -> None:
 
 def test_every_hook_has_a_page_entry() -> None:
     text = generated()["hooks.md"]
-    names = [name for name in vars(hookspecs) if name.startswith("zoo_")]
+    names = [name for name in vars(hooks) if name.startswith("zoo_")]
 
     assert set(KINDS.values()) <= set(names)
     for name in names:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo_core.host import environment
+from zoo_core.system.machine import environment
 
 from . import calibration, coco, engines, exports, hangs, image, runs, startup
 from .rows import FAILED, MISSED, failed, table

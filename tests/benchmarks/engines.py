@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo_core.host import BF16_SETS, INT8_SETS, cpu_features
-from zoo_core.nouns import Target
+from zoo_core.api import Target
+from zoo_core.system.machine import BF16_SETS, INT8_SETS, cpu_features
 
 from .rows import absent, faster, reached
 from .timing import interleaved

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zoo_core.vision import DetectionRules, Geometry, Preprocess, settle
-from zoo_core.vision.anchors import AnchorHead, decode_heads
+from zoo_core.toolkit.detection import DetectionRules, settle
+from zoo_core.toolkit.detection.anchors import AnchorHead, decode_heads
+from zoo_core.vision import Geometry, Preprocess
 
 from .rows import within
 from .timing import interleaved

@@ -42,8 +42,8 @@ def weights(target: str) -> None:
 
 def export(weights: str, folder: str, opset: str) -> None:
     """Run the stages of the exporter up to the graph, as zoo does."""
-    from zoo_core.nouns import ExportRequest
-    from zoo_core.plugins import Plugins
+    from zoo_core.api import ExportRequest
+    from zoo_core.plugins.manager import Plugins
     from zoo_core.testing import given, model_card
     from zoo_core.testing.stages import run_stages
 

@@ -8,7 +8,7 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.nouns import Target
+from zoo_core.api import Target
 from zoo_core.vision import Preprocess, read_rgb
 
 from .rows import MET, MISSED, Row, absent, within
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from zoo_core.nouns import Session
+    from zoo_core.api import Session
 
     from .workshop import Finished, Workshop
 

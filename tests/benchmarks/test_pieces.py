@@ -13,7 +13,7 @@ from benchmarks import coco, command, image
 from benchmarks.hangs import place_of, watched
 from benchmarks.rows import within
 from benchmarks.workshop import BrokenRunError, Workshop, picture
-from zoo_core.vision.anchors import decode_heads
+from zoo_core.toolkit.detection.anchors import decode_heads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

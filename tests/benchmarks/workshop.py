@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo_core.plugins import Plugins
-from zoo_core.store import Store
+from zoo_core.pipeline.store import Store
+from zoo_core.plugins.manager import Plugins
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +27,7 @@ ZOO = (sys.executable, "-c", "from zoo_core.cli import script; script()")
 CALIBRATION, EVALUATION = 50, 100
 _HERE = Path(__file__).parent
 _OBJECTS = 5
-_PREDICTED = ("zoo_core.stages.predict", "zoo_core.stages.score")
+_PREDICTED = ("zoo_core.pipeline.stages.predict", "zoo_core.pipeline.stages.evaluate")
 
 
 class BrokenRunError(Exception):

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from zoo_core.api import Prediction, Sample
+from zoo_core.commands.predict import _View
 from zoo_core.errors import ZooError
-from zoo_core.gates import SpeedGates
-from zoo_core.nouns import Prediction, Sample
-from zoo_core.prediction import _View
+from zoo_core.reporting.gates import SpeedGates
 from zoo_core.testing.toy_parts import ToyEvaluator
 
 if TYPE_CHECKING:

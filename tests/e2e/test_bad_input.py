@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 
 import zoo_core
-from zoo_core.formats.detection_txt import read_detections
+from zoo_core.toolkit.detection_txt import read_detections
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -545,7 +545,7 @@ def test_a_full_disk_leaves_no_half_filled_folder(
 
     arguments = (verb, "toy-detector", "--backend", "toy")
     assert zoo(*arguments, "-o", "before").code == 0
-    monkeypatch.setattr("zoo_core.output.shutil.copyfile", full)
+    monkeypatch.setattr("zoo_core.reporting.run_folder.shutil.copyfile", full)
 
     done = zoo(*arguments, "-o", "out")
 
@@ -572,7 +572,7 @@ def test_two_runs_of_one_second_have_a_folder_each(
 
 SABOTEUR = """
 import os, signal
-from zoo_core.hookspecs import hookimpl
+from zoo_core.api.hooks import hookimpl
 
 ZOO_API = 1
 
@@ -676,9 +676,9 @@ def test_a_log_takes_what_is_no_text(zoo: Zoo, tmp_path: Path) -> None:
         "def (: pass",
         "raise SystemExit(3)",
         "ZOO_API = 99",
-        "from pathlib import Path\nfrom zoo_core.hookspecs import hookimpl\n"
+        "from pathlib import Path\nfrom zoo_core.api.hooks import hookimpl\n"
         "@hookimpl\ndef zoo_registry_files():\n    return [Path('none.yaml')]",
-        "from zoo_core.hookspecs import hookimpl\n"
+        "from zoo_core.api.hooks import hookimpl\n"
         "@hookimpl\ndef zoo_backends():\n    raise ValueError('late')",
     ],
 )
@@ -705,7 +705,7 @@ def test_a_probe_that_raises_makes_its_backend_unavailable(
 ) -> None:
     (tmp_path / "flaky_probe.py").write_text(
         "from dataclasses import replace\n"
-        "from zoo_core.hookspecs import hookimpl\n"
+        "from zoo_core.api.hooks import hookimpl\n"
         "from zoo_core.testing import toy\n\n"
         "def probe():\n    raise OSError('no driver')\n\n"
         "@hookimpl\ndef zoo_backends():\n"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from zoo_core.home import by_hand_file
+from zoo_core.system.paths import by_hand_file
 from zoo_core.testing import toy
 
 if TYPE_CHECKING:

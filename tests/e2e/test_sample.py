@@ -16,8 +16,8 @@ import jsonschema
 import pytest
 
 import zoo_core
-from zoo_core import speed
-from zoo_core.bench import BenchSettings
+from zoo_core.benchmark import BenchSettings
+from zoo_core.commands.bench import artefact
 
 if TYPE_CHECKING:
     from zoo_core.testing.fixtures import WriteImage, Zoo
@@ -93,7 +93,7 @@ def shape(line: str) -> str:
 def test_the_lines_of_the_readme_are_printed_in_that_order(
     sample: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(speed, "BenchSettings", lambda: BenchSettings(seconds=0.2))
+    monkeypatch.setattr(artefact, "BenchSettings", lambda: BenchSettings(seconds=0.2))
     done = sample("run", "yolov4-tianxiaomo", "--precision", "int8", "--verbose")
     assert done.code == 0, done.stderr
 

@@ -13,7 +13,7 @@ from zoo_core.registry.published import contradictions
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from zoo_core.nouns import ModelCard
+    from zoo_core.api import ModelCard
 
 HEAD = """
 protocols: {p: {task: detection, values: {conf: 0.001, nms: 0.65}}}

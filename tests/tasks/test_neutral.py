@@ -8,26 +8,26 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from zoo_core.api import DataRequest, Stage
+from zoo_core.commands.predict import Describes
 from zoo_core.errors import UsageError
-from zoo_core.nouns import DataRequest, Stage
-from zoo_core.plan import make_plan
-from zoo_core.planner.build import Goal, plan_run
-from zoo_core.planner.request import RunRequest
-from zoo_core.planner.resolve import Surroundings
-from zoo_core.plugins import Plugins
-from zoo_core.prediction import Describes
+from zoo_core.pipeline.plan import make_plan
+from zoo_core.planning.build import Goal, plan_run
+from zoo_core.planning.request import RunRequest
+from zoo_core.planning.resolve import Surroundings
+from zoo_core.plugins.manager import Plugins
 from zoo_core.registry import load_registry
-from zoo_core.report.build import versions
+from zoo_core.reporting.owned_files import Written
+from zoo_core.reporting.report import versions
 from zoo_core.testing import toy
 from zoo_core.testing.toy_data import ToyDataset
 from zoo_core.testing.toy_parts import ToyEvaluator
-from zoo_core.written import Written
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from zoo_core.nouns import Arrays, DataPlan
+    from zoo_core.api import Arrays, DataPlan
     from zoo_core.testing.fixtures import Zoo
 
 SOMEWHERE = Surroundings(have=lambda _stages: False, reachable=lambda _url: False)

@@ -21,7 +21,7 @@ from zoo_core.vision import write_image
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from zoo_core.nouns import Arrays
+    from zoo_core.api import Arrays
     from zoo_core.testing.fixtures import Outcome, Zoo
 
 SKETCH = Path(__file__).parent / "sketch"

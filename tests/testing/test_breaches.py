@@ -38,7 +38,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from zoo_core.errors import *
-from zoo_core.nouns import *
+from zoo_core.api import *
 from zoo_core.testing.toy import *
 
 HERE = __name__

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from zoo_core.home import home
+from zoo_core.system.paths import home
 from zoo_core.testing import toy
 from zoo_core.testing.given import noise
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 FINE = """
-from zoo_core.hookspecs import hookimpl
-from zoo_core.nouns import Provider
+from zoo_core.api.hooks import hookimpl
+from zoo_core.api import Provider
 
 ZOO_API = 1
 
@@ -79,8 +79,8 @@ def test_a_module_named_by_hand_is_tested(tested: Callable[[str], Ended]) -> Non
 
 VOTES = """
 from zoo_core.errors import UsageError, did_you_mean
-from zoo_core.hookspecs import hookimpl
-from zoo_core.nouns import Provider
+from zoo_core.api.hooks import hookimpl
+from zoo_core.api import Provider
 
 ZOO_API = 1
 

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from zoo_core.api import Stage
 from zoo_core.errors import DataError, StageError, ZooError
-from zoo_core.nouns import Stage
-from zoo_core.plugins import Plugins
+from zoo_core.plugins.manager import Plugins
 from zoo_core.testing import run_stages, toy
 from zoo_core.testing.given import files_stage, images_stage, tiny_stage
 

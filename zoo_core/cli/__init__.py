@@ -7,7 +7,7 @@ import sys
 from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
-from zoo_core.watchdog import guard_exit
+from zoo_core.pipeline.watchdog import guard_exit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

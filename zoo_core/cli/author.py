@@ -13,8 +13,8 @@ import typer
 
 from zoo_core.cli.boundary import INTERRUPTED
 from zoo_core.cli.flags import JsonFlag, Output
-from zoo_core.columns import columns
 from zoo_core.errors import UnavailableError, UsageError, did_you_mean
+from zoo_core.system.tables import columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,8 +55,8 @@ def _refuse(names: Sequence[str]) -> None:
 
 
 def _list(json_wanted: bool) -> int:
-    from zoo_core.listing import plugins_table
-    from zoo_core.plugins import Plugins
+    from zoo_core.commands.listings import plugins_table
+    from zoo_core.plugins.manager import Plugins
 
     rows = plugins_table(Plugins.installed())
     if json_wanted:
@@ -80,8 +80,8 @@ def _print(value: Any) -> int:
 
 def _test(names: Sequence[str]) -> int:
     """In a process of its own for each: a broken plugin may do anything to its process."""
-    from zoo_core.plugin import named
-    from zoo_core.plugins import Plugins
+    from zoo_core.plugins.manager import Plugins
+    from zoo_core.plugins.plugin import named
 
     found = Plugins.installed()
     plugins = [named(name, [*found.plugins, *found.disabled]) for name in names]
@@ -101,8 +101,8 @@ def _test(names: Sequence[str]) -> int:
 
 
 def _enable(names: Sequence[str]) -> int:
-    from zoo_core.plugin import installed, named
-    from zoo_core.selection import remembered
+    from zoo_core.plugins.plugin import installed, named
+    from zoo_core.plugins.selection import remembered
 
     before = remembered()
     gone = {name for name in names if name in before}
@@ -111,14 +111,14 @@ def _enable(names: Sequence[str]) -> int:
 
 
 def _disable(names: Sequence[str]) -> int:
-    from zoo_core.plugin import installed, named
-    from zoo_core.selection import remembered
+    from zoo_core.plugins.plugin import installed, named
+    from zoo_core.plugins.selection import remembered
 
     return _keep(remembered() | {named(name, installed()).name for name in names})
 
 
 def _keep(disabled: frozenset[str]) -> int:
-    from zoo_core.selection import ONLY, WITHOUT, remember
+    from zoo_core.plugins.selection import ONLY, WITHOUT, remember
 
     path = remember(disabled)
     typer.echo(f"disabled: {', '.join(sorted(disabled)) or 'none'}")
@@ -145,18 +145,18 @@ def new(
     decoder and the card of its family, a backend with compiler and runtime. stdout names what was
     written.
     """
-    from zoo_core import scaffold
-    from zoo_core.plugins import Plugins
+    from zoo_core.commands import new
+    from zoo_core.plugins.manager import Plugins
     from zoo_core.registry import load_registry
 
     plugins = Plugins.installed()
     if kind == "model":
         registry = load_registry(plugins.registry_files())
-        made = scaffold.new_card(name, family, output, registry, plugins)
+        made = new.new_card(name, family, output, registry, plugins)
     elif family is not None:
         raise UsageError("only a model has a family", where="--family", next="leave it out")
     else:
-        made = scaffold.new_plugin(kind, scaffold.Naming.of(name), output, plugins)
+        made = new.new_plugin(kind, new.Naming.of(name), output, plugins)
     for path in made.files:
         typer.echo(path)
     sys.stderr.write("next:\n" + "".join(f"  {step}\n" for step in made.steps))

@@ -11,13 +11,13 @@ from zoo_core.cli import options
 from zoo_core.cli.flags import JsonTo, Output, Quiet, Verbose
 from zoo_core.cli.options import with_request
 from zoo_core.cli.prepare import give, give_lines, prepare
-from zoo_core.cli.talk import telling
+from zoo_core.cli.progress import telling
 from zoo_core.errors import SpeedGateError
-from zoo_core.output import RUNS
-from zoo_core.planner.request import RunRequest
+from zoo_core.planning.request import RunRequest
+from zoo_core.reporting.run_folder import RUNS
 
 if TYPE_CHECKING:
-    from zoo_core.measurement import BenchRequest
+    from zoo_core.commands.bench import BenchRequest
 
 _PANEL = "single-stream|multi-stream|server|offline"
 
@@ -93,8 +93,8 @@ def bench(
     quiet: Quiet = False,
 ) -> int:
     """Measure latency and throughput of the compiled model."""
-    from zoo_core.gates import SpeedGates
-    from zoo_core.measurement import BenchRequest, settings_of
+    from zoo_core.commands.bench import BenchRequest, settings_of
+    from zoo_core.reporting.gates import SpeedGates
 
     how = BenchRequest(
         settings=settings_of(scenario, samples_per_query, target_qps, duration, min_samples),
@@ -120,8 +120,8 @@ def _carry_out(
     json_to: str | None,
     loudness: tuple[bool, bool],
 ) -> int:
-    from zoo_core.measurement import bench_report
-    from zoo_core.planner.build import Goal
+    from zoo_core.commands.bench import bench_report
+    from zoo_core.planning.build import Goal
 
     verbose, quiet = loudness
     work, planned = prepare(request, Goal.COMPILE, quiet, output or RUNS)

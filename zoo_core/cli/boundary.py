@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from typer import Abort, Exit, TyperException
 
-from zoo_core.cli.give import check_target, give_json, json_target
-from zoo_core.disk import disk_errors
+from zoo_core.cli.json_output import check_target, give_json, json_target
 from zoo_core.errors import StageError, UsageError, ZooError
+from zoo_core.system.files import disk_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

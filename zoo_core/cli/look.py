@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from zoo_core.cli import complete
+from zoo_core.cli import completion
 from zoo_core.cli.flags import JsonFlag
-from zoo_core.columns import columns, entries
+from zoo_core.system.tables import columns, entries
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from zoo_core.plugins import Plugins
+    from zoo_core.plugins.manager import Plugins
     from zoo_core.registry import Registry
 
 
@@ -27,7 +27,7 @@ def models(
     ] = None,
     backend: Annotated[
         str | None,
-        typer.Option(help="Only those that it takes.", autocompletion=complete.backends),
+        typer.Option(help="Only those that it takes.", autocompletion=completion.backends),
     ] = None,
     precision: Annotated[
         str | None, typer.Option(help="Only those that a backend takes in this precision.")
@@ -38,13 +38,13 @@ def models(
     json_wanted: JsonFlag = False,
 ) -> int:
     """List the models of the registry."""
-    from zoo_core import catalogue
+    from zoo_core.commands import models
 
     registry, plugins = _both()
-    wanted = catalogue.Wanted(
+    wanted = models.Wanted(
         task=task, source=source, backend=backend, precision=precision, runnable=runnable
     )
-    rows = catalogue.models(registry, plugins, wanted)
+    rows = models.models(registry, plugins, wanted)
     _warn(plugins)
     table = [
         (
@@ -62,10 +62,10 @@ def models(
 
 def backends(json_wanted: JsonFlag = False) -> int:
     """List every registered backend, and what keeps those that cannot run here."""
-    from zoo_core import listing
+    from zoo_core.commands import listings
 
     plugins = _plugins()
-    rows = listing.backends(plugins)
+    rows = listings.backends(plugins)
     _warn(plugins)
     table = [
         (
@@ -85,18 +85,18 @@ def backends(json_wanted: JsonFlag = False) -> int:
 
 def datasets(json_wanted: JsonFlag = False) -> int:
     """List the data sets."""
-    from zoo_core import listing
+    from zoo_core.commands import listings
 
-    rows = listing.datasets(_plugins())
+    rows = listings.datasets(_plugins())
     table = [(r["name"], r["distribution"], r["summary"]) for r in rows]
     return _list("datasets", rows, ("data set", "distribution", "summary"), table, json_wanted)
 
 
 def protocols(json_wanted: JsonFlag = False) -> int:
     """List the scoring protocols and their values."""
-    from zoo_core import listing
+    from zoo_core.commands import listings
 
-    rows = listing.protocols(_both()[0])
+    rows = listings.protocols(_both()[0])
     table = [
         (r["name"], r["task"], " ".join(f"{k}={v}" for k, v in r["values"].items())) for r in rows
     ]
@@ -104,11 +104,11 @@ def protocols(json_wanted: JsonFlag = False) -> int:
 
 
 def show(
-    model: Annotated[str, typer.Argument(help="A model's id.", autocompletion=complete.models)],
+    model: Annotated[str, typer.Argument(help="A model's id.", autocompletion=completion.models)],
     backend: Annotated[
         str | None,
         typer.Option(
-            help="Also say what the values come to there.", autocompletion=complete.backends
+            help="Also say what the values come to there.", autocompletion=completion.backends
         ),
     ] = None,
     precision: Annotated[str | None, typer.Option(help="And in this precision.")] = None,
@@ -118,29 +118,29 @@ def show(
     json_wanted: JsonFlag = False,
 ) -> int:
     """Show a model's card, its family merged in."""
-    from zoo_core import shown
     from zoo_core.cli.options import size_of
+    from zoo_core.commands import show
 
     registry, plugins = _both()
-    asked = shown.Asked(backend=backend, precision=precision, size=size_of(size))
-    found = shown.show(registry, plugins, model, asked)
+    asked = show.Asked(backend=backend, precision=precision, size=size_of(size))
+    found = show.show(registry, plugins, model, asked)
     if json_wanted:
         return _print({"schema": "zoo.show/1", **found})
-    sys.stdout.write(shown.text(found))
+    sys.stdout.write(show.text(found))
     return 0
 
 
 def check(
     model: Annotated[
-        str | None, typer.Argument(help="Only this one.", autocompletion=complete.models)
+        str | None, typer.Argument(help="Only this one.", autocompletion=completion.models)
     ] = None,
     json_wanted: JsonFlag = False,
 ) -> int:
     """Check the registry and the plugins; exits 2 where something is wrong."""
-    from zoo_core import listing
+    from zoo_core.commands import listings
 
     registry, plugins = _both()
-    rows = listing.check(registry, plugins, model)
+    rows = listings.check(registry, plugins, model)
     table = [((r["severity"],), (r["where"], r["message"], _step(r["next"]))) for r in rows]
     if not rows and not json_wanted:
         what = model or f"{len(registry.models)} models"
@@ -154,7 +154,7 @@ def doctor(json_wanted: JsonFlag = False) -> int:
     """Look at everything a run needs on this machine, and say what is missing."""
     from dataclasses import asdict
 
-    from zoo_core.doctor import checks
+    from zoo_core.commands.doctor import checks
 
     rows = [asdict(item) for item in checks(_plugins())]
     table = [(("ok" if r["ok"] else "--", r["name"]), (r["found"], _step(r["next"]))) for r in rows]
@@ -163,7 +163,7 @@ def doctor(json_wanted: JsonFlag = False) -> int:
 
 def runs(json_wanted: JsonFlag = False) -> int:
     """List earlier runs on this machine."""
-    from zoo_core.workflow import remembered
+    from zoo_core.commands.run import remembered
 
     rows = remembered()
     table = [
@@ -193,7 +193,7 @@ def _first(row: dict[str, Any]) -> str:
 
 
 def _plugins() -> Plugins:
-    from zoo_core.plugins import Plugins
+    from zoo_core.plugins.manager import Plugins
 
     return Plugins.installed()
 

@@ -12,10 +12,10 @@ from zoo_core.cli import options
 from zoo_core.cli.flags import JsonTo, MinMetric, Output, Quiet, Verbose
 from zoo_core.cli.options import with_request
 from zoo_core.cli.prepare import first_line, give, prepare
-from zoo_core.cli.talk import listener, say, telling
+from zoo_core.cli.progress import listener, say, telling
 from zoo_core.errors import UsageError
-from zoo_core.output import RUNS
-from zoo_core.planner.request import RunRequest
+from zoo_core.planning.request import RunRequest
+from zoo_core.reporting.run_folder import RUNS
 
 _EVERYTHING = (
     options.target,
@@ -76,12 +76,12 @@ def fetch(
     """Download a model's weights and data into the cache, or take weights from a file."""
     from dataclasses import replace
 
-    from zoo_core.deliveries import take_file
-    from zoo_core.planner.build import Goal
-    from zoo_core.workflow import make
+    from zoo_core.commands.export import take_file
+    from zoo_core.commands.run import make
+    from zoo_core.planning.build import Goal
 
     if from_file:
-        from zoo_core.workplace import open_workplace
+        from zoo_core.commands.workspace import open_workplace
 
         say(take_file(open_workplace(), request.model, from_file), quiet)
         return 0
@@ -106,9 +106,9 @@ def export(
     """Export a model to a graph file, checked against its source."""
     from dataclasses import replace
 
-    from zoo_core.deliveries import check_graph, deliver_graph
-    from zoo_core.planner.build import Goal
-    from zoo_core.workflow import make
+    from zoo_core.commands.export import check_graph, deliver_graph
+    from zoo_core.commands.run import make
+    from zoo_core.planning.build import Goal
 
     folder = output or Path()
     work, planned = prepare(replace(request, form=form), Goal.EXPORT, quiet, folder)
@@ -136,9 +136,9 @@ def compile_(
     quiet: Quiet = False,
 ) -> int:
     """Compile a model for a backend; the artefact goes to the output folder."""
-    from zoo_core.deliveries import check_artefact, deliver_artefact, deliver_files
-    from zoo_core.planner.build import Goal
-    from zoo_core.workflow import make
+    from zoo_core.commands.export import check_artefact, deliver_artefact, deliver_files
+    from zoo_core.commands.run import make
+    from zoo_core.planning.build import Goal
 
     if emit_only and output:
         raise UsageError("--emit-only DIR and --output exclude each other")
@@ -170,8 +170,8 @@ def predict(
     quiet: Quiet = False,
 ) -> int:
     """What a model sees in images: files of the task's own formats and annotated pictures."""
-    from zoo_core.planner.build import Goal
-    from zoo_core.prediction import predict_folder
+    from zoo_core.commands.predict import predict_folder
+    from zoo_core.planning.build import Goal
 
     if not 0 <= show_conf <= 1:
         raise UsageError(f"{show_conf} is no score", where="--show-conf", next="give 0 to 1")
@@ -210,10 +210,10 @@ class _How:
 
 
 def _carry_out(request: RunRequest, how: _How, output: Path | None, json_to: str | None) -> int:
-    from zoo_core import gates
-    from zoo_core.planner.build import Goal
-    from zoo_core.report import terminal_lines
-    from zoo_core.workflow import carry_out
+    from zoo_core.commands.run import carry_out
+    from zoo_core.planning.build import Goal
+    from zoo_core.reporting import gates
+    from zoo_core.reporting.terminal import terminal_lines
 
     wanted = gates.parse(how.gates or ())
     work, planned = prepare(request, Goal.SCORE, how.quiet, output or RUNS)
@@ -225,11 +225,11 @@ def _carry_out(request: RunRequest, how: _How, output: Path | None, json_to: str
 
 
 def _show_plan(request: RunRequest, json_to: str | None) -> int:
-    from zoo_core.columns import columns
-    from zoo_core.forecast import forecast
-    from zoo_core.planner.build import Goal
-    from zoo_core.workflow import plan as plan_request
-    from zoo_core.workplace import open_workplace
+    from zoo_core.commands.run import plan as plan_request
+    from zoo_core.commands.workspace import open_workplace
+    from zoo_core.planning.build import Goal
+    from zoo_core.planning.preview import forecast
+    from zoo_core.system.tables import columns
 
     work = open_workplace()
     planned = plan_request(request, work, Goal.SCORE)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from zoo_core.cli import complete
+from zoo_core.cli import completion
 from zoo_core.errors import UsageError
-from zoo_core.planner.request import RunRequest
+from zoo_core.planning.request import RunRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,10 +20,11 @@ Fields = dict[str, Any]
 
 def target(
     model: Annotated[
-        str, typer.Argument(help="A model's id; see `zoo models`.", autocompletion=complete.models)
+        str,
+        typer.Argument(help="A model's id; see `zoo models`.", autocompletion=completion.models),
     ],
     backend: Annotated[
-        str, typer.Option(help="See `zoo backends`.", autocompletion=complete.backends)
+        str, typer.Option(help="See `zoo backends`.", autocompletion=completion.backends)
     ] = "onnxruntime",
     precision: Annotated[str, typer.Option(help="What the backend offers.")] = "fp32",
     device: Annotated[str | None, typer.Option(help="A device of the backend.")] = None,
@@ -68,7 +69,7 @@ def data(
     images: Annotated[Path | None, typer.Option(help="Folder of images of your own.")] = None,
     annotations: Annotated[Path | None, typer.Option(help="Their truth.")] = None,
     dataset: Annotated[
-        str | None, typer.Option(help="See `zoo datasets`.", autocompletion=complete.datasets)
+        str | None, typer.Option(help="See `zoo datasets`.", autocompletion=completion.datasets)
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N images.")] = None,
 ) -> Fields:
@@ -93,7 +94,7 @@ def calibration(
 
 def protocol(
     protocol: Annotated[
-        str | None, typer.Option(help="See `zoo protocols`.", autocompletion=complete.protocols)
+        str | None, typer.Option(help="See `zoo protocols`.", autocompletion=completion.protocols)
     ] = None,
     resize: Annotated[
         str | None,

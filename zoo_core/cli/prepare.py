@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from zoo_core.cli.give import give_json
-from zoo_core.cli.talk import say
-from zoo_core.output import check_output
+from zoo_core.cli.json_output import give_json
+from zoo_core.cli.progress import say
+from zoo_core.reporting.run_folder import check_output
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from zoo_core.planner.build import Run
-    from zoo_core.planner.request import RunRequest
-    from zoo_core.workplace import Workplace
+    from zoo_core.commands.workspace import Workplace
+    from zoo_core.planning.build import Run
+    from zoo_core.planning.request import RunRequest
 
 
 def prepare(
@@ -25,10 +25,10 @@ def prepare(
 
     `why` says why the sample stands in, where the request itself does not tell.
     """
-    from zoo_core.forecast import forecast
-    from zoo_core.memory import keep_freed_memory
-    from zoo_core.workflow import plan as plan_request
-    from zoo_core.workplace import open_workplace
+    from zoo_core.commands.run import plan as plan_request
+    from zoo_core.commands.workspace import open_workplace
+    from zoo_core.planning.preview import forecast
+    from zoo_core.system.memory import keep_freed_memory
 
     if output is not None:
         check_output(output)

@@ -8,14 +8,14 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from zoo_core.errors import RegistryError, did_you_mean
-from zoo_core.nouns import (
+from zoo_core.api import (
     ModelCard,
     Repository,
     ScoringProtocol,
     Source,
     WeightsOption,
 )
+from zoo_core.errors import RegistryError, did_you_mean
 from zoo_core.registry.published import published
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from zoo_core.registry.text import read_yaml
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-    from zoo_core.nouns import ModelCard, ScoringProtocol
+    from zoo_core.api import ModelCard, ScoringProtocol
 
 SCHEMA = 1
 PARTS = ("labels", "protocols", "families", "models")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from zoo_core.api import PublishedResult
 from zoo_core.errors import RegistryError
-from zoo_core.nouns import PublishedResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from zoo_core.nouns import ModelCard, ScoringProtocol
+    from zoo_core.api import ModelCard, ScoringProtocol
     from zoo_core.registry.reader import Reader
 
 PUBLISHED_KEYS = (

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.errors import DataError
-from zoo_core.facts import file_facts
+from zoo_core.system.file_cache import file_facts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

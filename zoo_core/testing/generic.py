@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from zoo_core.api import DataRequest
 from zoo_core.errors import DataError, UsageError, ZooError
-from zoo_core.nouns import DataRequest
-from zoo_core.plugin import named
-from zoo_core.plugins import Plugins
-from zoo_core.protocols import task_values
+from zoo_core.plugins.manager import Plugins
+from zoo_core.plugins.plugin import named
 from zoo_core.registry import load_registry
+from zoo_core.registry.protocols import task_values
 from zoo_core.testing.contracts.backend import BackendContract
 from zoo_core.testing.contracts.checks import plugins_of
 from zoo_core.testing.contracts.compiler import CompilerContract
@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
-    from zoo_core.nouns import Arrays, DataPlan, DataView, Metrics, ModelCard
-    from zoo_core.plugin import Plugin
-    from zoo_core.predictions import ListedPredictions
+    from zoo_core.api import Arrays, DataPlan, DataView, Metrics, ModelCard
+    from zoo_core.pipeline.predictions import ListedPredictions
+    from zoo_core.plugins.plugin import Plugin
     from zoo_core.registry import Registry
     from zoo_core.testing.given import Box
 

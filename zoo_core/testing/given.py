@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo_core.digest import file_digest
-from zoo_core.nouns import Graph, ModelCard, Repository, ScoringProtocol, Stage, TensorSpec
+from zoo_core.api import Graph, ModelCard, Repository, ScoringProtocol, Stage, TensorSpec
+from zoo_core.system.hashing import file_digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from zoo_core.nouns import StageContext
+    from zoo_core.api import StageContext
 
 SIZE = (32, 32)
 """Height and width of the tiny graph's input."""
@@ -96,7 +96,7 @@ def files_stage(files: Mapping[str, Path]) -> Stage:
     """The stage `weights` as a plan has it, for files that lie on this machine."""
     return Stage(
         name="weights",
-        run="zoo_core.stages.assets:bring",
+        run="zoo_core.pipeline.stages.weights:bring",
         params={
             "files": {
                 role: {

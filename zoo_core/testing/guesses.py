@@ -11,7 +11,7 @@ from zoo_core.vision.geometry import Geometry
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from zoo_core.nouns import Arrays, Decode
+    from zoo_core.api import Arrays, Decode
 
 _COUNT = 3
 _STRIDE = 4

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zoo_core.execute import Executor
-from zoo_core.journal import Journal
-from zoo_core.plan import make_plan
-from zoo_core.plugins import Plugins
-from zoo_core.sessions import SessionPool
-from zoo_core.store import Store
+from zoo_core.pipeline.durations import Journal
+from zoo_core.pipeline.executor import Executor
+from zoo_core.pipeline.plan import make_plan
+from zoo_core.pipeline.sessions import SessionPool
+from zoo_core.pipeline.store import Store
+from zoo_core.plugins.manager import Plugins
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from zoo_core.execute import Listener, StageResult
-    from zoo_core.nouns import Stage
+    from zoo_core.api import Stage
+    from zoo_core.pipeline.executor import Listener, StageResult
 
 
 class Silence:
-    """A listener that says nothing; see `zoo_core.execute.Listener`."""
+    """A listener that says nothing; see `zoo_core.pipeline.executor.Listener`."""
 
     def started(self, stage: Stage, expected: float | None) -> None:
         """Nothing."""

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo_core.bench import BenchSettings, Instruments, Workload, measure
-from zoo_core.nouns import TensorSpec
+from zoo_core.api import TensorSpec
+from zoo_core.benchmark import BenchSettings, Instruments, Workload, measure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from zoo_core.bench import Benchmark
-    from zoo_core.nouns import Arrays, Session
+    from zoo_core.api import Arrays, Session
+    from zoo_core.benchmark import Benchmark
 
 
 class Clock:

@@ -11,14 +11,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from zoo_core.api import Availability, Backend, Device, Provider, Stage
+from zoo_core.api.hooks import hookimpl
 from zoo_core.errors import UsageError, check_known, did_you_mean
-from zoo_core.hookspecs import hookimpl
-from zoo_core.nouns import Availability, Backend, Device, Provider, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from zoo_core.nouns import (
+    from zoo_core.api import (
         Compiler,
         CompileRequest,
         Dataset,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zoo_core.nouns import DataRequest
+from zoo_core.api import DataRequest
 from zoo_core.testing import toy, toy_profiler
 from zoo_core.testing.contracts.backend import BackendContract
 from zoo_core.testing.contracts.compiler import CompilerContract
@@ -25,12 +25,12 @@ from zoo_core.testing.contracts.task_decoder import TaskDecoderContract
 from zoo_core.testing.contracts.task_evaluator import TaskEvaluatorContract
 from zoo_core.testing.given import Box, GivenWeights
 from zoo_core.testing.toy_stages import draw_images
-from zoo_core.vision.detections import Candidates, Detections
+from zoo_core.toolkit.detection.detections import Candidates, Detections
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from zoo_core.nouns import Arrays, Sample
+    from zoo_core.api import Arrays, Sample
 
 _STRIDE = MappingProxyType({"stride": 4})
 _SQUARES = ((4, 6, 54, 56), (70, 10, 110, 50), (90, 60, 140, 110))

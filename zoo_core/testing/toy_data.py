@@ -6,15 +6,15 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.digest import digest
+from zoo_core.api import DataPlan, Sample, Shard, Stage
 from zoo_core.errors import DataError
-from zoo_core.facts import file_digests
-from zoo_core.nouns import DataPlan, Sample, Shard, Stage
+from zoo_core.system.file_cache import file_digests
+from zoo_core.system.hashing import digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from zoo_core.nouns import DataRequest, DataView
+    from zoo_core.api import DataRequest, DataView
 
 TRUTH_FILE = "truth.json"
 _SHARD = 2

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zoo_core.api import Metrics, TensorSpec
 from zoo_core.errors import DataError, StageError, UnavailableError, UsageError, check_known
-from zoo_core.formats.detection_txt import TextDetection, text_names, write_detections
-from zoo_core.nouns import Metrics, TensorSpec
-from zoo_core.vision.detections import Candidates, Detections
+from zoo_core.toolkit.detection.detections import Candidates, Detections
+from zoo_core.toolkit.detection_txt import TextDetection, text_names, write_detections
 from zoo_core.vision.geometry import iou
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from zoo_core.nouns import Arrays, Decode, Predictions, Session, Target
+    from zoo_core.api import Arrays, Decode, Predictions, Session, Target
     from zoo_core.vision.geometry import Geometry
 
 _GREEN = (0, 255, 0)

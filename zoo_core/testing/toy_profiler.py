@@ -6,15 +6,15 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.hookspecs import hookimpl
-from zoo_core.nouns import Provider
+from zoo_core.api import Provider
+from zoo_core.api.hooks import hookimpl
 from zoo_core.testing import toy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from zoo_core.nouns import Backend, Profiler, Target
+    from zoo_core.api import Backend, Profiler, Target
 
 ZOO_API = 1
 _RUNS = 3

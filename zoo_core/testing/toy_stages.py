@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo_core.calibration import tensors
+from zoo_core.api import Graph, TensorSpec
 from zoo_core.errors import DataError
-from zoo_core.nouns import Graph, TensorSpec
+from zoo_core.pipeline.calibration import tensors
 from zoo_core.vision import write_image
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from zoo_core.nouns import StageContext
+    from zoo_core.api import StageContext
 
 MAGIC = b"TOY1"
 MODEL_FILE = "model.onnx"

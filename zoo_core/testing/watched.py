@@ -17,8 +17,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.digest import canonical
-from zoo_core.plugins import KINDS, Plugins
+from zoo_core.plugins.manager import KINDS, Plugins
+from zoo_core.system.hashing import canonical
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

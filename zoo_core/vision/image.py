@@ -11,13 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zoo_core.errors import DataError, StageError, UsageError
-from zoo_core.vision.drawing import draw_detections
 from zoo_core.vision.headers import JPEG_START, is_whole_jpeg, orientation, stored_size
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-__all__ = ["draw_detections", "image_size", "read_rgb", "write_image"]
 
 _MOST_PIXELS = 1 << 27
 _HEADER_BYTES = 1 << 16

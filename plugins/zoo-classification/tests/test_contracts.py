@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import zoo_classification
 
-from zoo_core.nouns import DataPlan, DataRequest, DataView, Sample
-from zoo_core.plugins import Plugins
+from zoo_core.api import DataPlan, DataRequest, DataView, Sample
+from zoo_core.plugins.manager import Plugins
 from zoo_core.testing import (
     DatasetContract,
     PluginContract,
@@ -24,7 +24,7 @@ from zoo_core.vision import write_image
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from zoo_core.nouns import Arrays
+    from zoo_core.api import Arrays
 
 
 class TestPlugin(PluginContract):

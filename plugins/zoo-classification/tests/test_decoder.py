@@ -9,7 +9,7 @@ import pytest
 import zoo_classification
 
 from zoo_core.errors import SampleError, StageError, UsageError
-from zoo_core.plugins import Plugins
+from zoo_core.plugins.manager import Plugins
 from zoo_core.vision import Geometry
 
 ANYWHERE = Geometry.identity((8, 8))

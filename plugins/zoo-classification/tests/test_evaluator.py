@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from zoo_classification.evaluator import TopK
 
+from zoo_core.api import Prediction, Sample
 from zoo_core.errors import DataError, UsageError
-from zoo_core.nouns import Prediction, Sample
-from zoo_core.predictions import ListedPredictions
+from zoo_core.pipeline.predictions import ListedPredictions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from zoo_classification.image_folder import ImagenetFolder
 
+from zoo_core.api import DataRequest, DataView
 from zoo_core.errors import DataError, UsageError
-from zoo_core.nouns import DataRequest, DataView
 from zoo_core.vision import write_image
 
 if TYPE_CHECKING:

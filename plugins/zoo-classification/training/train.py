@@ -21,8 +21,8 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from zoo_core.nouns import DataRequest, DataView
-from zoo_core.plugins import Plugins
+from zoo_core.api import DataRequest, DataView
+from zoo_core.plugins.manager import Plugins
 from zoo_core.registry import load_registry
 from zoo_core.testing import run_stages
 from zoo_core.vision import Preprocess, read_rgb

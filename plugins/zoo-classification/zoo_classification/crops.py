@@ -6,15 +6,15 @@ import json
 from typing import TYPE_CHECKING
 
 from zoo_classification.listed import limited, shards
-from zoo_core.digest import digest
+from zoo_core.api import DataPlan, DataRequest, Sample, Stage
 from zoo_core.errors import DataError, UsageError
-from zoo_core.nouns import DataPlan, DataRequest, Sample, Stage
+from zoo_core.system.hashing import digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from zoo_core.nouns import DataView
+    from zoo_core.api import DataView
 
 SCENES = "sample-scenes"
 LISTING = "crops.json"

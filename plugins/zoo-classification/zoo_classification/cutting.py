@@ -7,8 +7,8 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from zoo_classification.crops import LISTING
+from zoo_core.api import DataView
 from zoo_core.errors import DataError
-from zoo_core.nouns import DataView
 from zoo_core.vision import read_rgb, write_image
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from zoo_core.nouns import StageContext
+    from zoo_core.api import StageContext
 
     Crop = tuple[str, str, NDArray[Any]]
 

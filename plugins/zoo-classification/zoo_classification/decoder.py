@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from zoo_core.nouns import Arrays, Decode
+    from zoo_core.api import Arrays, Decode
     from zoo_core.vision import Geometry
 
 _PARAMS = ("output",)

@@ -9,8 +9,8 @@ import numpy as np
 from zoo_classification.files import write_csv, write_json
 from zoo_classification.picture import labelled
 from zoo_classification.truth import class_numbers, true_class
+from zoo_core.api import Metrics
 from zoo_core.errors import UsageError, check_known
-from zoo_core.nouns import Metrics
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from zoo_core.nouns import Arrays, Predictions
+    from zoo_core.api import Arrays, Predictions
 
 _MOST = 5
 

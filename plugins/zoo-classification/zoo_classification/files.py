@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from zoo_core.nouns import Predictions
+    from zoo_core.api import Predictions
 
 
 def write_csv(predictions: Predictions, labels: Sequence[str], path: Path) -> None:

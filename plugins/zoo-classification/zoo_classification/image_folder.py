@@ -6,16 +6,16 @@ from itertools import chain, zip_longest
 from typing import TYPE_CHECKING
 
 from zoo_classification.listed import limited, shards
-from zoo_core.digest import digest
+from zoo_core.api import DataPlan, Sample
 from zoo_core.errors import DataError, UsageError
-from zoo_core.facts import file_digests
-from zoo_core.nouns import DataPlan, Sample
+from zoo_core.system.file_cache import file_digests
+from zoo_core.system.hashing import digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from zoo_core.nouns import DataRequest, DataView
+    from zoo_core.api import DataRequest, DataView
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 """Name endings that count as images, in lower case."""

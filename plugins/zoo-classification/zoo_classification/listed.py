@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.digest import digest
+from zoo_core.api import Shard
 from zoo_core.errors import UsageError
-from zoo_core.nouns import Shard
+from zoo_core.system.hashing import digest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from zoo_core.nouns import DataRequest
+    from zoo_core.api import DataRequest
 
 SHARD = 512
 """Images per shard: what a stopped run may lose, against what a stage costs by itself."""

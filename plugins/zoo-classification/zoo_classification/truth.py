@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from zoo_core.nouns import Sample
+    from zoo_core.api import Sample
 
 
 def class_numbers(truth: Path, labels: Sequence[str]) -> dict[str, int]:

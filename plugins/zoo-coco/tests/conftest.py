@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
-from zoo_core.nouns import DataPlan, DataView, Stage, StageContext
+from zoo_core.api import DataPlan, DataView, Stage, StageContext
 
 WriteTruth = Callable[..., Path]
 MakeImages = Callable[[Path, Sequence[str]], None]

@@ -8,7 +8,7 @@ from zoo_coco import coco_json
 from zoo_coco.coco_json import image_index
 
 from zoo_core.errors import DataError
-from zoo_core.formats.coco import read_annotations
+from zoo_core.toolkit.coco import read_annotations
 
 if TYPE_CHECKING:
     from pathlib import Path

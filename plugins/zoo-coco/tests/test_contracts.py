@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import zoo_coco
 
-from zoo_core.nouns import DataRequest
+from zoo_core.api import DataRequest
 from zoo_core.testing import DatasetContract, EvaluatorContract, PluginContract
 
 

@@ -11,12 +11,12 @@ from zoo_coco.evaluator import CocoDetection
 from zoo_coco.names import COCO_NAMES
 from zoo_coco.summary import NAMES
 
+from zoo_core.api import Prediction, Sample
 from zoo_core.errors import DataError, UsageError
-from zoo_core.formats.coco import DARKNET_SPELLING
-from zoo_core.formats.detection_txt import read_detections
-from zoo_core.nouns import Prediction, Sample
-from zoo_core.predictions import ListedPredictions
-from zoo_core.vision.detections import Candidates, Detections
+from zoo_core.pipeline.predictions import ListedPredictions
+from zoo_core.toolkit.coco import DARKNET_SPELLING
+from zoo_core.toolkit.detection.detections import Candidates, Detections
+from zoo_core.toolkit.detection_txt import read_detections
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -11,11 +11,11 @@ from zoo_coco import listed
 from zoo_coco.coco_folder import CocoFolder
 from zoo_coco.folder import Folder
 
+from zoo_core.api import DataPlan, DataRequest, DataView
 from zoo_core.errors import DataError, UsageError
-from zoo_core.nouns import DataPlan, DataRequest, DataView
 
 if TYPE_CHECKING:
-    from zoo_core.nouns import Dataset
+    from zoo_core.api import Dataset
 
 
 def view_of(plan: DataPlan) -> DataView:
@@ -199,7 +199,7 @@ def test_facts_are_remembered(given: DataRequest, monkeypatch: pytest.MonkeyPatc
     def refuse(*_: object) -> None:
         raise AssertionError("read again")
 
-    monkeypatch.setattr("zoo_core.digest.file_digest", refuse)
+    monkeypatch.setattr("zoo_core.system.hashing.file_digest", refuse)
     monkeypatch.setattr("zoo_coco.coco_json.read_annotations", refuse)
     assert CocoFolder().plan(given) == first
 

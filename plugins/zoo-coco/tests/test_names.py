@@ -10,7 +10,7 @@ from zoo_coco.names import (
 )
 
 from zoo_core.errors import DataError
-from zoo_core.formats.coco import DARKNET_SPELLING
+from zoo_core.toolkit.coco import DARKNET_SPELLING
 
 COCO = dict(zip(COCO_IDS, COCO_NAMES, strict=True))
 

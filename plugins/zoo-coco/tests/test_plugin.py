@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import zoo_coco
 
-from zoo_core.plugins import Plugins
+from zoo_core.plugins.manager import Plugins
 
 
 def test_provides_what_the_registry_names() -> None:

@@ -9,9 +9,9 @@ from zoo_coco import listed
 from zoo_coco.sample import SampleScenes
 from zoo_coco.val2017 import Val2017
 
+from zoo_core.api import DataRequest, Stage
 from zoo_core.errors import UsageError
-from zoo_core.nouns import DataRequest, Stage
-from zoo_core.plan import make_plan
+from zoo_core.pipeline.plan import make_plan
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,7 +85,7 @@ def test_a_larger_limit_keeps_the_keys_of_full_shards(
         reading = [
             Stage(
                 name=f"read-{shard.start}",
-                run="zoo_core.stages.predict:shard",
+                run="zoo_core.pipeline.stages.predict:shard",
                 params={"start": shard.start, "stop": shard.stop, "content": shard.content},
                 inputs=data.inputs,
                 ranges=tuple(data.inputs),

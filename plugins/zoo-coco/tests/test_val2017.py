@@ -14,9 +14,9 @@ import pytest
 from zoo_coco import val2017, val2017_stages
 from zoo_coco.val2017 import Val2017, calibration_list, image_name
 
+from zoo_core.api import DataPlan, DataRequest, DataView, StageContext
 from zoo_core.errors import DataError, UsageError
-from zoo_core.nouns import DataPlan, DataRequest, DataView, StageContext
-from zoo_core.plan import make_plan
+from zoo_core.pipeline.plan import make_plan
 
 RunPlan = Callable[[DataPlan], DataView]
 IDS = [139, 285, 632, 724, 776]

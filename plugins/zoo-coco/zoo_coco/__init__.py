@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zoo_core.hookspecs import hookimpl
-from zoo_core.nouns import Provider
+from zoo_core.api import Provider
+from zoo_core.api.hooks import hookimpl
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from zoo_core.nouns import Dataset, Evaluator
+    from zoo_core.api import Dataset, Evaluator
 
 ZOO_API = 1
 

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 from zoo_coco.coco_json import image_index
 from zoo_coco.listed import limited, listed_samples, shards
-from zoo_core.digest import digest
+from zoo_core.api import DataPlan
 from zoo_core.errors import DataError, UsageError
-from zoo_core.facts import file_digests
-from zoo_core.nouns import DataPlan
+from zoo_core.system.file_cache import file_digests
+from zoo_core.system.hashing import digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from zoo_core.formats.coco import ListedImage
-    from zoo_core.nouns import DataRequest, DataView, Sample
+    from zoo_core.api import DataRequest, DataView, Sample
+    from zoo_core.toolkit.coco import ListedImage
 
 
 class CocoFolder:

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.errors import DataError
-from zoo_core.facts import file_digest_cached
-from zoo_core.formats.coco import ListedImage, listed_images, read_annotations
-from zoo_core.home import folder
+from zoo_core.system.file_cache import file_digest_cached
+from zoo_core.system.paths import folder
+from zoo_core.toolkit.coco import ListedImage, listed_images, read_annotations
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from zoo_core.formats.coco import ImageId
+    from zoo_core.toolkit.coco import ImageId
 
 _FORM = 1
 """Of the remembered index; another number and it is made anew."""

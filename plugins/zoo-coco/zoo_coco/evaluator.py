@@ -19,8 +19,14 @@ from zoo_coco.results import (
 )
 from zoo_coco.summary import NAMES, summary_lines
 from zoo_coco.truth import truth_of
-from zoo_core.nouns import Metrics
-from zoo_core.vision import Candidates, DetectionRules, Detections, draw_detections, settle
+from zoo_core.api import Metrics
+from zoo_core.toolkit.detection import (
+    Candidates,
+    DetectionRules,
+    Detections,
+    draw_detections,
+    settle,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,7 +36,7 @@ if TYPE_CHECKING:
 
     from zoo_coco.engine import Figures
     from zoo_coco.truth import Truth
-    from zoo_core.nouns import Arrays, Predictions
+    from zoo_core.api import Arrays, Predictions
 
 
 class CocoDetection:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zoo_coco.listed import limited, shards
-from zoo_core.digest import digest
+from zoo_core.api import DataPlan, Sample
 from zoo_core.errors import DataError, UsageError
-from zoo_core.facts import file_digests
-from zoo_core.formats.coco import IMAGE_SUFFIXES
-from zoo_core.nouns import DataPlan, Sample
+from zoo_core.system.file_cache import file_digests
+from zoo_core.system.hashing import digest
+from zoo_core.toolkit.coco import IMAGE_SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from zoo_core.nouns import DataRequest, DataView
+    from zoo_core.api import DataRequest, DataView
 
 
 class Folder:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from zoo_coco.coco_json import image_index
-from zoo_core.digest import digest
+from zoo_core.api import Sample, Shard
 from zoo_core.errors import DataError, UsageError
-from zoo_core.nouns import Sample, Shard
+from zoo_core.system.hashing import digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from zoo_core.nouns import DataRequest, DataView
+    from zoo_core.api import DataRequest, DataView
 
 SHARD = 256
 """Samples per shard: what a stopped run may lose, against what a stage costs by itself."""

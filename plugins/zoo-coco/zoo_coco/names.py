@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zoo_core.errors import DataError
-from zoo_core.formats.coco import ids_by_name, name_key
+from zoo_core.toolkit.coco import ids_by_name, name_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zoo_coco.names import coco_spelling
-from zoo_core.formats.detection_txt import one_line, text_names, to_line, write_lines
-from zoo_core.vision import Detections
+from zoo_core.toolkit.detection import Detections
+from zoo_core.toolkit.detection_txt import one_line, text_names, to_line, write_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from zoo_core.nouns import Arrays, Prediction, Predictions
+    from zoo_core.api import Arrays, Prediction, Predictions
 
     Floats = NDArray[np.float64]
 
@@ -60,7 +60,7 @@ def write_results(predictions: Predictions, categories: Mapping[int, int], path:
 
 
 def write_texts(predictions: Predictions, labels: Sequence[str], folder: Path) -> None:
-    """Write one text per image, in COCO's spelling; see `zoo_core.formats.detection_txt`."""
+    """Write one text per image, in COCO's spelling; see `zoo_core.toolkit.detection_txt`."""
     folder.mkdir()
     spelled = [one_line(coco_spelling(label)) for label in labels]
     names = text_names([prediction.sample.name for prediction in predictions])

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zoo_coco.listed import counted_shards, limited, listed_samples
-from zoo_core.code import source_digest
-from zoo_core.digest import digest
+from zoo_core.api import DataPlan, Stage
 from zoo_core.errors import UsageError
-from zoo_core.nouns import DataPlan, Stage
+from zoo_core.system.hashing import digest
+from zoo_core.system.source_digest import source_digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from zoo_core.nouns import DataRequest, DataView, Sample
+    from zoo_core.api import DataRequest, DataView, Sample
 
 SIZE = 416
 EVALUATION, CALIBRATION = 200, 1000

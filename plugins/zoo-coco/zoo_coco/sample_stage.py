@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from zoo_coco.scenes_files import ANNOTATIONS, IMAGES, write_coco
 
 if TYPE_CHECKING:
-    from zoo_core.nouns import StageContext
+    from zoo_core.api import StageContext
 
 
 def draw(context: StageContext) -> None:

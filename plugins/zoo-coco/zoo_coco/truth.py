@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from zoo_coco.coco_json import order_of
 from zoo_core.errors import DataError
-from zoo_core.formats.coco import read_annotations
+from zoo_core.toolkit.coco import read_annotations
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from pathlib import Path
 
-    from zoo_core.formats.coco import ImageId
+    from zoo_core.toolkit.coco import ImageId
 
 
 @dataclass(frozen=True, slots=True)

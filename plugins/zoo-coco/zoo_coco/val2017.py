@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo_coco.listed import counted_shards, limited, listed_samples, shards
-from zoo_core.digest import digest
+from zoo_core.api import DataPlan, Sample, Stage
 from zoo_core.errors import DataError, UsageError
-from zoo_core.nouns import DataPlan, Sample, Stage
+from zoo_core.system.hashing import digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from zoo_core.nouns import DataRequest, DataView
+    from zoo_core.api import DataRequest, DataView
 
 URL_VARIABLE = "ZOO_COCO_URL"
 """Names a mirror: it serves the same paths as images.cocodataset.org."""

@@ -10,18 +10,18 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from zoo_coco.coco_json import image_index
+from zoo_core.api import Source
 from zoo_core.errors import DataError
-from zoo_core.formats.archives import list_zip, unpack_zip
-from zoo_core.home import folder
-from zoo_core.nouns import Source
-from zoo_core.sources import download
-from zoo_core.stages.assets import downloaded
+from zoo_core.pipeline.stages.weights import downloaded
+from zoo_core.system.paths import folder
+from zoo_core.system.sources import download
+from zoo_core.toolkit.archives import list_zip, unpack_zip
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from zoo_core.nouns import StageContext
+    from zoo_core.api import StageContext
 
 _AT_ONCE = 8
 """Single images are small; what takes time is asking for them."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from zoo_core.nouns import StageContext
+from zoo_core.api import StageContext
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -14,8 +14,9 @@ from zoo_darknet.heads import heads_to_data
 from zoo_darknet.topology import plan_network
 
 from zoo_core.errors import UsageError
-from zoo_core.formats.darknet import parse_cfg, read_cfg
-from zoo_core.vision import Candidates, Geometry
+from zoo_core.toolkit.darknet import parse_cfg, read_cfg
+from zoo_core.toolkit.detection import Candidates
+from zoo_core.vision import Geometry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from zoo_darknet.topology import Topology
 
-    from zoo_core.formats.darknet import Cfg
-    from zoo_core.nouns import Arrays
+    from zoo_core.api import Arrays
+    from zoo_core.toolkit.darknet import Cfg
 
 HEAD: dict[str, Any] = {"anchors": [[1, 2]], "classes": 80, "stride": 8}
 

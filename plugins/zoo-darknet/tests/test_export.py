@@ -14,9 +14,9 @@ import pytest
 from zoo_darknet.export import export
 from zoo_darknet.verify import verify
 
+from zoo_core.api import Graph
 from zoo_core.errors import DataError, StageError, UsageError
-from zoo_core.formats.darknet import write_weights
-from zoo_core.nouns import Graph
+from zoo_core.toolkit.darknet import write_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from zoo_core.nouns import StageContext
+    from zoo_core.api import StageContext
 
     MakeContext = Callable[[Mapping[str, Path], Mapping[str, Any]], StageContext]
 
@@ -174,8 +174,8 @@ def test_weights_that_are_no_numbers(
 _MEASURE = """
 import sys
 from pathlib import Path
-from zoo_core.bench.memory import peak
-from zoo_core.nouns import StageContext
+from zoo_core.system.process_memory import peak
+from zoo_core.api import StageContext
 from zoo_darknet.export import export
 out, cfg, weights = map(Path, sys.argv[1:])
 params = {"size": [416, 416], "classes": 80, "seed": None, "form": "heads", "opset": 17,

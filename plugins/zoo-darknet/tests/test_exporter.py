@@ -12,8 +12,8 @@ import pytest
 import zoo_darknet
 from zoo_darknet.exporter import DarknetExporter
 
+from zoo_core.api import ExportRequest, ModelCard, Stage
 from zoo_core.errors import RegistryError, UsageError
-from zoo_core.nouns import ExportRequest, ModelCard, Stage
 
 REQUEST: dict[str, Any] = {
     "weights": "published",

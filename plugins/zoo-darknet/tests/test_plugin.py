@@ -16,7 +16,7 @@ from zoo_core.testing.given import GivenWeights
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from zoo_core.nouns import Arrays
+    from zoo_core.api import Arrays
     from zoo_core.testing.given import Box
 
 DATA = Path(__file__).parent / "data"

@@ -14,13 +14,14 @@ from zoo_darknet.decoder import DarknetDecoder
 from zoo_darknet.export import export
 from zoo_darknet.verify import verify
 
-from zoo_core.vision import Candidates, DetectionRules, Preprocess, settle
+from zoo_core.toolkit.detection import Candidates, DetectionRules, settle
+from zoo_core.vision import Preprocess
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from zoo_core.nouns import StageContext
-    from zoo_core.vision import Detections
+    from zoo_core.api import StageContext
+    from zoo_core.toolkit.detection import Detections
 
     MakeContext = Callable[[Mapping[str, Path], Mapping[str, Any]], StageContext]
 

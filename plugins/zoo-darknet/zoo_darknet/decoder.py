@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.errors import UsageError
-from zoo_core.vision import AnchorHead, decode_boxes, decode_heads
+from zoo_core.toolkit.detection import AnchorHead, decode_boxes, decode_heads
 from zoo_darknet.heads import heads_from_params
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from zoo_core.nouns import Arrays, Decode
+    from zoo_core.api import Arrays, Decode
     from zoo_core.vision import Geometry
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from zoo_core.formats.darknet import read_cfg
-from zoo_core.nouns import Graph, TensorSpec
-from zoo_core.nouns.graph import GRAPH_FILE
+from zoo_core.api import Graph, TensorSpec
+from zoo_core.api.graph import GRAPH_FILE
+from zoo_core.toolkit.darknet import read_cfg
 from zoo_darknet.boxes import Decoded
 from zoo_darknet.heads import check_params, heads_to_data
 from zoo_darknet.network_file import build_network, read_topology
@@ -16,7 +16,7 @@ from zoo_darknet.onnx_file import write_onnx
 if TYPE_CHECKING:
     from torch import nn
 
-    from zoo_core.nouns import StageContext
+    from zoo_core.api import StageContext
     from zoo_darknet.topology import Topology
 
 MODEL_FILE = "model.onnx"

@@ -15,7 +15,7 @@ import torch
 from onnx import numpy_helper
 from torch import nn
 
-from zoo_core.formats.protobuf import start
+from zoo_core.toolkit.onnx_file import start
 from zoo_darknet.network import ConvolutionLayer
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from zoo_core.nouns import TensorSpec
+    from zoo_core.api import TensorSpec
 
 
 def write_onnx(

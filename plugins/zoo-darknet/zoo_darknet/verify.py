@@ -9,8 +9,8 @@ import numpy as np
 import onnxruntime
 import torch
 
+from zoo_core.api import Graph
 from zoo_core.errors import DataError, StageError
-from zoo_core.nouns import Graph
 from zoo_darknet.boxes import Decoded
 from zoo_darknet.network_file import build_network
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from zoo_core.nouns import StageContext
+    from zoo_core.api import StageContext
 
     Arrays = list[NDArray[np.float32]]
 

@@ -13,9 +13,9 @@ import zoo_onnx
 from onnx import TensorProto, helper, numpy_helper
 from zoo_onnx.exporter import OnnxExporter
 
+from zoo_core.api import ExportRequest, Graph
 from zoo_core.errors import DataError, RegistryError, UsageError, ZooError
-from zoo_core.nouns import ExportRequest, Graph
-from zoo_core.plugins import Plugins
+from zoo_core.plugins.manager import Plugins
 from zoo_core.testing import model_card, run_stages
 from zoo_core.testing.given import files_stage, tiny_model
 

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import onnx
 
+from zoo_core.api import Graph
+from zoo_core.api.graph import GRAPH_FILE
 from zoo_core.errors import DataError
-from zoo_core.nouns import Graph
-from zoo_core.nouns.graph import GRAPH_FILE
 from zoo_onnx.file import dims, domains, image_input, load, opset, outputs, spec
 
 if TYPE_CHECKING:
     from onnx import ModelProto, ValueInfoProto
 
-    from zoo_core.nouns import StageContext
+    from zoo_core.api import StageContext
 
 MODEL_FILE = "model.onnx"
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from zoo_core.api import Stage
 from zoo_core.errors import RegistryError, UsageError, check_known, did_you_mean
-from zoo_core.nouns import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from zoo_core.nouns import ExportRequest, ModelCard
+    from zoo_core.api import ExportRequest, ModelCard
 
 FORMAT = "onnx"
 FORMS = ("heads", "e2e")

@@ -8,9 +8,9 @@ import onnx
 from google.protobuf.message import DecodeError
 from onnx import TensorProto
 
+from zoo_core.api import TensorSpec
 from zoo_core.errors import DataError
-from zoo_core.formats.sniff import kind_of, read_head
-from zoo_core.nouns import TensorSpec
+from zoo_core.system.sniff import kind_of, read_head
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

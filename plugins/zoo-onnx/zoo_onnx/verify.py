@@ -9,16 +9,16 @@ import numpy as np
 import onnx
 import onnxruntime
 
-from zoo_core.digest import file_digest
+from zoo_core.api import Graph
 from zoo_core.errors import DataError, StageError, first_line
-from zoo_core.nouns import Graph
+from zoo_core.system.hashing import file_digest
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from zoo_core.nouns import StageContext
+    from zoo_core.api import StageContext
 
 _SEED = 2024
 _TOLERANCE = 1e-3

@@ -11,10 +11,10 @@ import pytest
 from zoo_onnxruntime.compiler import OnnxRuntimeCompiler
 from zoo_onnxruntime.trial import CANDIDATES
 
-from zoo_core.digest import file_digest
+from zoo_core.api import CompileRequest, Graph, Stage, Target, TensorSpec
 from zoo_core.errors import DataError, StageError, UsageError
-from zoo_core.nouns import CompileRequest, Graph, Stage, Target, TensorSpec
-from zoo_core.plan import make_plan
+from zoo_core.pipeline.plan import make_plan
+from zoo_core.system.hashing import file_digest
 from zoo_core.testing import model_card, run_stages
 from zoo_core.testing.given import files_stage, noise, preprocess, protocol
 from zoo_core.vision import write_image

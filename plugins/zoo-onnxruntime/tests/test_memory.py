@@ -12,8 +12,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from zoo_core.digest import file_digest
-from zoo_core.nouns import Graph, TensorSpec
+from zoo_core.api import Graph, TensorSpec
+from zoo_core.system.hashing import file_digest
 from zoo_core.testing.given import noise
 from zoo_core.vision import write_image
 
@@ -30,8 +30,8 @@ RUN = """
 import json, sys
 from dataclasses import replace
 from pathlib import Path
-from zoo_core.bench.memory import peak
-from zoo_core.nouns import CompileRequest, Target
+from zoo_core.system.process_memory import peak
+from zoo_core.api import CompileRequest, Target
 from zoo_core.testing import model_card, run_stages
 from zoo_core.testing.given import files_stage, preprocess, protocol
 from zoo_onnxruntime.compiler import OnnxRuntimeCompiler

@@ -13,8 +13,8 @@ from zoo_onnxruntime.options import (
     target_options,
 )
 
+from zoo_core.api import Target
 from zoo_core.errors import RegistryError, UsageError
-from zoo_core.nouns import Target
 from zoo_core.testing import model_card
 
 

@@ -15,8 +15,8 @@ from zoo_onnxruntime.quantize import quantize
 from zoo_onnxruntime.rewrites.mish import rewrite_mish
 from zoo_onnxruntime.sensitive import float_convolutions, nothing_quantised, output_convolutions
 
-from zoo_core.artefacts import NodePrecision
 from zoo_core.errors import StageError, UsageError
+from zoo_core.toolkit.artefact import NodePrecision
 
 if TYPE_CHECKING:
     from pathlib import Path

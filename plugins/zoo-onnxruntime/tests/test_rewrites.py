@@ -14,9 +14,9 @@ from zoo_onnxruntime.rewrites.mish import rewrite_mish
 from zoo_onnxruntime.rewrites.opset import lift
 from zoo_onnxruntime.rewrites.proof import BATCH, Reference, agreement, outputs
 
-from zoo_core.agreement import seeded_feeds
+from zoo_core.api import TensorSpec
 from zoo_core.errors import DataError, StageError
-from zoo_core.nouns import TensorSpec
+from zoo_core.toolkit.similarity import seeded_feeds
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,8 +14,8 @@ import onnxruntime as ort
 import pytest
 from zoo_onnxruntime.runtime import OnnxRuntimeRuntime
 
+from zoo_core.api import Target
 from zoo_core.errors import DataError, StageError, UsageError
-from zoo_core.nouns import Target
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -154,7 +154,7 @@ def test_nothing_is_printed(artefact: Path) -> None:
     onnx.save(model, artefact / "model.onnx")
     code = (
         "import sys, numpy, pathlib\n"
-        "from zoo_core.nouns import Target\n"
+        "from zoo_core.api import Target\n"
         "from zoo_onnxruntime.runtime import OnnxRuntimeRuntime\n"
         "target = Target(backend='onnxruntime', precision='fp32', device='cpu')\n"
         "with OnnxRuntimeRuntime().open(pathlib.Path(sys.argv[1]), target) as session:\n"

@@ -9,14 +9,14 @@ import pytest
 from zoo_onnxruntime.runtime import OnnxRuntimeRuntime
 from zoo_onnxruntime.trace import read_profile
 
-from zoo_core.bench.trace import Traceable, chrome, kinds, operators
+from zoo_core.api import Target
+from zoo_core.benchmark.trace import Traceable, chrome, kinds, operators
 from zoo_core.errors import StageError
-from zoo_core.nouns import Target
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from zoo_core.nouns import Session
+    from zoo_core.api import Session
 
 TARGET = Target(backend="onnxruntime", precision="fp32", device="cpu", options={"threads": "1"})
 

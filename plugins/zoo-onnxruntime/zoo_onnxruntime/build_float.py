@@ -6,8 +6,8 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
-from zoo_core.agreement import poor, ratios_db, rounded, seeded_feeds
-from zoo_core.artefacts import read_graph, write_artefact
+from zoo_core.toolkit.artefact import read_graph, write_artefact
+from zoo_core.toolkit.similarity import poor, ratios_db, rounded, seeded_feeds
 from zoo_onnxruntime.files import FORMAT, MODEL_FILE
 from zoo_onnxruntime.half import store_half
 from zoo_onnxruntime.model_file import load, save
@@ -17,7 +17,7 @@ from zoo_onnxruntime.rewrites.proof import outputs
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from zoo_core.nouns import StageContext
+    from zoo_core.api import StageContext
 
 
 def fp32(ctx: StageContext) -> None:

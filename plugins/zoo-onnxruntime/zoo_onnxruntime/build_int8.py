@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.agreement import poor, ratios_db, rounded
-from zoo_core.artefacts import read_graph, write_artefact
-from zoo_core.calibration import tensors
+from zoo_core.pipeline.calibration import tensors
+from zoo_core.toolkit.artefact import read_graph, write_artefact
+from zoo_core.toolkit.similarity import poor, ratios_db, rounded
 from zoo_onnxruntime.files import FORMAT, MODEL_FILE
 from zoo_onnxruntime.model_file import load, save
 from zoo_onnxruntime.precision import (
@@ -23,7 +23,7 @@ from zoo_onnxruntime.sensitive import float_convolutions, nothing_quantised
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from zoo_core.nouns import Graph, StageContext
+    from zoo_core.api import Graph, StageContext
 
 
 def build(ctx: StageContext) -> None:

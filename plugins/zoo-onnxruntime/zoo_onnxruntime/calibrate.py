@@ -7,9 +7,9 @@ import time
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.calibration import images, tensors
 from zoo_core.errors import DataError
-from zoo_core.host import cpu_threads
+from zoo_core.pipeline.calibration import images, tensors
+from zoo_core.system.machine import cpu_threads
 from zoo_onnxruntime.calibrators import choose
 from zoo_onnxruntime.engine import tool
 from zoo_onnxruntime.files import MODEL_FILE, RANGES_FILE
@@ -19,7 +19,7 @@ from zoo_onnxruntime.trial import CANDIDATES, IMAGES, try_all
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from zoo_core.nouns import StageContext
+    from zoo_core.api import StageContext
     from zoo_onnxruntime.calibrators import Seen
 
 

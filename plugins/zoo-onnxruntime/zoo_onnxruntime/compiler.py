@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.artefacts import ARTEFACT_FILE, PRECISION_FILE
+from zoo_core.api import Stage
 from zoo_core.errors import UsageError, did_you_mean
-from zoo_core.nouns import Stage
+from zoo_core.toolkit.artefact import ARTEFACT_FILE, PRECISION_FILE
 from zoo_onnxruntime.files import (
     MODEL_FILE,
     RANGES_FILE,
@@ -17,7 +17,7 @@ from zoo_onnxruntime.options import CALIBRATORS, canonical_calibrator, read_opti
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from zoo_core.nouns import CompileRequest
+    from zoo_core.api import CompileRequest
     from zoo_onnxruntime.options import Options
 
 _VERSIONS = ("onnxruntime", "onnx")

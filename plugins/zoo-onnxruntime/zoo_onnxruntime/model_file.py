@@ -14,7 +14,7 @@ from onnx import GraphProto, ModelProto, TensorProto
 from onnx.external_data_helper import load_external_data_for_model, uses_external_data
 
 from zoo_core.errors import DataError
-from zoo_core.formats.protobuf import Span, apart, start, without
+from zoo_core.toolkit.onnx_file import Span, apart, start, without
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,7 @@ from zoo_core.errors import RegistryError, UsageError, check_known, did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from zoo_core.nouns import ModelCard, Target
+    from zoo_core.api import ModelCard, Target
 
 NAME = "onnxruntime"
 

@@ -6,15 +6,15 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING
 
-from zoo_core.agreement import seeded_feeds
-from zoo_core.nouns import Graph
-from zoo_core.nouns.graph import GRAPH_FILE
+from zoo_core.api import Graph
+from zoo_core.api.graph import GRAPH_FILE
+from zoo_core.toolkit.similarity import seeded_feeds
 from zoo_onnxruntime.files import MODEL_FILE, REWRITES_FILE
 from zoo_onnxruntime.rewrites.chain import REWRITES, rewrite
 from zoo_onnxruntime.rewrites.proof import BATCH
 
 if TYPE_CHECKING:
-    from zoo_core.nouns import StageContext
+    from zoo_core.api import StageContext
 
 
 def build(ctx: StageContext) -> None:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo_core.artefacts import read_artefact
 from zoo_core.errors import UsageError
-from zoo_core.host import cpu_threads
+from zoo_core.system.machine import cpu_threads
+from zoo_core.toolkit.artefact import read_artefact
 from zoo_onnxruntime.engine import open_session, run
 from zoo_onnxruntime.files import FORMAT
 from zoo_onnxruntime.options import target_options
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from zoo_core.artefacts import Artefact
-    from zoo_core.bench.trace import Trace
-    from zoo_core.nouns import Arrays, Session, Target, TensorSpec
+    from zoo_core.api import Arrays, Session, Target, TensorSpec
+    from zoo_core.benchmark.trace import Trace
+    from zoo_core.toolkit.artefact import Artefact
 
 
 class OnnxRuntimeSession:
@@ -78,7 +78,7 @@ class OnnxRuntimeRuntime:
     def trace(
         self, artefact: Path, target: Target, feeds: Callable[[Session], Arrays], runs: int
     ) -> Trace:
-        """The time of each node of the optimised graph; see `zoo_core.bench.trace.Traceable`."""
+        """The time of each node of the optimised graph; see `Traceable`."""
         from zoo_onnxruntime.trace import trace
 
         with self.open(artefact, target) as session:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from onnx import GraphProto
 
-    from zoo_core.artefacts import NodePrecision
+    from zoo_core.toolkit.artefact import NodePrecision
 
 _LISTED = 5
 _FOLLOWED, _NAMED = "follows it", "float_nodes names it"

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import onnxruntime as ort
 
-from zoo_core.bench.trace import Event, Trace
+from zoo_core.benchmark.trace import Event, Trace
 from zoo_core.errors import StageError
 from zoo_onnxruntime.engine import ORT_ERRORS, run, said
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from zoo_core.artefacts import Artefact
-    from zoo_core.nouns import Arrays
+    from zoo_core.api import Arrays
+    from zoo_core.toolkit.artefact import Artefact
 
 _SUFFIX = "_kernel_time"
 _SHAPES = ("input_type_shape", "output_type_shape")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo_core.agreement import ratios_db
+from zoo_core.toolkit.similarity import ratios_db
 from zoo_onnxruntime.calibrators import choose
 from zoo_onnxruntime.engine import open_session, run
 from zoo_onnxruntime.model_file import load

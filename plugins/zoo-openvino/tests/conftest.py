@@ -9,7 +9,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from zoo_core.nouns import Graph, TensorSpec
+from zoo_core.api import Graph, TensorSpec
 from zoo_core.testing.given import files_stage, noise
 from zoo_core.vision import write_image
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from zoo_core.nouns import Stage
+    from zoo_core.api import Stage
 
 SIDE = 32
 HEADS = {"head0": 16, "head1": 8}

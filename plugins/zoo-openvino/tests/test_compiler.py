@@ -12,14 +12,14 @@ from zoo_openvino.compiler import OpenVinoCompiler
 from zoo_openvino.options import QUANTIZER_KEYS
 from zoo_openvino.runtime import OpenVinoRuntime
 
-from zoo_core.artefacts import read_graph
+from zoo_core.api import CompileRequest, Stage, Target
 from zoo_core.errors import RegistryError, StageError, UnavailableError, UsageError
-from zoo_core.host import cpu_features
-from zoo_core.nouns import CompileRequest, Stage, Target
-from zoo_core.plan import make_plan
-from zoo_core.plugins import Plugins
+from zoo_core.pipeline.plan import make_plan
+from zoo_core.plugins.manager import Plugins
+from zoo_core.system.machine import cpu_features
 from zoo_core.testing import model_card, run_stages
 from zoo_core.testing.given import files_stage, preprocess, protocol
+from zoo_core.toolkit.artefact import read_graph
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -166,7 +166,7 @@ def test_the_ratios_are_those_of_the_artefact(before: list[Stage], tmp_path: Pat
     """Computed again by ONNX Runtime on the same image, from the graph as exported."""
     import onnxruntime as ort
 
-    from zoo_core.calibration import tensors
+    from zoo_core.pipeline.calibration import tensors
 
     stages = OpenVinoCompiler().stages(request(remainder="fp32"))
     done = run_stages([*before, *stages], tmp_path / "run")

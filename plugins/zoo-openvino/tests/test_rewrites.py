@@ -11,7 +11,7 @@ from zoo_openvino.engine import Setting, compile_model, infer
 from zoo_openvino.rewrites import drop_inner_pairs, restore_mish
 from zoo_openvino.trial import Bench, rewrite
 
-from zoo_core.nouns import TensorSpec
+from zoo_core.api import TensorSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,8 +16,8 @@ import zoo_openvino
 from zoo_openvino.engine import computing
 from zoo_openvino.runtime import OpenVinoRuntime
 
+from zoo_core.api import Target
 from zoo_core.errors import DataError, StageError, UnavailableError, UsageError
-from zoo_core.nouns import Target
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -242,7 +242,7 @@ def test_devices_that_the_probe_does_not_list_are_looked_for() -> None:
 def test_nothing_is_printed(artefact: Path) -> None:
     code = (
         "import sys, numpy, pathlib\n"
-        "from zoo_core.nouns import Target\n"
+        "from zoo_core.api import Target\n"
         "from zoo_openvino.runtime import OpenVinoRuntime\n"
         "target = Target(backend='openvino', precision='fp32', device='cpu')\n"
         "with OpenVinoRuntime().open(pathlib.Path(sys.argv[1]), target) as session:\n"

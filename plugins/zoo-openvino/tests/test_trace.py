@@ -8,8 +8,8 @@ import pytest
 from zoo_openvino.runtime import OpenVinoRuntime
 from zoo_openvino.trace import _of_a_run
 
-from zoo_core.bench.trace import Traceable, kinds, operators
-from zoo_core.nouns import Target
+from zoo_core.api import Target
+from zoo_core.benchmark.trace import Traceable, kinds, operators
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from zoo_core.nouns import Session
+    from zoo_core.api import Session
 
 
 def test_a_real_network_is_traced(artefact: Path, images: NDArray[np.float32]) -> None:

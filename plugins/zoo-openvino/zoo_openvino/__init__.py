@@ -5,14 +5,14 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from zoo_core.distributions import version
-from zoo_core.hookspecs import hookimpl
-from zoo_core.nouns import Availability, Backend, Device, Provider
+from zoo_core.api import Availability, Backend, Device, Provider
+from zoo_core.api.hooks import hookimpl
+from zoo_core.plugins.entry_points import version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from zoo_core.nouns import Compiler, Runtime
+    from zoo_core.api import Compiler, Runtime
 
 ZOO_API = 1
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import openvino as ov
 
-from zoo_core.agreement import poor, ratios_db, rounded, seeded_feeds
-from zoo_core.artefacts import read_graph, write_artefact
-from zoo_core.host import cpu_threads
+from zoo_core.system.machine import cpu_threads
+from zoo_core.toolkit.artefact import read_graph, write_artefact
+from zoo_core.toolkit.similarity import poor, ratios_db, rounded, seeded_feeds
 from zoo_openvino.engine import (
     Setting,
     capabilities,
@@ -24,7 +24,7 @@ from zoo_openvino.options import known_device
 from zoo_openvino.precision import layers, node_precisions, report
 
 if TYPE_CHECKING:
-    from zoo_core.nouns import StageContext
+    from zoo_core.api import StageContext
 
 
 def build(ctx: StageContext) -> None:

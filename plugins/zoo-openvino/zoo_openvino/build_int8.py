@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import openvino as ov
 
-from zoo_core.agreement import poor, rounded
-from zoo_core.artefacts import PRECISION_FILE, read_artefact, read_graph, write_artefact
-from zoo_core.calibration import tensors
 from zoo_core.errors import StageError
-from zoo_core.host import cpu_features, cpu_threads, has_int8_dot
+from zoo_core.pipeline.calibration import tensors
+from zoo_core.system.machine import cpu_features, cpu_threads, has_int8_dot
+from zoo_core.toolkit.artefact import PRECISION_FILE, read_artefact, read_graph, write_artefact
+from zoo_core.toolkit.similarity import poor, rounded
 from zoo_openvino.engine import (
     Setting,
     capabilities,
@@ -30,8 +30,8 @@ from zoo_openvino.trial import REWRITES, Bench, Judged, Tried, rewrite
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from zoo_core.artefacts import Artefact
-    from zoo_core.nouns import StageContext
+    from zoo_core.api import StageContext
+    from zoo_core.toolkit.artefact import Artefact
 
 _STEPS = 3
 _KEPT = ("activations", "weights", "calibration")

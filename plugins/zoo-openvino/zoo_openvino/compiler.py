@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.artefacts import ARTEFACT_FILE, PRECISION_FILE
+from zoo_core.api import Stage
 from zoo_core.errors import UnavailableError, UsageError, did_you_mean
-from zoo_core.nouns import Stage
-from zoo_core.plugins import Plugins
+from zoo_core.plugins.manager import Plugins
+from zoo_core.toolkit.artefact import ARTEFACT_FILE, PRECISION_FILE
 from zoo_openvino.files import MODEL_FILE, WEIGHTS_FILE
 from zoo_openvino.options import known_device, read_options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from zoo_core.nouns import Compiler, CompileRequest
+    from zoo_core.api import Compiler, CompileRequest
     from zoo_openvino.options import Options
 
 VERSIONS = ("openvino",)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from zoo_core.nouns import TensorSpec
+    from zoo_core.api import TensorSpec
 
 CPU = "CPU"
 

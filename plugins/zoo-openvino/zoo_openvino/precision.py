@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.artefacts import NodePrecision
+from zoo_core.toolkit.artefact import NodePrecision
 from zoo_openvino.engine import tool
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from queue import LifoQueue
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.artefacts import read_artefact
 from zoo_core.errors import UsageError
-from zoo_core.host import cpu_threads
+from zoo_core.system.machine import cpu_threads
+from zoo_core.toolkit.artefact import read_artefact
 from zoo_openvino.cache import cache_folder, prune
 from zoo_openvino.engine import (
     CPU,
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from zoo_core.artefacts import Artefact
-    from zoo_core.bench.trace import Trace
-    from zoo_core.nouns import Arrays, Session, Target, TensorSpec
+    from zoo_core.api import Arrays, Session, Target, TensorSpec
+    from zoo_core.benchmark.trace import Trace
+    from zoo_core.toolkit.artefact import Artefact
 
 _HINTS = ("latency", "throughput")
 

@@ -6,14 +6,14 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.bench.trace import Event, Trace
+from zoo_core.benchmark.trace import Event, Trace
 from zoo_openvino.engine import compile_model, fix_batch, read, run, told
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from zoo_core.artefacts import Artefact
-    from zoo_core.nouns import Arrays
+    from zoo_core.api import Arrays
+    from zoo_core.toolkit.artefact import Artefact
     from zoo_openvino.engine import Setting
 
 

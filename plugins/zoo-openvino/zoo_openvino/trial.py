@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.agreement import ratios_db, rounded
+from zoo_core.toolkit.similarity import ratios_db, rounded
 from zoo_openvino.engine import compile_model, fix_batch, infer
 from zoo_openvino.rewrites import drop_inner_pairs, restore_mish
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from zoo_core.nouns import TensorSpec
+    from zoo_core.api import TensorSpec
     from zoo_openvino.engine import Setting
 
 SLACK_DB = 0.5

@@ -12,7 +12,7 @@ from zoo_tianxiaomo.exporter import TianxiaomoExporter
 from zoo_tianxiaomo.params import NetworkSpec
 from zoo_tianxiaomo.weights import load_network
 
-from zoo_core.nouns import ExportRequest, ModelCard, StageContext
+from zoo_core.api import ExportRequest, ModelCard, StageContext
 from zoo_core.testing import model_card
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from zoo_core.nouns import Stage
+    from zoo_core.api import Stage
 
     Plan = Callable[..., Sequence[Stage]]
     RunStage = Callable[..., Path]

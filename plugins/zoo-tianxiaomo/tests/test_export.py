@@ -21,7 +21,7 @@ from zoo_core.testing import model_card
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from zoo_core.nouns import Stage
+    from zoo_core.api import Stage
 
     Plan = Callable[..., Sequence[Stage]]
     RunStage = Callable[..., Path]

@@ -8,14 +8,14 @@ from zoo_tianxiaomo.decoder import TianxiaomoDecoder
 from zoo_tianxiaomo.exporter import TianxiaomoExporter
 from zoo_tianxiaomo.params import ExportSpec
 
+from zoo_core.api import ExportRequest, ModelCard, Repository
 from zoo_core.errors import RegistryError, UsageError
-from zoo_core.nouns import ExportRequest, ModelCard, Repository
 from zoo_core.testing import model_card
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from zoo_core.nouns import Stage
+    from zoo_core.api import Stage
 
     Plan = Callable[..., Sequence[Stage]]
 

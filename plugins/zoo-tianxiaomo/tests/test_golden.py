@@ -17,8 +17,9 @@ from zoo_tianxiaomo.darknet import file_order
 from zoo_tianxiaomo.decoder import TianxiaomoDecoder
 from zoo_tianxiaomo.network import Yolov4
 
-from zoo_core.vision import Candidates, Geometry
-from zoo_core.vision.rules import DetectionRules, class_major, settle
+from zoo_core.toolkit.detection import Candidates
+from zoo_core.toolkit.detection.rules import DetectionRules, class_major, settle
+from zoo_core.vision import Geometry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from zoo_core.nouns import Stage
+    from zoo_core.api import Stage
 
     Plan = Callable[..., Sequence[Stage]]
     RunStage = Callable[..., Path]

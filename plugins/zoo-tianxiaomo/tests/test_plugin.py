@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from zoo_core.nouns import Arrays
+    from zoo_core.api import Arrays
     from zoo_core.testing import Box
 
 _NAME = "tianxiaomo-yolov4"

@@ -19,8 +19,8 @@ import torch
 from zoo_tianxiaomo.layout import Layout
 from zoo_tianxiaomo.tree import describe_tree
 
+from zoo_core.api import Graph, Repository
 from zoo_core.errors import DataError, StageError, UsageError
-from zoo_core.nouns import Graph, Repository
 from zoo_core.testing import model_card
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from zoo_core.nouns import ModelCard, Stage
+    from zoo_core.api import ModelCard, Stage
 
     Plan = Callable[..., Sequence[Stage]]
     RunStage = Callable[..., Path]

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from zoo_core.errors import DataError, UsageError
-from zoo_core.sources import offline
+from zoo_core.system.sources import offline
 from zoo_tianxiaomo.git import GitError, git
 from zoo_tianxiaomo.tree import NEEDED
 
 if TYPE_CHECKING:
-    from zoo_core.nouns import StageContext
+    from zoo_core.api import StageContext
 
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _NEXT = "check the network and the card's source, or give a checkout with --source DIR"

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.errors import RegistryError, StageError, check_known
-from zoo_core.vision import AnchorHead, decode_boxes, decode_heads
+from zoo_core.toolkit.detection import AnchorHead, decode_boxes, decode_heads
 from zoo_tianxiaomo.layout import ANCHORS, BOXES, CONFS, HEADS, STRIDES
 from zoo_tianxiaomo.params import UNSCALED, is_numbers, scales
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from zoo_core.nouns import Arrays, Decode
+    from zoo_core.api import Arrays, Decode
     from zoo_core.vision import Geometry
 
 _WHERE = "decoder_params"

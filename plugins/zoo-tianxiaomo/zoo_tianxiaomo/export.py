@@ -13,7 +13,7 @@ from zoo_tianxiaomo.tracing import trace, wrapped
 from zoo_tianxiaomo.weights import load_network
 
 if TYPE_CHECKING:
-    from zoo_core.nouns import StageContext
+    from zoo_core.api import StageContext
     from zoo_tianxiaomo.network import Yolov4
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from zoo_core.api import Stage
 from zoo_core.errors import RegistryError, UsageError, did_you_mean
-from zoo_core.nouns import Stage
 from zoo_tianxiaomo.layout import FORMS, STRIDES
 from zoo_tianxiaomo.params import UNSCALED, ExporterParams, ExportSpec, NetworkSpec, scales
 from zoo_tianxiaomo.tree import describe_tree
@@ -15,7 +15,7 @@ from zoo_tianxiaomo.tree import describe_tree
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from zoo_core.nouns import ExportRequest, ModelCard
+    from zoo_core.api import ExportRequest, ModelCard
 
 GRAPH_OUTPUTS = ("model.onnx", "graph.json")
 _VERSIONS = ("torch", "onnx", "numpy")

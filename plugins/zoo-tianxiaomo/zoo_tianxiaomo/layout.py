@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from zoo_core.nouns import TensorSpec
+from zoo_core.api import TensorSpec
 
 BATCH = "batch"
 INPUT = "input"

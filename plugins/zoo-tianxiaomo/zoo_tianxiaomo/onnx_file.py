@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import onnx
 from onnx import GraphProto, ModelProto, TensorProto
 
-from zoo_core.formats.protobuf import start, without
+from zoo_core.toolkit.onnx_file import start, without
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,15 +11,15 @@ import onnx
 from google.protobuf.message import DecodeError
 from onnx import ModelProto, TensorProto, ValueInfoProto, checker, helper, shape_inference
 
+from zoo_core.api import Graph
 from zoo_core.errors import StageError
-from zoo_core.nouns import Graph
 from zoo_tianxiaomo.onnx_file import write
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from zoo_core.nouns import TensorSpec
+    from zoo_core.api import TensorSpec
     from zoo_tianxiaomo.layout import Layout
     from zoo_tianxiaomo.onnx_file import Values
 

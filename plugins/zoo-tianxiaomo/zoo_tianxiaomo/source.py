@@ -21,7 +21,7 @@ from zoo_tianxiaomo.weights import load_network
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from zoo_core.nouns import StageContext
+    from zoo_core.api import StageContext
     from zoo_tianxiaomo.params import NetworkSpec
 
 SHIM = Path(__file__).with_name("shim.py")

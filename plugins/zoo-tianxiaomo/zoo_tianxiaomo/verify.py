@@ -9,8 +9,8 @@ import numpy as np
 import onnxruntime
 import torch
 
+from zoo_core.api import Graph
 from zoo_core.errors import StageError
-from zoo_core.nouns import Graph
 from zoo_tianxiaomo.params import ExportSpec, NetworkSpec
 from zoo_tianxiaomo.tracing import wrapped
 from zoo_tianxiaomo.weights import load_network
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from zoo_core.nouns import StageContext
+    from zoo_core.api import StageContext
 
 THRESHOLD = 1e-3
 """Largest difference that passes, in parts of an output's largest value where that is above 1."""

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import zoo_vastai
 
-from zoo_core.nouns import CompileRequest, Graph, ScoringProtocol, Target, TensorSpec
-from zoo_core.plugins import Plugins
+from zoo_core.api import CompileRequest, Graph, ScoringProtocol, Target, TensorSpec
+from zoo_core.plugins.manager import Plugins
 from zoo_core.testing import model_card, run_stages
 from zoo_core.testing.given import IMAGES_STAGE, files_stage, images_stage
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from zoo_core.nouns import ModelCard, Stage
+    from zoo_core.api import ModelCard, Stage
 
 SIZE = (64, 96)
 STRIDES = (8, 16)

@@ -12,8 +12,8 @@ from zoo_vastai.config import read_config
 from zoo_vastai.names import ARTEFACT
 from zoo_vastai.vdsp import read_vdsp
 
+from zoo_core.api import Stage, TensorSpec
 from zoo_core.errors import StageError, UsageError, ZooError
-from zoo_core.nouns import Stage, TensorSpec
 from zoo_core.testing.given import files_stage, noise
 from zoo_core.vision import write_image
 

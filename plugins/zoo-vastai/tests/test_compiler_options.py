@@ -13,14 +13,14 @@ from zoo_vastai.options import (
     compile_timeout,
 )
 
+from zoo_core.api import Target
 from zoo_core.errors import RegistryError, UsageError
-from zoo_core.nouns import Target
 from zoo_core.testing import model_card
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from zoo_core.nouns import ModelCard
+    from zoo_core.api import ModelCard
 
 
 def card(**vastai: Any) -> ModelCard:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import zoo_vastai
 
+from zoo_core.api import PublishedResult
 from zoo_core.errors import DataError, UsageError
-from zoo_core.nouns import PublishedResult
 from zoo_core.testing import run_stages
 from zoo_core.testing.contracts.checks import keys
 

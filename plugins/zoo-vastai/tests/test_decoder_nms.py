@@ -11,14 +11,15 @@ from zoo_vastai.vendor_boxes import npz_boxes, unrounded_boxes, vsx_boxes
 
 from zoo_core.errors import StageError, UsageError
 from zoo_core.testing import DecoderContract
-from zoo_core.vision import Candidates, DetectionRules, Geometry, iou, settle
+from zoo_core.toolkit.detection import Candidates, DetectionRules, settle
+from zoo_core.vision import Geometry, iou
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
-    from zoo_core.nouns import Arrays
+    from zoo_core.api import Arrays
     from zoo_core.testing import Box
 
 ROWS = 16

@@ -18,9 +18,9 @@ from zoo_vastai.files.images import find_images, images_to_npz
 from zoo_vastai.sdk.tools import tools
 from zoo_vastai.stream.runtime import VastaiRuntime
 
+from zoo_core.api import Target
 from zoo_core.errors import SampleError
-from zoo_core.nouns import Target
-from zoo_core.plugins import Plugins
+from zoo_core.plugins.manager import Plugins
 from zoo_core.testing.contracts.compiled import TinyCompile
 from zoo_core.testing.stages import run_stages
 from zoo_core.vision import read_rgb

@@ -17,8 +17,8 @@ from zoo_vastai.files.outputs import content, form_of, npz_outputs
 from zoo_vastai.files.store import ADOPTED
 from zoo_vastai.stream.runtime import VastaiRuntime
 
+from zoo_core.api import Target
 from zoo_core.errors import DataError, SampleError, UsageError, ZooError
-from zoo_core.nouns import Target
 from zoo_core.vision import Geometry
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import zoo_vastai
 from zoo_vastai.stream.options import STREAM_OPTIONS
 from zoo_vastai.vamp.settings import OPTIONS as VAMP_OPTIONS
 
-from zoo_core.nouns import Target
-from zoo_core.plugins import Plugins
+from zoo_core.api import Target
+from zoo_core.plugins.manager import Plugins
 
 README = Path(__file__).parents[1] / "README.md"
 

@@ -17,8 +17,8 @@ from zoo_vastai.sdk.tools import Tools
 from zoo_vastai.stream import runtime as module
 from zoo_vastai.stream.runtime import VastaiRuntime, dies
 
+from zoo_core.api import Target
 from zoo_core.errors import DataError, SampleError, StageError, UnavailableError, UsageError
-from zoo_core.nouns import Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,8 +15,8 @@ from zoo_vastai.sdk.host import run
 from zoo_vastai.sdk.tools import tools
 from zoo_vastai.vamp.parse import parse_output
 
+from zoo_core.api import Target
 from zoo_core.errors import StageError, UnavailableError, UsageError
-from zoo_core.nouns import Target
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

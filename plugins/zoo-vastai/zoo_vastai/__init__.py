@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zoo_core.hookspecs import hookimpl
-from zoo_core.nouns import Backend, Provider
+from zoo_core.api import Backend, Provider
+from zoo_core.api.hooks import hookimpl
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from zoo_core.nouns import (
+    from zoo_core.api import (
         Availability,
         Compiler,
         CompileRequest,

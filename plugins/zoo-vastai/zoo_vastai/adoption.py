@@ -5,15 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from zoo_core.api import Stage
 from zoo_core.errors import UsageError
-from zoo_core.nouns import Stage
 from zoo_vastai.files.outputs import content
 from zoo_vastai.files.store import ADOPTED
 from zoo_vastai.notes import build_notes
 from zoo_vastai.suppression import device_nms
 
 if TYPE_CHECKING:
-    from zoo_core.nouns import CompileRequest
+    from zoo_core.api import CompileRequest
 
 _NEEDED = ("outputs", "datalist")
 

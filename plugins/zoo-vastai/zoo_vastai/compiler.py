@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from zoo_core.api import Stage
 from zoo_core.errors import UsageError, did_you_mean
-from zoo_core.nouns import Stage
 from zoo_vastai.adoption import adopt_stage
 from zoo_vastai.names import (
     ARTEFACT,
@@ -36,7 +36,7 @@ from zoo_vastai.whole import is_whole
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from zoo_core.nouns import CompileRequest, Target
+    from zoo_core.api import CompileRequest, Target
 
 _INT8 = "int8"
 _EMULATED_VERSIONS = ("onnx", "onnxruntime")

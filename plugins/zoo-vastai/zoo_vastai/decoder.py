@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo_core.errors import StageError, UsageError, did_you_mean
-from zoo_core.vision.detections import Candidates, Pairs
+from zoo_core.toolkit.detection.detections import Candidates, Pairs
 from zoo_vastai.names import ARITHMETICS
 from zoo_vastai.vendor_boxes import VSX_LEAST_SCORE, npz_boxes, vsx_boxes
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from zoo_core.nouns import Arrays, Decode
+    from zoo_core.api import Arrays, Decode
     from zoo_core.vision import Geometry
 
 NAME = "vastai-nms"

@@ -10,8 +10,8 @@ from importlib.resources import files
 from string import Template
 from typing import TYPE_CHECKING, Any
 
+from zoo_core.api import Stage
 from zoo_core.errors import UsageError
-from zoo_core.nouns import Stage
 from zoo_vastai.names import (
     BUILD_FILE,
     CALIBRATION_FOLDER,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from zoo_core.nouns import CompileRequest, StageContext
+    from zoo_core.api import CompileRequest, StageContext
 
 _SCRIPT = "compile.sh"
 _README = "README.txt"

@@ -10,7 +10,7 @@ from zoo_vastai.suppression import device_nms
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from zoo_core.nouns import CompileRequest, PublishedResult
+    from zoo_core.api import CompileRequest, PublishedResult
 
 _STRETCH = "stretch"
 

@@ -14,7 +14,7 @@ from zoo_vastai.stream.options import stream_options
 from zoo_vastai.vamp.settings import vamp_settings
 
 if TYPE_CHECKING:
-    from zoo_core.nouns import ModelCard, Target
+    from zoo_core.api import ModelCard, Target
 
 NMS_PLACES = ("auto", "device", "host")
 PRECISIONS = ("fp16", "int8")

@@ -22,7 +22,7 @@ from zoo_vastai.whole import is_whole
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from zoo_core.nouns import Target
+    from zoo_core.api import Target
     from zoo_vastai.sdk.tools import Tools
     from zoo_vastai.vamp.block import VampBlock
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from zoo_core.api import Decoding
 from zoo_core.errors import UsageError
-from zoo_core.nouns import Decoding
 from zoo_vastai.names import ARITHMETICS
 from zoo_vastai.operators import OPERATORS
 from zoo_vastai.options import card_options, nms_place
 
 if TYPE_CHECKING:
-    from zoo_core.nouns import CompileRequest
+    from zoo_core.api import CompileRequest
     from zoo_vastai.options import CardOptions, ExtraOp
 
 DECODER = "vastai-nms"

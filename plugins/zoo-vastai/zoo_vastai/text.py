@@ -1,6 +1,6 @@
 """Detections that the vendor's scripts left, one text an image, as predictions to be scored here.
 
-The lines are those of `zoo_core.formats.detection_txt`. The scripts name a file after its image by
+The lines are those of `zoo_core.toolkit.detection_txt`. The scripts name a file after its image by
 replacing `jpg` wherever it stands, so that `a.png` may get a text that is called `a.png` too.
 """
 
@@ -12,23 +12,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zoo_core.api import Prediction, Sample
 from zoo_core.errors import DataError, UsageError, did_you_mean
-from zoo_core.formats.coco import (
+from zoo_core.toolkit.coco import (
     IMAGE_SUFFIXES,
     ids_by_name,
     listed_images,
     name_key,
     read_annotations,
 )
-from zoo_core.formats.detection_txt import SUFFIX, read_detections, text_names
-from zoo_core.nouns import Prediction, Sample
-from zoo_core.vision import Detections
+from zoo_core.toolkit.detection import Detections
+from zoo_core.toolkit.detection_txt import SUFFIX, read_detections, text_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from zoo_core.formats.coco import ListedImage
-    from zoo_core.formats.detection_txt import TextDetection
+    from zoo_core.toolkit.coco import ListedImage
+    from zoo_core.toolkit.detection_txt import TextDetection
 
 MISSING = ("error", "skip", "empty")
 """What an annotated image without a text means; `empty` is what the vendor's evaluation takes."""

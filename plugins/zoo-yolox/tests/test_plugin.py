@@ -12,7 +12,7 @@ from zoo_core.testing import DecoderContract, PluginContract
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from zoo_core.nouns import Arrays
+    from zoo_core.api import Arrays
     from zoo_core.testing.given import Box
 
 

@@ -13,9 +13,10 @@ from onnx import TensorProto, helper, numpy_helper
 from zoo_yolox.decoder import YoloxDecoder
 
 from zoo_core.errors import StageError, UsageError
-from zoo_core.plugins import Plugins
+from zoo_core.plugins.manager import Plugins
 from zoo_core.registry import load_registry
-from zoo_core.vision import Candidates, Geometry, Preprocess, write_image
+from zoo_core.toolkit.detection import Candidates
+from zoo_core.vision import Geometry, Preprocess, write_image
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo_core.errors import StageError, UsageError, check_known
-from zoo_core.vision import Candidates, cxcywh_to_xyxy
+from zoo_core.toolkit.detection import Candidates
+from zoo_core.vision import cxcywh_to_xyxy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from zoo_core.nouns import Arrays, Decode
+    from zoo_core.api import Arrays, Decode
     from zoo_core.vision import Geometry
 
 _PARAMS = ("strides", "decoded")

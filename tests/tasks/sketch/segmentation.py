@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
+from zoo_core.api import Metrics
 from zoo_core.errors import DataError, UsageError, did_you_mean
-from zoo_core.nouns import Metrics
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from zoo_core.nouns import Arrays, Decode, Predictions
+    from zoo_core.api import Arrays, Decode, Predictions
     from zoo_core.vision import Geometry
 
 

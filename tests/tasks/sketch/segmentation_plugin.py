@@ -5,15 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.digest import digest
-from zoo_core.facts import file_digests
-from zoo_core.hookspecs import hookimpl
-from zoo_core.nouns import DataPlan, Provider, Sample, Shard
+from zoo_core.api import DataPlan, Provider, Sample, Shard
+from zoo_core.api.hooks import hookimpl
+from zoo_core.system.file_cache import file_digests
+from zoo_core.system.hashing import digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from zoo_core.nouns import DataRequest, DataView
+    from zoo_core.api import DataRequest, DataView
 
 ZOO_API = 1
 

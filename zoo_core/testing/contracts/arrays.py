@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zoo_core.formats.records import read_records, write_records
+from zoo_core.pipeline.records import read_records, write_records
 from zoo_core.testing.contracts.checks import must
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from zoo_core.nouns import Arrays
+    from zoo_core.api import Arrays
 
 _PLAIN = "biufU"
 """Kinds of dtype that a file without pickles holds: bool, int, uint, float, str."""

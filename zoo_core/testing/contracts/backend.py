@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.plugins import Plugins
+from zoo_core.plugins.manager import Plugins
 from zoo_core.testing.contracts.checks import NAME, check_left_no_trace, must, plugins_of
 from zoo_core.testing.contracts.isolated import Isolated
 from zoo_core.testing.watched import Answer, Question, ask
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
-    from zoo_core.nouns import Backend
+    from zoo_core.api import Backend
 
 
 class BackendContract(Isolated):

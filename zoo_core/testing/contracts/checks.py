@@ -9,8 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.errors import UsageError, ZooError
-from zoo_core.plan import make_plan
-from zoo_core.plugins import Plugins
+from zoo_core.pipeline.plan import make_plan
+from zoo_core.plugins.manager import Plugins
 from zoo_core.testing.stages import Interrupts, run_stages
 from zoo_core.testing.watched import NUMPY, Answer, Question, ask, plain
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
-    from zoo_core.nouns import Backend, Stage
+    from zoo_core.api import Backend, Stage
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 NONSENSE = "no-such-thing-anywhere"

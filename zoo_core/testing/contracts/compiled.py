@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from zoo_core.nouns import CompileRequest, Target
+from zoo_core.api import CompileRequest, Target
 from zoo_core.testing.given import (
     IMAGES_STAGE,
     SIZE,
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from zoo_core.nouns import Backend, Compiler, Stage
-    from zoo_core.plugins import Plugins
+    from zoo_core.api import Backend, Compiler, Stage
+    from zoo_core.plugins.manager import Plugins
 
 ARTEFACT_FILE = "artefact.json"
 PRECISION_FILE = "precision.json"

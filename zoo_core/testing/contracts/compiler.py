@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.nouns import TensorSpec
+from zoo_core.api import TensorSpec
 from zoo_core.testing.contracts.checks import (
     NAME,
     backend_with,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
-    from zoo_core.nouns import Backend, Compiler
+    from zoo_core.api import Backend, Compiler
 
 _TOLD = ("requested", "int8_nodes", "float_nodes", "float_node_names", "tool")
 

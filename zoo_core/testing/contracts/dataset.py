@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from zoo_core.api import DataRequest, DataView
 from zoo_core.errors import DataError, ZooError
-from zoo_core.nouns import DataRequest, DataView
 from zoo_core.testing.contracts.checks import (
     check_chain,
     check_planning,
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
-    from zoo_core.nouns import DataPlan, Dataset, Sample
+    from zoo_core.api import DataPlan, Dataset, Sample
 
 _KINDS = ("published", "given", "sample")
 _SHARED = "dataset-stages"

@@ -11,13 +11,13 @@ from zoo_core.testing.contracts.checks import must
 from zoo_core.testing.contracts.geometries import geometries
 from zoo_core.testing.contracts.task_decoder import TaskDecoderContract
 from zoo_core.testing.given import Box
-from zoo_core.vision.detections import Candidates
+from zoo_core.toolkit.detection.detections import Candidates
 from zoo_core.vision.geometry import Geometry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from zoo_core.nouns import Arrays, Decode
+    from zoo_core.api import Arrays, Decode
 
 
 class DecoderContract(TaskDecoderContract):

@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from zoo_core.nouns import Target
+from zoo_core.api import Target
 from zoo_core.testing.contracts.checks import (
     backend_with,
     check_chain,
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
-    from zoo_core.nouns import Backend, CompileRequest, Emitter
-    from zoo_core.plugins import Plugins
+    from zoo_core.api import Backend, CompileRequest, Emitter
+    from zoo_core.plugins.manager import Plugins
 
 _LAST, _FILES = "emit", "files"
 

@@ -11,13 +11,13 @@ import numpy as np
 from zoo_core.errors import ZooError
 from zoo_core.testing.contracts.checks import must
 from zoo_core.testing.contracts.task_evaluator import TaskEvaluatorContract
-from zoo_core.vision.detections import Candidates, Detections
+from zoo_core.toolkit.detection.detections import Candidates, Detections
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from zoo_core.nouns import Arrays
+    from zoo_core.api import Arrays
 
 _TRUTH: tuple[tuple[tuple[tuple[int, int, int, int], int], ...], ...] = (
     (((4, 6, 54, 90), 0), ((70, 10, 150, 110), 1)),

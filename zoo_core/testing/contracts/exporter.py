@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from zoo_core.digest import file_digest
+from zoo_core.api import ExportRequest, Graph
+from zoo_core.api.graph import GRAPH_FILE
 from zoo_core.errors import DataError, UsageError
-from zoo_core.nouns import ExportRequest, Graph
-from zoo_core.nouns.graph import GRAPH_FILE
+from zoo_core.system.hashing import file_digest
 from zoo_core.testing.contracts.checks import (
     NAME,
     NONSENSE,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
-    from zoo_core.nouns import Exporter, ModelCard, Stage
+    from zoo_core.api import Exporter, ModelCard, Stage
 
 VERIFY_FILE = "verify.json"
 _HTML = b"<!DOCTYPE html><html><body>Quota exceeded</body></html>\n" * 20

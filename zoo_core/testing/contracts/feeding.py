@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from zoo_core.nouns import Arrays, Session
+    from zoo_core.api import Arrays, Session
 
 BATCH = 2
 HINTS = ("latency", "throughput")

@@ -9,8 +9,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo_core import hookspecs, nouns
-from zoo_core.plugins import GROUP, KINDS
+from zoo_core import api
+from zoo_core.api import hooks
+from zoo_core.plugins.manager import GROUP, KINDS
 from zoo_core.testing.contracts.checks import NAME, check_left_no_trace, must, plugins_of
 from zoo_core.testing.contracts.isolated import Isolated
 from zoo_core.testing.watched import Question, ask
@@ -46,7 +47,7 @@ class PluginContract(Isolated):
         """`ZOO_API` is the version of the hooks."""
         stated = getattr(self.plugin, "ZOO_API", None)
         must(stated is not None, "ZOO_API is not stated")
-        must(stated == hookspecs.API, f"ZOO_API is {stated}, this zoo's is {hookspecs.API}")
+        must(stated == hooks.API, f"ZOO_API is {stated}, this zoo's is {hooks.API}")
 
     def test_listing_is_light(self, tmp_path: Path) -> None:
         """Importing it and calling its hooks imports nothing heavy and nothing inside it."""
@@ -71,7 +72,7 @@ class PluginContract(Isolated):
                 must(short, f"the summary of {kind} '{item.name}' is no line of 100 characters")
 
     def test_every_provider_loads(self) -> None:
-        """And has what its contract in `zoo_core.nouns` asks for."""
+        """And has what its contract in `zoo_core.api` asks for."""
         plugins = plugins_of(self.plugin)
         for kind in KINDS:
             for name in plugins.all(kind):
@@ -137,7 +138,7 @@ class PluginContract(Isolated):
 
 
 def _breaches(kind: str, provided: object) -> list[str]:
-    protocol = getattr(nouns, kind.capitalize())
+    protocol = getattr(api, kind.capitalize())
     wanted = set(protocol.__annotations__) | {n for n in vars(protocol) if not n.startswith("_")}
     breaches = [f"has no '{name}'" for name in sorted(wanted) if not hasattr(provided, name)]
     for name, method in vars(protocol).items():

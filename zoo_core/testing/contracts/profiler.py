@@ -10,8 +10,8 @@ from io import StringIO
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.digest import file_digest
 from zoo_core.errors import ZooError
+from zoo_core.system.hashing import file_digest
 from zoo_core.testing.contracts.checks import (
     NONSENSE,
     backend_with,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
-    from zoo_core.nouns import Target
+    from zoo_core.api import Target
 
 UNITS = (
     *("ns", "us", "ms", "s", "qps", "fps", "hz", "khz", "mhz", "ghz", "percent", "share", "images"),

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from zoo_core.nouns import Backend, Runtime, Session, Target
-    from zoo_core.plugins import Plugins
+    from zoo_core.api import Backend, Runtime, Session, Target
+    from zoo_core.plugins.manager import Plugins
 
 _SHARED = "runtime-stages"
 _MOST = 4

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from zoo_core.nouns import Arrays, Decode, Decoder
+    from zoo_core.api import Arrays, Decode, Decoder
 
 _FLOOR = 0.05
 _EXTREMES = (-1e30, -1e4, 0.0, 1e4, 1e30)

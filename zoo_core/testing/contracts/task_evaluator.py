@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zoo_core.api import Metrics, Prediction, Sample
 from zoo_core.errors import UsageError, ZooError
-from zoo_core.nouns import Metrics, Prediction, Sample
-from zoo_core.predictions import ListedPredictions
+from zoo_core.pipeline.predictions import ListedPredictions
 from zoo_core.testing.contracts.arrays import check_storable, copied, same
 from zoo_core.testing.contracts.checks import (
     hinted_refusal,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from types import ModuleType
 
-    from zoo_core.nouns import Arrays, Evaluator
+    from zoo_core.api import Arrays, Evaluator
 
 _CLOSE = 1e-6
 _FRACTION = (0.0, 1.0)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from zoo_core.nouns import Metrics
+    from zoo_core.api import Metrics
     from zoo_vastai.text import TextResults
 
 EVALUATOR = "coco-detection"
@@ -47,8 +47,8 @@ def txt(
 ) -> int:
     """Score detections in the vendor's text form, and write them as COCO JSON."""
     from zoo_core.errors import DataError
-    from zoo_core.plugins import Plugins
-    from zoo_core.predictions import ListedPredictions
+    from zoo_core.pipeline.predictions import ListedPredictions
+    from zoo_core.plugins.manager import Plugins
     from zoo_vastai.text import read_texts
 
     judge, truth = Plugins.installed().evaluator(evaluator), Path(annotations)

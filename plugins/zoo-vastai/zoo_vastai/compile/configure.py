@@ -7,10 +7,10 @@ import os
 import shutil
 from typing import TYPE_CHECKING, Any
 
-from zoo_core import calibration
-from zoo_core.digest import digest, file_digest
+from zoo_core.api import Graph, TensorSpec
 from zoo_core.errors import UsageError
-from zoo_core.nouns import Graph, TensorSpec
+from zoo_core.pipeline import calibration
+from zoo_core.system.hashing import digest, file_digest
 from zoo_core.vision import read_rgb, write_image
 from zoo_vastai.compile.heads import operator_params
 from zoo_vastai.config import Build, CalibrationImages, build_name, config_text, render_config
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from zoo_core.nouns import StageContext
+    from zoo_core.api import StageContext
 
 _SUFFIXES = ("jpg", "jpeg", "png", "bmp")
 """Endings that the vendor's own configurations name; other images are rewritten as PNG."""

@@ -29,7 +29,7 @@ from zoo_vastai.sdk.tools import tools
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from zoo_core.nouns import StageContext
+    from zoo_core.api import StageContext
 
 _WHERE = "vamc compile"
 _NEXT = f"{LOG_FILE} holds all that it said"

@@ -7,8 +7,8 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zoo_core.api import Graph, TensorSpec
 from zoo_core.errors import DataError, UsageError
-from zoo_core.nouns import Graph, TensorSpec
 from zoo_vastai.decoder import OUTPUTS
 from zoo_vastai.files.datalist import read_datalist
 from zoo_vastai.files.outputs import HEADS, NMS, form_of, npz_outputs, output_name
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from zoo_core.nouns import StageContext
+    from zoo_core.api import StageContext
 
 INPUT = "name"
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo_core.digest import digest
 from zoo_core.errors import DataError
+from zoo_core.system.hashing import digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,8 +7,8 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from zoo_core.api import TensorSpec
 from zoo_core.errors import DataError, SampleError, UsageError
-from zoo_core.nouns import TensorSpec
 from zoo_vastai.files.datalist import Lines
 from zoo_vastai.files.store import FOLDER, FORMAT, StoredOutputs
 from zoo_vastai.names import ARTEFACT_FILE
@@ -17,7 +17,7 @@ from zoo_vastai.stream.artefact import read_description
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from zoo_core.nouns import Arrays, Session
+    from zoo_core.api import Arrays, Session
 
 _WORKERS = 2
 

@@ -6,7 +6,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.nouns import Rung
+from zoo_core.api import Rung
 from zoo_vastai.sdk import findings
 from zoo_vastai.sdk.host import Host
 from zoo_vastai.sdk.interpreter import MODULE, VARIABLE, Interpreter, find_interpreter

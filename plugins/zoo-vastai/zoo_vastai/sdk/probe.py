@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zoo_core.nouns import Availability, Device
+from zoo_core.api import Availability, Device
 from zoo_vastai.names import EMULATOR, FILES
 from zoo_vastai.sdk import findings
 from zoo_vastai.sdk.host import Host

@@ -6,8 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from zoo_core.api import TensorSpec
 from zoo_core.errors import DataError, StageError, UsageError
-from zoo_core.nouns import TensorSpec
 from zoo_vastai.names import ARTEFACT_FILE, EMULATOR, MODEL, NAME, THREE_PIECES
 
 if TYPE_CHECKING:

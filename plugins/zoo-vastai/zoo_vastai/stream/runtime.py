@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from zoo_core.nouns import Session, Target
+    from zoo_core.api import Session, Target
     from zoo_vastai.stream.artefact import Artefact
     from zoo_vastai.stream.options import StreamOptions
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from zoo_core.nouns import Arrays, TensorSpec
+    from zoo_core.api import Arrays, TensorSpec
     from zoo_vastai.stream.artefact import Artefact
     from zoo_vastai.stream.options import StreamOptions
 

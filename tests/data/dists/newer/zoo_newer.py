@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zoo_core.hookspecs import hookimpl
-from zoo_core.nouns import Decoder, Provider
+from zoo_core.api.hooks import hookimpl
+from zoo_core.api import Decoder, Provider
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -1,0 +1,228 @@
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from zoo_core.benchmark.statistics import (
+    PERCENTILES,
+    Resampling,
+    SteadyRule,
+    agree,
+    bootstrap_interval,
+    early_stopping,
+    percentile,
+    samples_needed,
+    summarise,
+    variation,
+)
+
+
+def exact_at_most(over: int, count: int, chance: Fraction) -> Fraction:
+    """P[Binomial(count, chance) <= over] in rational numbers: no lgamma, no recurrence."""
+    return sum(
+        (math.comb(count, k) * chance**k * (1 - chance) ** (count - k) for k in range(over + 1)),
+        Fraction(0),
+    )
+
+
+def exact_settled(over: int, count: int, p: str) -> bool:
+    return exact_at_most(over, count, 1 - Fraction(p)) <= Fraction(1, 100)
+
+
+@pytest.mark.parametrize(
+    ("p", "rank"),
+    [(0.5, 50), (0.9, 90), (0.99, 99), (0.07, 7), (0.29, 29), (1.0, 100), (0.001, 1), (0.905, 91)],
+)
+def test_percentiles_are_nearest_ranks(p: float, rank: int) -> None:
+    samples = np.random.default_rng(0).permutation(np.arange(1, 101))
+    assert percentile(samples, p) == rank
+
+
+def test_no_samples_are_an_error() -> None:
+    for function in (summarise, variation, lambda empty: percentile(empty, 0.5)):
+        with pytest.raises(ValueError, match="no samples"):
+            function([])
+
+
+@pytest.mark.parametrize(
+    ("p", "needed"), [(0.9, 64), (0.95, 130), (0.97, 219), (0.99, 662), (0.999, 6636)]
+)
+def test_counts_are_those_loadgen_prints(p: float, needed: int) -> None:
+    assert samples_needed(p) == needed
+
+
+@pytest.mark.parametrize("p", ["0.5", "0.8", "0.9", "0.95", "0.97", "0.99"])
+def test_counts_against_rational_arithmetic(p: str) -> None:
+    needed = samples_needed(float(p))
+    assert exact_settled(1, needed, p)
+    assert not exact_settled(1, needed - 1, p)
+
+
+@pytest.mark.parametrize("p", ["0.5", "0.9", "0.97"])
+@pytest.mark.parametrize("count", [64, 219, 300, 745])
+def test_bounds_against_rational_arithmetic(p: str, count: int) -> None:
+    samples = np.random.default_rng(count).permutation(np.arange(count))
+    bound = early_stopping(samples, float(p))
+    if not exact_settled(1, count, p):
+        assert bound is None
+        return
+    assert bound is not None
+    highest = bound.discarded + 1
+    assert exact_settled(highest, count, p)
+    assert not exact_settled(highest + 1, count, p)
+    assert bound.value == count - highest
+
+
+def test_bound_of_a_run_that_loadgen_reported() -> None:
+    bound = early_stopping(np.arange(745), 0.9)
+    assert bound is not None
+    assert bound.discarded == 54
+
+
+def test_bound_of_many_samples_is_near_the_normal_one() -> None:
+    count, p = 1_000_000, 0.99
+    bound = early_stopping(np.arange(count), p)
+    assert bound is not None
+    normal = count * (1 - p) - 2.3263 * math.sqrt(count * p * (1 - p))
+    assert bound.discarded == pytest.approx(normal, abs=3)
+
+
+def test_bound_covers_the_true_percentile_as_often_as_it_says() -> None:
+    source, true = np.random.default_rng(7), -math.log(0.1)
+    series = source.exponential(size=(2000, 200))
+    bounds = [bound.value for row in series if (bound := early_stopping(row, 0.9))]
+    assert len(bounds) == 2000
+    assert np.mean([value >= true for value in bounds]) >= 0.99
+    assert np.mean([percentile(row, 0.9) >= true for row in series]) < 0.6
+
+
+def test_summary_withholds_what_it_cannot_know() -> None:
+    found = summarise(np.arange(1, 201) / 10)
+    assert (found.count, found.least, found.most) == (200, 0.1, 20.0)
+    assert found.mean == pytest.approx(10.05)
+    assert found.median == pytest.approx(10.05)
+    assert found.percentiles == {"p90": 18.0, "p95": 19.0, "p97": None, "p99": None, "p99_9": None}
+    assert found.withheld == {"p97": 219, "p99": 662, "p99_9": 6636}
+    assert list(found.bounds) == ["p90", "p95"]
+    assert found.bounds["p90"].value >= 18.0
+    assert list(found.to_data()) == ["median", "mean", "min", "max", *PERCENTILES]
+
+
+def test_summary_at_the_very_count() -> None:
+    assert summarise(np.ones(63)).percentiles["p90"] is None
+    assert summarise(np.ones(64)).percentiles["p90"] == 1.0
+
+
+def test_variation_has_known_values() -> None:
+    assert variation([3.0] * 9) == 0.0
+    assert variation([9.0, 11.0] * 50) == pytest.approx(0.1)
+
+
+def noise(count: int, spread: float = 0.01) -> np.ndarray:
+    return 1 + spread * np.random.default_rng(3).standard_normal(count)
+
+
+def test_noise_is_steady() -> None:
+    found = SteadyRule().judge(noise(500))
+    assert found.steady
+    assert found.reason.startswith("5 windows agree within 0.")
+
+
+@pytest.mark.parametrize(
+    ("series", "reason"),
+    [
+        (np.repeat([1.2, 1.0], [100, 400]), "window 1 of 5 is 20.0% above the median (limit 5%)"),
+        (np.repeat([1.0, 0.8], [400, 100]), "window 5 of 5 is 20.0% below the median (limit 5%)"),
+        (np.repeat([1.0, 1.5], [250, 250]), "window 1 of 5 is 20.0% below the median (limit 5%)"),
+        (noise(500) * np.linspace(1, 1.3, 500), "window 5 of 5 is 10.6% above the median"),
+    ],
+)
+def test_steps_and_drifts_are_not_steady(series: np.ndarray, reason: str) -> None:
+    found = SteadyRule().judge(series)
+    assert not found.steady
+    assert reason in found.reason
+
+
+def test_outliers_do_not_make_a_series_unsteady() -> None:
+    series = noise(500)
+    series[::25] *= 10
+    assert SteadyRule().judge(series).steady
+
+
+def test_short_series_are_never_steady() -> None:
+    found = SteadyRule().judge(np.ones(9))
+    assert not found.steady
+    assert found.reason == "needs 10 samples, have 9"
+    assert SteadyRule().judge(np.ones(10)).steady
+    assert not SteadyRule().judge([]).steady
+
+
+def test_order_matters_for_steadiness() -> None:
+    drift = noise(500) * np.linspace(1, 1.4, 500)
+    assert not SteadyRule().judge(drift).steady
+    assert SteadyRule().judge(np.random.default_rng(0).permutation(drift)).steady
+
+
+def test_agreement_is_relative_to_the_middle() -> None:
+    assert agree([1.0, 1.04, 0.96], 0.05)
+    assert not agree([1.0, 1.06, 1.0], 0.05)
+    assert agree([0.0, 0.0], 0.05)
+    assert not agree([0.0, 0.0, 1.0], 0.05)
+
+
+def test_interval_of_the_mean_is_the_textbooks() -> None:
+    series = np.random.default_rng(11).normal(5, 2, size=2000)
+    low, high = bootstrap_interval(series, "mean", Resampling(repeats=4000))
+    error = series.std(ddof=1) / math.sqrt(series.size)
+    assert low == pytest.approx(series.mean() - 1.96 * error, abs=0.1 * error)
+    assert high == pytest.approx(series.mean() + 1.96 * error, abs=0.1 * error)
+
+
+def test_intervals_against_drawing_copies() -> None:
+    series = np.random.default_rng(5).exponential(size=301)
+    copies = np.random.default_rng(6).choice(series, size=(4000, series.size))
+    for name, values in (("mean", copies.mean(axis=1)), ("median", np.median(copies, axis=1))):
+        found = bootstrap_interval(series, name, Resampling(repeats=4000))  # type: ignore[arg-type]
+        assert found == pytest.approx(np.quantile(values, [0.025, 0.975]), rel=0.02)
+
+
+def test_interval_covers_the_truth_as_often_as_it_says() -> None:
+    source = np.random.default_rng(17)
+    hits = 0
+    for _ in range(300):
+        low, high = bootstrap_interval(source.normal(1, 0.2, 100), "mean", Resampling(repeats=400))
+        hits += low <= 1 <= high
+    assert 0.91 <= hits / 300 <= 0.98
+
+
+def test_blocks_widen_the_interval_of_neighbours_that_go_together() -> None:
+    series = np.repeat(np.random.default_rng(2).normal(10, 1, size=60), 20)
+    widths = [
+        high - low
+        for block in (1, 20)
+        for low, high in [bootstrap_interval(series, "mean", Resampling(block=block))]
+    ]
+    assert widths[1] / widths[0] == pytest.approx(math.sqrt(20), rel=0.15)
+    medians = [bootstrap_interval(series, "median", Resampling(block=block)) for block in (1, 20)]
+    assert medians[1][1] - medians[1][0] > 2 * (medians[0][1] - medians[0][0])
+
+
+def test_seeds_decide() -> None:
+    series = noise(100)
+    same = [bootstrap_interval(series, "median", Resampling(seed=seed)) for seed in (4, 4, 5)]
+    assert same[0] == same[1]
+    assert same[0] != same[2]
+
+
+def test_one_block_has_no_interval() -> None:
+    with pytest.raises(ValueError, match="fewer than two blocks"):
+        bootstrap_interval(noise(10), "mean", Resampling(block=10))
+
+
+def test_needed_counts_rise_with_the_percentile() -> None:
+    needed = [samples_needed(p) for p in PERCENTILES.values()]
+    assert all(low < high for low, high in pairwise(needed))

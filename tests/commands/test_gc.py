@@ -1,0 +1,91 @@
+"""What may go is decided beside runs that are at work, and beside others that clean up."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from zoo_core.commands.gc import clean
+from zoo_core.pipeline.store import LOG, MANIFEST, Store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from zoo_core.pipeline.store import Entry
+
+KEY = "ab" + "0" * 62
+OTHER = "ab" + "1" * 62
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+def at_work(store: Store, key: str) -> list[Path]:
+    """The folders of a stage that runs, last changed two days ago."""
+    old = time.time() - 2 * 24 * 3600
+    found = [store.work(key, "train"), store.salvage(key)]
+    for path in found:
+        path.mkdir(parents=True, exist_ok=True)
+        (path / LOG).write_text("epoch 3")
+        os.utime(path / LOG, (old, old))
+        os.utime(path, (old, old))
+    return found
+
+
+@pytest.mark.parametrize("days", [0, 30])
+def test_what_a_stage_uses_now_stays(store: Store, days: int) -> None:
+    with store.lock(OTHER):
+        dead = at_work(store, OTHER)
+    with store.lock(KEY):
+        alive = at_work(store, KEY)
+        would = clean(store, days, dry_run=True)
+        gone = clean(store, days, dry_run=False)
+    assert would == gone
+    assert [row["name"] for row in gone["removed"]] == [path.name for path in dead]
+    assert all((path / LOG).exists() for path in alive)
+    assert not any(path.exists() for path in dead)
+    clean(store, days, dry_run=False)
+    assert not any(path.exists() for path in alive)
+
+
+def test_entries_that_a_running_command_uses_stay(store: Store) -> None:
+    for key in (KEY, OTHER):
+        work = store.work(key, "make")
+        (work / "a.txt").write_text("done")
+        path = store.commit(key, work, ("a.txt",), {"name": "make"}).path
+        os.utime(path / MANIFEST, (time.time() - 60,) * 2)
+    running = Store(store.root)
+    running.use()
+    entry = running.get(KEY)
+    assert entry is not None
+    running.touch(entry)
+
+    assert [row["key"] for row in clean(store, 0, dry_run=False)["removed"]] == [OTHER]
+    assert store.get(KEY) is not None
+    del running
+    assert [row["key"] for row in clean(store, 0, dry_run=False)["removed"]] == [KEY]
+
+
+def test_an_entry_that_another_process_removes(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key in (KEY, OTHER):
+        work = store.work(key, "make")
+        (work / "a.txt").write_text("done")
+        store.commit(key, work, ("a.txt",), {"name": "make"})
+    last_used = Store.last_used
+
+    def too_late(self: Store, entry: Entry) -> float:
+        if entry.key == KEY:
+            shutil.rmtree(entry.path)
+        return last_used(self, entry)
+
+    monkeypatch.setattr(Store, "last_used", too_late)
+    assert clean(store, 30, dry_run=False) == {"removed": [], "kept": 1, "bytes": 0}
+    assert not (store.root / "entries" / KEY[:2] / KEY / MANIFEST).exists()

@@ -1,0 +1,196 @@
+"""`zoo models`: filters, and what keeps a model from running here."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from zoo_core.api import ModelCard, Source, WeightsOption
+from zoo_core.commands.models import NO_EXPORTER, Wanted, hindrance, models, weights_from
+from zoo_core.errors import UsageError
+from zoo_core.pipeline.plan import make_plan
+from zoo_core.pipeline.store import Store
+from zoo_core.planning.weights import published_weights
+from zoo_core.plugins.manager import Plugins
+from zoo_core.registry import Registry, load_registry
+from zoo_core.system.paths import by_hand_file, home
+from zoo_core.testing import toy
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def plugins() -> Plugins:
+    return Plugins([toy])
+
+
+@pytest.fixture
+def registry(plugins: Plugins, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
+    monkeypatch.setenv("ZOO_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("ZOO_REGISTRY", raising=False)
+    monkeypatch.delenv("ZOO_OFFLINE", raising=False)
+    monkeypatch.chdir(tmp_path)
+    return load_registry(plugins.registry_files())
+
+
+def names(registry: Registry, plugins: Plugins, **wanted: Any) -> list[str]:
+    return [row["id"] for row in models(registry, plugins, Wanted(**wanted))]
+
+
+def with_weights(card: ModelCard, source: Source) -> ModelCard:
+    option = WeightsOption(format="toy", files={"weights": source})
+    return replace(card, weights=(option,), sample=None)
+
+
+def test_a_row_says_who_takes_it_and_that_it_runs(registry: Registry, plugins: Plugins) -> None:
+    rows = {row["id"]: row for row in models(registry, plugins, Wanted())}
+
+    assert rows["toy-detector"]["backends"] == ["toy"]
+    assert (rows["toy-detector"]["runnable"], rows["toy-detector"]["reason"]) == (True, "")
+    assert rows["yolov8s"]["backends"] == []
+    assert (rows["yolov8s"]["runnable"], rows["yolov8s"]["reason"]) == (False, NO_EXPORTER)
+    assert "no exporter 'darknet' is installed" in rows["yolov4-darknet"]["reason"]
+
+
+def test_filters_combine(registry: Registry, plugins: Plugins) -> None:
+    assert names(registry, plugins, runnable=True) == ["toy-detector"]
+    assert names(registry, plugins, backend="toy", precision="int8") == ["toy-detector"]
+    assert names(registry, plugins, backend="toy", source="AlexeyAB/darknet") == []
+    darknet = names(registry, plugins, source="AlexeyAB/darknet")
+    assert len(darknet) == 6
+    assert names(registry, plugins, source="darknet") == darknet
+    assert names(registry, plugins, source="alexeyab", runnable=True) == []
+    assert names(registry, plugins, task="detection") == list(registry.models)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ({"task": "detction"}, "no task 'detction'; did you mean 'detection'?"),
+        ({"source": "darknt"}, "no source 'darknt'; did you mean 'darknet'?"),
+        ({"backend": "toi"}, "no backend 'toi'; did you mean 'toy'?"),
+        ({"precision": "fp23"}, "no precision 'fp23'; did you mean 'fp32'?"),
+    ],
+)
+def test_an_unknown_value_is_answered_with_the_closest(
+    registry: Registry, plugins: Plugins, wanted: dict[str, str], message: str
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        names(registry, plugins, **wanted)
+
+    assert message in str(caught.value)
+
+
+def test_a_plain_list_loads_no_provider(registry: Registry, plugins: Plugins) -> None:
+    loaded: list[str] = []
+
+    class Watched(Plugins):
+        def load(self, kind: str, name: str) -> Any:
+            loaded.append(name)
+            return super().load(kind, name)
+
+    watched = Watched([toy])
+    assert models(registry, watched, Wanted(runnable=True))
+    assert loaded == []
+    models(registry, watched, Wanted(backend="toy"))
+    assert loaded == ["toy", "toy"]
+
+
+def test_weights_by_hand_run_once_they_are_here(registry: Registry, plugins: Plugins) -> None:
+    source = Source(name="w.toy", by_hand="a page")
+    card = with_weights(registry.model("toy-detector"), source)
+
+    assert weights_from(card) == "by hand"
+    told = hindrance(card, plugins)
+    assert told == "weights by hand: zoo fetch toy-detector --from-file w.toy"
+    path = by_hand_file(card.id, source.name)
+    path.parent.mkdir(parents=True)
+    path.touch()
+    assert hindrance(card, plugins) == ""
+
+
+def test_weights_elsewhere_run_but_offline(
+    registry: Registry, plugins: Plugins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = Source(name="w.toy", url="http://localhost:1/w.toy", sha256="0" * 64)
+    card = with_weights(registry.model("toy-detector"), source)
+    large = with_weights(card, replace(source, size=23_400_000))
+
+    assert hindrance(card, plugins) == ""
+    assert weights_from(card) == "download"
+    assert weights_from(large) == "download 23 MB"
+    sampled = replace(large, sample=card.weights[0])
+    assert weights_from(sampled) == "download 23 MB, sample"
+    assert hindrance(sampled, plugins) == ""
+    monkeypatch.setenv("ZOO_OFFLINE", "1")
+    assert "not in the cache" in hindrance(card, plugins)
+    assert hindrance(registry.model("toy-detector"), plugins) == ""
+
+
+def test_weights_in_the_store_are_here(
+    registry: Registry, plugins: Plugins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ZOO_OFFLINE", "1")
+    source = Source(name="w.toy", url="http://localhost:1/w.toy", sha256="0" * 64)
+    card = with_weights(registry.model("toy-detector"), source)
+    stage = published_weights(card)[0].stage()
+    assert stage is not None
+    store = Store(home() / "store")
+    (item,) = make_plan([stage])
+    work = store.work(item.key, "weights")
+    (work / "w.toy").touch()
+    store.commit(item.key, work, ("w.toy",), {})
+
+    assert hindrance(card, plugins) == ""
+
+
+def test_a_file_by_hand_does_not_stand_for_one_to_be_downloaded(
+    registry: Registry, plugins: Plugins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    toy_card = registry.model("toy-detector")
+    files = {
+        "weights": Source(name="w.toy", by_hand="a page"),
+        "cfg": Source(name="w.cfg", url="http://localhost:1/w.cfg", sha256="0" * 64),
+    }
+    card = replace(toy_card, sample=None, weights=(WeightsOption(format="toy", files=files),))
+
+    assert hindrance(card, plugins).startswith("weights by hand:")
+    path = by_hand_file(card.id, "w.toy")
+    path.parent.mkdir(parents=True)
+    path.touch()
+    assert hindrance(card, plugins) == ""
+    monkeypatch.setenv("ZOO_OFFLINE", "1")
+    assert "not in the cache" in hindrance(card, plugins)
+
+
+def test_a_backend_that_does_not_read_the_graph_is_left_out(
+    registry: Registry, plugins: Plugins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(toy.ToyCompiler, "formats", ("torchscript",))
+
+    assert names(registry, plugins, backend="toy") == []
+
+
+def test_a_compiler_that_cannot_be_loaded_takes_nothing(
+    registry: Registry, plugins: Plugins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_self: Plugins, kind: str, name: str) -> Any:
+        raise UsageError(f"{kind} {name} is broken")
+
+    monkeypatch.setattr(Plugins, "load", broken)
+
+    assert names(registry, plugins, backend="toy") == []
+
+
+def test_what_a_left_out_plugin_gives_is_not_called_missing(
+    registry: Registry, plugins: Plugins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ZOO_PLUGINS", "toy")
+    card = replace(registry.model("toy-detector"), evaluator="coco-detection")
+
+    told = hindrance(card, Plugins.installed())
+    assert "no evaluator 'coco-detection' is loaded: zoo-coco is installed, left out" in told
+    assert hindrance(card, plugins) == "no evaluator 'coco-detection' is installed"

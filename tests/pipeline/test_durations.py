@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from zoo_core.api import Stage
+from zoo_core.pipeline.durations import Journal
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def stage(run: str = "zoo_a.stages:work", cost: float = 1.0) -> Stage:
+    return Stage(name="work", run=run, cost=cost)
+
+
+def journal(tmp_path: Path) -> Journal:
+    return Journal(tmp_path / "deep" / "journal.jsonl")
+
+
+def test_nothing_is_expected_of_what_was_never_seen(tmp_path: Path) -> None:
+    assert journal(tmp_path).seconds(stage()) is None
+
+
+def test_seconds_grow_with_the_cost(tmp_path: Path) -> None:
+    notes = journal(tmp_path)
+    notes.add(stage(cost=10), "key", 5.0)
+    assert notes.seconds(stage(cost=200)) == pytest.approx(100.0)
+
+
+def test_the_median_of_the_last_nine_is_told(tmp_path: Path) -> None:
+    notes = journal(tmp_path)
+    for seconds in [900.0, 900.0, *range(1, 10)]:
+        notes.add(stage(), "key", seconds)
+    assert notes.seconds(stage()) == pytest.approx(5.0)
+
+
+def test_stages_are_told_apart_by_what_they_run(tmp_path: Path) -> None:
+    notes = journal(tmp_path)
+    notes.add(stage("zoo_a.stages:quick"), "key", 1.0)
+    notes.add(stage("zoo_a.stages:slow"), "key", 60.0)
+    assert notes.seconds(stage("zoo_a.stages:quick")) == pytest.approx(1.0)
+    assert notes.seconds(stage("zoo_a.stages:slow")) == pytest.approx(60.0)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"run": "zoo_a.stages:work", "cost": 1.0, "sec',
+        b'{"run": "zoo_a.stages:work", "cost": 1.0}',
+        b'{"run": "zoo_a.stages:work", "cost": 0, "seconds": 3}',
+        b'{"run": "zoo_a.stages:work", "cost": "1", "seconds": 3}',
+        b'{"cost": 1.0, "seconds": 3}',
+        b"[1, 2]",
+        b"\xff\xfe",
+        b"",
+    ],
+)
+def test_a_line_that_is_not_whole_is_passed_over(tmp_path: Path, line: bytes) -> None:
+    notes = journal(tmp_path)
+    notes.add(stage(), "key", 2.0)
+    path = tmp_path / "deep" / "journal.jsonl"
+    path.write_bytes(path.read_bytes() + line + b"\n")
+    assert notes.seconds(stage()) == pytest.approx(2.0)
+    notes.add(stage(), "key", 4.0)
+    assert notes.seconds(stage()) == pytest.approx(3.0)
+
+
+PROCESS = """
+import sys
+from pathlib import Path
+from zoo_core.pipeline.durations import Journal
+from zoo_core.api import Stage
+for number in range(100):
+    stage = Stage(name="work", run=f"zoo_a.stages:{number}")
+    Journal(Path(sys.argv[1])).add(stage, "k" * 64, float(sys.argv[2]))
+"""
+
+
+def test_lines_of_two_processes_do_not_mix(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    surroundings = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    both = [
+        subprocess.Popen([sys.executable, "-c", PROCESS, str(path), seconds], env=surroundings)
+        for seconds in ("1.0", "3.0")
+    ]
+    assert [process.wait(60) for process in both] == [0, 0]
+    assert len(path.read_text().splitlines()) == 200
+    notes = Journal(path)
+    for number in range(100):
+        assert notes.seconds(stage(f"zoo_a.stages:{number}")) == pytest.approx(2.0)

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from zoo_core.errors import DataError, SpeedGateError, UsageError, ZooError
+from zoo_core.reporting.gates import SpeedGates, parse
+
+
+def report(steady: bool = True, p90: float | None = 10.0, speedup: float = 2.0) -> dict[str, Any]:
+    return {
+        "output": "runs/x",
+        "benchmark": {
+            "steady": steady,
+            "steady_reason": "window 1 of 5 is 9.0% above the median (limit 5%)",
+            "latency_ms": {"p90": p90, "p99": None},
+            "withheld": {"p99": 662, **({} if p90 else {"p90": 64})},
+            "throughput": 100.0,
+            "samples": 20,
+        },
+        "versus": {"speedup": speedup},
+    }
+
+
+@pytest.mark.parametrize(
+    ("gates", "says"),
+    [
+        (SpeedGates(max_p90_ms=9.9), "p90 in ms is 10, the gate is 9.9"),
+        (SpeedGates(min_throughput=101), "throughput in images/s is 100, the gate is 101"),
+        (SpeedGates(min_speedup=2.5), "speedup is 2, the gate is 2.5"),
+    ],
+)
+def test_a_steady_figure_that_misses(gates: SpeedGates, says: str) -> None:
+    refused = gates.verdict(report())
+    assert isinstance(refused, SpeedGateError)
+    assert refused.exit_code == 4
+    assert says in str(refused)
+
+
+def test_figures_that_reach_their_gates() -> None:
+    gates = SpeedGates(max_p90_ms=10.0, min_throughput=100.0, min_speedup=2.0)
+    assert gates.verdict(report()) is None
+    assert SpeedGates().verdict(report(steady=False)) is None
+
+
+@pytest.mark.parametrize("limit", [1.0, 1000.0])
+def test_what_is_not_steady_passes_no_gate_and_misses_none(limit: float) -> None:
+    refused = SpeedGates(max_p90_ms=limit).verdict(report(steady=False))
+    assert type(refused) is ZooError
+    assert refused.exit_code == 1
+    assert "not steady (window 1 of 5" in str(refused)
+
+
+def test_a_percentile_that_is_withheld_judges_nothing() -> None:
+    refused = SpeedGates(max_p90_ms=1000.0).verdict(report(p90=None))
+    assert type(refused) is ZooError
+    assert "p90 needs 64 samples, have 20; give --min-samples 64" in str(refused)
+
+
+def test_gates_on_what_has_no_speed_are_refused() -> None:
+    gates = SpeedGates(max_p90_ms=1.0)
+    with pytest.raises(DataError, match="thin network"):
+        gates.refuse("sample", emulated=False)
+    with pytest.raises(DataError, match="emulated device has no speed"):
+        gates.refuse("random", emulated=True)
+    gates.refuse("random", emulated=False)
+    SpeedGates().refuse("sample", emulated=True)
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, float("nan")])
+def test_senseless_gates(value: float) -> None:
+    with pytest.raises(UsageError, match="is none"):
+        SpeedGates(min_throughput=value)
+
+
+def test_accuracy_gates_are_fractions() -> None:
+    assert parse(["AP=0.43", "AP50=1"]) == {"AP": 0.43, "AP50": 1.0}
+
+
+@pytest.mark.parametrize("text", ["AP=nan", "AP=inf", "AP=", "AP", "AP=high"])
+def test_what_is_no_number_is_no_gate(text: str) -> None:
+    with pytest.raises(UsageError, match="is no gate") as raised:
+        parse([text])
+    assert raised.value.next == "write NAME=FRACTION as in AP=0.43"

@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+from zoo_core.system.machine import (
+    clock_mhz,
+    cpu_features,
+    cpu_name,
+    cpu_quota,
+    cpu_threads,
+    environment,
+    governor,
+    has_int8_dot,
+    memory_available,
+    memory_limit,
+    memory_total,
+    parse_sysctl,
+    temperature_celsius,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HERE = float(len(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else 1.0
+
+
+def write(root: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return root
+
+
+def test_features_are_the_first_processors_flags(tmp_path: Path) -> None:
+    text = "processor : 0\nflags\t\t: fpu avx2 avx512_vnni\n\nprocessor : 1\nflags : other\n"
+    assert cpu_features(write(tmp_path, {"proc/cpuinfo": text})) == {"fpu", "avx2", "avx512_vnni"}
+
+
+def test_features_of_arm(tmp_path: Path) -> None:
+    root = write(tmp_path, {"proc/cpuinfo": "Features : fp asimd asimddp\n"})
+    assert has_int8_dot(cpu_features(root)) is True
+
+
+def test_nothing_told_is_not_nothing_there(tmp_path: Path) -> None:
+    assert cpu_features(tmp_path) == frozenset()
+    assert has_int8_dot(frozenset()) is None
+    assert has_int8_dot(frozenset({"avx2"})) is False
+    assert has_int8_dot(frozenset({"avx_vnni"})) is True
+
+
+def test_quota_is_the_affinity_where_no_cgroup_limits(tmp_path: Path) -> None:
+    assert cpu_quota(tmp_path) == HERE
+
+
+@pytest.mark.parametrize(
+    ("files", "quota"),
+    [
+        ({"proc/self/cgroup": "0::/a/b\n", "sys/fs/cgroup/a/b/cpu.max": "50000 100000\n"}, 0.5),
+        ({"proc/self/cgroup": "0::/a/b\n", "sys/fs/cgroup/a/cpu.max": "25000 100000\n"}, 0.25),
+        ({"proc/self/cgroup": "0::/gone\n", "sys/fs/cgroup/cpu.max": "75000 100000\n"}, 0.75),
+        ({"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "max 100000\n"}, HERE),
+        (
+            {
+                "proc/self/cgroup": "3:cpu,cpuacct:/x\n0::/\n",
+                "sys/fs/cgroup/cpu,cpuacct/x/cpu.cfs_quota_us": "20000\n",
+                "sys/fs/cgroup/cpu,cpuacct/x/cpu.cfs_period_us": "100000\n",
+            },
+            0.2,
+        ),
+        (
+            {
+                "proc/self/cgroup": "1:cpu:/\n",
+                "sys/fs/cgroup/cpu/cpu.cfs_quota_us": "-1\n",
+                "sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000\n",
+            },
+            HERE,
+        ),
+    ],
+)
+def test_quota_of_cgroups(tmp_path: Path, files: dict[str, str], quota: float) -> None:
+    assert cpu_quota(write(tmp_path, files)) == quota
+
+
+def test_memory_is_the_lowest_limit(tmp_path: Path) -> None:
+    assert memory_limit(tmp_path) == psutil.virtual_memory().total
+    root = write(
+        tmp_path, {"proc/self/cgroup": "0::/a\n", "sys/fs/cgroup/a/memory.max": "1048576\n"}
+    )
+    assert memory_limit(root) == 1048576
+
+
+def test_memory_of_the_first_cgroups(tmp_path: Path) -> None:
+    files = {
+        "proc/self/cgroup": "4:memory:/p\n",
+        "sys/fs/cgroup/memory/p/memory.limit_in_bytes": "2097152\n",
+        "sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712\n",
+    }
+    assert memory_limit(write(tmp_path, files)) == 2097152
+
+
+def test_this_machine_grants_something() -> None:
+    assert 0 < cpu_quota() <= HERE
+    assert memory_limit() > 1 << 20
+
+
+def test_threads_are_whole_processors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(8), raising=False)
+    files = {"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "370000 100000\n"}
+    assert cpu_threads(write(tmp_path, files)) == 3
+    assert cpu_threads(write(tmp_path, {"sys/fs/cgroup/cpu.max": "40000 100000\n"})) == 1
+    assert cpu_threads(write(tmp_path, {"sys/fs/cgroup/cpu.max": "max 100000\n"})) == 8
+
+
+MEMINFO = "MemTotal:       4194304 kB\nMemFree:  1 kB\nMemAvailable:   3145728 kB\n"
+
+
+def test_memory_available_is_bound_by_what_the_cgroup_has_left(tmp_path: Path) -> None:
+    root = write(tmp_path, {"proc/meminfo": MEMINFO})
+    assert memory_total(root) == memory_limit(root) == 4 << 30
+    assert memory_available(root) == 3 << 30
+    group = {
+        "proc/self/cgroup": "0::/box\n",
+        "sys/fs/cgroup/box/memory.max": f"{2 << 30}\n",
+        "sys/fs/cgroup/box/memory.current": f"{1 << 30}\n",
+        "sys/fs/cgroup/box/memory.stat": f"anon 5\ninactive_file {1 << 29}\nodd line here\n",
+    }
+    write(tmp_path, group)
+    assert memory_total(root) == 4 << 30
+    assert memory_limit(root) == 2 << 30
+    assert memory_available(root) == (2 << 30) - (1 << 30) + (1 << 29)
+
+
+def test_names_of_processors(tmp_path: Path) -> None:
+    text = "model\t\t: 17\nmodel name\t: Fast CPU: 2\n"
+    assert cpu_name(write(tmp_path, {"proc/cpuinfo": text})) == "Fast CPU: 2"
+    assert cpu_name(tmp_path / "nothing")
+
+
+def test_apples_names_become_linuxs() -> None:
+    arm = "hw.optional.arm.FEAT_DotProd: 1\nhw.optional.arm.FEAT_I8MM: 0\nhw.optional.neon: 1"
+    assert parse_sysctl(arm) == {"asimddp", "neon"}
+    intel = "machdep.cpu.features: FPU AVX1.0\nmachdep.cpu.leaf7_features: AVX2 AVX512VNNI\n"
+    assert parse_sysctl(intel) == {"fpu", "avx", "avx2", "avx512_vnni"}
+
+
+def test_clocks_come_from_cpufreq_before_cpuinfo(tmp_path: Path) -> None:
+    assert clock_mhz(tmp_path) is None
+    assert governor(tmp_path) is None
+    write(tmp_path, {"proc/cpuinfo": "cpu MHz : 2000.0\ncpu MHz : 3000.0\n"})
+    assert clock_mhz(tmp_path) == 2500.0
+    cpus = "sys/devices/system/cpu"
+    files = {
+        f"{cpus}/cpu0/cpufreq/scaling_cur_freq": "1000000\n",
+        f"{cpus}/cpu1/cpufreq/scaling_cur_freq": "1500000\n",
+        f"{cpus}/cpu0/cpufreq/scaling_governor": "powersave\n",
+    }
+    write(tmp_path, files)
+    assert clock_mhz(tmp_path) == 1250.0
+    assert governor(tmp_path) == "powersave"
+
+
+def test_temperature_is_that_of_the_processor(tmp_path: Path) -> None:
+    assert temperature_celsius(tmp_path) is None
+    files = {
+        "sys/class/thermal/thermal_zone0/type": "acpitz\n",
+        "sys/class/thermal/thermal_zone0/temp": "99000\n",
+        "sys/class/thermal/thermal_zone1/type": "x86_pkg_temp\n",
+        "sys/class/thermal/thermal_zone1/temp": "51000\n",
+        "sys/class/hwmon/hwmon3/name": "k10temp\n",
+        "sys/class/hwmon/hwmon3/temp1_input": "52500\n",
+        "sys/class/hwmon/hwmon4/name": "nvme\n",
+        "sys/class/hwmon/hwmon4/temp1_input": "80000\n",
+    }
+    assert temperature_celsius(write(tmp_path, files)) == 52.5
+
+
+def test_environment_is_json_and_complete(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    found = json.loads(json.dumps(environment()))
+    assert found["variables"]["OMP_NUM_THREADS"] == "7"
+    assert found["cpu_quota"] == pytest.approx(cpu_quota(), abs=0.01)
+    assert set(found["features"]) <= cpu_features()
+    assert {"cpu", "os", "python", "load_average", "clock_mhz", "governor"} <= set(found)
+
+
+@pytest.mark.parametrize(
+    "junk", ["", "\0\xff", "nan", "a b c", ": :\n0::/../x\n7:cpu\n", "-1 0", "inf inf"]
+)
+def test_nothing_raises_whatever_the_kernel_says(tmp_path: Path, junk: str) -> None:
+    names = (
+        "proc/cpuinfo proc/meminfo proc/self/cgroup sys/fs/cgroup/cpu.max sys/fs/cgroup/memory.max "
+        "sys/fs/cgroup/memory.stat sys/fs/cgroup/memory.current sys/class/hwmon/hwmon0/name "
+        "sys/class/thermal/thermal_zone0/temp sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq"
+    )
+    root = write(tmp_path, dict.fromkeys(names.split(), junk))
+    write(tmp_path, {"proc/meminfo": f"MemTotal: {junk} kB\nMemAvailable: {junk}\n"})
+    write(tmp_path, {"proc/self/cgroup": f"0::/\n{junk}\n"})
+    assert 0 < environment(root)["cpu_quota"] <= HERE
+
+
+def test_the_module_imports_nothing_heavy() -> None:
+    code = "import sys, zoo_core.system.machine; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"numpy", "psutil", "yaml", "torch", "cv2"} & set(done.stdout.split())

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from zoo_core.errors import DataError
+from zoo_core.toolkit.detection_txt import (
+    TextDetection,
+    read_detections,
+    text_names,
+    write_detections,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DOG = TextDetection("dog", 0.958, (114.25, 188.0, 386.5, 536.125))
+LIGHT = TextDetection("traffic light", 1e-05, (-1.5, 0.0, 3.3333, 7.0))
+
+
+def test_labels_with_blanks_survive_and_numbers_are_equal(tmp_path: Path) -> None:
+    path = tmp_path / "dog.txt"
+    write_detections(path, [DOG, LIGHT])
+    first, second = path.read_text().splitlines()
+    assert first == "dog 0.958 114.25 188.0 386.5 536.125"
+    assert second.startswith("traffic light 1e-05 -1.5 0.0 3.3333 7.0")
+    assert read_detections(path) == [DOG, LIGHT]
+
+
+def test_nothing_found_is_an_empty_file(tmp_path: Path) -> None:
+    path = tmp_path / "none.txt"
+    write_detections(path, [])
+    assert path.read_bytes() == b""
+    assert read_detections(path) == []
+
+
+def test_vendor_line_ends_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "v.txt"
+    path.write_bytes(b"hot dog 0.5 1 2 3 4 \r\n\r\nperson 1 0 0 2 2")
+    assert [item.label for item in read_detections(path)] == ["hot dog", "person"]
+
+
+def test_a_label_cannot_break_the_line(tmp_path: Path) -> None:
+    path = tmp_path / "x.txt"
+    write_detections(path, [TextDetection("a\n b\t c", 0.5, (1, 2, 3, 4))])
+    assert read_detections(path)[0].label == "a b c"
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["0.5 1 2 3 4", "dog 0.5 1 2 3", "dog 0.5 1 2 3 x", "dog nan 1 2 3 4", "dog 0.5 1 2 inf 4"],
+)
+def test_a_malformed_line_is_named(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "bad.txt"
+    path.write_text(f"dog 0.5 1 2 3 4\n{line}\n")
+    with pytest.raises(DataError, match=r"no line `label score") as caught:
+        read_detections(path)
+    assert caught.value.where == f"{path}:2"
+
+
+def test_no_file_and_no_text(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="cannot be read"):
+        read_detections(tmp_path / "absent.txt")
+    (tmp_path / "bin.txt").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(DataError, match="no UTF-8"):
+        read_detections(tmp_path / "bin.txt")
+
+
+@pytest.mark.parametrize(
+    ("images", "expected"),
+    [
+        (["1.jpg", "b/2.png"], ["1.txt", "2.txt"]),
+        (["1.jpg", "1.png", "2.png"], ["1.jpg.txt", "1.png.txt", "2.txt"]),
+        (["a.jpg", "A.png"], ["a.jpg.txt", "A.png.txt"]),
+        (["x/1.jpg", "y/1.jpg"], ["x__1.jpg.txt", "y__1.jpg.txt"]),
+        (["1.jpg", "1.png", "1.jpg.bmp"], ["1.jpg.txt", "1.png.txt", "1.jpg.bmp.txt"]),
+        ([], []),
+    ],
+)
+def test_names_tell_images_apart(images: list[str], expected: list[str]) -> None:
+    assert text_names(images) == expected
+
+
+def test_names_stay_distinct_whatever_the_images() -> None:
+    images = ["a/b.jpg", "a__b.jpg", "a__b.png", "c/a__b.jpg", "a/b.jpg.jpg", "a/b.jpg"]
+    names = text_names(images)
+    assert len({name.casefold() for name in names}) == len(images)

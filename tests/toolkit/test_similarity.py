@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from zoo_core.api import TensorSpec
+from zoo_core.errors import UsageError
+from zoo_core.toolkit.similarity import poor, ratios_db, rounded, seeded_feeds, snr_db
+
+ONES = np.ones(4, np.float32)
+
+
+@pytest.mark.parametrize(
+    ("reference", "measured", "expected"),
+    [
+        (ONES, ONES, math.inf),
+        (ONES * 0, ONES * 0, math.inf),
+        (ONES, ONES * 1.1, 20.0),
+        (ONES, ONES * 2, 0.0),
+        (ONES, ONES * np.nan, -math.inf),
+        (ONES * np.inf, ONES, -math.inf),
+        (ONES * 0, ONES, -math.inf),
+        (ONES, ONES[:3], -math.inf),
+    ],
+)
+def test_signal_over_difference(reference: Any, measured: Any, expected: float) -> None:
+    assert snr_db(reference, measured) == pytest.approx(expected, abs=1e-4)
+
+
+def test_what_is_poor_is_told_and_what_is_equal_is_not() -> None:
+    names = ["equal", "good", "half", "nan", "dead"]
+    measured = [ONES, ONES * 1.1, ONES * 1.9, ONES * np.nan, ONES]
+    ratios = ratios_db([ONES, ONES, ONES, ONES, ONES * 0], measured)
+
+    told = poor("int8", names, ratios)
+
+    assert [text.split("'")[1] for text in told] == ["half", "nan", "dead"]
+    assert "keeps only 0.9 dB" in told[0]
+    assert all("cannot be compared" in text for text in told[1:])
+    assert rounded(ratios) == [None, 20.0, 0.9, None, None]
+
+
+def test_seeded_feeds_take_the_batch_where_it_is_free() -> None:
+    free = TensorSpec(name="a", shape=("batch", 3, 4, 4))
+    fixed = TensorSpec(name="b", shape=(5, 3))
+    feeds = seeded_feeds([free, fixed], 2)
+    assert feeds["a"].shape == (2, 3, 4, 4)
+    assert feeds["b"].shape == (5, 3)
+    assert feeds["a"].dtype == np.float32
+    np.testing.assert_array_equal(feeds["a"], seeded_feeds([free], 2)["a"])
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        TensorSpec(name="a", shape=("batch", 3, "height", 4)),
+        TensorSpec(name="a", shape=(1, 3), dtype="int64"),
+    ],
+)
+def test_inputs_that_cannot_be_seeded(spec: TensorSpec) -> None:
+    with pytest.raises(UsageError, match="input 'a' is"):
+        seeded_feeds([spec], 1)

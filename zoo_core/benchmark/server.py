@@ -1,0 +1,128 @@
+"""Server: samples arrive at random at a given rate, whether or not the session has time for them.
+
+Latency counts from when a sample should have arrived, so that a slow answer delays none of the
+others in the figures but all of them in the queue (no "coordinated omission").
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from zoo_core.benchmark.series import Arrivals, Instruments, Series, Ticker
+from zoo_core.benchmark.threads import together
+
+if TYPE_CHECKING:
+    from threading import Event
+
+    from numpy.typing import NDArray
+
+    from zoo_core.benchmark.series import Query
+    from zoo_core.benchmark.settings import BenchSettings
+
+_GIVE_UP = 1.5
+"""Times its planned length after which a server that does not keep up is given up."""
+
+_DOZE = 0.2
+_SOON = 1e-6
+
+
+def schedule(rate: float, count: int, seconds: float, seed: int) -> NDArray[np.float64]:
+    """When queries arrive, in seconds, float64 [n]: a Poisson process of a seeded generator.
+
+    At least `count` arrivals, and until `seconds` have passed.
+    """
+    source = np.random.default_rng(seed)
+    due = np.cumsum(source.exponential(1 / rate, count))
+    while due[-1] < seconds:
+        more = source.exponential(1 / rate, math.ceil((seconds - due[-1]) * rate))
+        due = np.concatenate([due, due[-1] + np.cumsum(more)])
+    return due
+
+
+@dataclass(slots=True)
+class _Desk:
+    """Gives the queries out in their order, and notes (number, begun, ended) of each."""
+
+    due: NDArray[np.float64]
+    rows: list[tuple[int, float, float]] = field(default_factory=list)
+    _next: int = 0
+    _lock: Lock = field(default_factory=Lock)
+
+    def take(self) -> int | None:
+        with self._lock:
+            number = self._next
+            self._next += 1
+        return number if number < self.due.size else None
+
+
+def server(query: Query, workers: int, settings: BenchSettings, tools: Instruments) -> Series:
+    """Queries of one sample served by `workers` threads in the order of their arrival."""
+    clock, rate = tools.clock, settings.target_qps or 1.0
+    due = schedule(rate, _count(rate, settings), settings.seconds, settings.seed)
+    desk, tick = _Desk(due), Ticker("server", tools)
+    start = clock()
+    limit = max(settings.seconds, float(due[-1])) * _GIVE_UP
+
+    def work(number: int, stop: Event) -> None:
+        while not stop.is_set() and clock() - start < limit:
+            mine = desk.take()
+            if mine is None:
+                return
+            _wait_until(float(due[mine]), start, stop, tools)
+            if stop.is_set():
+                return
+            before = clock() - start
+            query()
+            now = clock()
+            desk.rows.append((mine, before, now - start))
+            if workers == 1:
+                tick(len(desk.rows), now)
+
+    together(workers, work, lambda: tick(len(desk.rows), clock()))
+    return _series(desk, rate, workers, clock() - start)
+
+
+def _count(rate: float, settings: BenchSettings) -> int:
+    """Those that arrive in the time on average; more for the count's sake, within patience."""
+    usual = round(rate * settings.seconds)
+    more = min(settings.min_samples, rate * settings.seconds * settings.patience)
+    return max(usual, int(more), settings.least_samples)
+
+
+def _wait_until(due: float, start: float, stop: Event, tools: Instruments) -> None:
+    while (left := due - (tools.clock() - start)) > _SOON and not stop.is_set():
+        tools.sleep(min(left, _DOZE))
+
+
+def _series(desk: _Desk, rate: float, workers: int, now: float) -> Series:
+    """What was served, and what still waited at `now` with the time it had waited."""
+    rows = sorted(desk.rows)
+    number = np.array([row[0] for row in rows], np.intp)
+    begun, ended = (np.array([row[side] for row in rows], np.float64) for side in (1, 2))
+    waiting = np.setdiff1d(np.flatnonzero(desk.due <= now), number)
+    served = ended - np.minimum(desk.due[number], begun)  # one may begin a microsecond early
+    durations = np.concatenate([served, now - desk.due[waiting]])
+    last, arrived = float(ended.max()), number.size + waiting.size
+    offered = arrived / float(desk.due[arrived - 1])
+    service = ended - begun
+    return Series(
+        scenario="server",
+        samples_per_query=1,
+        durations=durations[np.argsort(np.concatenate([number, waiting]))],
+        ends=np.sort(ended),
+        seconds=last,
+        workers=workers,
+        service=service,
+        arrivals=Arrivals(
+            target=rate,
+            offered=offered,
+            completed=number.size / last,
+            utilisation=float(service.mean()) * offered / workers,
+            waiting=int(waiting.size),
+        ),
+    )

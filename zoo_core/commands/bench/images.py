@@ -1,0 +1,154 @@
+"""Where the time of a real image goes, with the steps that `zoo predict` would take."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zoo_core.api import DataRequest, DataView
+from zoo_core.benchmark.breakdown import break_down
+from zoo_core.commands.run import plan
+from zoo_core.errors import ZooError
+from zoo_core.pipeline.plan import Plan, make_plan
+from zoo_core.pipeline.stages.inputs import feeder, stacked
+from zoo_core.pipeline.stages.predict import bound_decoder
+from zoo_core.planning.build import Goal
+from zoo_core.registry.protocols import task_values
+from zoo_core.vision import read_rgb
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from zoo_core.api import Arrays, Decode, Sample, Session, Stage
+    from zoo_core.benchmark.breakdown import Breakdown, Step
+    from zoo_core.commands.workspace import Workplace
+    from zoo_core.pipeline.executor import Executor, StageResult
+    from zoo_core.planning.build import Run
+    from zoo_core.planning.request import RunRequest
+    from zoo_core.planning.resolve import Resolved
+    from zoo_core.vision import Geometry
+
+IMAGES = 24
+"""How many images are taken at most."""
+
+_SECONDS = 6.0
+_FIRST = "predict-0000"
+
+
+def prepare_images(
+    run: Run, work: Workplace, executor: Executor, images: Path | None
+) -> tuple[Run, dict[str, StageResult]] | None:
+    """The plan that reads the images of a breakdown, and its finished stages up to the network.
+
+    `images` is a folder; without one the card's sample scenes are taken, and None is returned where
+    it has none. All are read once, so that a damaged one is told before anything is measured.
+    """
+    if images is None and run.resolved.card.sample_dataset is None:
+        return None
+    reading = plan(_request(run, work, executor, images), work, Goal.PREDICT)
+    stages = [item for item in reading.plan.until(_FIRST) if item.stage.name != _FIRST]
+    results = executor.run(Plan(tuple(stages)))
+    for sample in _samples(reading, results, work):
+        read_rgb(sample.path, expect=sample.size, exif=reading.resolved.preprocess.exif)
+    return reading, results
+
+
+def image_steps(
+    reading: Run, results: Mapping[str, StageResult], work: Workplace, session: Session
+) -> Breakdown:
+    """The median of each step over the images, one after the other on an open session."""
+    stage = _first(reading)
+    graph = _paths(stage.inputs, stage.locations, results).get("graph")
+    decode = bound_decoder(stage.params, graph, work.plugins)
+    steps = _steps(reading.resolved, work, session, decode)
+    return break_down(_samples(reading, results, work), steps, time.perf_counter, _SECONDS)
+
+
+def _samples(reading: Run, results: Mapping[str, StageResult], work: Workplace) -> Iterator[Sample]:
+    stage, data = _first(reading), reading.resolved.data
+    paths = _paths(stage.inputs, stage.locations, results)
+    view = DataView(paths=paths, params=stage.params["data"])
+    dataset = work.plugins.dataset(stage.params["dataset"])
+    return dataset.samples(view, 0, data.count if data else 0)
+
+
+def _first(reading: Run) -> Stage:
+    planned = reading.plan.find(_FIRST)
+    if planned is None:
+        raise ZooError(f"a plan without {_FIRST}", where="breakdown")
+    return planned.stage
+
+
+def _request(run: Run, work: Workplace, executor: Executor, images: Path | None) -> RunRequest:
+    kind = run.resolved.weights.kind
+    asked = replace(run.request, limit=IMAGES)
+    if not run.request.weights:
+        asked = replace(asked, assets="sample" if kind == "sample" else "published")
+    if images:
+        return replace(asked, predict=images)
+    if (
+        kind in ("sample", "random")
+        or run.resolved.card.dataset == run.resolved.card.sample_dataset
+    ):
+        return asked
+    return replace(asked, predict=_scenes(run.resolved, work, executor))
+
+
+def _scenes(resolved: Resolved, work: Workplace, executor: Executor) -> Path:
+    """The folder of the sample's images: they are timed here, nothing is scored on them."""
+    dataset = work.plugins.dataset(resolved.card.sample_dataset or "")
+    asked = DataRequest(purpose="evaluate", limit=IMAGES, others=work.plugins.dataset)
+    data = dataset.plan(asked)
+    paths = _paths(data.inputs, data.locations, executor.run(make_plan(data.stages)))
+    view = DataView(paths=paths, params=data.params)
+    return next(iter(dataset.samples(view, 0, 1))).path.parent
+
+
+def _paths(
+    inputs: Mapping[str, str], locations: Mapping[str, str], results: Mapping[str, StageResult]
+) -> dict[str, Path]:
+    made = {
+        argument: results[name].entry.path / file
+        for argument, (name, _, file) in (
+            (argument, reference.partition("/")) for argument, reference in inputs.items()
+        )
+    }
+    return {**made, **{argument: Path(place) for argument, place in locations.items()}}
+
+
+def _steps(resolved: Resolved, work: Workplace, session: Session, decode: Decode) -> list[Step]:
+    """From a sample to its settled predictions; a batch is filled with copies of the image."""
+    evaluator = work.plugins.evaluator(resolved.card.evaluator)
+    values, steps = task_values(resolved.protocol), resolved.preprocess
+    batch = resolved.target.batch if session.takes == "tensor" else 1
+    name, feed = session.inputs[0].name, feeder(session.takes)
+
+    def read(sample: Sample) -> tuple[Sample, NDArray[np.uint8]]:
+        return sample, read_rgb(sample.path, expect=sample.size, exif=steps.exif)
+
+    def prepare(found: tuple[Sample, NDArray[np.uint8]]) -> tuple[Arrays, Geometry]:
+        fed, geometry = feed(*found, steps)
+        return {name: stacked([fed], batch)}, geometry
+
+    def run(ready: tuple[Arrays, Geometry]) -> tuple[Arrays, Geometry]:
+        return session.run(ready[0]), ready[1]
+
+    def decoded(found: tuple[Arrays, Geometry]) -> Arrays:
+        return decode({key: array[0] for key, array in found[0].items()}, found[1])
+
+    def settle(candidates: Arrays) -> Arrays:
+        return evaluator.settle(candidates, values)
+
+    network = "runtime" if batch == 1 else f"runtime, batch of {batch}"
+    return [
+        ("image decode", read),
+        ("preprocess", prepare),
+        (network, run),
+        ("output decode", decoded),
+        ("NMS" if resolved.card.task == "detection" else "settle", settle),
+    ]

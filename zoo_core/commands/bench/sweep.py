@@ -1,0 +1,150 @@
+"""Sweeping settings: the batch, and the backend's own options that are numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from zoo_core.benchmark import statistics
+from zoo_core.benchmark.sweep import Point, climb
+from zoo_core.commands.bench.artefact import artefact_of, measure
+from zoo_core.commands.bench.parts import Part, speed
+from zoo_core.commands.bench.request import whole
+from zoo_core.commands.run import executor, plan
+from zoo_core.errors import StageError, UsageError, did_you_mean
+from zoo_core.pipeline.sessions import SessionPool
+from zoo_core.planning.build import Goal
+from zoo_core.system.machine import cpu_threads
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from zoo_core.benchmark import BenchSettings
+    from zoo_core.commands.bench.artefact import Measured
+    from zoo_core.commands.bench.request import BenchRequest
+    from zoo_core.commands.progress import Telling
+    from zoo_core.commands.workspace import Workplace
+    from zoo_core.planning.build import Run
+
+BATCH = "batch"
+_USUAL = (BATCH, "threads", "streams")
+_BATCHES = (1, 2, 4, 8, 16, 32, 64)
+
+
+def ladders(run: Run, spelling: str) -> tuple[dict[str, tuple[int, ...]], list[str]]:
+    """Values of each setting of `--sweep NAME[=V:V...],...`, and the settings that are left out.
+
+    The usual names (batch, threads, streams) have values of their own, and are left out where the
+    backend has no such option. Raises UsageError for other names that it has not, or without
+    values.
+    """
+    options = run.resolved.backend.options
+    found: dict[str, tuple[int, ...]] = {}
+    missing = []
+    for part in spelling.split(","):
+        name, _, values = part.strip().partition("=")
+        if name != BATCH and name not in options:
+            if name not in _USUAL:
+                what = f"backend '{run.resolved.backend.name}' has no setting '{name}'"
+                raise UsageError(what, where="--sweep", next=did_you_mean(name, [BATCH, *options]))
+            missing.append(name)
+        elif values:
+            found[name] = tuple(whole(value, f"--sweep {name}") for value in values.split(":"))
+        elif name in _USUAL:
+            found[name] = _BATCHES if name == BATCH else _up_to(cpu_threads())
+        else:
+            step = f"write {name}=1:2:4"
+            raise UsageError(f"'{name}' has no usual values", where="--sweep", next=step)
+    if not found:
+        what = f"backend '{run.resolved.backend.name}' has none of {', '.join(missing)}"
+        raise UsageError(what, where="--sweep", next=did_you_mean("", [BATCH, *options]))
+    return found, missing
+
+
+def check_sweep(run: Run, spelling: str) -> None:
+    """Raises UsageError for a spelling that cannot be swept."""
+    ladders(run, spelling)
+
+
+def sweep(run: Run, work: Workplace, how: BenchRequest, talk: Telling) -> Iterator[Part]:
+    """The best point's benchmark, then the table of all points."""
+    values, missing = ladders(run, how.sweep or "")
+    settings = how.settings
+    if settings.scenario is None:
+        settings = replace(settings, scenario="offline")
+    sweeper = _Sweeper(run, work, settings, talk)
+    found = climb(values, sweeper.point)
+    unit = "images/s" if settings.scenario != "single-stream" else "runs/s"
+    left = [f"  {name}: {run.resolved.backend.name} has no such option" for name in missing]
+    data = {**found.to_data(), "unit": unit, "scenario": settings.scenario, "left_out": missing}
+    lines = [f"sweep, {settings.scenario}", *found.lines(unit), *left]
+    best = sweeper.measured[_key(found.best.settings)]
+    yield Part(key="sweep", data=data, lines=lines)
+    yield speed(best)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sweeper:
+    """Compiles and measures points; keeps what it measured by settings."""
+
+    run: Run
+    work: Workplace
+    settings: BenchSettings
+    talk: Telling
+    measured: dict[str, Measured] = field(default_factory=dict)
+
+    def point(self, settings: Mapping[str, int]) -> Point:
+        name = _key(settings)
+        try:
+            found = self.measured[name] = self._measure(settings)
+        except StageError as error:
+            return Point(settings=settings, score=0.0, noise=0.0, failure=str(error))
+        if self.settings.scenario == "single-stream":
+            score, noise = _latency(found)
+        else:
+            score, noise = _throughput(found)
+        figures = {
+            "latency_ms": found.found.summary.median,
+            "steady": found.found.steadiness.steady,
+        }
+        return Point(settings=settings, score=score, noise=noise, figures=figures)
+
+    def _measure(self, settings: Mapping[str, int]) -> Measured:
+        options = {key: str(value) for key, value in settings.items() if key != BATCH}
+        request = self.run.request
+        asked = replace(
+            request,
+            batch=settings.get(BATCH, request.batch),
+            options={**request.options, **options},
+        )
+        planned = plan(asked, self.work, Goal.COMPILE)
+        with self.talk.listening() as listener, SessionPool() as sessions:
+            results = executor(self.work, listener, sessions).run(planned.plan)
+
+        def tell(text: str) -> None:
+            self.talk.tell(f"{_key(settings)}: {text}")
+
+        return measure(planned, self.work, artefact_of(results), self.settings, tell)
+
+
+def _throughput(found: Measured) -> tuple[float, float]:
+    rate, ends = found.found.throughput.series.samples_per_second, found.found.throughput_interval
+    return rate, (ends[1] - ends[0]) / 2 / rate if ends else 0.0
+
+
+def _latency(found: Measured) -> tuple[float, float]:
+    """Queries a second by the median latency."""
+    samples = found.found.latency.series.durations
+    middle = found.found.summary.median / 1e3
+    low, high = statistics.bootstrap_interval(samples, "median")
+    return 1 / middle, (high - low) / 2 / middle
+
+
+def _key(settings: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in settings.items())
+
+
+def _up_to(most: int) -> tuple[int, ...]:
+    """1, 2, 4 ... and the most itself."""
+    powers = [1 << step for step in range(most.bit_length()) if 1 << step < most]
+    return (*powers, most)

@@ -1,0 +1,34 @@
+"""What a run needs of this machine, checked one by one; nothing heavy is imported."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from zoo_core.commands.doctor.check import Check
+from zoo_core.commands.doctor.machine import machine_checks
+from zoo_core.commands.doctor.places import network_checks, place_checks
+from zoo_core.commands.doctor.software import software_checks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from zoo_core.plugins.manager import Plugins
+
+__all__ = ["Check", "checks"]
+
+
+def checks(plugins: Plugins, reachable: Callable[[str], bool] | None = None) -> list[Check]:
+    """All checks, in the order in which to put things right.
+
+    `reachable` tells whether the host of a URL answers, in bounded time, and is asked about all
+    hosts at once; `network_reachable` by default, which takes at most 5 s. All else takes well
+    under 2 s.
+    """
+    found = (
+        *software_checks(plugins),
+        *machine_checks(),
+        *place_checks(),
+        *network_checks(plugins, reachable),
+    )
+    return [replace(check, next="") if check.ok else check for check in found]

@@ -1,0 +1,74 @@
+"""What may go: results not used for long, remains of failed stages, what plugins cache."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from zoo_core.pipeline.store import folder_bytes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from zoo_core.pipeline.store import Store
+
+_DAY = 24 * 3600
+
+
+def clean(store: Store, days: int, dry_run: bool) -> dict[str, Any]:
+    """Remove entries unused for `days` and leftovers older than a day; returns what went.
+
+    With `days` 0 all of them go, but for what running commands use or make.
+    """
+    before = min(time.time() - days * _DAY, store.used_since())
+    removed: list[dict[str, Any]] = []
+    kept = 0
+    for entry in store.entries():
+        with suppress(FileNotFoundError):  # another process may clean up as well
+            if store.last_used(entry) >= before:
+                kept += 1
+                continue
+            size = folder_bytes(entry.path) if dry_run else store.remove(entry.key)
+            removed.append({"name": entry.manifest["name"], "key": entry.key, "bytes": size})
+    for path in store.leftovers(0 if days == 0 else _DAY):
+        with store.unused(path) as free:
+            if free and path.exists():
+                removed.append({"name": path.name, "key": None, "bytes": folder_bytes(path)})
+                if not dry_run:
+                    shutil.rmtree(path, ignore_errors=True)
+    return {"removed": removed, "kept": kept, "bytes": sum(row["bytes"] for row in removed)}
+
+
+def clean_caches(root: Path, days: int, dry_run: bool) -> list[dict[str, Any]]:
+    """Remove files that were neither written nor read for `days`; a row for each folder of `root`.
+
+    A row is {"name", "files", "bytes"} of what was there and {"removed", "removed_bytes"} of that.
+    """
+    before = time.time() - days * _DAY
+    folders = sorted(path for path in root.glob("*") if path.is_dir())
+    return [_clean_cache(folder, before if days else None, dry_run) for folder in folders]
+
+
+def _clean_cache(folder: Path, before: float | None, dry_run: bool) -> dict[str, Any]:
+    there: list[int] = []
+    gone: list[int] = []
+    for path in sorted(folder.rglob("*")):
+        with suppress(FileNotFoundError):  # its plugin may tidy up as well
+            found = path.lstat()
+            if path.is_dir():
+                continue
+            there.append(found.st_size)
+            if before is not None and max(found.st_mtime, found.st_atime) > before:
+                continue
+            if not dry_run:
+                path.unlink()
+            gone.append(found.st_size)
+    return {
+        "name": folder.name,
+        "files": len(there),
+        "bytes": sum(there),
+        "removed": len(gone),
+        "removed_bytes": sum(gone),
+    }

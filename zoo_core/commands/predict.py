@@ -1,0 +1,149 @@
+"""`zoo predict`: settled predictions as files and as pictures."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from zoo_core.commands.run import RESULTS, executor, inputs_of, require_available, run_folder
+from zoo_core.errors import UsageError
+from zoo_core.pipeline.predictions import StoredPredictions
+from zoo_core.pipeline.sessions import SessionPool
+from zoo_core.reporting.owned_files import write_json
+from zoo_core.reporting.run_folder import REPORT, check_free, deliver
+from zoo_core.toolkit.detection_txt import SUFFIX, text_names
+from zoo_core.vision import read_rgb, write_image
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from zoo_core.api import Arrays, Evaluator, Prediction
+    from zoo_core.commands.workspace import Workplace
+    from zoo_core.pipeline.executor import Listener
+    from zoo_core.planning.build import Run
+    from zoo_core.reporting.run_folder import Filling
+
+SCHEMA = "zoo.predict/1"
+PICTURES = "pictures"
+
+
+@runtime_checkable
+class Describes(Protocol):
+    """What an evaluator may have besides: a few words on one image, where a count says little."""
+
+    def describe(self, prediction: Arrays, labels: Sequence[str], least: float) -> str:
+        """What of a settled prediction scores above `least`, on one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """How predictions are shown: by which evaluator, with which labels, above which score.
+
+    `exif` says whether the network saw the images turned as their EXIF data ask for.
+    """
+
+    evaluator: Evaluator
+    labels: Sequence[str]
+    least: float
+    exif: bool
+
+    def picture(self, prediction: Prediction) -> NDArray[Any]:
+        sample = prediction.sample
+        image = read_rgb(sample.path, expect=sample.size, exif=self.exif)
+        return self.evaluator.draw(image, prediction.arrays, self.labels, self.least)
+
+    def row(self, prediction: Prediction) -> dict[str, Any]:
+        """`found` counts what is drawn; it is None where a task has no scores to count by."""
+        scores = prediction.arrays.get("scores")
+        found = None if scores is None else int((scores > self.least).sum())
+        told = "" if found is None else _counted(prediction.arrays, self.labels, self.least)
+        if isinstance(self.evaluator, Describes):
+            told = self.evaluator.describe(prediction.arrays, self.labels, self.least)
+        return {"id": prediction.sample.id, "found": found, "told": told}
+
+
+def _counted(arrays: Arrays, labels: Sequence[str], least: float) -> str:
+    """How many of each label score above `least`, the most frequent first; else only how many."""
+    sure = arrays["scores"] > least
+    if not sure.any():
+        return "nothing found"
+    numbers = arrays.get("labels")
+    if numbers is None or numbers.shape != sure.shape:
+        return f"{sure.sum()} found"
+    names = {number: f"class {number}" for number in numbers.tolist()} | dict(enumerate(labels))
+    counts = Counter(names[number] for number in numbers[sure].tolist())
+    return ", ".join(f"{label} {count}" for label, count in counts.most_common())
+
+
+def predict_folder(
+    run: Run, work: Workplace, listener: Listener, output: Path | None, show_conf: float
+) -> dict[str, Any]:
+    """Run the images and leave txt/, predictions.json and pictures/ in a run folder.
+
+    Pictures show what scores above `show_conf`; the files hold all that the protocol lets through.
+    """
+    resolved = run.resolved
+    require_available(resolved)
+    _check_output(run, output)
+    with SessionPool() as sessions:
+        results = executor(work, listener, sessions).run(run.plan)
+    evaluator = work.plugins.evaluator(resolved.card.evaluator)
+    settled = StoredPredictions(results["settle"].entry.path / "settled")
+    view = _View(evaluator, resolved.card.labels, show_conf, resolved.preprocess.exif)
+    with run_folder(run, output, RESULTS) as filling:
+        deliver(results["write"].entry.path / "predictions", filling.part)
+        rows = _pictures(settled, view, filling)
+        report = _report(run, rows, filling.folder, show_conf)
+        write_json(filling.part / REPORT, report)
+    return report
+
+
+def _check_output(run: Run, output: Path | None) -> None:
+    """Raises UsageError before the work where pictures would take the place of what they show."""
+    inputs = inputs_of(run)
+    check_free(output, RESULTS, [REPORT], inputs)
+    place = output and output / PICTURES
+    if place and place.is_dir() and place.resolve() in inputs:
+        what = "holds the images that are looked at, and the pictures would go there"
+        raise UsageError(what, where=str(place), next="name another folder with --output")
+
+
+def _report(
+    run: Run, rows: Sequence[Mapping[str, Any]], folder: Path, show_conf: float
+) -> dict[str, Any]:
+    resolved = run.resolved
+    return {
+        "schema": SCHEMA,
+        "model": resolved.card.id,
+        "backend": resolved.backend.name,
+        "device": resolved.target.device,
+        "emulated": resolved.emulated,
+        "precision": resolved.target.precision,
+        "assets": {
+            "weights": resolved.weights.kind,
+            "data": resolved.data.kind if resolved.data else None,
+        },
+        "protocol": {"name": resolved.protocol.name, "hash": resolved.protocol.hash},
+        "show_conf": show_conf,
+        "images": rows,
+        "lines": [": ".join(filter(None, (row["picture"], row["told"]))) for row in rows],
+        "output": str(folder),
+    }
+
+
+def _pictures(
+    predictions: StoredPredictions, view: _View, filling: Filling
+) -> list[dict[str, Any]]:
+    """Each picture has the name of its image's text file."""
+    (filling.part / PICTURES).mkdir(exist_ok=True)
+    texts = text_names([str(head["name"]) for head in predictions.heads()])
+    rows: list[dict[str, Any]] = []
+    for text, prediction in zip(texts, predictions, strict=True):
+        name = f"{PICTURES}/{text.removesuffix(SUFFIX)}.jpg"
+        write_image(filling.part / name, view.picture(prediction))
+        rows.append({"picture": str(filling.folder / name), **view.row(prediction)})
+    return rows

@@ -1,0 +1,52 @@
+"""Settled predictions in the store, read image by image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zoo_core.api import Prediction, Sample
+from zoo_core.pipeline.records import read_records
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+
+class StoredPredictions:
+    """Predictions of a folder of record files, in the data set's order; see `Predictions`."""
+
+    def __init__(self, folder: Path) -> None:
+        """`folder` holds the record files of the shards, named in order."""
+        self.files = sorted(folder.glob("*.npz"))
+
+    def __iter__(self) -> Iterator[Prediction]:
+        for file in self.files:
+            for head, arrays in read_records(file):
+                yield Prediction(sample=sample_of(head), arrays=arrays)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self.heads())
+
+    def heads(self) -> Iterator[Mapping[str, Any]]:
+        """What is known of each sample: id, name, path, size and the sha256 of its bytes."""
+        return (head for file in self.files for head, _ in read_records(file))
+
+
+class ListedPredictions:
+    """Predictions already in memory; see `Predictions`."""
+
+    def __init__(self, items: Sequence[Prediction]) -> None:
+        """Keeps the sequence as it is."""
+        self._items = items
+
+    def __iter__(self) -> Iterator[Prediction]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+
+def sample_of(head: Mapping[str, Any]) -> Sample:
+    """The sample that a record's head speaks of."""
+    height, width = head["size"]
+    return Sample(id=head["id"], name=head["name"], path=Path(head["path"]), size=(height, width))

@@ -1,0 +1,39 @@
+"""The stage that lists a run's calibration images."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import TYPE_CHECKING
+
+from zoo_core.api import DataView
+from zoo_core.errors import DataError
+from zoo_core.system.hashing import file_digest
+from zoo_core.vision import read_rgb
+
+if TYPE_CHECKING:
+    from zoo_core.api import StageContext
+
+
+def select(context: StageContext) -> None:
+    """Copies the calibration images and writes images.json: name and sha256 of each, in order.
+
+    Each is decoded once, so that a damaged one is told by the name its user knows. They are copied
+    so that the artefact can be made again when the folder they came from is gone.
+    """
+    params = context.params
+    dataset = context.plugins.dataset(params["dataset"])
+    view = DataView(paths=context.paths(), params=params["data"])
+    folder = context.out / "images"
+    folder.mkdir()
+    rows = []
+    for number, sample in enumerate(dataset.samples(view, 0, params["count"])):
+        read_rgb(sample.path)
+        name = f"{number:06d}{sample.path.suffix.lower()}"
+        shutil.copyfile(sample.path, folder / name)
+        rows.append({"path": f"images/{name}", "sha256": file_digest(folder / name)})
+        context.progress(len(rows), params["count"], "calibration images")
+    if not rows:
+        raise DataError("no calibration image", next="name a folder with --calibration DIR")
+    text = json.dumps({"images": rows}, indent=1)
+    (context.out / "images.json").write_text(text, encoding="utf-8")

@@ -1,0 +1,63 @@
+"""The stages that settle candidates by a protocol, write predictions, and score them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from zoo_core.api import DataView
+from zoo_core.errors import ZooError
+from zoo_core.pipeline.predictions import StoredPredictions
+from zoo_core.pipeline.records import read_records, write_records
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from zoo_core.api import StageContext
+
+SETTLED = "settled"
+FILES = "predictions"
+METRICS = "metrics.json"
+
+
+def settle(context: StageContext) -> None:
+    """Applies the protocol to every shard's candidates; one record file per shard in `settled`."""
+    evaluator = context.plugins.evaluator(context.params["evaluator"])
+    values = context.params["values"]
+    folder = context.out / SETTLED
+    folder.mkdir()
+    shards = sorted(context.inputs.items())
+    for number, (name, path) in enumerate(shards):
+        rows = [(head, evaluator.settle(arrays, values)) for head, arrays in read_records(path)]
+        heads = [head for head, _ in rows]
+        write_records(folder / f"{name}.npz", heads, [arrays for _, arrays in rows])
+        context.progress(number + 1, len(shards), "shards")
+
+
+def write(context: StageContext) -> None:
+    """Leaves the predictions in the task's own file formats in `predictions`."""
+    evaluator = context.plugins.evaluator(context.params["evaluator"])
+    folder = context.out / FILES
+    folder.mkdir()
+    predictions = StoredPredictions(context.inputs["settled"])
+    evaluator.write(predictions, context.params["labels"], folder, _truth(context))
+
+
+def _truth(context: StageContext) -> Path | None:
+    params = context.params
+    if not params["has_truth"]:
+        return None
+    view = DataView(paths=context.paths(), params=params["data"])
+    return context.plugins.dataset(params["dataset"]).truth(view)
+
+
+def score(context: StageContext) -> None:
+    """Writes metrics.json: the evaluator's figures for the settled predictions."""
+    evaluator = context.plugins.evaluator(context.params["evaluator"])
+    predictions = StoredPredictions(context.inputs["settled"])
+    truth = _truth(context)
+    if truth is None:
+        raise ZooError("there is no truth to score against", where=context.params["dataset"])
+    metrics = evaluator.score(predictions, truth, context.params["labels"])
+    text = json.dumps(metrics.to_data(), indent=1)
+    (context.out / METRICS).write_text(text, encoding="utf-8")

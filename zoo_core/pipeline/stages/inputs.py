@@ -1,0 +1,91 @@
+"""What a session is fed with: preprocessed tensors, images as read, or names of samples."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zoo_core.errors import ZooError
+from zoo_core.vision import read_rgb
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from zoo_core.api import Sample
+    from zoo_core.vision import Geometry, Preprocess
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """One sample, ready to be run: what goes in, where the image lies in it, its bytes' sha256."""
+
+    sample: Sample
+    sha256: str
+    feed: NDArray[Any]
+    geometry: Geometry
+
+    def head(self) -> dict[str, Any]:
+        """What is stored of the sample beside its candidates."""
+        return {
+            "id": self.sample.id,
+            "name": self.sample.name,
+            "path": str(self.sample.path),
+            "size": list(self.geometry.source),
+            "sha256": self.sha256,
+        }
+
+
+def preparer(takes: str, steps: Preprocess) -> Callable[[Sample], Prepared]:
+    """How a session that takes `tensor`, `image` or `name` gets its samples."""
+    feed = feeder(takes)
+
+    def prepare(sample: Sample) -> Prepared:
+        sha256 = hashlib.sha256(sample.path.read_bytes()).hexdigest()
+        image = read_rgb(sample.path, expect=sample.size, exif=steps.exif)
+        return Prepared(sample, sha256, *feed(sample, image, steps))
+
+    return prepare
+
+
+def feeder(
+    takes: str,
+) -> Callable[[Sample, NDArray[np.uint8], Preprocess], tuple[NDArray[Any], Geometry]]:
+    """What such a session is fed of an image as read, uint8 [height, width, 3] RGB."""
+    feed = _FEEDS.get(takes)
+    if feed is None:
+        raise ZooError(f"a session takes '{takes}'", next=f"known: {', '.join(_FEEDS)}")
+    return feed
+
+
+def stacked(feeds: Sequence[NDArray[Any]], batch: int) -> NDArray[Any]:
+    """One batch; a last one that is short is filled with its last sample. One alone is no copy."""
+    if batch == 1:
+        return feeds[0][np.newaxis]
+    return np.stack([*feeds, *[feeds[-1]] * (batch - len(feeds))])
+
+
+def _tensor(
+    sample: Sample, image: NDArray[np.uint8], steps: Preprocess
+) -> tuple[NDArray[Any], Geometry]:
+    return steps.prepare(image)
+
+
+def _image(
+    sample: Sample, image: NDArray[np.uint8], steps: Preprocess
+) -> tuple[NDArray[Any], Geometry]:
+    planes = np.ascontiguousarray(image.transpose(2, 0, 1))
+    return planes, steps.geometry((image.shape[0], image.shape[1]))
+
+
+def _name(
+    sample: Sample, image: NDArray[np.uint8], steps: Preprocess
+) -> tuple[NDArray[Any], Geometry]:
+    return np.array(sample.name), steps.geometry((image.shape[0], image.shape[1]))
+
+
+_FEEDS = {"tensor": _tensor, "image": _image, "name": _name}

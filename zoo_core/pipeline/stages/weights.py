@@ -1,0 +1,69 @@
+"""The stage that brings weights, from the network, a package or a file given by hand."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock
+
+from zoo_core.api import Source
+from zoo_core.errors import DataError
+from zoo_core.system.hashing import digest, file_digest
+from zoo_core.system.paths import folder
+from zoo_core.system.resources import resource_path
+from zoo_core.system.sources import download
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from zoo_core.api import Progress, StageContext
+
+
+def bring(context: StageContext) -> None:
+    """Leaves every file of `params["files"]` in the stage's folder, checked.
+
+    Each role has {name, sha256, size}; `locations` says where it is: a URL, "resource:" and a
+    file inside a package, or a path.
+    """
+    for role, data in context.params["files"].items():
+        place = context.locations[role]
+        target = context.out / data["name"]
+        if place.startswith(("http://", "https://", "file://")):
+            _fetch(Source(url=place, **data), target, context)
+        elif place.startswith("resource:"):
+            _copy(resource_path(place.removeprefix("resource:")), target, data)
+        else:
+            _copy(Path(place), target, data)
+
+
+@contextmanager
+def downloaded(source: Source, kept: Path, progress: Progress) -> Iterator[Path]:
+    """`kept`, brought by `download`; the block may use it, move it or remove it.
+
+    Blocks of other processes for the same path wait, so that it stays there until this one ends.
+    """
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(kept.with_name(f"{kept.name}.held.lock")):
+        yield download(source, kept, progress)
+
+
+def _copy(given: Path, target: Path, expected: Mapping[str, Any]) -> None:
+    try:
+        shutil.copyfile(given, target)
+    except FileNotFoundError as error:
+        raise DataError("no such file", where=str(given)) from error
+    size, sha256 = target.stat().st_size, file_digest(target)
+    if expected["size"] not in (None, size):
+        raise DataError(f"has {size} bytes, expected {expected['size']}", where=str(given))
+    if expected["sha256"] not in (None, sha256):
+        what = f"has sha256 {sha256}, expected {expected['sha256']}"
+        raise DataError(what, where=str(given), next="bring the file that the card names")
+
+
+def _fetch(source: Source, target: Path, context: StageContext) -> None:
+    kept = folder("downloads") / digest(source.url)[:16] / source.name
+    with downloaded(source, kept, context.progress) as path:
+        path.replace(target)

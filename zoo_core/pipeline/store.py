@@ -1,0 +1,244 @@
+"""Finished stages by key: written beside, checked, renamed; nothing half-made is ever seen."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import stat
+import time
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+from weakref import finalize
+
+from zoo_core.errors import StageError
+from zoo_core.system.hashing import digest, file_digest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from filelock import BaseFileLock
+
+MANIFEST = "manifest.json"
+LOG = "log.txt"
+_STALE_SECONDS = 24 * 3600
+_NO_MANIFEST = (ValueError, TypeError, KeyError, AttributeError)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A finished stage: its folder and its manifest."""
+
+    key: str
+    path: Path
+    manifest: Mapping[str, Any]
+
+
+class Store:
+    """A folder of entries that several processes may use at once."""
+
+    def __init__(self, root: Path) -> None:
+        """`root` is made where it does not exist."""
+        self.root = root
+        self._in_use = False
+
+    def get(self, key: str) -> Entry | None:
+        """The finished entry, or None; one that has lost a file, or a part of one, is not."""
+        path = self._path(key)
+        try:
+            manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+            outputs = manifest["outputs"].items()
+            whole = all(_is_whole(path / name, facts) for name, facts in outputs)
+        except (FileNotFoundError, NotADirectoryError, *_NO_MANIFEST):
+            return None
+        return Entry(key, path, manifest) if whole else None
+
+    def use(self) -> None:
+        """Tell other processes, as long as this store is held, to keep what is used from now on.
+
+        Where nothing can be written nothing can be removed either, and nobody is told.
+        """
+        from filelock import FileLock
+
+        if self._in_use:
+            return
+        folder = self.root / "users"
+        with suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(folder / f"{uuid4().hex}.lock")
+            lock.acquire()
+            finalize(self, _end_use, lock)
+            self._in_use = True
+
+    def used_since(self) -> float:
+        """When the first of the processes that use the store now began; endless without any."""
+        from filelock import FileLock, Timeout
+
+        begins = [math.inf]
+        for path in (self.root / "users").glob("*.lock"):
+            with suppress(FileNotFoundError):  # one that ends now removes it
+                began = path.stat().st_mtime
+                try:
+                    _end_use(FileLock(path, timeout=0).acquire().lock)
+                except Timeout:
+                    begins.append(began)
+        return min(begins)
+
+    def touch(self, entry: Entry) -> None:
+        """Note that a run has used the entry; what is not used for long may be removed."""
+        with suppress(OSError):
+            os.utime(entry.path / MANIFEST)
+
+    def last_used(self, entry: Entry) -> float:
+        """When a run last used the entry, in seconds since the epoch."""
+        return (entry.path / MANIFEST).stat().st_mtime
+
+    @contextmanager
+    def lock(self, key: str) -> Iterator[None]:
+        """Held by the one process that makes `key`; others wait for it."""
+        from filelock import FileLock
+
+        folder = self.root / "locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / f"{key}.lock"):
+            yield
+
+    def work(self, key: str, name: str) -> Path:
+        """A fresh folder to make `key` in, beside the entries."""
+        path = self.root / "work" / f"{name}-{key[:12]}-{uuid4().hex[:8]}"
+        path.mkdir(parents=True)
+        return path
+
+    def salvage(self, key: str) -> Path:
+        """Where a stage may keep what it has finished, should the rest fail; not made here."""
+        return self.root / "salvage" / key
+
+    def commit(
+        self, key: str, work: Path, outputs: tuple[str, ...], facts: dict[str, Any]
+    ) -> Entry:
+        """Check that `outputs` are there, write the manifest, rename the folder into place.
+
+        Raises StageError where an output is missing or there is one too many.
+        """
+        _check_outputs(work, outputs)
+        manifest = {**facts, "key": key, "outputs": {name: _facts(work / name) for name in outputs}}
+        text = json.dumps(manifest, indent=1, sort_keys=True)
+        (work / MANIFEST).write_text(text, encoding="utf-8")
+        path = self._path(key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._discard(path)
+        work.rename(path)
+        return Entry(key, path, manifest)
+
+    def keep_failed(self, work: Path) -> Path:
+        """Move a failed stage's folder aside, where a person can look at it."""
+        target = self.root / "failed" / work.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        work.rename(target)
+        return target
+
+    def entries(self) -> Iterator[Entry]:
+        """All finished entries."""
+        for path in sorted((self.root / "entries").glob("*/*")):
+            entry = self.get(path.name)
+            if entry:
+                yield entry
+
+    def remove(self, key: str) -> int:
+        """Remove an entry; returns the bytes it held."""
+        with self.lock(key):
+            path = self._path(key)
+            size = folder_bytes(path)
+            self._discard(path)
+        return size
+
+    def leftovers(self, older_than: float = _STALE_SECONDS) -> list[Path]:
+        """Folders of stages in which nothing has changed for so many seconds.
+
+        Their stages failed, were killed, or run now: see `unused`.
+        """
+        before = time.time() - older_than
+        found = [*(self.root / "work").glob("*"), *(self.root / "failed").glob("*")]
+        found += (self.root / "salvage").glob("*")
+        return [path for path in found if _last_changed(path) < before]
+
+    @contextmanager
+    def unused(self, leftover: Path) -> Iterator[bool]:
+        """Whether no process makes the leftover's key now; if so, none begins inside the block."""
+        from filelock import FileLock, Timeout
+
+        with ExitStack() as held:
+            try:
+                for path in self._locks(leftover):
+                    held.enter_context(FileLock(path, timeout=0))
+                free = True
+            except (Timeout, PermissionError):
+                free = False
+            yield free
+
+    def _discard(self, path: Path) -> None:
+        """Take an entry away in one step, so that half of one is never seen, then delete it."""
+        if path.exists():
+            aside = self.root / "work" / f"removed-{uuid4().hex[:8]}"
+            aside.parent.mkdir(parents=True, exist_ok=True)
+            path.rename(aside)
+            shutil.rmtree(aside, ignore_errors=True)
+
+    def _locks(self, leftover: Path) -> list[Path]:
+        """Lock files of the keys that a folder may be of: `salvage` names it so, `work` in part."""
+        start = leftover.name.split("-")[-2:][0]
+        return sorted((self.root / "locks").glob(f"{start}*.lock"))
+
+    def _path(self, key: str) -> Path:
+        return self.root / "entries" / key[:2] / key
+
+
+def _end_use(lock: BaseFileLock) -> None:
+    """Release a user's lock, and take its file away."""
+    Path(lock.lock_file).unlink(missing_ok=True)
+    lock.release()
+
+
+def _is_whole(path: Path, facts: Mapping[str, Any]) -> bool:
+    """Whether an output is there, a file of as many bytes as were written."""
+    found = path.stat()
+    return stat.S_ISDIR(found.st_mode) or found.st_size == facts["bytes"]
+
+
+def folder_bytes(path: Path) -> int:
+    """Bytes of all files below a folder; what goes meanwhile is passed over."""
+    return sum(found.st_size for found in _stats(path) if stat.S_ISREG(found.st_mode))
+
+
+def _last_changed(path: Path) -> float:
+    """Seconds since the epoch, of the newest in a folder; endless where it is gone."""
+    return max((found.st_mtime for found in _stats(path)), default=float("inf"))
+
+
+def _stats(path: Path) -> Iterator[os.stat_result]:
+    """Facts of a folder and of all that is below it, as far as it is still there."""
+    for folder, _, names in os.walk(path):
+        for item in (Path(folder), *(Path(folder, name) for name in names)):
+            with suppress(FileNotFoundError):
+                yield item.stat()
+
+
+def _check_outputs(work: Path, outputs: Sequence[str]) -> None:
+    for name in outputs:
+        if not (work / name).exists():
+            raise StageError(f"output '{name}' was not made", where=str(work))
+    extra = {path.name for path in work.iterdir()} - {Path(n).parts[0] for n in outputs} - {LOG}
+    if extra:
+        raise StageError(f"undeclared output {', '.join(sorted(extra))}", where=str(work))
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    if path.is_dir():
+        files = sorted(item for item in path.rglob("*") if item.is_file())
+        tree = [[str(item.relative_to(path)), file_digest(item)] for item in files]
+        return {"bytes": folder_bytes(path), "files": len(files), "sha256": digest(tree)}
+    return {"bytes": path.stat().st_size, "sha256": file_digest(path)}

@@ -1,0 +1,275 @@
+"""The stages of a run, from weights to metrics, put together into a plan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from zoo_core.api import CompileRequest, Decoding, ExportRequest, Stage
+from zoo_core.api.graph import GRAPH_FILE
+from zoo_core.errors import UsageError, ZooError
+from zoo_core.pipeline.plan import Plan, make_plan
+from zoo_core.planning.resolve import resolve
+from zoo_core.registry.protocols import task_values
+from zoo_core.system.source_digest import provider_modules
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from zoo_core.api import Compiler, DataPlan, Emitter, Exporter
+    from zoo_core.planning.request import RunRequest
+    from zoo_core.planning.resolve import Resolved, Surroundings
+    from zoo_core.plugins.manager import Plugins
+    from zoo_core.registry import Registry
+
+_FLOOR = 0.001
+"""Candidates above this score are kept, so that re-scoring with other thresholds runs nothing."""
+
+
+class Goal(StrEnum):
+    """How far a plan goes."""
+
+    FETCH = "fetch"
+    EXPORT = "export"
+    COMPILE = "compile"
+    EMIT = "emit"
+    PREDICT = "predict"
+    SCORE = "score"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A resolved request and its plan."""
+
+    request: RunRequest
+    resolved: Resolved
+    plan: Plan
+
+
+def plan_run(
+    request: RunRequest, registry: Registry, plugins: Plugins, world: Surroundings, goal: Goal
+) -> Run:
+    """Pure but for reading: the plan of a request up to its goal."""
+    needs_data = goal in (Goal.FETCH, Goal.PREDICT, Goal.SCORE)
+    resolved = resolve(request, registry, plugins, world, needs_data)
+    builder = _Builder(request, resolved, plugins)
+    return Run(request=request, resolved=resolved, plan=make_plan(builder.stages(goal)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Builder:
+    request: RunRequest
+    resolved: Resolved
+    plugins: Plugins
+
+    def stages(self, goal: Goal) -> list[Stage]:
+        weights = self.resolved.weights.stage() if self.resolved.has_graph else None
+        stages = [weights] if weights else []
+        if goal is Goal.FETCH:
+            return _unique([*stages, *self._data_stages()])
+        stages += self._export()
+        if goal is Goal.EXPORT:
+            return stages
+        asked = self._compile_request(stages)
+        if goal is Goal.EMIT:
+            return _unique([*stages, *self._calibration(), *self._emitter().stages(asked)])
+        stages += [*self._calibration(), *self._compiler().stages(asked)]
+        if goal is Goal.COMPILE or self.resolved.data is None:
+            return _unique(stages)
+        stages += self._predict(self.resolved.data, asked)
+        if goal is Goal.SCORE and self.resolved.data.has_truth:
+            stages += self._score(self.resolved.data)
+        return _unique(stages)
+
+    def _exporter(self) -> Exporter:
+        return self.plugins.exporter(self.resolved.card.exporter)
+
+    def _compiler(self) -> Compiler:
+        return self.plugins.compiler(self.resolved.backend.compiler)
+
+    def _emitter(self) -> Emitter:
+        backend = self.resolved.backend
+        if backend.emitter is None:
+            raise UsageError(f"backend '{backend.name}' writes no files for a machine elsewhere")
+        return self.plugins.emitter(backend.emitter)
+
+    def _data_stages(self) -> list[Stage]:
+        plans = (self.resolved.calibration, self.resolved.data)
+        return [stage for plan in plans if plan for stage in plan.stages]
+
+    def _export(self) -> list[Stage]:
+        resolved, exporter, compiler = self.resolved, self._exporter(), self._compiler()
+        if not resolved.has_graph:
+            return []
+        if not set(exporter.formats) & set(compiler.formats):
+            raise UsageError(
+                f"{resolved.card.id} exports {', '.join(exporter.formats)}; "
+                f"{resolved.backend.name} takes {', '.join(compiler.formats)}"
+            )
+        asked = ExportRequest(
+            weights=resolved.weights.kind,
+            format=resolved.weights.format,
+            files=resolved.weights.references(),
+            seed=resolved.weights.seed,
+            size=resolved.size,
+            classes=len(resolved.card.labels),
+            source=self.request.source,
+            form=self.request.form or compiler.form,
+            options={},
+        )
+        return list(exporter.stages(resolved.card, asked))
+
+    def _compile_request(self, before: Sequence[Stage]) -> CompileRequest:
+        resolved, exporter, compiler = self.resolved, self._exporter(), self._compiler()
+        graph = f"{_maker(before, GRAPH_FILE).name}/{GRAPH_FILE}" if resolved.has_graph else ""
+        return CompileRequest(
+            card=resolved.card,
+            target=resolved.target,
+            graph=graph,
+            format=next((form for form in exporter.formats if form in compiler.formats), ""),
+            form=self.request.form or compiler.form,
+            calibration="calibration/images.json" if resolved.calibration else None,
+            calibrator=self.request.calibrator,
+            preprocess=resolved.preprocess.to_data(),
+            protocol=resolved.protocol,
+            size=resolved.size,
+        )
+
+    def _calibration(self) -> list[Stage]:
+        data = self.resolved.calibration
+        if data is None:
+            return []
+        select = Stage(
+            name="calibration",
+            run="zoo_core.pipeline.stages.calibration:select",
+            params={
+                "dataset": data.dataset,
+                "data": dict(data.params),
+                "count": data.count,
+                "content": data.content,
+            },
+            inputs=data.inputs,
+            locations=data.locations,
+            outputs=("images.json", "images"),
+            sources=self._modules(("dataset", data.dataset)),
+            cost=data.count,
+        )
+        return [*data.stages, select]
+
+    def _predict(self, data: DataPlan, asked: CompileRequest) -> list[Stage]:
+        resolved, card = self.resolved, self.resolved.card
+        own = resolved.backend.decoding(asked) if resolved.backend.decoding else None
+        decoding = own or Decoding(decoder=card.decoder, params=card.decoder_params)
+        evaluator = self.plugins.evaluator(card.evaluator)
+        values = task_values(resolved.protocol)
+        common = {
+            "dataset": data.dataset,
+            "data": dict(data.params),
+            "runtime": resolved.backend.runtime,
+            "target": resolved.target.to_data(),
+            "decoder": decoding.decoder,
+            "decoder_params": dict(decoding.params),
+            "told_by_graph": own is None,
+            "classes": len(card.labels),
+            "floor": min(_FLOOR, evaluator.floor(values)),
+            "preprocess": resolved.preprocess.to_data(),
+        }
+        sources = self._modules(
+            ("dataset", data.dataset),
+            ("runtime", resolved.backend.runtime),
+            ("decoder", decoding.decoder),
+        )
+        graph = {"graph": asked.graph} if asked.graph else {}
+        shards = [
+            Stage(
+                name=f"predict-{number:04d}",
+                run="zoo_core.pipeline.stages.predict:shard",
+                params={
+                    **common,
+                    "start": shard.start,
+                    "stop": shard.stop,
+                    "content": shard.content,
+                },
+                inputs={**data.inputs, "artefact": "compile/artefact.json", **graph},
+                outputs=("candidates.npz",),
+                sources=sources,
+                ranges=tuple(data.inputs),
+                locations=data.locations,
+                cost=shard.stop - shard.start,
+            )
+            for number, shard in enumerate(data.shards)
+        ]
+        return [*data.stages, *shards, *self._settle(data, shards, values)]
+
+    def _settle(
+        self, data: DataPlan, shards: Sequence[Stage], values: dict[str, object]
+    ) -> list[Stage]:
+        name = self.resolved.card.evaluator
+        settle = Stage(
+            name="settle",
+            run="zoo_core.pipeline.stages.evaluate:settle",
+            params={"evaluator": name, "values": values},
+            inputs={
+                f"shard-{stage.name.removeprefix('predict-')}": f"{stage.name}/candidates.npz"
+                for stage in shards
+            },
+            outputs=("settled",),
+            sources=self._modules(("evaluator", name)),
+            cost=data.count,
+        )
+        return [settle, self._judge("write", "predictions", data), *self._leakage()]
+
+    def _leakage(self) -> list[Stage]:
+        if self.resolved.calibration is None:
+            return []
+        inputs = {"calibration": "calibration/images.json", "settled": "settle/settled"}
+        run = "zoo_core.pipeline.stages.leakage:find"
+        return [Stage(name="leakage", run=run, inputs=inputs, outputs=("leakage.json",))]
+
+    def _score(self, data: DataPlan) -> list[Stage]:
+        if self.resolved.weights.kind == "random":
+            return []
+        return [self._judge("score", "metrics.json", data)]
+
+    def _judge(self, name: str, output: str, data: DataPlan) -> Stage:
+        """A stage in which the evaluator sees the settled predictions and the truth."""
+        card = self.resolved.card
+        evaluator = self.plugins.evaluator(card.evaluator)
+        return Stage(
+            name=name,
+            run=f"zoo_core.pipeline.stages.evaluate:{name}",
+            params={
+                "evaluator": card.evaluator,
+                "labels": list(card.labels),
+                "dataset": data.dataset,
+                "data": dict(data.params),
+                "content": data.content,
+                "has_truth": data.has_truth,
+            },
+            inputs={**data.inputs, "settled": "settle/settled"},
+            outputs=(output,),
+            versions=evaluator.versions,
+            sources=self._modules(("evaluator", card.evaluator), ("dataset", data.dataset)),
+            locations=data.locations,
+            cost=data.count,
+        )
+
+    def _modules(self, *providers: tuple[str, str]) -> tuple[str, ...]:
+        return tuple(
+            module
+            for kind, name in providers
+            for module in provider_modules(self.plugins.provider(kind, name))
+        )
+
+
+def _maker(stages: Sequence[Stage], file: str) -> Stage:
+    found = [stage for stage in stages if file in stage.outputs]
+    if not found:
+        raise ZooError(f"no stage of the exporter outputs {file}")
+    return found[-1]
+
+
+def _unique(stages: Sequence[Stage]) -> list[Stage]:
+    """Data stages that calibration and evaluation share stand once."""
+    return list({(stage.name, stage.run, str(stage.params)): stage for stage in stages}.values())

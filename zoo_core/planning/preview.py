@@ -1,0 +1,85 @@
+"""What a plan will do: hits, misses and why, time, download and disk, before anything runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from zoo_core.commands.workspace import Workplace
+    from zoo_core.pipeline.plan import PlannedStage
+    from zoo_core.planning.build import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """Rows per stage, and sums. `seconds` is None where a stage was never seen before."""
+
+    rows: list[dict[str, Any]]
+    download_bytes: int
+    seconds: float | None
+
+    @property
+    def missing(self) -> int:
+        """How many stages will run."""
+        return len([row for row in self.rows if not row["cached"]])
+
+    def line(self) -> str:
+        """The sentence that a run begins with."""
+        if not self.missing:
+            return f"{len(self.rows)} stages, all in the store"
+        parts = [f"{len(self.rows)} stages, {self.missing} to run"]
+        if self.download_bytes:
+            parts.append(f"{self.download_bytes / 1e6:.0f} MB to download")
+        known = [row["expected_seconds"] for row in self.rows if row["expected_seconds"]]
+        if known:
+            more = "at least" if self.seconds is None else "about"
+            parts.append(f"{more} {sum(known):.0f} s")
+        return ", ".join(parts)
+
+
+def forecast(run: Run, work: Workplace, explain: bool) -> Forecast:
+    """Looks each key up; `explain` also says what differs from the nearest earlier result."""
+    rows: list[dict[str, Any]] = []
+    for item in run.plan:
+        cached = work.store.get(item.key) is not None
+        expected = None if cached else work.journal.seconds(item.stage)
+        rows.append(
+            {
+                "name": item.stage.name,
+                "key": item.key,
+                "cached": cached,
+                "expected_seconds": expected and round(expected, 1),
+                "changed": [] if cached or not explain else _changed(item, work),
+            }
+        )
+    missing = [row for row in rows if not row["cached"]]
+    unseen = any(row["expected_seconds"] is None for row in missing)
+    total = None if unseen else sum(row["expected_seconds"] for row in missing)
+    todo = {row["name"] for row in missing}
+    download = sum(item.stage.download for item in run.plan if item.stage.name in todo)
+    return Forecast(rows, download, total)
+
+
+def _changed(item: PlannedStage, work: Workplace) -> list[str]:
+    """What differs from the nearest earlier result of the same stage; empty where there is none."""
+    parts = [
+        entry.manifest["parts"]
+        for entry in work.store.entries()
+        if entry.manifest.get("name") == item.stage.name
+    ]
+    nearest: list[str] = min((_paths(old, item.parts) for old in parts), key=len, default=[])
+    return sorted(nearest)
+
+
+def _paths(before: Any, after: Any, path: str = "") -> list[str]:
+    if isinstance(before, dict) and isinstance(after, dict):
+        keys = set(before) | set(after)
+        return [p for key in keys for p in _inner(before, after, str(key), path)]
+    return [] if before == after else [path]
+
+
+def _inner(before: Mapping[str, Any], after: Mapping[str, Any], key: str, path: str) -> list[str]:
+    return _paths(before.get(key), after.get(key), f"{path}.{key}" if path else key)

@@ -1,0 +1,294 @@
+"""A request with everything looked up: card, target, protocol, preprocessing, weights, data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from zoo_core.api import DataRequest, Target
+from zoo_core.errors import DataError, UsageError, did_you_mean
+from zoo_core.planning.folders import folder_dataset
+from zoo_core.planning.weights import (
+    Weights,
+    first_ready,
+    given_weights,
+    missing_weights,
+    published_weights,
+    sample_weights,
+    stored_weights,
+)
+from zoo_core.registry.cards import NONE
+from zoo_core.registry.protocols import choose, derive, effective_preprocess, task_values
+from zoo_core.vision import Preprocess
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from zoo_core.api import Backend, DataPlan, ModelCard, ScoringProtocol, Stage
+    from zoo_core.planning.request import RunRequest
+    from zoo_core.plugins.manager import Plugins
+    from zoo_core.registry import Registry
+
+FOLDER = "folder"
+"""The data set that reads a folder of images without truth."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What planning asks about the world: is a stage's result here, can a host be reached."""
+
+    have: Callable[[Sequence[Stage]], bool]
+    reachable: Callable[[str], bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolved:
+    """Everything that a run is about. `data` and `calibration` are None where not needed.
+
+    `stored` is true where the target brings outputs that another program has stored; weights that
+    are given all the same are exported, for what the graph knows of its outputs.
+    `emulated` is true where an emulator stands in for the device.
+    """
+
+    card: ModelCard
+    backend: Backend
+    target: Target
+    protocol: ScoringProtocol
+    preprocess: Preprocess
+    size: tuple[int, int]
+    weights: Weights
+    data: DataPlan | None
+    calibration: DataPlan | None
+    stored: bool = False
+    emulated: bool = False
+
+    @property
+    def has_graph(self) -> bool:
+        """Whether a network is exported."""
+        return not self.stored or bool(self.weights.files)
+
+
+def resolve(
+    request: RunRequest,
+    registry: Registry,
+    plugins: Plugins,
+    world: Surroundings,
+    needs_data: bool,
+) -> Resolved:
+    """Look everything up; raises the error of the first thing that does not fit.
+
+    `needs_data` is false where nothing is scored, as for an export.
+    """
+    card = _labelled(_runnable(registry.model(request.model)), request.names)
+    backend = plugins.backend(request.backend)
+    target = _target(request, backend)
+    size = request.size or card.size
+    protocol = derive(
+        choose(registry.protocols, card, backend.name, request.protocol), request.changes
+    )
+    plugins.evaluator(card.evaluator).check(task_values(protocol))
+    base = Preprocess.from_data(
+        card.preprocess, where=f"{card.origin}: models.{card.id}.preprocess"
+    )
+    chooser = _Chooser(request, card, registry, plugins, world)
+    stored = backend.needs_graph is not None and not backend.needs_graph(target)
+    weights, data = chooser.stored() if stored else chooser.choose(needs_data)
+    calibration = None
+    if not stored and plugins.compiler(backend.compiler).needs_calibration(target.precision):
+        calibration = chooser.calibration(weights)
+    return Resolved(
+        card=card,
+        backend=backend,
+        target=target,
+        protocol=protocol,
+        preprocess=effective_preprocess(base, protocol, size),
+        size=size,
+        weights=weights,
+        data=data,
+        calibration=calibration,
+        stored=stored,
+        emulated=_emulated(backend, target),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Chooser:
+    request: RunRequest
+    card: ModelCard
+    registry: Registry
+    plugins: Plugins
+    world: Surroundings
+
+    def choose(self, needs_data: bool) -> tuple[Weights, DataPlan | None]:
+        request, card = self.request, self.card
+        if request.weights:
+            weights = given_weights(request, card, self.plugins.exporter(card.exporter))
+            if request.assets == "sample":
+                raise UsageError("--assets sample and --weights exclude each other")
+            return weights, self._own_data(weights) if needs_data else None
+        if request.assets == "sample":
+            return self._sample(needs_data)
+        return self._published(needs_data)
+
+    def stored(self) -> tuple[Weights, DataPlan | None]:
+        """For outputs that another program has stored; the user says what they are of."""
+        if self.request.weights or self.request.assets == "sample":
+            return self.choose(needs_data=True)
+        weights = stored_weights()
+        return weights, self._own_data(weights)
+
+    def calibration(self, weights: Weights) -> DataPlan:
+        count = self.request.calibration_images
+        if self.request.calibration:
+            return self._plan(FOLDER, "calibrate", self.request.calibration, count)
+        own = weights.kind in ("sample", "random") and self.card.sample_dataset
+        data = self._plan(own or self.card.dataset, "calibrate", None, count)
+        if not self._data_ready(data):
+            what = f"no network, and the calibration images of {data.dataset} are not in the cache"
+            raise DataError(what, next="give --calibration DIR")
+        return data
+
+    def _own_data(self, weights: Weights) -> DataPlan:
+        data = self._data_for(weights.kind)
+        if not self._data_ready(data):
+            what = f"no network, and the images of {data.dataset} are not in the cache"
+            raise DataError(what, next="give --images DIR --annotations FILE")
+        return data
+
+    def _published(self, needs_data: bool) -> tuple[Weights, DataPlan | None]:
+        data = self._data_for("published") if needs_data else None
+        options = published_weights(self.card)
+        if self.request.assets == "published":
+            if not options:
+                raise self._nothing_here(None)
+            ready = first_ready(options, self.world.have, lambda _url: True)
+            return ready or options[0], data
+        weights = first_ready(options, self.world.have, self.world.reachable)
+        if weights and (data is None or self._data_ready(data)):
+            return weights, data
+        own = self.request.images or self.request.predict or self.request.dataset
+        if self.card.sample and not own:
+            return self._sample(needs_data)
+        raise self._nothing_here(data if weights else None)
+
+    def _nothing_here(self, data: DataPlan | None) -> DataError:
+        """What is missing without a network: the data, or else the weights."""
+        if data is not None:
+            what = f"no network, and the images of {data.dataset} are not in the cache"
+            return DataError(what, next="give --images DIR --annotations FILE")
+        what, step = missing_weights(self.card)
+        if self.card.sample and self.request.predict:
+            own = f"`zoo predict {self.card.id}` without a path"
+            step += f"; the sample sees only its own scenes: {own}"
+        return DataError(what, next=step)
+
+    def _data_ready(self, data: DataPlan) -> bool:
+        """Whether the store has it, nothing is to be fetched, or there is a network."""
+        fetching = [stage for stage in data.stages if stage.download]
+        if not fetching or self.world.have(data.stages):
+            return True
+        return all(self.world.reachable(url) for stage in fetching for url in _urls(stage))
+
+    def _sample(self, needs_data: bool) -> tuple[Weights, DataPlan | None]:
+        if self.request.images or self.request.predict:
+            step = "give --weights FILE too, or leave the images out to see the sample's scenes"
+            raise UsageError("sample weights are never run on given images", next=step)
+        weights = sample_weights(self.card)
+        if not needs_data:
+            return weights, None
+        name = self.card.sample_dataset or ""
+        return weights, self._plan(name, "evaluate", None, self.request.limit)
+
+    def _data_for(self, kind: str) -> DataPlan:
+        request, card = self.request, self.card
+        if request.predict:
+            return self._plan(FOLDER, "predict", request.predict, request.limit)
+        if request.images:
+            name = request.dataset or folder_dataset(card, self.registry)
+            return self._plan(name, "evaluate", request.images, request.limit)
+        if request.annotations:
+            raise UsageError("--annotations needs --images DIR")
+        own = card.sample_dataset if kind == "random" else None
+        plan = self._plan(request.dataset or own or card.dataset, "evaluate", None, request.limit)
+        if kind == "given" and plan.kind == "sample":
+            raise UsageError(
+                "given weights are never scored on the sample scenes",
+                next="give --images DIR --annotations FILE",
+            )
+        return plan
+
+    def _plan(self, name: str, purpose: str, images: Path | None, limit: int | None) -> DataPlan:
+        asked = DataRequest(
+            purpose=purpose,
+            images=images,
+            annotations=self.request.annotations if purpose == "evaluate" else None,
+            limit=limit,
+            others=self.plugins.dataset,
+        )
+        dataset = self.plugins.dataset(name)
+        plan, task = dataset.plan(asked), self.card.task
+        if purpose == "evaluate" and plan.has_truth and dataset.task != task:
+            what = f"data set '{name}' has the truth of {dataset.task}, {self.card.id} does {task}"
+            raise UsageError(what, next=f"use --dataset {self.card.dataset}")
+        return plan
+
+
+def _urls(stage: Stage) -> list[str]:
+    """The addresses that a stage names, in its locations or, where they matter, its parameters."""
+    places = [*stage.locations.values(), *stage.params.values()]
+    return [place for place in places if str(place).startswith(("http://", "https://"))]
+
+
+def _runnable(card: ModelCard) -> ModelCard:
+    if card.exporter == NONE:
+        step = "`zoo models` tells which have one"
+        raise UsageError(f"{card.id} is only listed: no exporter yet", next=step)
+    return card
+
+
+def _labelled(card: ModelCard, names: Path | None) -> ModelCard:
+    if names is None:
+        return card
+    try:
+        lines = names.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        step = "give a text file, one name a line"
+        what = f"label names cannot be read: {error}"
+        raise DataError(what, where=str(names), next=step) from error
+    labels = tuple(line.strip() for line in lines if line.strip())
+    if not labels:
+        raise DataError("holds no label name", where=str(names), next="write one name a line")
+    return replace(card, labels=labels)
+
+
+def _target(request: RunRequest, backend: Backend) -> Target:
+    if request.precision not in backend.precisions:
+        raise UsageError(
+            f"backend '{backend.name}' has no precision '{request.precision}'",
+            next=did_you_mean(request.precision, backend.precisions),
+        )
+    for key in request.options:
+        if key not in backend.options:
+            hint = did_you_mean(key, backend.options)
+            raise UsageError(f"backend '{backend.name}' has no option '{key}'", next=hint)
+    return Target(
+        backend=backend.name,
+        precision=request.precision,
+        device=request.device or default_device(backend),
+        batch=request.batch,
+        options=dict(request.options),
+    )
+
+
+def _emulated(backend: Backend, target: Target) -> bool:
+    known = {device.id for device in backend.found().devices if device.emulated}
+    return not known.isdisjoint(target.devices)
+
+
+def default_device(backend: Backend) -> str:
+    """The first that can be used; where the backend is not available, the first real one."""
+    found = backend.found()
+    devices = [device for device in found.devices if not device.emulated]
+    usable = [device.id for device in devices if device.available and found.ok]
+    return usable[0] if usable else devices[0].id if devices else "default"

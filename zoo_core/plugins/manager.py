@@ -1,0 +1,269 @@
+"""Plugins: found by entry point, loaded one by one, looked up by name."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, cast
+
+import pluggy
+
+from zoo_core.api import hooks
+from zoo_core.errors import UnavailableError, UsageError, ZooError, did_you_mean, first_line
+from zoo_core.plugins.entry_points import entry_points
+from zoo_core.plugins.plugin import GROUP, Plugin
+from zoo_core.plugins.selection import selection
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+    from types import ModuleType
+
+    from zoo_core.api import (
+        Backend,
+        Compiler,
+        Dataset,
+        Decoder,
+        Emitter,
+        Evaluator,
+        Exporter,
+        Profiler,
+        Provider,
+        Runtime,
+    )
+
+__all__ = ["GROUP", "KINDS", "Plugin", "Plugins"]
+
+_FILES = "zoo_registry_files"
+
+KINDS = {
+    "exporter": "zoo_exporters",
+    "compiler": "zoo_compilers",
+    "runtime": "zoo_runtimes",
+    "decoder": "zoo_decoders",
+    "evaluator": "zoo_evaluators",
+    "dataset": "zoo_datasets",
+    "profiler": "zoo_profilers",
+    "emitter": "zoo_emitters",
+    "backend": "zoo_backends",
+}
+
+
+class Plugins:
+    """The loaded plugins and all they provide. Nothing is global: make one, pass it on."""
+
+    def __init__(self, modules: Iterable[ModuleType] = ()) -> None:
+        """Takes modules directly, for tests; `installed` is the usual way."""
+        self._manager = pluggy.PluginManager("zoo")
+        self._manager.add_hookspecs(hooks)
+        self._owners: dict[str, Plugin] = {}
+        self.plugins: list[Plugin] = []
+        self.disabled: list[Plugin] = []
+        self._cache: dict[str, dict[str, Any]] = {}
+        for module in modules:
+            name = module.__name__
+            found = Plugin(name=name, module=name, distribution=name, version="", api=None)
+            self._register(found, lambda module=module: module)
+
+    @classmethod
+    def installed(cls) -> Plugins:
+        """Every entry point of the group `zoo`, each loaded on its own.
+
+        `ZOO_PLUGINS` names the only ones to load, `ZOO_DISABLE_PLUGINS` those to leave out; both
+        take names of entry points, modules or distributions, comma-separated. Where neither is set,
+        those are left out that `zoo plugins disable` has named. All of that acts before anything is
+        imported. A module in ZOO_PLUGINS need not be an entry point.
+        """
+        plugins = cls()
+        chosen = selection()
+        known: set[str] = set()
+        for entry in entry_points(GROUP):
+            found = Plugin.of(entry)
+            known |= found.names
+            reason = chosen.against(found.names)
+            if reason:
+                plugins.disabled.append(replace(found, disabled=reason))
+            else:
+                plugins._register(found, lambda entry=entry: entry.load())
+        for name in dict.fromkeys(chosen.only or ()):
+            if name not in known and name not in chosen.without:
+                found = Plugin(name=name, module=name, distribution="", version="", api=None)
+                plugins._register(found, lambda name=name: import_module(name))
+        return plugins
+
+    @property
+    def failures(self) -> list[Plugin]:
+        """Plugins that could not be loaded."""
+        return [plugin for plugin in self.plugins if plugin.failure]
+
+    @property
+    def hook(self) -> Any:
+        """Pluggy's caller, for `zoo_run_stage` and `zoo_stage_done`."""
+        return self._manager.hook
+
+    def hooks(self, plugin: Plugin) -> list[str]:
+        """Names of the hooks a plugin implements."""
+        module = self._manager.get_plugin(plugin.name)
+        callers = self._manager.get_hookcallers(module) if module else None
+        return sorted(caller.name for caller in callers or ())
+
+    def owner(self, kind: str, name: str) -> Plugin:
+        """The plugin that provides `name`."""
+        self.all(kind)
+        return self._owners[f"{kind}:{name}"]
+
+    def provided(self, plugin: Plugin) -> dict[str, list[str]]:
+        """What a plugin provides: kind -> names; kinds with none are left out."""
+        table: dict[str, list[str]] = {}
+        for kind in KINDS:
+            names = [n for n in self.all(kind) if self._owners[f"{kind}:{n}"].name == plugin.name]
+            if names:
+                table[kind] = names
+        return table
+
+    def all(self, kind: str) -> dict[str, Any]:
+        """Providers (or backends) of a kind by name, sorted; two of one name are an error."""
+        if kind not in self._cache:
+            found: dict[str, Any] = {}
+            for plugin in list(self.plugins):
+                for item in self._items(plugin, KINDS[kind]):
+                    self._claim(kind, item.name, plugin)
+                    found[item.name] = item
+            self._cache[kind] = dict(sorted(found.items()))
+        return self._cache[kind]
+
+    def find(self, kind: str, name: str) -> Any:
+        """One provider (or backend); raises UsageError with a hint, and names broken plugins."""
+        known = self.all(kind)
+        if name in known:
+            return known[name]
+        if hidden := self.hidden(kind, name):
+            raise UsageError(hidden[0], next=hidden[1])
+        broken = "".join(f"; plugin {p.name} failed: {p.failure}" for p in self.failures)
+        hint = did_you_mean(name, known)
+        if self.disabled and not hint.startswith("did you mean"):
+            hint += f"; disabled: {', '.join(plugin.name for plugin in self.disabled)}"
+        raise UsageError(f"no {kind} '{name}'", next=hint + broken)
+
+    def hidden(self, kind: str, name: str) -> tuple[str, str] | None:
+        """What to say where a plugin that was left out gives `name`, and what to do; else None."""
+        if not self.disabled:
+            return None
+        from zoo_core.plugins.hidden import told_hidden
+
+        return told_hidden(kind, name, KINDS[kind], self.disabled)
+
+    def load(self, kind: str, name: str) -> Any:
+        """The provided object itself; raises UnavailableError when it cannot be loaded."""
+        provider = self.find(kind, name)
+        try:
+            return provider.load()
+        except ZooError:
+            raise
+        except Exception as error:  # a plugin is loaded here too; its any failure is survived
+            reason = first_line(error)
+            step = "install what {} needs" if isinstance(error, ImportError) else "update {}"
+            raise UnavailableError(
+                f"{kind} '{name}' cannot be loaded: {reason}",
+                next=step.format(self.owner(kind, name).origin),
+            ) from error
+
+    def exporter(self, name: str) -> Exporter:
+        """An exporter by name."""
+        return cast("Exporter", self.load("exporter", name))
+
+    def compiler(self, name: str) -> Compiler:
+        """A compiler by name."""
+        return cast("Compiler", self.load("compiler", name))
+
+    def runtime(self, name: str) -> Runtime:
+        """A runtime by name."""
+        return cast("Runtime", self.load("runtime", name))
+
+    def decoder(self, name: str) -> Decoder:
+        """A decoder by name."""
+        return cast("Decoder", self.load("decoder", name))
+
+    def evaluator(self, name: str) -> Evaluator:
+        """An evaluator by name."""
+        return cast("Evaluator", self.load("evaluator", name))
+
+    def dataset(self, name: str) -> Dataset:
+        """A data set by name."""
+        return cast("Dataset", self.load("dataset", name))
+
+    def emitter(self, name: str) -> Emitter:
+        """An emitter by name."""
+        return cast("Emitter", self.load("emitter", name))
+
+    def profiler(self, name: str) -> Profiler:
+        """A profiler by name."""
+        return cast("Profiler", self.load("profiler", name))
+
+    def backend(self, name: str) -> Backend:
+        """A backend by name."""
+        return cast("Backend", self.find("backend", name))
+
+    def provider(self, kind: str, name: str) -> Provider[object]:
+        """A provider by name, not loaded."""
+        return cast("Provider[object]", self.find(kind, name))
+
+    def backends(self) -> Mapping[str, Backend]:
+        """Every backend by name."""
+        return self.all("backend")
+
+    def registry_files(self) -> list[Path]:
+        """Registry files of all plugins."""
+        return [path for plugin in list(self.plugins) for path in self._items(plugin, _FILES)]
+
+    def _items(self, plugin: Plugin, hook: str) -> list[Any]:
+        module = None if plugin.failure else self._manager.get_plugin(plugin.name)
+        function = getattr(module, hook, None)
+        if function is None or self._manager.parse_hookimpl_opts(cast("Any", module), hook) is None:
+            return []
+        try:
+            items = list(function())
+            for path in items if hook == _FILES else ():
+                path.stat()
+            return items
+        except Exception as error:  # a hook that raises takes its own plugin out, nothing else
+            self._manager.unregister(module, plugin.name)
+            self.plugins[self.plugins.index(plugin)] = plugin.failed(error)
+            return []
+
+    def _claim(self, kind: str, name: str, plugin: Plugin) -> None:
+        other = self._owners.setdefault(f"{kind}:{name}", plugin)
+        if other.name != plugin.name:
+            raise UsageError(
+                f"two plugins give {kind} '{name}': {other.origin} and {plugin.origin}",
+                next="uninstall one, or name it in `zoo plugins disable` or ZOO_DISABLE_PLUGINS",
+            )
+
+    def _register(self, plugin: Plugin, load: Any) -> None:
+        try:
+            self._refuse_twin(plugin)
+            module = load()
+            api = getattr(module, "ZOO_API", None)
+            plugin.check_api(api)
+            self._admit(module, plugin.name)
+        except (Exception, SystemExit) as error:  # a plugin's any failure is survived
+            self.plugins.append(plugin.failed(error))
+        else:
+            self.plugins.append(replace(plugin, api=api))
+
+    def _refuse_twin(self, plugin: Plugin) -> None:
+        for other in self.plugins:
+            if other.name == plugin.name and not other.failure:
+                raise UsageError(
+                    f"has the name of the plugin from {other.origin}",
+                    next="uninstall one, or name its module in ZOO_DISABLE_PLUGINS",
+                )
+
+    def _admit(self, module: ModuleType, name: str) -> None:
+        try:
+            self._manager.register(module, name)
+            self._manager.check_pending()
+        except Exception:
+            if self._manager.get_plugin(name):  # pluggy below 1.7 keeps what it refused
+                self._manager.unregister(name=name)
+            raise

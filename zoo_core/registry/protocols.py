@@ -1,0 +1,69 @@
+"""Scoring protocols: which applies, and what an option makes of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from zoo_core.errors import UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from zoo_core.api import ModelCard, ScoringProtocol
+    from zoo_core.vision import Preprocess
+
+PREPROCESS_FIELDS = frozenset({"resize", "interpolation", "pad", "rounding"})
+
+
+def choose(
+    protocols: Mapping[str, ScoringProtocol], card: ModelCard, backend: str, name: str | None
+) -> ScoringProtocol:
+    """The named protocol, else the card's for that backend, else the card's."""
+    wanted = name or card.protocols.get(backend, card.protocol)
+    found = protocols.get(wanted)
+    if found is None:
+        raise UsageError(f"no protocol '{wanted}'", next=did_you_mean(wanted, protocols))
+    if found.task != card.task:
+        fitting = [known.name for known in protocols.values() if known.task == card.task]
+        raise UsageError(
+            f"protocol '{wanted}' is for {found.task}, {card.id} does {card.task}",
+            next=did_you_mean(wanted, fitting),
+        )
+    return found
+
+
+def derive(protocol: ScoringProtocol, changes: Mapping[str, Any]) -> ScoringProtocol:
+    """The protocol with other values, named after what differs; itself where nothing does."""
+    different = {
+        name: value for name, value in changes.items() if protocol.values.get(name) != value
+    }
+    if not different:
+        return protocol
+    suffix = ",".join(f"{name}={value}" for name, value in sorted(different.items()))
+    return replace(
+        protocol,
+        name=f"{protocol.name}+{suffix}",
+        base=protocol.base or protocol.name,
+        values={**protocol.values, **different},
+        unknown=tuple(name for name in protocol.unknown if name not in different),
+    )
+
+
+def task_values(protocol: ScoringProtocol) -> dict[str, Any]:
+    """The values that the task's evaluator owns."""
+    return {k: v for k, v in protocol.values.items() if k not in PREPROCESS_FIELDS}
+
+
+def effective_preprocess(
+    base: Preprocess, protocol: ScoringProtocol, size: tuple[int, int]
+) -> Preprocess:
+    """The card's specification at `size` (height, width), with the protocol's overrides."""
+    values = protocol.values
+    return base.with_resize(
+        mode=values.get("resize"),
+        size=size,
+        interpolation=values.get("interpolation"),
+        pad=values.get("pad"),
+        rounding=values.get("rounding"),
+    )

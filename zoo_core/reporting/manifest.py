@@ -1,0 +1,66 @@
+"""A run's manifest: everything its figures can be traced to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from zoo_core.reporting.report import versions
+from zoo_core.system.hashing import digest
+from zoo_core.system.machine import environment
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from zoo_core.reporting.report import Outcome
+
+SCHEMA = "zoo.manifest/1"
+
+
+def manifest(outcome: Outcome, command: Sequence[str]) -> dict[str, Any]:
+    """Hashes of weights, graph, calibration list, artefact, data and protocol; keys; versions."""
+    resolved = outcome.run.resolved
+    data, card = resolved.data, resolved.card
+    return {
+        "schema": SCHEMA,
+        "command": list(command),
+        "model": card.id,
+        "source": {
+            "modelled_on": card.repository.name,
+            "commit": card.repository.commit,
+            "exported_by": outcome.run.request.source,
+        },
+        "weights": {
+            "kind": resolved.weights.kind,
+            "seed": resolved.weights.seed if resolved.weights.kind == "random" else None,
+            "files": {
+                role: {"name": source.name, "sha256": source.sha256, "url": source.url}
+                for role, source in resolved.weights.files.items()
+            },
+        },
+        "graph": _digests(outcome, "export"),
+        "calibration": _digests(outcome, "calibration"),
+        "artefact": _digests(outcome, "compile"),
+        "dataset": data and {"name": data.dataset, "content": data.content, "images": data.count},
+        "protocol": {"name": resolved.protocol.name, "hash": resolved.protocol.hash},
+        "preprocess": digest(resolved.preprocess.to_data()),
+        "target": resolved.target.to_data(),
+        "stages": [
+            {
+                "name": name,
+                "key": result.entry.key,
+                "parts": result.entry.manifest["parts"],
+                "outputs": result.entry.manifest["outputs"],
+            }
+            for name, result in outcome.results.items()
+        ],
+        "versions": versions(outcome.run.plan),
+        "environment": environment(),
+    }
+
+
+def _digests(outcome: Outcome, stage: str) -> dict[str, str | None]:
+    result = outcome.results.get(stage)
+    if result is None:
+        return {}
+    outputs = result.entry.manifest["outputs"]
+    return {name: facts.get("sha256") for name, facts in outputs.items()}

@@ -1,0 +1,156 @@
+"""The folder that a command leaves: checked before the work, made after it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from zoo_core.errors import DataError
+from zoo_core.reporting.owned_files import Written
+from zoo_core.system.files import disk_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+RUNS = Path("runs")
+"""Where run folders go that are not named."""
+
+REPORT = "report.json"
+"""Put there last: a folder without it is not whole."""
+
+BENCH_REPORT = "bench.json"
+"""That of a benchmark, put there last too."""
+
+ADDED = "files"
+"""The kind of results that leaves earlier ones of its kind where they are."""
+
+_NEXT = "name another folder with --output"
+
+
+@dataclass(frozen=True, slots=True)
+class Filling:
+    """Results on their way: they are written into `part`, and will lie in `folder`."""
+
+    folder: Path
+    part: Path
+
+
+def check_output(folder: Path) -> None:
+    """Raises DataError where a folder of this name can surely not be made or not be written."""
+    place = folder.absolute()
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    if not place.is_dir():
+        raise DataError("is a file, not a folder", where=str(place), next=_NEXT)
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise DataError("cannot be written: Permission denied", where=str(place), next=_NEXT)
+
+
+def check_free(
+    output: Path | None, kind: str, names: Iterable[str], inputs: frozenset[Path]
+) -> None:
+    """Raises UsageError where results would take the place of a person's files; see `Written`.
+
+    For before the work: `names` are those that are known by then. A new folder is always free.
+    """
+    if output is not None:
+        Written.of(output).check(kind, names, inputs)
+
+
+def make_output(folder: Path) -> Path:
+    """The folder, made where it does not exist; raises DataError where it cannot be."""
+    check_output(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _refused(folder, error) from error
+    return folder.absolute()
+
+
+@contextmanager
+def filled(output: Path | None, name: str, kind: str, inputs: frozenset[Path]) -> Iterator[Filling]:
+    """The folder to fill: `output`, else a new one of this name, or name and number, under RUNS.
+
+    What the block writes takes the place of the kind's earlier files when the block ends, and of
+    no other file: raises UsageError, and leaves all as it was, where a person's file is in the
+    way. A folder that was not there before goes again where filling it fails. Raises DataError
+    where it cannot be made, and for a full disk.
+    """
+    was_there = output is not None and output.exists()
+    folder = _new(RUNS / name) if output is None else make_output(output)
+    part = folder / f".zoo-{uuid4().hex[:8]}.part"
+    try:
+        with disk_errors(folder, next=f"free space, or {_NEXT}"):
+            part.mkdir()
+            yield Filling(folder, part)
+            _publish(part, folder, kind, inputs)
+    except BaseException:
+        if not was_there:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def deliver(source: Path, target: Path) -> None:
+    """Copy a file, or what a folder holds; each file appears whole or not at all."""
+    if source.is_dir():
+        target.mkdir(exist_ok=True)
+        for path in sorted(source.iterdir()):
+            deliver(path, target / path.name)
+        return
+    part = target.with_name(f".{target.name}.part")
+    try:
+        shutil.copyfile(source, part)
+        shutil.copymode(source, part)
+        part.replace(target)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def _publish(part: Path, folder: Path, kind: str, inputs: frozenset[Path]) -> None:
+    """The reports go first and come last; the list names a file before it is there."""
+    made = sorted(part.rglob("*"))
+    names = {path.relative_to(part).as_posix() for path in made if not path.is_dir()}
+    known = Written.of(folder)
+    known.check(kind, names, inputs)
+    earlier = known.named(kind)
+    kept = earlier if kind == ADDED else frozenset()
+    known.having(kind, names | earlier).save()
+    for name in sorted(earlier - kept, key=_reports_last, reverse=True):
+        (folder / name).unlink(missing_ok=True)
+    for path in made:
+        if path.is_dir():
+            (folder / path.relative_to(part)).mkdir(exist_ok=True)
+    for name in sorted(names, key=_reports_last):
+        shutil.move(part / name, folder / name)
+    known.having(kind, names | kept).save()
+
+
+def _reports_last(name: str) -> tuple[bool, str]:
+    return name in (REPORT, BENCH_REPORT), name
+
+
+def _new(folder: Path) -> Path:
+    check_output(folder)
+    number, found = 1, folder
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        while True:
+            with suppress(FileExistsError):
+                found.mkdir()
+                return found.absolute()
+            number += 1
+            found = folder.with_name(f"{folder.name}-{number}")
+    except OSError as error:
+        raise _refused(folder, error) from error
+
+
+def _refused(folder: Path, error: OSError) -> DataError:
+    return DataError(f"cannot be made: {error.strerror}", where=str(folder), next=_NEXT)

@@ -1,9 +1,0 @@
-"""What `zoo new` writes: a plugin that works, or a card of a known family."""
-
-from __future__ import annotations
-
-from zoo_core.scaffold.card import new_card
-from zoo_core.scaffold.names import KINDS, Naming
-from zoo_core.scaffold.project import Made, new_plugin
-
-__all__ = ["KINDS", "Made", "Naming", "new_card", "new_plugin"]

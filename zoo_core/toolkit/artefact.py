@@ -1,0 +1,88 @@
+"""What the stage `compile` of a file-based engine leaves beside its model, and how it is read."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from zoo_core.api import Graph, TensorSpec
+from zoo_core.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from pathlib import Path
+
+ARTEFACT_FILE = "artefact.json"
+PRECISION_FILE = "precision.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Artefact:
+    """A model's file with the tensors that go in and out of it."""
+
+    model: Path
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    precision: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodePrecision:
+    """One matrix operator: what it computes in, and why that is not int8."""
+
+    name: str
+    op: str
+    precision: str
+    reason: str = ""
+
+    def to_data(self) -> dict[str, str]:
+        """The JSON form."""
+        return {
+            "name": self.name,
+            "op": self.op,
+            "precision": self.precision,
+            "reason": self.reason,
+        }
+
+
+def read_graph(path: Path) -> Graph:
+    """The graph that an earlier stage left as `graph.json`."""
+    return Graph.from_data(json.loads(path.read_text(encoding="utf-8")))
+
+
+def write_artefact(
+    folder: Path, form: tuple[str, str], graph: Graph, report: Mapping[str, Any]
+) -> None:
+    """Leave artefact.json and precision.json; `form` is the format's name and the model's file."""
+    data = {
+        "format": form[0],
+        "model": form[1],
+        "form": graph.form,
+        "inputs": [spec.to_data() for spec in graph.inputs],
+        "outputs": [spec.to_data() for spec in graph.outputs],
+        "precision": report["requested"],
+    }
+    for name, content in ((ARTEFACT_FILE, data), (PRECISION_FILE, report)):
+        (folder / name).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def read_artefact(folder: Path, formats: Collection[str]) -> Artefact:
+    """The artefact in a folder; raises DataError for a folder that holds none of the formats."""
+    listing = folder / ARTEFACT_FILE
+    try:
+        data = json.loads(listing.read_text(encoding="utf-8"))
+        found = Artefact(
+            folder / data["model"],
+            tuple(TensorSpec.from_data(row) for row in data["inputs"]),
+            tuple(TensorSpec.from_data(row) for row in data["outputs"]),
+            data["precision"],
+        )
+    except OSError as error:
+        raise DataError("there is no artefact", where=str(listing), next="compile again") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError("is no artefact", where=str(listing), next="compile again") from error
+    if data["format"] not in formats:
+        wanted = " or ".join(formats)
+        raise DataError(f"format is '{data['format']}', not {wanted}", where=str(listing))
+    return found

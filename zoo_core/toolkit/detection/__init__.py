@@ -1,0 +1,22 @@
+"""Object detection: candidates, anchors, non-maximum suppression, protocol rules, drawing."""
+
+from __future__ import annotations
+
+from zoo_core.toolkit.detection.anchors import AnchorHead, decode_boxes, decode_heads
+from zoo_core.toolkit.detection.detections import Candidates, Detections
+from zoo_core.toolkit.detection.drawing import draw_detections
+from zoo_core.toolkit.detection.nms import nms
+from zoo_core.toolkit.detection.rules import DetectionRules, class_major, settle
+
+__all__ = [
+    "AnchorHead",
+    "Candidates",
+    "DetectionRules",
+    "Detections",
+    "class_major",
+    "decode_boxes",
+    "decode_heads",
+    "draw_detections",
+    "nms",
+    "settle",
+]

@@ -1,0 +1,139 @@
+"""The choices of a detection protocol, and what they make of an image's candidates."""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, dataclass, fields
+from math import isfinite
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from zoo_core.errors import UsageError, did_you_mean
+from zoo_core.toolkit.detection.detections import Detections
+from zoo_core.toolkit.detection.nms import KINDS, NmsKind, nms, ranked
+from zoo_core.vision.geometry import clip_boxes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from zoo_core.toolkit.detection.detections import Candidates
+
+BoxLabels = Literal["best", "multi"]
+BOX_LABELS = ("best", "multi")
+
+
+@dataclass(frozen=True, slots=True)
+class DetectionRules:
+    """What a protocol lets through.
+
+    Scores must be above `conf`, strictly. `box_labels`: `best` keeps a box's highest label (the
+    first on ties), `multi` every label above conf. NMS is per class, at overlap > `nms` of
+    `nms_kind`. The `max_detections` highest scores stay (None: all); of these, those of at least
+    `min_output_score`. Boxes are then cut to the image (`clip`) and rounded to whole pixels
+    (`round_boxes`). Raises `UsageError` for values out of range.
+    """
+
+    conf: float
+    nms: float
+    nms_kind: NmsKind = "iou"
+    box_labels: BoxLabels = "best"
+    max_detections: int | None = None
+    clip: bool = False
+    min_output_score: float | None = None
+    round_boxes: bool = False
+
+    def __post_init__(self) -> None:
+        _fraction("conf", self.conf)
+        _fraction("nms", self.nms)
+        _member("nms_kind", self.nms_kind, KINDS)
+        _member("box_labels", self.box_labels, BOX_LABELS)
+        most = self.max_detections
+        if most is not None and (type(most) is not int or most < 1):
+            raise UsageError(f"max_detections must be 1 or more, not {most!r}")
+        if self.min_output_score is not None:
+            _fraction("min_output_score", self.min_output_score)
+        for name in ("clip", "round_boxes"):
+            if type(getattr(self, name)) is not bool:
+                raise UsageError(f"{name} must be true or false, not {getattr(self, name)!r}")
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any]) -> DetectionRules:
+        """From a protocol's values; raises `UsageError` for an unknown or missing one."""
+        known = {field.name: field.default is MISSING for field in fields(cls)}
+        for name in values:
+            if name not in known:
+                raise UsageError(f"no detection rule '{name}'", next=did_you_mean(name, known))
+        for name, required in known.items():
+            if required and name not in values:
+                step = f"give --{name} FRACTION, or a --protocol that states it"
+                raise UsageError(f"the protocol gives no '{name}'", next=step)
+        return cls(**values)
+
+
+def settle(candidates: Candidates, rules: DetectionRules) -> Detections:
+    """The detections that the rules leave, by descending score (of equal ones the later first).
+
+    Where a device already did NMS at an IoU threshold no higher than the rules', there is nothing
+    left to suppress (a DIoU is never above the IoU); at a lower one NMS is done again. Raises
+    `UsageError` where the rules ask for scores that the candidates no longer hold, or for clipping
+    where the image's size is unknown.
+    """
+    _check_floor(candidates, rules)
+    chosen = _chosen(candidates, rules)
+    boxes = candidates.boxes[candidates.box[chosen]]
+    scores, labels = candidates.score[chosen], candidates.label[chosen]
+    done = candidates.suppressed is not None and rules.nms >= candidates.suppressed[1]
+    order = ranked(scores) if done else nms(boxes, scores, labels, rules.nms, rules.nms_kind)
+    order = order[: rules.max_detections]
+    if rules.min_output_score is not None:
+        order = order[scores[order] >= np.float32(rules.min_output_score)]
+    return Detections(_placed(boxes[order], candidates, rules), scores[order], labels[order])
+
+
+def class_major(detections: Detections) -> Detections:
+    """The same ordered by label, then as they came."""
+    return detections.take(np.argsort(detections.labels, kind="stable"))
+
+
+def _check_floor(candidates: Candidates, rules: DetectionRules) -> None:
+    floor = max(candidates.floor, candidates.suppressed[0] if candidates.suppressed else 0.0)
+    if rules.conf < floor:
+        raise UsageError(
+            f"conf {rules.conf:g} is below {floor:g}, the lowest score that was kept",
+            next=f"use a conf of at least {floor:g}, or predict again with a lower floor",
+        )
+
+
+def _chosen(candidates: Candidates, rules: DetectionRules) -> NDArray[np.intp]:
+    above = np.flatnonzero(candidates.score > np.float32(rules.conf))
+    if rules.box_labels == "multi" or not above.size:
+        return above
+    box, score = candidates.box[above], candidates.score[above]
+    start = np.flatnonzero(np.diff(box, prepend=-1))
+    lengths = np.diff(start, append=len(box))
+    best = np.flatnonzero(score == np.maximum.reduceat(score, start).repeat(lengths))
+    first = best[np.diff(box[best], prepend=-1) != 0]
+    return np.asarray(above[first], np.intp)
+
+
+def _placed(
+    boxes: NDArray[np.float32], candidates: Candidates, rules: DetectionRules
+) -> NDArray[np.float32]:
+    if rules.clip:
+        if candidates.size is None:
+            raise UsageError("boxes cannot be clipped: the image's size is unknown")
+        boxes = clip_boxes(boxes, candidates.size)
+    return np.rint(boxes) if rules.round_boxes else boxes
+
+
+def _fraction(name: str, value: Any) -> None:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not isfinite(value) or not 0 <= value <= 1:
+        raise UsageError(f"{name} must lie within 0..1, not {value!r}")
+
+
+def _member(name: str, value: Any, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise UsageError(f"no {name} '{value}'", next=did_you_mean(str(value), known))
