@@ -11,8 +11,7 @@ import typer
 
 from zoo_core import errors
 from zoo_core.api import contracts, hooks
-from zoo_core.cli.app import app
-from zoo_core.cli.verbs import VERBS, command
+from zoo_core.cli.app import VERBS, app, command
 from zoo_core.plugins import manager
 from zoo_core.registry.cards import MODEL_KEYS
 

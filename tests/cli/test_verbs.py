@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from zoo_core.cli.verbs import VERBS, function
+from zoo_core.cli.app import VERBS, function
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +20,7 @@ TOY = ("toy-detector", "--backend", "toy")
 @pytest.mark.parametrize("verb", VERBS)
 def test_the_help_of_all_verbs_says_what_each_says_of_itself(verb: str) -> None:
     first = inspect.cleandoc(function(verb).__doc__ or "").partition("\n\n")[0]
-    assert " ".join(first.split()) == VERBS[verb][1]
+    assert " ".join(first.split()) == VERBS[verb]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The verb that measures speed: bench."""
+"""`zoo bench`: latency and throughput of a compiled model."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zoo_core.cli import options
-from zoo_core.cli.flags import JsonTo, Output, Quiet, Verbose
-from zoo_core.cli.options import with_request
-from zoo_core.cli.prepare import give, give_lines, prepare
+from zoo_core.cli.json_output import give, give_lines
+from zoo_core.cli.options import JsonTo, Output, Quiet, Verbose, with_request
+from zoo_core.cli.prepare import prepare
 from zoo_core.cli.progress import telling
 from zoo_core.errors import SpeedGateError
 from zoo_core.planning.request import RunRequest

@@ -1,4 +1,4 @@
-"""The verb that keeps the cache small: gc."""
+"""`zoo gc`: remove what no run needs any more."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from zoo_core.cli.flags import JsonFlag
+from zoo_core.cli.options import JsonFlag
 
 
 def gc(

@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+import typer
+
+from zoo_core.cli.progress import say
 from zoo_core.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -73,3 +76,27 @@ def give_json(target: str, document: Mapping[str, Any]) -> None:
             with suppress(OSError):
                 beside.unlink()
         raise DataError(f"cannot be written: {error.strerror}", where=target, next=_NEXT) from error
+
+
+def give(
+    report: dict[str, Any], json_to: str | None, lines: list[str], quiet: bool = False
+) -> None:
+    """Data goes to stdout: the JSON if it goes there, else the lines."""
+    if json_to:
+        give_json(json_to, report)
+    give_lines(json_to, lines, quiet)
+
+
+def give_lines(json_to: str | None, lines: list[str], quiet: bool) -> None:
+    """Lines go to stdout; where JSON goes there they are talk."""
+    for line in lines:
+        if json_to == "-":
+            say(line, quiet)
+        else:
+            typer.echo(line)
+
+
+def print_json(document: Any) -> int:
+    """Write a document to stdout; returns exit code 0."""
+    sys.stdout.write(json.dumps(document, indent=1) + "\n")
+    return 0

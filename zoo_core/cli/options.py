@@ -1,4 +1,4 @@
-"""The options that verbs share, in groups; a verb names its groups and gets a `RunRequest`."""
+"""The options that verbs share: single ones as types, and groups that become a `RunRequest`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 Fields = dict[str, Any]
+
+JsonTo = Annotated[
+    str | None, typer.Option("--json", metavar="FILE|-", help="Write the result as JSON.")
+]
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+MinMetric = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=VALUE", help="Gate: exit 3 where a metric is below."),
+]
+Output = Annotated[Path | None, typer.Option("--output", "-o", help="Folder to write.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Tell more.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Tell nothing but errors.")]
 
 
 def target(
@@ -117,6 +129,13 @@ def protocol(
     if resize not in (None, "stretch", "letterbox"):
         raise UsageError(f"no resize '{resize}'", next="use stretch or letterbox")
     return {"protocol": protocol, "changes": {k: v for k, v in changes.items() if v is not None}}
+
+
+EVERYTHING = (target, assets, data, calibration, protocol)
+"""The groups of a verb that runs a model over data and scores it."""
+
+COMPILING = (target, assets, calibration)
+"""The groups of a verb that ends with the artefact."""
 
 
 def with_request(*groups: Callable[..., Fields]) -> Callable[[Callable[..., int]], Any]:

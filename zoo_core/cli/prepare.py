@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import typer
-
-from zoo_core.cli.json_output import give_json
 from zoo_core.cli.progress import say
 from zoo_core.reporting.run_folder import check_output
 
@@ -54,21 +51,3 @@ def first_line(planned: Run, why: str = "") -> str:
         away = "since the published weights and data cannot be had here"
         why = "as --assets sample asks" if asked else away
     return f"SAMPLE RUN of {what}: the bundled network on drawn scenes stands in, {why}"
-
-
-def give(
-    report: dict[str, Any], json_to: str | None, lines: list[str], quiet: bool = False
-) -> None:
-    """Data goes to stdout: the JSON if it goes there, else the lines."""
-    if json_to:
-        give_json(json_to, report)
-    give_lines(json_to, lines, quiet)
-
-
-def give_lines(json_to: str | None, lines: list[str], quiet: bool) -> None:
-    """Lines go to stdout; where JSON goes there they are talk."""
-    for line in lines:
-        if json_to == "-":
-            say(line, quiet)
-        else:
-            typer.echo(line)

@@ -1,8 +1,7 @@
-"""The verbs for those who write plugins: new and plugins."""
+"""`zoo plugins`: list, test, enable and disable plugins."""
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -12,12 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from zoo_core.cli.boundary import INTERRUPTED
-from zoo_core.cli.flags import JsonFlag, Output
+from zoo_core.cli.json_output import print_json
+from zoo_core.cli.options import JsonFlag
 from zoo_core.errors import UnavailableError, UsageError, did_you_mean
 from zoo_core.system.tables import columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
 
 _HEAD = ("plugin", "distribution", "hooks", "provides, or why it does not")
 
@@ -60,7 +61,7 @@ def _list(json_wanted: bool) -> int:
 
     rows = plugins_table(Plugins.installed())
     if json_wanted:
-        return _print({"schema": "zoo.plugins/1", "plugins": rows})
+        return print_json({"schema": "zoo.plugins/1", "plugins": rows})
     for line in columns(_HEAD, [_row(row) for row in rows]):
         typer.echo(line.rstrip())
     return 0
@@ -71,11 +72,6 @@ def _row(row: dict[str, Any]) -> tuple[str, ...]:
     says = row["failure"] or (f"disabled {row['disabled']}" if row["disabled"] else provides)
     api = "" if row["api"] is None else str(row["api"])
     return row["name"], f"{row['distribution']} {row['version']}", api, says
-
-
-def _print(value: Any) -> int:
-    sys.stdout.write(json.dumps(value, indent=1) + "\n")
-    return 0
 
 
 def _test(names: Sequence[str]) -> int:
@@ -126,38 +122,4 @@ def _keep(disabled: frozenset[str]) -> int:
     for variable in (ONLY, WITHOUT):
         if variable in os.environ:
             sys.stderr.write(f"zoo: {variable} is set, and goes first\n")
-    return 0
-
-
-def new(
-    kind: Annotated[
-        str, typer.Argument(metavar="KIND", help="model, exporter, backend, decoder, ...")
-    ],
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Its name, such as my-net.")],
-    output: Output = None,
-    family: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The family of a new model.")
-    ] = None,
-) -> int:
-    """Write a new model's card, or a whole new plugin: one that works, to be changed.
-
-    KIND is model, exporter, backend, decoder, dataset or evaluator. An exporter comes with the
-    decoder and the card of its family, a backend with compiler and runtime. stdout names what was
-    written.
-    """
-    from zoo_core.commands import new
-    from zoo_core.plugins.manager import Plugins
-    from zoo_core.registry import load_registry
-
-    plugins = Plugins.installed()
-    if kind == "model":
-        registry = load_registry(plugins.registry_files())
-        made = new.new_card(name, family, output, registry, plugins)
-    elif family is not None:
-        raise UsageError("only a model has a family", where="--family", next="leave it out")
-    else:
-        made = new.new_plugin(kind, new.Naming.of(name), output, plugins)
-    for path in made.files:
-        typer.echo(path)
-    sys.stderr.write("next:\n" + "".join(f"  {step}\n" for step in made.steps))
     return 0

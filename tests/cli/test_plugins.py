@@ -99,7 +99,7 @@ def test_a_disabled_plugin_is_not_tested(zoo: Zoo) -> None:
 
 
 def test_testing_needs_pytest(zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zoo_core.cli.author.find_spec", lambda name: None)
+    monkeypatch.setattr("zoo_core.cli.plugins.find_spec", lambda name: None)
     outcome = zoo("plugins", "test", "coco")
     assert outcome.code == 5
     assert "pip install 'zoo-core[testing]'" in outcome.stderr

@@ -1,0 +1,35 @@
+"""`zoo check`: whether the registry and the plugins fit together."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from zoo_core.cli import completion
+from zoo_core.cli.listing import (
+    open_registry,
+    print_entries,
+    step,
+)
+from zoo_core.cli.options import JsonFlag
+
+
+def check(
+    model: Annotated[
+        str | None, typer.Argument(help="Only this one.", autocompletion=completion.models)
+    ] = None,
+    json_wanted: JsonFlag = False,
+) -> int:
+    """Check the registry and the plugins; exits 2 where something is wrong."""
+    from zoo_core.commands import listings
+
+    registry, plugins = open_registry()
+    rows = listings.check(registry, plugins, model)
+    table = [((r["severity"],), (r["where"], r["message"], step(r["next"]))) for r in rows]
+    if not rows and not json_wanted:
+        what = model or f"{len(registry.models)} models"
+        typer.echo(f"nothing wrong: {what}, {len(plugins.plugins)} plugins")
+        return 0
+    print_entries("findings", rows, table, json_wanted)
+    return 2 if any(row["severity"] == "error" for row in rows) else 0

@@ -1,0 +1,21 @@
+"""`zoo eval`: like `zoo run`, without measuring speed."""
+
+from __future__ import annotations
+
+from zoo_core.cli import options
+from zoo_core.cli.options import JsonTo, MinMetric, Output, Quiet, Verbose, with_request
+from zoo_core.cli.run import Handling, carry_out_request
+from zoo_core.planning.request import RunRequest
+
+
+@with_request(*options.EVERYTHING)
+def eval_(
+    request: RunRequest,
+    min_metric: MinMetric = None,
+    output: Output = None,
+    json_to: JsonTo = None,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+) -> int:
+    """Like run, without measuring speed."""
+    return carry_out_request(request, Handling(False, min_metric, quiet, verbose), output, json_to)

@@ -1,0 +1,42 @@
+"""`zoo fetch`: weights and data into the cache."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from zoo_core.cli import options
+from zoo_core.cli.options import Quiet, Verbose, with_request
+from zoo_core.cli.prepare import prepare
+from zoo_core.cli.progress import listener, say
+from zoo_core.planning.request import RunRequest
+
+
+@with_request(options.target, options.assets, options.data, options.calibration)
+def fetch(
+    request: RunRequest,
+    from_file: Annotated[
+        Path | None, typer.Option("--from-file", help="Weights brought by hand.")
+    ] = None,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+) -> int:
+    """Download a model's weights and data into the cache, or take weights from a file."""
+    from zoo_core.commands.export import take_file
+    from zoo_core.commands.run import make
+    from zoo_core.planning.build import Goal
+
+    if from_file:
+        from zoo_core.commands.workspace import open_workplace
+
+        say(take_file(open_workplace(), request.model, from_file), quiet)
+        return 0
+    if request.assets == "auto":
+        request = replace(request, assets="published")
+    work, planned = prepare(request, Goal.FETCH, quiet)
+    with listener(quiet, verbose) as talk:
+        make(planned, work, talk)
+    return 0

@@ -1,0 +1,75 @@
+"""What the verbs that list and show share: opening the registry, printing rows."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from zoo_core.cli.json_output import print_json
+from zoo_core.system.tables import columns, entries
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from zoo_core.plugins.manager import Plugins
+    from zoo_core.registry import Registry
+
+
+_SCHEMAS = {"findings": "check", "checks": "doctor"}
+
+
+def list_plugins() -> Plugins:
+    """The installed plugins."""
+    from zoo_core.plugins.manager import Plugins
+
+    return Plugins.installed()
+
+
+def open_registry() -> tuple[Registry, Plugins]:
+    """The registry with the plugins that its cards may use."""
+    from zoo_core.registry import load_registry
+
+    plugins = list_plugins()
+    return load_registry(plugins.registry_files()), plugins
+
+
+def warn_of_failures(plugins: Plugins) -> None:
+    """One line on stderr for each plugin that could not be loaded."""
+    for plugin in plugins.failures:
+        sys.stderr.write(f"zoo: plugin {plugin.name} failed: {plugin.failure}\n")
+
+
+def print_table(
+    name: str,
+    rows: Sequence[Any],
+    head: Sequence[str],
+    table: Sequence[Sequence[str]],
+    json_wanted: bool,
+) -> int:
+    """Print rows as a table, or as the JSON document `zoo.NAME/1`; returns exit code 0."""
+    if json_wanted:
+        return print_json({"schema": f"zoo.{_SCHEMAS.get(name, name)}/1", name: list(rows)})
+    for line in columns(head, table):
+        typer.echo(line.rstrip())
+    return 0
+
+
+def print_entries(
+    name: str,
+    rows: Sequence[Any],
+    table: Sequence[tuple[Sequence[str], Sequence[str]]],
+    json_wanted: bool,
+) -> int:
+    """As `print_table`, for rows with sentences: those stand below each other."""
+    if json_wanted:
+        return print_table(name, rows, (), (), json_wanted)
+    for line in entries(table):
+        typer.echo(line)
+    return 0
+
+
+def step(text: str) -> str:
+    """What to do next, marked as that; "" where nothing is to be done."""
+    return f"-> {text}" if text else ""

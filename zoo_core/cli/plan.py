@@ -1,0 +1,55 @@
+"""`zoo plan`: the stages of a run, and what is in the store."""
+
+from __future__ import annotations
+
+from zoo_core.cli import options
+from zoo_core.cli.json_output import give
+from zoo_core.cli.options import JsonTo, with_request
+from zoo_core.cli.prepare import first_line
+from zoo_core.planning.request import RunRequest
+
+
+@with_request(*options.EVERYTHING)
+def plan(request: RunRequest, json_to: JsonTo = None) -> int:
+    """Show the stages of a run: which are in the store, which will run, and what changed."""
+    return show_plan(request, json_to)
+
+
+def show_plan(request: RunRequest, json_to: str | None) -> int:
+    """Print the plan of a request; `zoo run --plan` does the same."""
+    from zoo_core.commands.run import plan as plan_request
+    from zoo_core.commands.workspace import open_workplace
+    from zoo_core.planning.build import Goal
+    from zoo_core.planning.preview import forecast
+    from zoo_core.system.tables import columns
+
+    work = open_workplace()
+    planned = plan_request(request, work, Goal.SCORE)
+    found = forecast(planned, work, explain=True)
+    rows = [
+        (
+            "have" if row["cached"] else "make",
+            row["name"],
+            row["key"][:12],
+            "" if row["expected_seconds"] is None else f"{row['expected_seconds']:.1f} s",
+            ", ".join(row["changed"]),
+        )
+        for row in found.rows
+    ]
+    resolved = planned.resolved
+    report = {
+        "schema": "zoo.plan/1",
+        "model": resolved.card.id,
+        "target": resolved.target.to_data(),
+        "assets": {
+            "weights": resolved.weights.kind,
+            "data": resolved.data.kind if resolved.data else None,
+        },
+        "protocol": resolved.protocol.name,
+        "stages": found.rows,
+        "download_bytes": found.download_bytes,
+        "expected_seconds": found.seconds,
+    }
+    head = ("", "stage", "key", "expected", "changed since the last one")
+    give(report, json_to, [first_line(planned), *columns(head, rows), found.line()])
+    return 0

@@ -1,0 +1,38 @@
+"""`zoo runs`: earlier runs on this machine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from zoo_core.cli.listing import (
+    print_table,
+)
+from zoo_core.cli.options import JsonFlag
+
+
+def runs(json_wanted: JsonFlag = False) -> int:
+    """List earlier runs on this machine."""
+    from zoo_core.commands.run import remembered
+
+    rows = remembered()
+    table = [
+        (
+            r["when"],
+            r["model"],
+            f"{r['backend']}/{r['device']}",
+            r["precision"],
+            _first(r),
+            r["output"],
+        )
+        for r in rows
+    ]
+    head = ("when", "model", "backend", "precision", "figure", "folder")
+    return print_table("runs", rows, head, table, json_wanted)
+
+
+def _first(row: dict[str, Any]) -> str:
+    for name, value in (row["metrics"] or {}).items():
+        if value is not None:
+            sample = " (sample)" if row["assets"]["weights"] == "sample" else ""
+            return f"{name} {value:.4f}{sample}"
+    return "-"
