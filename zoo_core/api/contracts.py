@@ -76,7 +76,7 @@ class CompileRequest:
     """What to compile.
 
     `graph` is "stage/graph.json"; `format` its format. `calibration` is "stage/images.json" (read
-    it with `zoo_core.pipeline.calibration.tensors`) or None when the compiler said it needs none.
+    it with `zoo_core.api.calibration.tensors`) or None when the compiler said it needs none.
     `calibrator` is the user's choice or None; `preprocess` the effective specification as data.
     """
 

@@ -9,7 +9,7 @@ from zoo_core.api import Prediction, Sample
 from zoo_core.pipeline.records import read_records
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
 
 class StoredPredictions:
@@ -30,20 +30,6 @@ class StoredPredictions:
     def heads(self) -> Iterator[Mapping[str, Any]]:
         """What is known of each sample: id, name, path, size and the sha256 of its bytes."""
         return (head for file in self.files for head, _ in read_records(file))
-
-
-class ListedPredictions:
-    """Predictions already in memory; see `Predictions`."""
-
-    def __init__(self, items: Sequence[Prediction]) -> None:
-        """Keeps the sequence as it is."""
-        self._items = items
-
-    def __iter__(self) -> Iterator[Prediction]:
-        return iter(self._items)
-
-    def __len__(self) -> int:
-        return len(self._items)
 
 
 def sample_of(head: Mapping[str, Any]) -> Sample:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from zoo_core.api import DataRequest
+from zoo_core.api import DataRequest, Prediction
 from zoo_core.errors import DataError, UsageError, ZooError
 from zoo_core.plugins.manager import Plugins
 from zoo_core.plugins.plugin import named
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from zoo_core.api import Arrays, DataPlan, DataView, Metrics, ModelCard
-    from zoo_core.pipeline.predictions import ListedPredictions
     from zoo_core.plugins.plugin import Plugin
     from zoo_core.registry import Registry
     from zoo_core.testing.given import Box
@@ -129,7 +128,7 @@ class GenericEvaluator(EvaluatorContract):
         else:
             self.metric = next(iter(metrics.values), self.metric)
 
-    def _metrics(self, predictions: ListedPredictions, folder: Path) -> Metrics:
+    def _metrics(self, predictions: Sequence[Prediction], folder: Path) -> Metrics:
         if self._foreign:
             pytest.skip(f"{self._foreign}; {SAY}.EvaluatorContract")
         return super()._metrics(predictions, folder)

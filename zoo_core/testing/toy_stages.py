@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo_core.api import Graph, TensorSpec
+from zoo_core.api.calibration import tensors
 from zoo_core.errors import DataError
-from zoo_core.pipeline.calibration import tensors
 from zoo_core.vision import write_image
 
 if TYPE_CHECKING:

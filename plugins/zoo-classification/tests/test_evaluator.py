@@ -13,7 +13,6 @@ from zoo_classification.evaluator import TopK
 
 from zoo_core.api import Prediction, Sample
 from zoo_core.errors import DataError, UsageError
-from zoo_core.pipeline.predictions import ListedPredictions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,15 +28,11 @@ def settled(*best: int) -> dict[str, Any]:
     return dict(TopK().settle({"scores": scores}, {"keep": 5}))
 
 
-def listed(rows: Sequence[tuple[str, dict[str, Any]]]) -> ListedPredictions:
-    return ListedPredictions(
-        [
-            Prediction(
-                sample=Sample(id=name, name=name, path=Path(name), size=(9, 9)), arrays=found
-            )
-            for name, found in rows
-        ]
-    )
+def listed(rows: Sequence[tuple[str, dict[str, Any]]]) -> list[Prediction]:
+    return [
+        Prediction(sample=Sample(id=name, name=name, path=Path(name), size=(9, 9)), arrays=found)
+        for name, found in rows
+    ]
 
 
 def folders(place: Path, *names: str) -> Path:

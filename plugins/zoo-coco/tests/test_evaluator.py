@@ -13,7 +13,6 @@ from zoo_coco.summary import NAMES
 
 from zoo_core.api import Prediction, Sample
 from zoo_core.errors import DataError, UsageError
-from zoo_core.pipeline.predictions import ListedPredictions
 from zoo_core.toolkit.coco import DARKNET_SPELLING
 from zoo_core.toolkit.detection.detections import Candidates, Detections
 from zoo_core.toolkit.detection_txt import read_detections
@@ -39,15 +38,13 @@ def found(*rows: tuple[int, float, float, float, float, float]) -> dict[str, NDA
     ).to_arrays()
 
 
-def listed(*items: tuple[int | str, str, dict[str, NDArray[Any]]]) -> ListedPredictions:
-    return ListedPredictions(
-        [
-            Prediction(
-                sample=Sample(id=number, name=name, path=Path(name), size=(20, 30)), arrays=arrays
-            )
-            for number, name, arrays in items
-        ]
-    )
+def listed(*items: tuple[int | str, str, dict[str, NDArray[Any]]]) -> list[Prediction]:
+    return [
+        Prediction(
+            sample=Sample(id=number, name=name, path=Path(name), size=(20, 30)), arrays=arrays
+        )
+        for number, name, arrays in items
+    ]
 
 
 PERFECT = [
@@ -209,7 +206,7 @@ def test_drawing_leaves_the_image_as_it_was() -> None:
     assert not CocoDetection().draw(image, arrays, LABELS, 0.95).any()
 
 
-def real_predictions(instances: dict[str, Any], seed: int) -> ListedPredictions:
+def real_predictions(instances: dict[str, Any], seed: int) -> list[Prediction]:
     """True boxes moved, relabelled, doubled or dropped, with scores of which many are equal."""
     rng = np.random.default_rng(seed)
     index = {row["id"]: place for place, row in enumerate(instances["categories"])}
@@ -257,7 +254,7 @@ def test_real_boxes_score_as_pycocotools_scores_our_file(
     instances: Path, tmp_path: Path, images: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     predictions = real_predictions(json.loads(instances.read_text()), images)
-    chosen = ListedPredictions([p for n, p in enumerate(predictions) if n < images])
+    chosen = [p for n, p in enumerate(predictions) if n < images]
     darknet = {coco: other for other, coco in DARKNET_SPELLING.items()}
     labels = [darknet.get(name, name) for name in COCO_NAMES]
     metrics = CocoDetection().score(chosen, instances, labels)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.pipeline.calibration import tensors
+from zoo_core.api.calibration import tensors
 from zoo_core.toolkit.artefact import read_graph, write_artefact
 from zoo_core.toolkit.similarity import poor, ratios_db, rounded
 from zoo_onnxruntime.files import FORMAT, MODEL_FILE

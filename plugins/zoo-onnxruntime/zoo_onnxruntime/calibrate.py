@@ -7,8 +7,8 @@ import time
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from zoo_core.api.calibration import images, tensors
 from zoo_core.errors import DataError
-from zoo_core.pipeline.calibration import images, tensors
 from zoo_core.system.machine import cpu_threads
 from zoo_onnxruntime.calibrators import choose
 from zoo_onnxruntime.engine import tool

@@ -166,7 +166,7 @@ def test_the_ratios_are_those_of_the_artefact(before: list[Stage], tmp_path: Pat
     """Computed again by ONNX Runtime on the same image, from the graph as exported."""
     import onnxruntime as ort
 
-    from zoo_core.pipeline.calibration import tensors
+    from zoo_core.api.calibration import tensors
 
     stages = OpenVinoCompiler().stages(request(remainder="fp32"))
     done = run_stages([*before, *stages], tmp_path / "run")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from zoo_core.pipeline.calibration import images
+from zoo_core.api.calibration import images
 from zoo_core.pipeline.predictions import StoredPredictions
 
 if TYPE_CHECKING:

@@ -12,7 +12,6 @@ import numpy as np
 
 from zoo_core.api import Metrics, Prediction, Sample
 from zoo_core.errors import UsageError, ZooError
-from zoo_core.pipeline.predictions import ListedPredictions
 from zoo_core.testing.contracts.arrays import check_storable, copied, same
 from zoo_core.testing.contracts.checks import (
     hinted_refusal,
@@ -121,9 +120,7 @@ class TaskEvaluatorContract(Isolated):
         """Predictions go to their truth by the sample, not by their place."""
         arrays = [self.nothing()[0], *self.perfect()[1:]]
         pairs = list(self._listed(arrays))
-        there, back = (
-            self._metrics(ListedPredictions(rows), tmp_path) for rows in (pairs, pairs[::-1])
-        )
+        there, back = (self._metrics(rows, tmp_path) for rows in (pairs, pairs[::-1]))
         for name, value in there.values.items():
             other = back.values.get(name)
             must(_alike(value, other), f"{name} is {value}, with the samples turned round {other}")
@@ -211,13 +208,13 @@ class TaskEvaluatorContract(Isolated):
     def _score(self, arrays: Sequence[Arrays], folder: Path) -> Metrics:
         return self._metrics(self._listed(arrays), folder)
 
-    def _metrics(self, predictions: ListedPredictions, folder: Path) -> Metrics:
+    def _metrics(self, predictions: Sequence[Prediction], folder: Path) -> Metrics:
         truth = self.write_truth(folder)
         return self._evaluator().score(predictions, truth, self.labels)
 
-    def _listed(self, arrays: Sequence[Arrays]) -> ListedPredictions:
+    def _listed(self, arrays: Sequence[Arrays]) -> list[Prediction]:
         pairs = zip(self.samples(), arrays, strict=True)
-        return ListedPredictions([Prediction(sample=s, arrays=a) for s, a in pairs])
+        return [Prediction(sample=s, arrays=a) for s, a in pairs]
 
     def _settled(self) -> list[Arrays]:
         settle = self._evaluator().settle

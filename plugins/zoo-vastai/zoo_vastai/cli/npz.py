@@ -47,13 +47,12 @@ def txt(
 ) -> int:
     """Score detections in the vendor's text form, and write them as COCO JSON."""
     from zoo_core.errors import DataError
-    from zoo_core.pipeline.predictions import ListedPredictions
     from zoo_core.plugins.manager import Plugins
     from zoo_vastai.text import read_texts
 
     judge, truth = Plugins.installed().evaluator(evaluator), Path(annotations)
     results = read_texts(Path(folder), truth, missing)
-    predictions = ListedPredictions(results.predictions)
+    predictions = results.predictions
     if output is not None:
         try:
             Path(output).mkdir(parents=True)
