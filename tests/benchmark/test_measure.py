@@ -223,7 +223,7 @@ def test_a_free_batch_divides_the_samples_of_a_query(wanted: int, workers: int, 
 
 def test_a_device_that_takes_images_gets_one_at_a_time() -> None:
     clock = Clock()
-    held = Opened(Timed(clock, lambda _: repeat(0.01), "n", takes="image"), clock, batch=8)
+    held = Opened(Timed(clock, lambda _: repeat(0.01), "n", input_kind="image"), clock, batch=8)
     found = measure(held.workload, tools=tools(clock)).to_data()
     assert set(held.session.batches) == {1}
     assert found["batch"] == 1
@@ -239,7 +239,7 @@ def test_scenarios_of_single_samples_refuse_a_fixed_batch(scenario: str) -> None
 
 def test_stored_outputs_have_no_speed() -> None:
     clock = Clock()
-    held = Opened(Timed(clock, lambda _: repeat(0.01), takes="name"), clock)
+    held = Opened(Timed(clock, lambda _: repeat(0.01), input_kind="name"), clock)
     with pytest.raises(UsageError, match="no speed to measure"):
         measure(held.workload, tools=tools(clock))
     assert held.session.batches == []

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from zoo_core.benchmark.sweep import Point, climb
+from zoo_core.benchmark.sweep import Point, find_best
 from zoo_core.errors import StageError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Hill:
 
 def test_a_ladder_ends_where_a_step_is_not_worth_it() -> None:
     hill = Hill({"batch": {1: 1.0, 2: 1.5, 4: 1.6, 8: 1.62, 16: 3.0}})
-    found = climb({"batch": (1, 2, 4, 8, 16)}, hill)
+    found = find_best({"batch": (1, 2, 4, 8, 16)}, hill)
     assert [point["batch"] for point in hill.seen] == [1, 2, 4, 8]
     assert found.best.settings == {"batch": 4}
     assert found.endings == {"batch": "ended at 8: gained +1.2%, less than 3.0%"}
@@ -42,15 +42,15 @@ def test_a_ladder_ends_where_a_step_is_not_worth_it() -> None:
 
 def test_noise_raises_the_bar() -> None:
     scores = {"batch": {1: 1.0, 2: 1.1, 4: 2.0}}
-    assert climb({"batch": (1, 2, 4)}, Hill(scores)).best.settings == {"batch": 4}
-    noisy = climb({"batch": (1, 2, 4)}, Hill(scores, noise=0.1))
+    assert find_best({"batch": (1, 2, 4)}, Hill(scores)).best.settings == {"batch": 4}
+    noisy = find_best({"batch": (1, 2, 4)}, Hill(scores, noise=0.1))
     assert noisy.best.settings == {"batch": 1}
     assert noisy.endings["batch"] == "ended at 2: gained +10.0%, less than 14.1%"
 
 
 def test_one_setting_after_the_other_keeps_the_best_so_far() -> None:
     hill = Hill({"batch": {1: 1.0, 2: 2.0, 4: 1.9}, "threads": {1: 1.0, 2: 1.5}})
-    found = climb({"batch": (1, 2, 4), "threads": (1, 2)}, hill)
+    found = find_best({"batch": (1, 2, 4), "threads": (1, 2)}, hill)
     assert hill.seen[0] == {"batch": 1, "threads": 1}
     assert hill.seen[-1] == {"batch": 2, "threads": 2}
     assert found.best.settings == {"batch": 2, "threads": 2}
@@ -60,9 +60,9 @@ def test_one_setting_after_the_other_keeps_the_best_so_far() -> None:
 
 def test_a_point_that_fails_ends_its_ladder_and_nothing_else() -> None:
     hill = Hill({"batch": {1: 1.0, 2: -1.0}, "threads": {1: 1.0, 2: 2.0}})
-    found = climb({"batch": (1, 2), "threads": (1, 2)}, hill)
+    found = find_best({"batch": (1, 2), "threads": (1, 2)}, hill)
     assert found.endings["batch"] == "no memory"
     assert found.best.settings == {"batch": 1, "threads": 2}
     assert "no memory" in "\n".join(found.lines("images/s"))
     with pytest.raises(StageError, match="no memory"):
-        climb({"batch": (2,)}, hill)
+        find_best({"batch": (2,)}, hill)

@@ -129,7 +129,7 @@ def _add_openvino(
     reasons: dict[str, str],
 ) -> None:
     backend = workshop.plugins.backends().get("openvino")
-    found = backend.found() if backend else None
+    found = backend.availability() if backend else None
     reason = found.reason if found else "there is no backend 'openvino'"
     for precision in ("int8", "bf16", "fp32"):
         name = f"openvino {precision}"
@@ -153,7 +153,7 @@ def _opened(
     arguments = ("--backend", backend, "--precision", precision, *calibrated)
     folder = workshop.built("compile", f"{backend}-{precision}", *arguments)
     known = workshop.plugins.backend(backend)
-    device = next(device.id for device in known.found().devices if device.available)
+    device = next(device.id for device in known.availability().devices if device.available)
     target = Target(backend=backend, precision=precision, device=device)
     runtime = workshop.plugins.runtime(known.runtime)
     session = stack.enter_context(runtime.open(folder, target, "latency"))

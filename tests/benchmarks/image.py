@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zoo_core.toolkit.detection import DetectionRules, settle
+from zoo_core.toolkit.detection import DetectionRules, postprocess
 from zoo_core.toolkit.detection.anchors import AnchorHead, decode_heads
 from zoo_core.vision import Geometry, Preprocess
 
@@ -88,7 +88,7 @@ def _head(random: np.random.Generator, side: int, cells: int) -> NDArray[np.floa
 
 
 def _detect(maps: list[NDArray[np.float32]]) -> None:
-    settle(decode_heads(maps, _HEADS, _CLASSES, _GEOMETRY, _FLOOR), _RULES)
+    postprocess(decode_heads(maps, _HEADS, _CLASSES, _GEOMETRY, _FLOOR), _RULES)
 
 
 def _preprocess(mode: str) -> Preprocess:

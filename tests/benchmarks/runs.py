@@ -66,11 +66,11 @@ def _warm(workshop: Workshop, backend: str) -> Row:
     what = f"zoo run, warm, 100 images, int8 on {backend}, against pure inference"
     goal = f"<= {_MOST:g}x"
     known = workshop.plugins.backends().get(backend)
-    if known is None or not known.found().ok:
+    if known is None or not known.availability().ok:
         return absent("run", what, goal, f"there is no backend '{backend}'")
     folder = workshop.built("compile", f"{backend}-warm", *_asked(backend), home=_COLD)
     tensors = _tensors(workshop)
-    device = next(device.id for device in known.found().devices if device.available)
+    device = next(device.id for device in known.availability().devices if device.available)
     target = Target(backend=backend, precision="int8", device=device)
     runtime = workshop.plugins.runtime(known.runtime)
 

@@ -29,7 +29,7 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
 @app.command()
-def hello(name: str = "world") -> None:
+def hello(name: str = "cache") -> None:
     \"\"\"Greet.\"\"\"
     typer.echo(f"hello {name}")
 

@@ -10,8 +10,8 @@ from zoo_core.api import Target, TensorSpec
 from zoo_core.commands.bench.artefact import device_facts, noise
 
 
-def session(takes: str, *inputs: TensorSpec) -> Any:
-    return SimpleNamespace(takes=takes, inputs=inputs)
+def session(input_kind: str, *inputs: TensorSpec) -> Any:
+    return SimpleNamespace(input_kind=input_kind, inputs=inputs)
 
 
 @pytest.mark.parametrize(

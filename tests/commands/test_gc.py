@@ -29,7 +29,7 @@ def store(tmp_path: Path) -> Store:
 def at_work(store: Store, key: str) -> list[Path]:
     """The folders of a stage that runs, last changed two days ago."""
     old = time.time() - 2 * 24 * 3600
-    found = [store.work(key, "train"), store.salvage(key)]
+    found = [store.work(key, "train"), store.resume_dir(key)]
     for path in found:
         path.mkdir(parents=True, exist_ok=True)
         (path / LOG).write_text("epoch 3")

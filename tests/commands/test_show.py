@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 import zoo_core
-from zoo_core.commands.show import Asked, show, text
+from zoo_core.commands.show import ShowOptions, show, text
 from zoo_core.errors import UsageError
 from zoo_core.plugins.manager import Plugins
 from zoo_core.registry import Registry, load_registry
@@ -35,7 +35,7 @@ def test_every_model_is_shown_as_the_schema_says(registry: Registry, plugins: Pl
     schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
 
     for name in registry.models:
-        shown = show(registry, plugins, name, Asked())
+        shown = show(registry, plugins, name, ShowOptions())
         jsonschema.validate({"schema": "zoo.show/1", **shown}, schema)
         assert "effective" not in shown
         assert set(shown["card"]) >= {key.partition(".")[0] for key in shown["origins"]}
@@ -44,7 +44,7 @@ def test_every_model_is_shown_as_the_schema_says(registry: Registry, plugins: Pl
 def test_the_text_is_the_card_as_yaml_under_its_origins(
     registry: Registry, plugins: Plugins
 ) -> None:
-    written = text(show(registry, plugins, "yolov4-csp-darknet", Asked()))
+    written = text(show(registry, plugins, "yolov4-csp-darknet", ShowOptions()))
     card = yaml.safe_load(written)
 
     assert card["exporter"] == "darknet"
@@ -59,7 +59,7 @@ def test_the_text_is_the_card_as_yaml_under_its_origins(
 
 
 def test_what_it_comes_to_follows_backend_and_size(registry: Registry, plugins: Plugins) -> None:
-    asked = Asked(backend="toy", precision="int8", size=(320, 256))
+    asked = ShowOptions(backend="toy", precision="int8", size=(320, 256))
     effective = show(registry, plugins, "yolov4-darknet", asked)["effective"]
 
     assert (effective["backend"], effective["precision"]) == ("toy", "int8")
@@ -74,7 +74,9 @@ def test_a_backend_with_a_protocol_of_its_own_changes_the_preprocessing(
 ) -> None:
     backend = plugins.backend("toy")
     monkeypatch.setattr(Plugins, "backend", lambda _self, _name: backend)
-    effective = show(registry, plugins, "yolov4-darknet", Asked(backend="vastai"))["effective"]
+    effective = show(registry, plugins, "yolov4-darknet", ShowOptions(backend="vastai"))[
+        "effective"
+    ]
 
     assert effective["protocol"] == "vastai"
     assert effective["options"]["extra_ops"] == {"type": "yolov4_nms"}
@@ -85,7 +87,7 @@ def test_a_backend_with_a_protocol_of_its_own_changes_the_preprocessing(
 def test_a_listed_model_comes_to_its_size_and_protocol(
     registry: Registry, plugins: Plugins
 ) -> None:
-    effective = show(registry, plugins, "detr", Asked(size=(800, 800)))["effective"]
+    effective = show(registry, plugins, "detr", ShowOptions(size=(800, 800)))["effective"]
 
     assert effective["size"] == [800, 800]
     assert "preprocess" not in effective
@@ -94,13 +96,13 @@ def test_a_listed_model_comes_to_its_size_and_protocol(
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        (Asked(backend="toi"), "did you mean 'toy'"),
-        (Asked(backend="toy", precision="int9"), "no precision 'int9'; did you mean 'int8'?"),
-        (Asked(precision="int8"), "--precision needs --backend"),
+        (ShowOptions(backend="toi"), "did you mean 'toy'"),
+        (ShowOptions(backend="toy", precision="int9"), "no precision 'int9'; did you mean 'int8'?"),
+        (ShowOptions(precision="int8"), "--precision needs --backend"),
     ],
 )
 def test_what_is_not_known_is_refused(
-    registry: Registry, plugins: Plugins, asked: Asked, message: str
+    registry: Registry, plugins: Plugins, asked: ShowOptions, message: str
 ) -> None:
     with pytest.raises(UsageError) as caught:
         show(registry, plugins, "toy-detector", asked)

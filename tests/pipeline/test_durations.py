@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from zoo_core.api import Stage
-from zoo_core.pipeline.durations import Journal
+from zoo_core.pipeline.durations import Durations
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,8 +18,8 @@ def stage(run: str = "zoo_a.stages:work", cost: float = 1.0) -> Stage:
     return Stage(name="work", run=run, cost=cost)
 
 
-def journal(tmp_path: Path) -> Journal:
-    return Journal(tmp_path / "deep" / "journal.jsonl")
+def journal(tmp_path: Path) -> Durations:
+    return Durations(tmp_path / "deep" / "journal.jsonl")
 
 
 def test_nothing_is_expected_of_what_was_never_seen(tmp_path: Path) -> None:
@@ -73,11 +73,11 @@ def test_a_line_that_is_not_whole_is_passed_over(tmp_path: Path, line: bytes) ->
 PROCESS = """
 import sys
 from pathlib import Path
-from zoo_core.pipeline.durations import Journal
+from zoo_core.pipeline.durations import Durations
 from zoo_core.api import Stage
 for number in range(100):
     stage = Stage(name="work", run=f"zoo_a.stages:{number}")
-    Journal(Path(sys.argv[1])).add(stage, "k" * 64, float(sys.argv[2]))
+    Durations(Path(sys.argv[1])).add(stage, "k" * 64, float(sys.argv[2]))
 """
 
 
@@ -90,6 +90,6 @@ def test_lines_of_two_processes_do_not_mix(tmp_path: Path) -> None:
     ]
     assert [process.wait(60) for process in both] == [0, 0]
     assert len(path.read_text().splitlines()) == 200
-    notes = Journal(path)
+    notes = Durations(path)
     for number in range(100):
         assert notes.seconds(stage(f"zoo_a.stages:{number}")) == pytest.approx(2.0)

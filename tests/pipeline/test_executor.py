@@ -9,7 +9,7 @@ import pytest
 
 from zoo_core.api import Stage
 from zoo_core.errors import DataError, StageError
-from zoo_core.pipeline.durations import Journal
+from zoo_core.pipeline.durations import Durations
 from zoo_core.pipeline.executor import Executor, StageResult
 from zoo_core.pipeline.plan import make_plan
 from zoo_core.pipeline.sessions import SessionPool
@@ -89,7 +89,7 @@ def executor(tmp_path: Path) -> Executor:
     return Executor(
         store=Store(tmp_path / "store"),
         plugins=Plugins(),
-        journal=Journal(tmp_path / "journal.jsonl"),
+        journal=Durations(tmp_path / "journal.jsonl"),
         listener=Spy(),
         sessions=SessionPool(),
     )

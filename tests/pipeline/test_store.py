@@ -169,7 +169,7 @@ def test_a_log_that_grows_keeps_its_folder_young(store: Store) -> None:
 
 
 def test_a_leftover_is_unused_while_nobody_makes_its_key(store: Store) -> None:
-    paths = [made(store), store.keep_failed(made(store)), store.salvage(KEY)]
+    paths = [made(store), store.keep_failed(made(store)), store.resume_dir(KEY)]
     other = store.work(OTHER, "name-with-dashes")
     for path in paths:
         with store.unused(path) as free:

@@ -7,7 +7,7 @@ import pytest
 from zoo_core.errors import DataError
 from zoo_core.planning.build import Goal, plan_run
 from zoo_core.planning.request import RunRequest
-from zoo_core.planning.resolve import Surroundings
+from zoo_core.planning.resolve import CacheState
 from zoo_core.plugins.manager import Plugins
 from zoo_core.registry import load_registry
 
@@ -37,10 +37,8 @@ def test_only_the_hosts_of_the_data_are_asked(
         return url.startswith(MIRROR)
 
     def plan(reach: bool) -> None:
-        world = Surroundings(
-            have=lambda _: False, reachable=reachable if reach else lambda _: False
-        )
-        plan_run(request, load_registry(), Plugins.installed(), world, goal)
+        cache = CacheState(have=lambda _: False, reachable=reachable if reach else lambda _: False)
+        plan_run(request, load_registry(), Plugins.installed(), cache, goal)
 
     plan(reach=True)
     assert asked

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from zoo_core.errors import UsageError
-from zoo_core.reporting.owned_files import LIST, Written
+from zoo_core.reporting.owned_files import LIST, OwnedFiles
 from zoo_core.reporting.run_folder import ADDED, filled
 from zoo_core.testing.given import noise
 from zoo_core.vision import write_image
@@ -223,7 +223,7 @@ def test_a_list_that_is_wrong_makes_nothing_ours(tmp_path: Path, text: str) -> N
     folder.mkdir()
     (folder / LIST).write_text(text)
 
-    assert not Written.of(folder).named("results")
+    assert not OwnedFiles.of(folder).named("results")
     fill(folder, "results", {"report.json": "1"})
 
     assert (tmp_path / "mine").read_text() == MINE

@@ -14,10 +14,10 @@ from zoo_core.errors import UsageError
 from zoo_core.pipeline.plan import make_plan
 from zoo_core.planning.build import Goal, plan_run
 from zoo_core.planning.request import RunRequest
-from zoo_core.planning.resolve import Surroundings
+from zoo_core.planning.resolve import CacheState
 from zoo_core.plugins.manager import Plugins
 from zoo_core.registry import load_registry
-from zoo_core.reporting.owned_files import Written
+from zoo_core.reporting.owned_files import OwnedFiles
 from zoo_core.reporting.report import versions
 from zoo_core.testing import toy
 from zoo_core.testing.toy_data import ToyDataset
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from zoo_core.api import Arrays, DataPlan
     from zoo_core.testing.fixtures import Zoo
 
-SOMEWHERE = Surroundings(have=lambda _stages: False, reachable=lambda _url: False)
+SOMEWHERE = CacheState(have=lambda _stages: False, reachable=lambda _url: False)
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def test_a_folder_keeps_no_predictions_of_another_task(
     assert zoo(*run).code == 0
     stale = tmp_path / "out" / "predictions.csv"
     stale.write_text("of a classifier")
-    written = Written.of(tmp_path / "out")
+    written = OwnedFiles.of(tmp_path / "out")
     written.having("results", {*written.named("results"), stale.name}).save()
     assert json.loads((tmp_path / "out" / "report.json").read_text())["task"] == "detection"
     assert zoo(*run).code == 0

@@ -71,7 +71,7 @@ for _contract, _base, _hook, _name in (
     ("ToyGivenExporter", "ToyExporter", "zoo_exporters", "toy"),
     ("ToyCompiler", "ToyCompiler", "zoo_compilers", "toy"),
     ("ToyRuntime", "toy_parts.ToyRuntime", "zoo_runtimes", "toy"),
-    ("ToyEmitter", "ToyEmitter", "zoo_emitters", "toy"),
+    ("ToyOfflineBuilder", "ToyOfflineBuilder", "zoo_emitters", "toy"),
     ("ToyDecoder", "toy_parts.ToyDecoder", "zoo_decoders", "toy-grid"),
     ("ToyTaskDecoder", "toy_parts.ToyDecoder", "zoo_decoders", "toy-grid"),
     ("ToyEvaluator", "toy_parts.ToyEvaluator", "zoo_evaluators", "toy-detection"),
@@ -97,7 +97,7 @@ RENAMED = {
     "ToyCompiler": "CompilerContract",
     "ToyRuntime": "RuntimeContract",
     "ToyProfiler": "ProfilerContract",
-    "ToyEmitter": "EmitterContract",
+    "ToyOfflineBuilder": "OfflineBuilderContract",
     "ToyDecoder": "DecoderContract",
     "ToyTaskDecoder": "TaskDecoderContract",
     "ToyEvaluator": "EvaluatorContract",
@@ -261,7 +261,7 @@ def profiling(changes: str, *, before: str = "") -> str:
     return part(body, method="profile(self, artefact, target, options)")
 
 
-SETTLE = "settle(self, candidates, values)"
+SETTLE = "postprocess(self, candidates, values)"
 SCORE = "score(self, predictions, truth, labels)"
 WRITE = "write(self, predictions, labels, folder, truth=None)"
 DRAW = "draw(self, image, prediction, labels, least)"
@@ -551,8 +551,8 @@ RUNTIME = [
         running("return self.good(feeds)").replace("threads = 1", "threads = 0")),
     Row("ToyRuntime", "it_states_how_it_is_run", "it has 0 workers for latency",
         running("return self.good(feeds)").replace("workers = 1", "workers = 0")),
-    Row("ToyRuntime", "it_states_how_it_is_run", "it takes 'picture', which is none of tensor, im",
-        running("return self.good(feeds)").replace("takes = 'tensor'", "takes = 'picture'")),
+    Row("ToyRuntime", "it_states_how_it_is_run", "input_kind is 'picture', which is none of tensor, im",
+        running("return self.good(feeds)").replace("input_kind = 'tensor'", "input_kind = 'picture'")),
     Row("ToyRuntime", "many_at_once_are_as_one", "1 runs at once change outputs by",
         running("scale = np.float32(1 + (hints[-1] == 'throughput'))\n"
                 "return {n: a * scale for n, a in self.good(feeds).items()}",
@@ -607,30 +607,30 @@ RUNTIME = [
 ]  # fmt: skip
 
 EMITTER = [
-    Row("ToyEmitter", "planning_is_pure_and_light", "imports onnx", emitting("import onnx")),
-    Row("ToyEmitter", "planning_is_pure_and_light", "differs from call to call",
+    Row("ToyOfflineBuilder", "planning_is_pure_and_light", "imports onnx", emitting("import onnx")),
+    Row("ToyOfflineBuilder", "planning_is_pure_and_light", "differs from call to call",
         emitting("stages = with_stage(stages, 'emit', cost=time.perf_counter())")),
-    Row("ToyEmitter", "its_stages_resolve_and_chain", "the last stage is 'write', not 'emit'",
+    Row("ToyOfflineBuilder", "its_stages_resolve_and_chain", "last stage is 'write', not 'emit'",
         emitting("stages = with_stage(stages, 'emit', name='write')")),
-    Row("ToyEmitter", "its_stages_resolve_and_chain", "does not output the folder 'files'",
+    Row("ToyOfflineBuilder", "its_stages_resolve_and_chain", "does not output the folder 'files'",
         emitting("stages = with_stage(stages, 'emit', outputs=('build.json',))")),
-    Row("ToyEmitter", "its_stages_resolve_and_chain", "no attribute 'emti'",
+    Row("ToyOfflineBuilder", "its_stages_resolve_and_chain", "no attribute 'emti'",
         emitting("run = 'zoo_core.testing.toy_stages:emti'\n"
                  "stages = with_stage(stages, 'emit', run=run)")),
-    Row("ToyEmitter", "its_stages_resolve_and_chain", "which no earlier stage makes",
+    Row("ToyOfflineBuilder", "its_stages_resolve_and_chain", "which no earlier stage makes",
         emitting("stages = with_stage(stages, 'emit', inputs={'graph': 'graph/graph.json'})")),
-    Row("ToyEmitter", "an_unknown_option_is_refused", "is not refused",
+    Row("ToyOfflineBuilder", "an_unknown_option_is_refused", "is not refused",
         part("return super().stages(replace(request, target=replace(request.target, options={})))",
              method="stages(self, request)")),
-    Row("ToyEmitter", "files_come_out_the_same_twice", "no file is emitted",
+    Row("ToyOfflineBuilder", "files_come_out_the_same_twice", "no file is emitted",
         emitted("[path.unlink() for path in files.iterdir()]")),
-    Row("ToyEmitter", "files_come_out_the_same_twice", "build.json is empty",
+    Row("ToyOfflineBuilder", "files_come_out_the_same_twice", "build.json is empty",
         emitted("(files / 'build.json').write_text('')")),
-    Row("ToyEmitter", "files_come_out_the_same_twice", "names the folder it was written in",
+    Row("ToyOfflineBuilder", "files_come_out_the_same_twice", "names the folder it was written in",
         emitted("(files / 'build.json').write_text(str(context.out))")),
-    Row("ToyEmitter", "files_come_out_the_same_twice", "build.json differs from time to time",
+    Row("ToyOfflineBuilder", "files_come_out_the_same_twice", "build.json differs from time to",
         emitted("(files / 'build.json').write_text(str(time.perf_counter()))")),
-    Row("ToyEmitter", "files_come_out_the_same_twice", "is not emitted each time",
+    Row("ToyOfflineBuilder", "files_come_out_the_same_twice", "is not emitted each time",
         emitted("(files / str(time.perf_counter())).write_text('x')")),
 ]  # fmt: skip
 
@@ -839,26 +839,26 @@ EVALUATOR = [
     Row("ToyEvaluator", "a_wrong_value_is_refused", "wrong conf does not name it",
         judging(CHECK, "raise UsageError('wrong value')")),
     Row("ToyEvaluator", "settling_is_pure", "changes the candidates' score",
-        judging(SETTLE, "found = super().settle(candidates, values)\n"
+        judging(SETTLE, "found = super().postprocess(candidates, values)\n"
                         "candidates['score'][:] = 0\nreturn found")),
     Row("ToyEvaluator", "settling_is_pure", "gives two results",
-        judging(SETTLE, "found = super().settle(candidates, values)\ncalls.append(1)\n"
+        judging(SETTLE, "found = super().postprocess(candidates, values)\ncalls.append(1)\n"
                         "return {**found, 'scores': found['scores'] / len(calls)}")
         + "calls = []\n"),
     Row("ToyEvaluator", "settled_candidates_score_best", "clear candidates, settled, score",
-        judging(SETTLE, "found = super().settle(candidates, values)\n"
+        judging(SETTLE, "found = super().postprocess(candidates, values)\n"
                         "return {name: array[:0] for name, array in found.items()}")),
     Row("ToyEvaluator", "settled_predictions_can_be_stored", "'scores' is of object, not plain",
-        judging(SETTLE, "found = super().settle(candidates, values)\n"
+        judging(SETTLE, "found = super().postprocess(candidates, values)\n"
                         "return {**found, 'scores': found['scores'].astype(object)}")),
     Row("ToyEvaluator", "settling_keeps_what_was_found", "1 of 2 are kept",
-        judging(SETTLE, "found = super().settle(candidates, values)\n"
+        judging(SETTLE, "found = super().postprocess(candidates, values)\n"
                         "return {name: array[:1] for name, array in found.items()}")),
     Row("ToyEvaluator", "settling_keeps_what_was_found", "boxes are changed",
-        judging(SETTLE, "found = super().settle(candidates, values)\n"
+        judging(SETTLE, "found = super().postprocess(candidates, values)\n"
                         "return {**found, 'boxes': found['boxes'] + np.float32(1)}")),
     Row("ToyEvaluator", "settling_keeps_what_was_found", "labels are changed",
-        judging(SETTLE, "found = super().settle(candidates, values)\n"
+        judging(SETTLE, "found = super().postprocess(candidates, values)\n"
                         "return {**found, 'labels': 1 - found['labels']}")),
     Row("ToyEvaluator", "settling_keeps_what_was_found", "no Detections.to_arrays()",
         judging(SETTLE, "return candidates")),

@@ -39,7 +39,7 @@ class TestRuntime(of_toy.ToyRuntime):
     pass
 
 
-class TestEmitter(of_toy.ToyEmitter):
+class TestEmitter(of_toy.ToyOfflineBuilder):
     pass
 
 

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from zoo_core.api.backend import Availability, Backend, Decoding, Device, Rung, Target
+    from zoo_core.api.backend import Availability, Backend, Decoding, Device, DiagnosticStep, Target
     from zoo_core.api.card import ModelCard, PublishedResult, Repository, Source, WeightsOption
     from zoo_core.api.contracts import (
         Arrays,
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
         DataView,
         Decode,
         Decoder,
-        Emitter,
         Evaluator,
         Exporter,
         ExportRequest,
+        OfflineBuilder,
         Prediction,
         Predictions,
         Profiler,
@@ -40,7 +40,7 @@ _HOMES = {
         "Backend",
         "Decoding",
         "Device",
-        "Rung",
+        "DiagnosticStep",
         "Target",
     ),
     "card": (
@@ -60,7 +60,7 @@ _HOMES = {
         "DataView",
         "Decode",
         "Decoder",
-        "Emitter",
+        "OfflineBuilder",
         "Evaluator",
         "Exporter",
         "ExportRequest",
@@ -103,13 +103,14 @@ __all__ = [
     "Decoder",
     "Decoding",
     "Device",
-    "Emitter",
+    "DiagnosticStep",
     "Evaluator",
     "ExportRequest",
     "Exporter",
     "Graph",
     "Metrics",
     "ModelCard",
+    "OfflineBuilder",
     "Prediction",
     "Predictions",
     "Profiler",
@@ -117,7 +118,6 @@ __all__ = [
     "Provider",
     "PublishedResult",
     "Repository",
-    "Rung",
     "Runtime",
     "Sample",
     "ScoringProtocol",

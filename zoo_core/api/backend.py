@@ -47,7 +47,7 @@ class Decoding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rung:
+class DiagnosticStep:
     """One step of looking for a device and its software, the cheapest first."""
 
     name: str
@@ -66,10 +66,11 @@ class Backend:
     What only some backends have is None by default: `profiler` and `emitter` are names of those;
     `decoding` says which decoder reads the outputs where it is not the card's, as where the device
     did the NMS; `needs_graph` is false for a target that brings its own outputs; `facts` are those
-    of a device (id) that go with every figure taken on it; `ladder` is what `zoo doctor` shows.
-    All of them are as quick and as careful as `probe`. `look` is asked for a device (id) that the
-    probe does not list, before anything runs: it may import what it needs, and raises UsageError
-    for what is no name of a device, UnavailableError for one that is not there.
+    of a device (id) that go with every figure taken on it; `diagnostics` are the steps that
+    `zoo doctor` shows. All of them are as quick and as careful as `probe`. `check_device` is called
+    with a device (id) that the probe does not list, before anything runs: it may import what it
+    needs, and raises UsageError for a name that no device has, UnavailableError for a device that
+    is not there.
     """
 
     name: str
@@ -83,11 +84,11 @@ class Backend:
     decoding: Callable[[CompileRequest], Decoding | None] | None = None
     needs_graph: Callable[[Target], bool] | None = None
     facts: Callable[[str], Mapping[str, object]] | None = None
-    ladder: Callable[[], Sequence[Rung]] | None = None
-    look: Callable[[str], None] | None = None
+    diagnostics: Callable[[], Sequence[DiagnosticStep]] | None = None
+    check_device: Callable[[str], None] | None = None
     options: Mapping[str, str] = field(default_factory=dict)
 
-    def found(self) -> Availability:
+    def availability(self) -> Availability:
         """What the probe finds; one that raises all the same makes the backend unavailable."""
         try:
             return self.probe()

@@ -115,7 +115,7 @@ class Compiler(Protocol):
         """
 
 
-class Emitter(Protocol):
+class OfflineBuilder(Protocol):
     """Files that a machine elsewhere needs to compile a graph, made without the vendor's tools."""
 
     def stages(self, request: CompileRequest) -> Sequence[Stage]:
@@ -134,7 +134,7 @@ class Session(Protocol):
     workers: int
     """How many threads may call `run` at once, and should where many images wait; 1 for one."""
 
-    takes: str
+    input_kind: str
     """`tensor`: preprocessed batches. `image`: one image as read, uint8 [1, 3, height, width] in
     RGB, which the device preprocesses by what its artefact holds; batches are then its own affair.
     `name`: the sample's name, str [1], for outputs that another program has stored.
@@ -205,7 +205,7 @@ class Evaluator(Protocol):
     def floor(self, values: Mapping[str, Any]) -> float:
         """The lowest score that these values let through; decoders keep what is above."""
 
-    def settle(self, candidates: Arrays, values: Mapping[str, Any]) -> Arrays:
+    def postprocess(self, candidates: Arrays, values: Mapping[str, Any]) -> Arrays:
         """Apply the protocol to one image's candidates."""
 
     def score(self, predictions: Predictions, truth: Path, labels: Sequence[str]) -> Metrics:

@@ -32,9 +32,9 @@ if TYPE_CHECKING:
         Compiler,
         Dataset,
         Decoder,
-        Emitter,
         Evaluator,
         Exporter,
+        OfflineBuilder,
         Profiler,
         Provider,
         Runtime,
@@ -85,7 +85,7 @@ def zoo_profilers() -> Iterable[Provider[Profiler]]:  # type: ignore[empty-body]
 
 
 @hookspec
-def zoo_emitters() -> Iterable[Provider[Emitter]]:  # type: ignore[empty-body]
+def zoo_emitters() -> Iterable[Provider[OfflineBuilder]]:  # type: ignore[empty-body]
     """How files are written that a machine with the vendor's tools compiles."""
 
 

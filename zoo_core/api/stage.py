@@ -59,8 +59,9 @@ class StageContext:
     """All that a stage's function sees.
 
     `inputs` are paths of earlier outputs; `out` is an empty folder to fill; `log` is a text file
-    for whatever a person would want after a failure. `salvage` is a folder, perhaps not there yet,
-    that outlives a failed attempt and is removed with success: finished parts can be kept in it.
+    for whatever a person would want after a failure. `resume_dir` is a folder, perhaps not there
+    yet, that outlives a failed attempt and is removed with success: finished parts can be kept in
+    it.
     `plugins` and `sessions` are for stages that look up providers by name and run networks.
     """
 
@@ -69,7 +70,7 @@ class StageContext:
     locations: Mapping[str, str]
     out: Path
     log: Path
-    salvage: Path
+    resume_dir: Path
     progress: Progress
     plugins: Plugins
     sessions: SessionPool

@@ -47,10 +47,10 @@ class Workload:
 
     def samples(self, session: Session, wanted: int) -> int:
         """How many samples one run takes where `wanted` would be best; raises UsageError."""
-        if session.takes == "name":
+        if session.input_kind == "name":
             what = "its outputs were stored by another program: there is no speed to measure"
             raise UsageError(what, where="benchmark")
-        if session.takes == "image":
+        if session.input_kind == "image":
             return 1
         first = [spec.shape[0] if spec.shape else 1 for spec in session.inputs]
         return wanted if all(isinstance(size, str) for size in first) else self.batch

@@ -32,7 +32,7 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
-class Climb:
+class SweepResult:
     """Points in the order they were measured, the best of them, and why each ladder ended."""
 
     points: list[Point]
@@ -65,9 +65,9 @@ class Climb:
         return [*table, *ended, f"best: {best}: {self.best.score:.3f} {unit}"]
 
 
-def climb(
+def find_best(
     ladders: Mapping[str, Sequence[int]], measure: Callable[[Mapping[str, int]], Point]
-) -> Climb:
+) -> SweepResult:
     """One setting after the other, each from its first value up; what is best so far is kept.
 
     A ladder ends with a step that gains less than its noise or 3 %, or that fails; a value is only
@@ -91,7 +91,7 @@ def climb(
                 f"ended at {value}: gained {gain:+.1%}, less than {least:.1%}"
             )
             break
-    return Climb(points, best, endings)
+    return SweepResult(points, best, endings)
 
 
 def _gain(before: Point, after: Point) -> tuple[float, float]:

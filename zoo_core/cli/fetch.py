@@ -30,9 +30,9 @@ def fetch(
     from zoo_core.planning.build import Goal
 
     if from_file:
-        from zoo_core.commands.workspace import open_workplace
+        from zoo_core.commands.workspace import open_workspace
 
-        say(take_file(open_workplace(), request.model, from_file), quiet)
+        say(take_file(open_workspace(), request.model, from_file), quiet)
         return 0
     if request.assets == "auto":
         request = replace(request, assets="published")

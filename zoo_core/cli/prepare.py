@@ -10,27 +10,27 @@ from zoo_core.reporting.run_folder import check_output
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from zoo_core.commands.workspace import Workplace
+    from zoo_core.commands.workspace import Workspace
     from zoo_core.planning.build import Run
     from zoo_core.planning.request import RunRequest
 
 
 def prepare(
     request: RunRequest, goal: Any, quiet: bool, output: Path | None = None, why: str = ""
-) -> tuple[Workplace, Run]:
+) -> tuple[Workspace, Run]:
     """The plan of a request up to its goal, after checking the output folder; tells what it is.
 
     `why` says why the sample stands in, where the request itself does not tell.
     """
     from zoo_core.commands.run import plan as plan_request
-    from zoo_core.commands.workspace import open_workplace
+    from zoo_core.commands.workspace import open_workspace
     from zoo_core.planning.preview import forecast
     from zoo_core.system.memory import keep_freed_memory
 
     if output is not None:
         check_output(output)
     keep_freed_memory()
-    work = open_workplace()
+    work = open_workspace()
     planned = plan_request(request, work, goal)
     say(first_line(planned, why), quiet)
     say(forecast(planned, work, explain=False).line(), quiet)

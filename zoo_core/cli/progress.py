@@ -6,7 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from zoo_core.commands.progress import Telling
+from zoo_core.commands.progress import ProgressReporter
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,9 +32,9 @@ def listener(quiet: bool, verbose: bool) -> Talk:
     return LiveTalk() if sys.stderr.isatty() else PlainTalk(verbose)
 
 
-def telling(quiet: bool, verbose: bool) -> Telling:
+def telling(quiet: bool, verbose: bool) -> ProgressReporter:
     """For verbs that measure: no display is drawn then, only lines are said."""
-    return Telling(lambda: listener(quiet, verbose), lambda text: say(f"  {text}", quiet))
+    return ProgressReporter(lambda: listener(quiet, verbose), lambda text: say(f"  {text}", quiet))
 
 
 class Talk:

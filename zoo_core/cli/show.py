@@ -34,7 +34,7 @@ def show(
     from zoo_core.commands import show
 
     registry, plugins = open_registry()
-    asked = show.Asked(backend=backend, precision=precision, size=size_of(size))
+    asked = show.ShowOptions(backend=backend, precision=precision, size=size_of(size))
     found = show.show(registry, plugins, model, asked)
     if json_wanted:
         return print_json({"schema": "zoo.show/1", **found})

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from zoo_core.api import ModelCard, Source
     from zoo_core.commands.run import Made
-    from zoo_core.commands.workspace import Workplace
+    from zoo_core.commands.workspace import Workspace
     from zoo_core.planning.build import Run
 
 _ZIP = b"PK\x03\x04"
@@ -89,7 +89,7 @@ def _copy_stages(made: Made, kind: str, names: Sequence[str], output: Path) -> l
     return targets
 
 
-def take_file(work: Workplace, model: str, path: Path) -> str:
+def take_file(work: Workspace, model: str, path: Path) -> str:
     """Put a file that was brought by hand where planning finds it; returns what it was taken for.
 
     A file with the digest of one of the card's sources is that source; any other can only be the

@@ -21,7 +21,7 @@ def backends(plugins: Plugins) -> list[dict[str, Any]]:
 
 
 def _backend(plugins: Plugins, backend: Backend) -> dict[str, Any]:
-    found = backend.found()
+    found = backend.availability()
     return {
         "name": backend.name,
         "summary": backend.summary,

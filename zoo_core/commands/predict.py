@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zoo_core.api import Arrays, Evaluator, Prediction
-    from zoo_core.commands.workspace import Workplace
+    from zoo_core.commands.workspace import Workspace
     from zoo_core.pipeline.executor import Listener
     from zoo_core.planning.build import Run
-    from zoo_core.reporting.run_folder import Filling
+    from zoo_core.reporting.run_folder import StagedOutput
 
 SCHEMA = "zoo.predict/1"
 PICTURES = "pictures"
@@ -80,7 +80,7 @@ def _counted(arrays: Arrays, labels: Sequence[str], least: float) -> str:
 
 
 def predict_folder(
-    run: Run, work: Workplace, listener: Listener, output: Path | None, show_conf: float
+    run: Run, work: Workspace, listener: Listener, output: Path | None, show_conf: float
 ) -> dict[str, Any]:
     """Run the images and leave txt/, predictions.json and pictures/ in a run folder.
 
@@ -136,7 +136,7 @@ def _report(
 
 
 def _pictures(
-    predictions: StoredPredictions, view: _View, filling: Filling
+    predictions: StoredPredictions, view: _View, filling: StagedOutput
 ) -> list[dict[str, Any]]:
     """Each picture has the name of its image's text file."""
     (filling.part / PICTURES).mkdir(exist_ok=True)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Telling:
+class ProgressReporter:
     """A listener while stages run, and single lines while speed is measured.
 
     The listener's context is left before anything is timed, so that no display disturbs it.

@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
 
-    from zoo_core.commands.progress import Telling
-    from zoo_core.commands.workspace import Workplace
+    from zoo_core.commands.progress import ProgressReporter
+    from zoo_core.commands.workspace import Workspace
     from zoo_core.pipeline.executor import Listener, StageResult
     from zoo_core.planning.build import Run
     from zoo_core.planning.request import RunRequest
     from zoo_core.planning.resolve import Resolved
-    from zoo_core.reporting.run_folder import Filling
+    from zoo_core.reporting.run_folder import StagedOutput
 
 
 RESULTS = "results"
@@ -51,19 +51,19 @@ class Made:
     results: Mapping[str, StageResult]
 
 
-def plan(request: RunRequest, work: Workplace, goal: Goal) -> Run:
+def plan(request: RunRequest, work: Workspace, goal: Goal) -> Run:
     """The plan of a request; see `plan_run`."""
-    return plan_run(request, work.registry, work.plugins, work.surroundings(), goal)
+    return plan_run(request, work.registry, work.plugins, work.cache_state(), goal)
 
 
-def make(run: Run, work: Workplace, listener: Listener) -> Made:
+def make(run: Run, work: Workspace, listener: Listener) -> Made:
     """Run the plan's missing stages."""
     with SessionPool() as sessions:
         return Made(run, executor(work, listener, sessions).run(run.plan))
 
 
 def carry_out(
-    run: Run, work: Workplace, talk: Telling, output: Path | None, bench: bool
+    run: Run, work: Workspace, talk: ProgressReporter, output: Path | None, bench: bool
 ) -> dict[str, Any]:
     """Run the plan, measure speed unless told not to, write the run folder; returns the report."""
     require_available(run.resolved)
@@ -83,7 +83,7 @@ def carry_out(
 
 
 def _speed(
-    run: Run, work: Workplace, results: Mapping[str, StageResult], tell: Callable[[str], None]
+    run: Run, work: Workspace, results: Mapping[str, StageResult], tell: Callable[[str], None]
 ) -> dict[str, Any] | None:
     from zoo_core.commands.bench.artefact import measured
 
@@ -92,15 +92,15 @@ def _speed(
 
 def require_available(resolved: Resolved) -> None:
     """Raises UnavailableError where neither the backend nor the chosen device can run here."""
-    found = resolved.backend.found()
+    found = resolved.backend.availability()
     known = {device.id: device for device in found.devices}
     where = f"backend {resolved.backend.name}"
     for name in resolved.target.devices:
         device = known.get(name)
         if device and device.available:
             continue
-        if found.ok and device is None and resolved.backend.look:
-            resolved.backend.look(name)
+        if found.ok and device is None and resolved.backend.check_device:
+            resolved.backend.check_device(name)
         elif known and device is None:
             step = f"devices: {', '.join(known)}"
             raise UnavailableError(f"has no device '{name}'", where=where, next=step)
@@ -109,7 +109,7 @@ def require_available(resolved: Resolved) -> None:
             raise UnavailableError(f"is not available: {reason}", where=where, next=found.next_step)
 
 
-def run_folder(run: Run, output: Path | None, kind: str) -> AbstractContextManager[Filling]:
+def run_folder(run: Run, output: Path | None, kind: str) -> AbstractContextManager[StagedOutput]:
     """The folder of this run, to be filled: the one asked for, else a new one under ./runs."""
     target, stamp = run.resolved.target, time.strftime("%Y%m%d-%H%M%S")
     name = f"{stamp}-{run.resolved.card.id}-{target.backend}-{target.precision}"
@@ -125,8 +125,8 @@ def inputs_of(run: Run) -> frozenset[Path]:
     return frozenset(Path(os.path.realpath(place)) for place in places if os.path.lexists(place))
 
 
-def executor(work: Workplace, listener: Listener, sessions: SessionPool) -> Executor:
-    """The executor of a workplace."""
+def executor(work: Workspace, listener: Listener, sessions: SessionPool) -> Executor:
+    """The executor of a workspace."""
     return Executor(
         store=work.store,
         plugins=work.plugins,

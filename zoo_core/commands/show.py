@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class ShowOptions:
     """For which backend, precision and size (height, width) the values are wanted, if any."""
 
     backend: str | None = None
@@ -31,7 +31,7 @@ class Asked:
         return bool(self.backend or self.precision or self.size)
 
 
-def show(registry: Registry, plugins: Plugins, model: str, asked: Asked) -> dict[str, Any]:
+def show(registry: Registry, plugins: Plugins, model: str, asked: ShowOptions) -> dict[str, Any]:
     """{"card", "origins"} and, where something was asked, "effective"; all of it JSON.
 
     Raises UsageError for an unknown model, backend or precision.
@@ -67,7 +67,7 @@ def _comments(key: str, origins_of: Mapping[str, Mapping[str, str]]) -> Iterator
 
 
 def _effective(
-    card: ModelCard, registry: Registry, plugins: Plugins, asked: Asked
+    card: ModelCard, registry: Registry, plugins: Plugins, asked: ShowOptions
 ) -> dict[str, Any]:
     from zoo_core.registry.protocols import choose, effective_preprocess
     from zoo_core.vision import Preprocess
@@ -88,7 +88,7 @@ def _effective(
     return values
 
 
-def _of_backend(plugins: Plugins, asked: Asked) -> dict[str, Any]:
+def _of_backend(plugins: Plugins, asked: ShowOptions) -> dict[str, Any]:
     if asked.precision and not asked.backend:
         raise UsageError("--precision needs --backend", next="see `zoo backends`")
     if not asked.backend:

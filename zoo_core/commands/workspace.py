@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from zoo_core.pipeline.durations import Journal
+from zoo_core.pipeline.durations import Durations
 from zoo_core.pipeline.plan import make_plan
 from zoo_core.pipeline.store import Store
-from zoo_core.planning.resolve import Surroundings
+from zoo_core.planning.resolve import CacheState
 from zoo_core.plugins.manager import Plugins
 from zoo_core.registry import Registry, load_registry
 from zoo_core.system.paths import home
@@ -21,23 +21,23 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Workplace:
+class Workspace:
     """Opened once per command; nothing of it is global."""
 
     plugins: Plugins
     registry: Registry
     store: Store
-    journal: Journal
+    journal: Durations
     _hosts: dict[str, bool] = field(default_factory=dict)
 
-    def surroundings(self) -> Surroundings:
+    def cache_state(self) -> CacheState:
         """What planning may ask of this machine; each host is tried once."""
-        return Surroundings(have=self._have, reachable=self._reachable)
+        return CacheState(is_cached=self._is_cached, is_reachable=self._is_reachable)
 
-    def _have(self, stages: Sequence[Stage]) -> bool:
+    def _is_cached(self, stages: Sequence[Stage]) -> bool:
         return all(self.store.get(item.key) for item in make_plan(stages))
 
-    def _reachable(self, url: str) -> bool:
+    def _is_reachable(self, url: str) -> bool:
         from zoo_core.system.sources import network_reachable
 
         host = urlsplit(url).netloc
@@ -46,12 +46,12 @@ class Workplace:
         return self._hosts[host]
 
 
-def open_workplace() -> Workplace:
+def open_workspace() -> Workspace:
     """The plugins that are installed, the registry files, and the folders under `home()`."""
     plugins = Plugins.installed()
-    return Workplace(
+    return Workspace(
         plugins=plugins,
         registry=load_registry(plugins.registry_files()),
         store=Store(home() / "store"),
-        journal=Journal(home() / "journal.jsonl"),
+        journal=Durations(home() / "journal.jsonl"),
     )

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _KEPT = 2000
 
 
-class Journal:
+class Durations:
     """A file of one JSON line per stage that has run."""
 
     def __init__(self, path: Path) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zoo_core.api import Stage
-    from zoo_core.pipeline.durations import Journal
+    from zoo_core.pipeline.durations import Durations
     from zoo_core.pipeline.plan import Plan, PlannedStage
     from zoo_core.pipeline.sessions import SessionPool
     from zoo_core.pipeline.store import Entry, Store
@@ -72,7 +72,7 @@ class Executor:
 
     store: Store
     plugins: Plugins
-    journal: Journal
+    journal: Durations
     listener: Listener
     sessions: SessionPool
 
@@ -125,7 +125,7 @@ class Executor:
                 run_here(stage, context)
             facts = {"name": stage.name, "parts": item.parts, "began": began, "ended": time.time()}
             entry = self.store.commit(item.key, work, stage.outputs, facts)
-        shutil.rmtree(context.salvage, ignore_errors=True)
+        shutil.rmtree(context.resume_dir, ignore_errors=True)
         return entry
 
     def _context(
@@ -148,7 +148,7 @@ class Executor:
             locations=stage.locations,
             out=work,
             log=work / LOG,
-            salvage=self.store.salvage(item.key),
+            resume_dir=self.store.resume_dir(item.key),
             progress=progress,
             plugins=self.plugins,
             sessions=self.sessions,

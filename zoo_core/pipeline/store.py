@@ -113,7 +113,7 @@ class Store:
         path.mkdir(parents=True)
         return path
 
-    def salvage(self, key: str) -> Path:
+    def resume_dir(self, key: str) -> Path:
         """Where a stage may keep what it has finished, should the rest fail; not made here."""
         return self.root / "salvage" / key
 
@@ -189,7 +189,7 @@ class Store:
             shutil.rmtree(aside, ignore_errors=True)
 
     def _locks(self, leftover: Path) -> list[Path]:
-        """Lock files of the keys that a folder may be of: `salvage` names it so, `work` in part."""
+        """Lock files of the keys that a leftover may be of; in `work` a name holds part of its key."""
         start = leftover.name.split("-")[-2:][0]
         return sorted((self.root / "locks").glob(f"{start}*.lock"))
 

@@ -17,9 +17,9 @@ from zoo_core.system.source_digest import provider_modules
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from zoo_core.api import Compiler, DataPlan, Emitter, Exporter
+    from zoo_core.api import Compiler, DataPlan, Exporter, OfflineBuilder
     from zoo_core.planning.request import RunRequest
-    from zoo_core.planning.resolve import Resolved, Surroundings
+    from zoo_core.planning.resolve import CacheState, Resolved
     from zoo_core.plugins.manager import Plugins
     from zoo_core.registry import Registry
 
@@ -48,11 +48,11 @@ class Run:
 
 
 def plan_run(
-    request: RunRequest, registry: Registry, plugins: Plugins, world: Surroundings, goal: Goal
+    request: RunRequest, registry: Registry, plugins: Plugins, cache: CacheState, goal: Goal
 ) -> Run:
     """Pure but for reading: the plan of a request up to its goal."""
     needs_data = goal in (Goal.FETCH, Goal.PREDICT, Goal.SCORE)
-    resolved = resolve(request, registry, plugins, world, needs_data)
+    resolved = resolve(request, registry, plugins, cache, needs_data)
     builder = _Builder(request, resolved, plugins)
     return Run(request=request, resolved=resolved, plan=make_plan(builder.stages(goal)))
 
@@ -88,7 +88,7 @@ class _Builder:
     def _compiler(self) -> Compiler:
         return self.plugins.compiler(self.resolved.backend.compiler)
 
-    def _emitter(self) -> Emitter:
+    def _emitter(self) -> OfflineBuilder:
         backend = self.resolved.backend
         if backend.emitter is None:
             raise UsageError(f"backend '{backend.name}' writes no files for a machine elsewhere")
@@ -170,7 +170,7 @@ class _Builder:
             "target": resolved.target.to_data(),
             "decoder": decoding.decoder,
             "decoder_params": dict(decoding.params),
-            "told_by_graph": own is None,
+            "decoder_from_graph": own is None,
             "classes": len(card.labels),
             "floor": min(_FLOOR, evaluator.floor(values)),
             "preprocess": resolved.preprocess.to_data(),
@@ -218,7 +218,7 @@ class _Builder:
             sources=self._modules(("evaluator", name)),
             cost=data.count,
         )
-        return [settle, self._judge("write", "predictions", data), *self._leakage()]
+        return [settle, self._evaluation_stage("write", "predictions", data), *self._leakage()]
 
     def _leakage(self) -> list[Stage]:
         if self.resolved.calibration is None:
@@ -230,9 +230,9 @@ class _Builder:
     def _score(self, data: DataPlan) -> list[Stage]:
         if self.resolved.weights.kind == "random":
             return []
-        return [self._judge("score", "metrics.json", data)]
+        return [self._evaluation_stage("score", "metrics.json", data)]
 
-    def _judge(self, name: str, output: str, data: DataPlan) -> Stage:
+    def _evaluation_stage(self, name: str, output: str, data: DataPlan) -> Stage:
         """A stage in which the evaluator sees the settled predictions and the truth."""
         card = self.resolved.card
         evaluator = self.plugins.evaluator(card.evaluator)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from zoo_core.commands.workspace import Workplace
+    from zoo_core.commands.workspace import Workspace
     from zoo_core.pipeline.plan import PlannedStage
     from zoo_core.planning.build import Run
 
@@ -40,7 +40,7 @@ class Forecast:
         return ", ".join(parts)
 
 
-def forecast(run: Run, work: Workplace, explain: bool) -> Forecast:
+def forecast(run: Run, work: Workspace, explain: bool) -> Forecast:
     """Looks each key up; `explain` also says what differs from the nearest earlier result."""
     rows: list[dict[str, Any]] = []
     for item in run.plan:
@@ -63,7 +63,7 @@ def forecast(run: Run, work: Workplace, explain: bool) -> Forecast:
     return Forecast(rows, download, total)
 
 
-def _changed(item: PlannedStage, work: Workplace) -> list[str]:
+def _changed(item: PlannedStage, work: Workspace) -> list[str]:
     """What differs from the nearest earlier result of the same stage; empty where there is none."""
     parts = [
         entry.manifest["parts"]

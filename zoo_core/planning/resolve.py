@@ -35,11 +35,11 @@ FOLDER = "folder"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
-    """What planning asks about the world: is a stage's result here, can a host be reached."""
+class CacheState:
+    """What the planner may query: which stages are cached, which hosts can be reached."""
 
-    have: Callable[[Sequence[Stage]], bool]
-    reachable: Callable[[str], bool]
+    is_cached: Callable[[Sequence[Stage]], bool]
+    is_reachable: Callable[[str], bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +73,7 @@ def resolve(
     request: RunRequest,
     registry: Registry,
     plugins: Plugins,
-    world: Surroundings,
+    cache: CacheState,
     needs_data: bool,
 ) -> Resolved:
     """Look everything up; raises the error of the first thing that does not fit.
@@ -91,7 +91,7 @@ def resolve(
     base = Preprocess.from_data(
         card.preprocess, where=f"{card.origin}: models.{card.id}.preprocess"
     )
-    chooser = _Chooser(request, card, registry, plugins, world)
+    chooser = _Chooser(request, card, registry, plugins, cache)
     stored = backend.needs_graph is not None and not backend.needs_graph(target)
     weights, data = chooser.stored() if stored else chooser.choose(needs_data)
     calibration = None
@@ -118,7 +118,7 @@ class _Chooser:
     card: ModelCard
     registry: Registry
     plugins: Plugins
-    world: Surroundings
+    cache: CacheState
 
     def choose(self, needs_data: bool) -> tuple[Weights, DataPlan | None]:
         request, card = self.request, self.card
@@ -162,9 +162,9 @@ class _Chooser:
         if self.request.assets == "published":
             if not options:
                 raise self._nothing_here(None)
-            ready = first_ready(options, self.world.have, lambda _url: True)
+            ready = first_ready(options, self.cache.is_cached, lambda _url: True)
             return ready or options[0], data
-        weights = first_ready(options, self.world.have, self.world.reachable)
+        weights = first_ready(options, self.cache.is_cached, self.cache.is_reachable)
         if weights and (data is None or self._data_ready(data)):
             return weights, data
         own = self.request.images or self.request.predict or self.request.dataset
@@ -186,9 +186,9 @@ class _Chooser:
     def _data_ready(self, data: DataPlan) -> bool:
         """Whether the store has it, nothing is to be fetched, or there is a network."""
         fetching = [stage for stage in data.stages if stage.download]
-        if not fetching or self.world.have(data.stages):
+        if not fetching or self.cache.is_cached(data.stages):
             return True
-        return all(self.world.reachable(url) for stage in fetching for url in _urls(stage))
+        return all(self.cache.is_reachable(url) for stage in fetching for url in _urls(stage))
 
     def _sample(self, needs_data: bool) -> tuple[Weights, DataPlan | None]:
         if self.request.images or self.request.predict:
@@ -282,13 +282,13 @@ def _target(request: RunRequest, backend: Backend) -> Target:
 
 
 def _emulated(backend: Backend, target: Target) -> bool:
-    known = {device.id for device in backend.found().devices if device.emulated}
+    known = {device.id for device in backend.availability().devices if device.emulated}
     return not known.isdisjoint(target.devices)
 
 
 def default_device(backend: Backend) -> str:
     """The first that can be used; where the backend is not available, the first real one."""
-    found = backend.found()
+    found = backend.availability()
     devices = [device for device in found.devices if not device.emulated]
     usable = [device.id for device in devices if device.available and found.ok]
     return usable[0] if usable else devices[0].id if devices else "default"

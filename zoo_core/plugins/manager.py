@@ -24,9 +24,9 @@ if TYPE_CHECKING:
         Compiler,
         Dataset,
         Decoder,
-        Emitter,
         Evaluator,
         Exporter,
+        OfflineBuilder,
         Profiler,
         Provider,
         Runtime,
@@ -192,9 +192,9 @@ class Plugins:
         """A data set by name."""
         return cast("Dataset", self.load("dataset", name))
 
-    def emitter(self, name: str) -> Emitter:
+    def emitter(self, name: str) -> OfflineBuilder:
         """An emitter by name."""
-        return cast("Emitter", self.load("emitter", name))
+        return cast("OfflineBuilder", self.load("emitter", name))
 
     def profiler(self, name: str) -> Profiler:
         """A profiler by name."""

@@ -22,14 +22,14 @@ _PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp"})
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class OwnedFiles:
     """Files of a folder by the kind of results they belong to; names are relative, with "/"."""
 
     folder: Path
     kinds: Mapping[str, frozenset[str]]
 
     @classmethod
-    def of(cls, folder: Path) -> Written:
+    def of(cls, folder: Path) -> OwnedFiles:
         """What the folder's list names; nothing where there is no list, or none that can be read.
 
         Names that lead out of the folder do not count.
@@ -45,11 +45,11 @@ class Written:
         """The files of one kind."""
         return self.kinds.get(kind, frozenset())
 
-    def having(self, kind: str, names: Iterable[str]) -> Written:
+    def having(self, kind: str, names: Iterable[str]) -> OwnedFiles:
         """With these files for the kind's; they are of no other kind then."""
         mine = frozenset(names)
         others = {other: found - mine for other, found in self.kinds.items() if other != kind}
-        return Written(self.folder, {**others, kind: mine})
+        return OwnedFiles(self.folder, {**others, kind: mine})
 
     def save(self) -> None:
         """Leave the list in the folder."""

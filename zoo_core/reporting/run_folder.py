@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from zoo_core.errors import DataError
-from zoo_core.reporting.owned_files import Written
+from zoo_core.reporting.owned_files import OwnedFiles
 from zoo_core.system.files import disk_errors
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ _NEXT = "name another folder with --output"
 
 
 @dataclass(frozen=True, slots=True)
-class Filling:
+class StagedOutput:
     """Results on their way: they are written into `part`, and will lie in `folder`."""
 
     folder: Path
@@ -54,12 +54,12 @@ def check_output(folder: Path) -> None:
 def check_free(
     output: Path | None, kind: str, names: Iterable[str], inputs: frozenset[Path]
 ) -> None:
-    """Raises UsageError where results would take the place of a person's files; see `Written`.
+    """Raises UsageError where results would take the place of a person's files; see `OwnedFiles`.
 
     For before the work: `names` are those that are known by then. A new folder is always free.
     """
     if output is not None:
-        Written.of(output).check(kind, names, inputs)
+        OwnedFiles.of(output).check(kind, names, inputs)
 
 
 def make_output(folder: Path) -> Path:
@@ -73,7 +73,9 @@ def make_output(folder: Path) -> Path:
 
 
 @contextmanager
-def filled(output: Path | None, name: str, kind: str, inputs: frozenset[Path]) -> Iterator[Filling]:
+def filled(
+    output: Path | None, name: str, kind: str, inputs: frozenset[Path]
+) -> Iterator[StagedOutput]:
     """The folder to fill: `output`, else a new one of this name, or name and number, under RUNS.
 
     What the block writes takes the place of the kind's earlier files when the block ends, and of
@@ -87,7 +89,7 @@ def filled(output: Path | None, name: str, kind: str, inputs: frozenset[Path]) -
     try:
         with disk_errors(folder, next=f"free space, or {_NEXT}"):
             part.mkdir()
-            yield Filling(folder, part)
+            yield StagedOutput(folder, part)
             _publish(part, folder, kind, inputs)
     except BaseException:
         if not was_there:
@@ -118,7 +120,7 @@ def _publish(part: Path, folder: Path, kind: str, inputs: frozenset[Path]) -> No
     """The reports go first and come last; the list names a file before it is there."""
     made = sorted(part.rglob("*"))
     names = {path.relative_to(part).as_posix() for path in made if not path.is_dir()}
-    known = Written.of(folder)
+    known = OwnedFiles.of(folder)
     known.check(kind, names, inputs)
     earlier = known.named(kind)
     kept = earlier if kind == ADDED else frozenset()

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from zoo_core.testing.contracts.compiler import CompilerContract
     from zoo_core.testing.contracts.dataset import DatasetContract
     from zoo_core.testing.contracts.decoder import DecoderContract
-    from zoo_core.testing.contracts.emitter import EmitterContract
     from zoo_core.testing.contracts.evaluator import EvaluatorContract
     from zoo_core.testing.contracts.exporter import ExporterContract
+    from zoo_core.testing.contracts.offline_builder import OfflineBuilderContract
     from zoo_core.testing.contracts.plugin import PluginContract
     from zoo_core.testing.contracts.profiler import ProfilerContract
     from zoo_core.testing.contracts.runtime import RuntimeContract
@@ -41,10 +41,10 @@ __all__ = [
     "CompilerContract",
     "DatasetContract",
     "DecoderContract",
-    "EmitterContract",
     "EvaluatorContract",
     "ExporterContract",
     "GivenWeights",
+    "OfflineBuilderContract",
     "PluginContract",
     "ProfilerContract",
     "RuntimeContract",

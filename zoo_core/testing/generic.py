@@ -22,9 +22,9 @@ from zoo_core.testing.contracts.checks import plugins_of
 from zoo_core.testing.contracts.compiler import CompilerContract
 from zoo_core.testing.contracts.dataset import DatasetContract
 from zoo_core.testing.contracts.decoder import DecoderContract
-from zoo_core.testing.contracts.emitter import EmitterContract
 from zoo_core.testing.contracts.evaluator import EvaluatorContract
 from zoo_core.testing.contracts.exporter import ExporterContract
+from zoo_core.testing.contracts.offline_builder import OfflineBuilderContract
 from zoo_core.testing.contracts.plugin import PluginContract
 from zoo_core.testing.contracts.profiler import ProfilerContract
 from zoo_core.testing.contracts.runtime import RuntimeContract
@@ -142,7 +142,7 @@ _CLASSES: dict[str, type[Any]] = {
     "decoder": GenericDecoder,
     "evaluator": GenericEvaluator,
     "dataset": GenericDataset,
-    "emitter": EmitterContract,
+    "emitter": OfflineBuilderContract,
     "backend": BackendContract,
 }
 _DETECTION = "detection"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zoo_core.pipeline.durations import Journal
+from zoo_core.pipeline.durations import Durations
 from zoo_core.pipeline.executor import Executor
 from zoo_core.pipeline.plan import make_plan
 from zoo_core.pipeline.sessions import SessionPool
@@ -63,7 +63,7 @@ def run_stages(
         executor = Executor(
             store=Store(tmp / "store"),
             plugins=plugins or Plugins(),
-            journal=Journal(tmp / "journal.jsonl"),
+            journal=Durations(tmp / "journal.jsonl"),
             listener=listener or Silence(),
             sessions=sessions,
         )

@@ -47,12 +47,12 @@ class Timed:
         seconds: Callable[[int], Iterator[float]],
         batch: int | str = 1,
         workers: int = 1,
-        takes: str = "tensor",
+        input_kind: str = "tensor",
     ) -> None:
         """`batch` is the size the network is compiled for, or the name of a free axis."""
         self.inputs: tuple[TensorSpec, ...] = (TensorSpec(name="input", shape=(batch, 3, 4, 4)),)
         self.batches: list[int] = []
-        self.workers, self.takes = workers, takes
+        self.workers, self.input_kind = workers, input_kind
         self._clock, self._seconds = clock, seconds
         self._series: dict[int, Iterator[float]] = {}
 

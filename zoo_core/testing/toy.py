@@ -23,11 +23,11 @@ if TYPE_CHECKING:
         CompileRequest,
         Dataset,
         Decoder,
-        Emitter,
         Evaluator,
         Exporter,
         ExportRequest,
         ModelCard,
+        OfflineBuilder,
         Runtime,
     )
 
@@ -75,9 +75,9 @@ def zoo_datasets() -> Iterable[Provider[Dataset]]:
 
 
 @hookimpl
-def zoo_emitters() -> Iterable[Provider[Emitter]]:
+def zoo_emitters() -> Iterable[Provider[OfflineBuilder]]:
     """The emitter `toy`."""
-    yield Provider(name="toy", summary="the graph, and what to build of it", load=ToyEmitter)
+    yield Provider(name="toy", summary="the graph, and what to build of it", load=ToyOfflineBuilder)
 
 
 @hookimpl
@@ -176,7 +176,7 @@ class ToyCompiler:
         ]
 
 
-class ToyEmitter:
+class ToyOfflineBuilder:
     """What another machine needs to build the artefact."""
 
     def stages(self, request: CompileRequest) -> Sequence[Stage]:

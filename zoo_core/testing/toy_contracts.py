@@ -15,9 +15,9 @@ from zoo_core.testing.contracts.backend import BackendContract
 from zoo_core.testing.contracts.compiler import CompilerContract
 from zoo_core.testing.contracts.dataset import DatasetContract
 from zoo_core.testing.contracts.decoder import DecoderContract
-from zoo_core.testing.contracts.emitter import EmitterContract
 from zoo_core.testing.contracts.evaluator import EvaluatorContract
 from zoo_core.testing.contracts.exporter import ExporterContract
+from zoo_core.testing.contracts.offline_builder import OfflineBuilderContract
 from zoo_core.testing.contracts.plugin import PluginContract
 from zoo_core.testing.contracts.profiler import ProfilerContract
 from zoo_core.testing.contracts.runtime import RuntimeContract
@@ -70,7 +70,7 @@ class ToyRuntime(RuntimeContract):
     plugin, name = toy, "toy"
 
 
-class ToyEmitter(EmitterContract):
+class ToyOfflineBuilder(OfflineBuilderContract):
     """Nothing to add."""
 
     plugin, name = toy, "toy"

@@ -50,7 +50,7 @@ class ToySession:
 
     threads: int | None = 1
     workers = 1
-    takes = "tensor"
+    input_kind = "tensor"
 
     def __init__(self, model: Any, facts: Mapping[str, Any]) -> None:
         """`facts` are the artefact's."""
@@ -111,7 +111,7 @@ class ToyEvaluator:
         """`conf` itself."""
         return float(values.get("conf", 0.25))
 
-    def settle(self, candidates: Arrays, values: Mapping[str, Any]) -> Arrays:
+    def postprocess(self, candidates: Arrays, values: Mapping[str, Any]) -> Arrays:
         """What scores above `conf`, best first."""
         found = Candidates.from_arrays(candidates)
         order = np.argsort(-found.score, kind="stable")

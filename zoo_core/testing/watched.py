@@ -90,7 +90,7 @@ def ask(question: Question, folder: Path, surroundings: Mapping[str, str] | None
 
 
 class _Watch:
-    """An audit hook that notes what a process does to the world."""
+    """An audit hook that notes what a process does to the cache."""
 
     def __init__(self) -> None:
         self.wrote: list[str] = []

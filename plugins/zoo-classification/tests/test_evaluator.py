@@ -25,7 +25,7 @@ def settled(*best: int) -> dict[str, Any]:
     scores = np.zeros(len(LABELS), np.float32)
     for place, label in enumerate(best):
         scores[label] = 0.5 / 2**place
-    return dict(TopK().settle({"scores": scores}, {"keep": 5}))
+    return dict(TopK().postprocess({"scores": scores}, {"keep": 5}))
 
 
 def listed(rows: Sequence[tuple[str, dict[str, Any]]]) -> list[Prediction]:
@@ -105,7 +105,7 @@ def test_a_file_of_other_length_is_refused(tmp_path: Path) -> None:
 def test_settling_is_pure_and_equal_scores_go_by_label() -> None:
     scores = np.array([0.1, 0.2, 0.2, 0.1, 0.1, 0.2, 0.1], np.float32)
     scores.setflags(write=False)
-    found = TopK().settle({"scores": scores}, {"keep": 6})
+    found = TopK().postprocess({"scores": scores}, {"keep": 6})
 
     assert found["labels"].tolist() == [1, 2, 5, 0, 3, 4]
     assert found["labels"].dtype == np.int32

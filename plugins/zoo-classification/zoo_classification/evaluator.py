@@ -41,7 +41,7 @@ class TopK:
         """Classes are kept by their order, not by a score."""
         return 0.0
 
-    def settle(self, candidates: Arrays, values: Mapping[str, Any]) -> Arrays:
+    def postprocess(self, candidates: Arrays, values: Mapping[str, Any]) -> Arrays:
         """The best classes; among equal scores the one that comes first among the labels."""
         scores = candidates["scores"]
         order = np.argsort(-scores, kind="stable")[: values.get("keep", _MOST)]

@@ -85,7 +85,7 @@ def run_stage(tmp_path: Path) -> RunStage:
             locations=stage.locations,
             out=out,
             log=out / "log.txt",
-            salvage=out.with_suffix(".salvage"),
+            resume_dir=out.with_suffix(".resume_dir"),
             progress=lambda _done, _total, _note="": None,
             plugins=cast("Any", None),
             sessions=cast("Any", None),

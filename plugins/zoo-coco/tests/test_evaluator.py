@@ -190,7 +190,7 @@ def test_candidates_are_settled_by_the_protocol() -> None:
     boxes = np.array([[0, 0, 10, 10], [0, 0, 10, 9], [20, 0, 30, 10], [40, 0, 50, 10]])
     scores = np.array([[0.9, 0.2], [0.8, 0.1], [0.3, 0.7], [0.05, 0.2]])
     arrays = Candidates.from_dense(boxes, scores, 0.01, (20, 60)).to_arrays()
-    settled = Detections.from_arrays(CocoDetection().settle(arrays, VALUES))
+    settled = Detections.from_arrays(CocoDetection().postprocess(arrays, VALUES))
     assert settled.labels.tolist() == [0, 1]
     np.testing.assert_array_equal(settled.scores, np.array([0.9, 0.7], np.float32))
 

@@ -159,7 +159,7 @@ def test_an_archive_is_not_removed_from_under_another_stage(mirror: Any, tmp_pat
         locations=stage.locations,
         out=tmp_path,
         log=tmp_path / "log.txt",
-        salvage=tmp_path / "salvage",
+        resume_dir=tmp_path / "resume_dir",
         progress=lambda _done, _total, _note="": None,
         plugins=cast("Any", None),
         sessions=cast("Any", None),

@@ -25,7 +25,7 @@ from zoo_core.toolkit.detection import (
     DetectionRules,
     Detections,
     draw_detections,
-    settle,
+    postprocess,
 )
 
 if TYPE_CHECKING:
@@ -54,10 +54,10 @@ class CocoDetection:
         """The protocol's conf: rules are refused on candidates that were cut above it."""
         return DetectionRules.from_values(values).conf
 
-    def settle(self, candidates: Arrays, values: Mapping[str, Any]) -> Arrays:
+    def postprocess(self, candidates: Arrays, values: Mapping[str, Any]) -> Arrays:
         """One image's candidates -> its detections, by the protocol's rules."""
         rules = DetectionRules.from_values(values)
-        return settle(Candidates.from_arrays(candidates), rules).to_arrays()
+        return postprocess(Candidates.from_arrays(candidates), rules).to_arrays()
 
     def score(self, predictions: Predictions, truth: Path, labels: Sequence[str]) -> Metrics:
         """The twelve figures over exactly the images that were predicted.

@@ -45,7 +45,7 @@ def make_context(tmp_path: Path) -> MakeContext:
             locations={},
             out=out,
             log=out.with_suffix(".log"),
-            salvage=out.with_suffix(".salvage"),
+            resume_dir=out.with_suffix(".resume_dir"),
             progress=lambda done, total, note="": None,
             plugins=cast("Any", None),
             sessions=cast("Any", None),

@@ -181,7 +181,7 @@ out, cfg, weights = map(Path, sys.argv[1:])
 params = {"size": [416, 416], "classes": 80, "seed": None, "form": "heads", "opset": 17,
           "decoder": {}}
 export(StageContext(inputs={"cfg": cfg, "weights": weights}, params=params, locations={}, out=out,
-                    log=out / "log", salvage=out / "kept",
+                    log=out / "log", resume_dir=out / "kept",
                     progress=lambda *_: None, plugins=None, sessions=None))
 print(peak())
 """

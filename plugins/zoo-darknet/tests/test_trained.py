@@ -14,7 +14,7 @@ from zoo_darknet.decoder import DarknetDecoder
 from zoo_darknet.export import export
 from zoo_darknet.verify import verify
 
-from zoo_core.toolkit.detection import Candidates, DetectionRules, settle
+from zoo_core.toolkit.detection import Candidates, DetectionRules, postprocess
 from zoo_core.vision import Preprocess
 
 if TYPE_CHECKING:
@@ -77,4 +77,4 @@ def detect(graph: Path, image: Path) -> Detections:
     outputs = {name: value[0] for name, value in zip(names, values, strict=True)}
     decode = DarknetDecoder().bind(facts["decoder"], 80, 0.001)
     candidates = Candidates.from_arrays(decode(outputs, geometry))
-    return settle(candidates, DetectionRules.from_values(RULES))
+    return postprocess(candidates, DetectionRules.from_values(RULES))

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class OnnxRuntimeSession:
     """An open artefact; several threads may run it at once."""
 
-    takes = "tensor"
+    input_kind = "tensor"
 
     def __init__(self, artefact: Artefact, threads: int, workers: int) -> None:
         """Load the model; raises StageError for a file ONNX Runtime refuses."""

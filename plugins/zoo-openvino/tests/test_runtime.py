@@ -231,12 +231,12 @@ def test_a_device_that_is_not_there_says_which_are(artefact: Path) -> None:
 
 def test_devices_that_the_probe_does_not_list_are_looked_for() -> None:
     (backend,) = zoo_openvino.zoo_backends()
-    assert backend.look is not None
-    backend.look("auto")
+    assert backend.check_device is not None
+    backend.check_device("auto")
     with pytest.raises(UnavailableError, match="OpenVINO finds no NPU here"):
-        backend.look("npu")
+        backend.check_device("npu")
     with pytest.raises(UsageError, match="unknown device 'tpu'"):
-        backend.look("tpu")
+        backend.check_device("tpu")
 
 
 def test_nothing_is_printed(artefact: Path) -> None:

@@ -59,7 +59,7 @@ def zoo_backends() -> Iterable[Backend]:
         runtime="openvino",
         precisions=("fp32", "bf16", "fp16", "int8"),
         probe=probe,
-        look=look,
+        check_device=check_device,
         options=OPTIONS,
     )
 
@@ -77,7 +77,7 @@ def probe() -> Availability:
     return Availability(ok=True, version=_version(), devices=(Device(id="cpu", available=True),))
 
 
-def look(name: str) -> None:
+def check_device(name: str) -> None:
     """Raises UnavailableError for a device that OpenVINO does not find here (gpu, npu, auto)."""
     from zoo_openvino.engine import capabilities
     from zoo_openvino.options import known_device

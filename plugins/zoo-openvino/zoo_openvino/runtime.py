@@ -39,7 +39,7 @@ _HINTS = ("latency", "throughput")
 class OpenVinoSession:
     """An open artefact for batches of one size; as many threads as `workers` run it at once."""
 
-    takes = "tensor"
+    input_kind = "tensor"
 
     def __init__(self, artefact: Artefact, batch: int, setting: Setting) -> None:
         """Compile the model; raises StageError for one OpenVINO refuses."""

@@ -61,7 +61,7 @@ def run_stage() -> RunStage:
             locations=stage.locations,
             out=out,
             log=log,
-            salvage=out.with_suffix(".salvage"),
+            resume_dir=out.with_suffix(".resume_dir"),
             progress=lambda _done, _total, _note="": None,
             plugins=cast("Any", None),
             sessions=cast("Any", None),

@@ -18,7 +18,7 @@ from zoo_tianxiaomo.decoder import TianxiaomoDecoder
 from zoo_tianxiaomo.network import Yolov4
 
 from zoo_core.toolkit.detection import Candidates
-from zoo_core.toolkit.detection.rules import DetectionRules, class_major, settle
+from zoo_core.toolkit.detection.rules import DetectionRules, class_major, postprocess
 from zoo_core.vision import Geometry
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def test_stored_boxes_give_the_original_post_processing_exactly(
         wanted = file["det"]
     rules = DetectionRules(conf=conf, nms=nms, max_detections=100_000)
     candidates = Candidates.from_dense(golden["boxes"][0, :, 0], golden["confs"][0], 0.001)
-    found = class_major(settle(candidates, rules))
+    found = class_major(postprocess(candidates, rules))
     assert len(found) == len(wanted) == count
     rows = np.column_stack([found.boxes, found.scores, found.scores, found.labels])
     # Of equal scores the original's order is that of an unstable sort: compare as sets of rows.
@@ -158,7 +158,7 @@ def test_both_forms_decode_to_the_same_candidates(
     )
     assert heads.size == boxes.size == (480, 640)
     rules = DetectionRules(conf=0.0501, nms=0.65, max_detections=100_000)
-    first, second = settle(heads, rules), settle(boxes, rules)
+    first, second = postprocess(heads, rules), postprocess(boxes, rules)
     assert len(first) == len(second) > 500
     np.testing.assert_allclose(np.sort(first.scores), np.sort(second.scores), atol=2e-6)
 

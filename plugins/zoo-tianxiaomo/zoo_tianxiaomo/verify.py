@@ -62,7 +62,7 @@ def verify(context: StageContext) -> None:
         "per_output": rows,
     }
     (context.out / "verify.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
-    _judge(rows)
+    _evaluation_stage(rows)
     context.progress(2, 2, "verified")
 
 
@@ -122,7 +122,7 @@ def _compare(
     }
 
 
-def _judge(rows: dict[str, dict[str, float]]) -> None:
+def _evaluation_stage(rows: dict[str, dict[str, float]]) -> None:
     for name, row in rows.items():
         allowed = THRESHOLD * max(1.0, row["largest"])
         if not row["max_abs"] <= allowed:

@@ -11,7 +11,7 @@ from zoo_vastai.vendor_boxes import npz_boxes, unrounded_boxes, vsx_boxes
 
 from zoo_core.errors import StageError, UsageError
 from zoo_core.testing import DecoderContract
-from zoo_core.toolkit.detection import Candidates, DetectionRules, settle
+from zoo_core.toolkit.detection import Candidates, DetectionRules, postprocess
 from zoo_core.vision import Geometry, iou
 
 if TYPE_CHECKING:
@@ -80,10 +80,10 @@ def test_settling_does_not_suppress_again() -> None:
     rows = [(1, 0.9, (0, 0, 10, 10)), (1, 0.8, (0, 0, 10, 9))]
     geometry = Geometry.identity((416, 416))
     rules = DetectionRules(conf=0.001, nms=0.65)
-    assert len(settle(decoded(outputs(rows), geometry, conf=0.001, iou=0.65), rules)) == 2
-    assert len(settle(decoded(outputs(rows), geometry), rules)) == 1
+    assert len(postprocess(decoded(outputs(rows), geometry, conf=0.001, iou=0.65), rules)) == 2
+    assert len(postprocess(decoded(outputs(rows), geometry), rules)) == 1
     with pytest.raises(UsageError, match="below"):
-        settle(decoded(outputs(rows), geometry, conf=0.25, iou=0.45), rules)
+        postprocess(decoded(outputs(rows), geometry, conf=0.25, iou=0.45), rules)
 
 
 def test_ids_above_127_stay_what_they_are() -> None:

@@ -133,7 +133,7 @@ def test_outputs_go_with_their_line_and_nothing_else(tmp_path: Path) -> None:
     assert (data["format"], data["form"], data["count"]) == ("vastai-files", "nms", 3)
     decode = DeviceNmsDecoder().bind({"conf": 0.001, "iou": 0.65}, 80, 0.001)
     with VastaiRuntime().open(folder, TARGET, "throughput") as session:
-        assert session.takes == "name"
+        assert session.input_kind == "name"
         for name, label in (("9.jpg", 9), ("a/10.PNG", 10), ("7.jpeg", 7)):
             found = asked(session, name)
             assert list(found) == ["ids", "scores", "boxes"]

@@ -22,8 +22,8 @@ def test_the_backend_names_all_its_parts() -> None:
     assert backend.precisions == ("fp16", "int8")
     assert (backend.compiler, backend.runtime) == ("vastai", "vastai")
     assert (backend.profiler, backend.emitter) == ("vamp", "vastai")
-    assert backend.ladder is not None
-    assert all(rung.name and rung.found for rung in backend.ladder())
+    assert backend.diagnostics is not None
+    assert all(rung.name and rung.found for rung in backend.diagnostics())
 
 
 def test_devices_are_dies_the_emulator_and_files() -> None:

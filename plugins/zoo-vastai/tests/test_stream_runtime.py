@@ -111,7 +111,7 @@ def run_all(session: Any, images: list[NDArray[np.uint8]]) -> list[Any]:
 def test_every_image_gets_its_own_result(artefact: Path) -> None:
     images = [image(number, 3 + number % 5, 4 + number % 7) for number in range(60)]
     with VastaiRuntime().open(artefact, target("0,1", queue="3"), "throughput") as session:
-        assert session.takes == "image"
+        assert session.input_kind == "image"
         assert session.workers == 6
         found = run_all(session, images)
     most, devices = 0, set()

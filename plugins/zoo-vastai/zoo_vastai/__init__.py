@@ -16,9 +16,9 @@ if TYPE_CHECKING:
         CompileRequest,
         Decoder,
         Decoding,
-        Emitter,
+        DiagnosticStep,
+        OfflineBuilder,
         Profiler,
-        Rung,
         Runtime,
         Target,
     )
@@ -55,7 +55,7 @@ def zoo_compilers() -> Iterable[Provider[Compiler]]:
 
 
 @hookimpl
-def zoo_emitters() -> Iterable[Provider[Emitter]]:
+def zoo_emitters() -> Iterable[Provider[OfflineBuilder]]:
     """The emitter `vastai`."""
     yield Provider(
         name="vastai",
@@ -109,7 +109,7 @@ def zoo_backends() -> Iterable[Backend]:
         decoding=_decoding,
         needs_graph=_needs_graph,
         facts=_facts,
-        ladder=_ladder,
+        diagnostics=_diagnostics,
         options=OPTIONS,
     )
 
@@ -120,7 +120,7 @@ def _compiler() -> Compiler:
     return VastaiCompiler()
 
 
-def _emitter() -> Emitter:
+def _emitter() -> OfflineBuilder:
     from zoo_vastai.emit import VastaiEmitter
 
     return VastaiEmitter()
@@ -166,7 +166,7 @@ def _facts(device: str) -> Mapping[str, object]:
     return facts(device)
 
 
-def _ladder() -> Sequence[Rung]:
-    from zoo_vastai.sdk.ladder import ladder
+def _diagnostics() -> Sequence[DiagnosticStep]:
+    from zoo_vastai.sdk.diagnostics import diagnostics
 
-    return ladder()
+    return diagnostics()

@@ -40,12 +40,12 @@ STEPS = [
 class FakeSession:
     """Answers with the mean of what it is fed; the number of rows it was ever fed is counted."""
 
-    def __init__(self, takes: str = "tensor", workers: int = 1) -> None:
+    def __init__(self, input_kind: str = "tensor", workers: int = 1) -> None:
         self.inputs = (TensorSpec(name="input", shape=("n", 3, 16, 16)),)
         self.outputs = (TensorSpec(name="mean", shape=("n", 1)),)
         self.threads: int | None = 1
         self.workers = workers
-        self.takes = takes
+        self.input_kind = input_kind
         self.seen: list[NDArray[Any]] = []
         self.poison: set[int] = set()
         self.error: BaseException | None = None
@@ -116,7 +116,7 @@ def context(
             "target": target,
             "decoder": "d",
             "decoder_params": {},
-            "told_by_graph": False,
+            "decoder_from_graph": False,
             "classes": 1,
             "floor": 0.1,
             "preprocess": Preprocess.from_data(STEPS).to_data(),
@@ -126,7 +126,7 @@ def context(
         locations={},
         out=out,
         log=out / "log.txt",
-        salvage=tmp_path / "salvage",
+        resume_dir=tmp_path / "resume_dir",
         progress=lambda _done, _total, _note="": None,
         plugins=cast("Any", plugins),
         sessions=SessionPool(),
@@ -155,7 +155,7 @@ def test_candidates_are_in_the_samples_order(
 
 
 def test_a_session_may_take_the_image_as_it_was_read(tmp_path: Path, images: list[Sample]) -> None:
-    session = FakeSession(takes="image", workers=4)
+    session = FakeSession(input_kind="image", workers=4)
     shard(made := context(tmp_path, images, session, batch=4))
 
     assert {image.shape for image in session.seen} == {(1, 3, 20, 20)}
@@ -164,7 +164,7 @@ def test_a_session_may_take_the_image_as_it_was_read(tmp_path: Path, images: lis
 
 
 def test_a_session_may_take_names(tmp_path: Path, images: list[Sample]) -> None:
-    session = FakeSession(takes="name")
+    session = FakeSession(input_kind="name")
     shard(context(tmp_path, images, session))
     assert sorted(str(batch[0]) for batch in session.seen) == [image.name for image in images]
 
@@ -245,7 +245,7 @@ def test_what_only_the_exporter_knows_reaches_the_card_s_decoder(
         cast("Any", made.plugins).decoder = lambda _, seen=seen: SimpleNamespace(
             bind=lambda known, classes, floor: seen.append(known) or (lambda o, g: dict(o))
         )
-        params = {**made.params, "told_by_graph": told}
+        params = {**made.params, "decoder_from_graph": told}
         inputs = {**made.inputs, "graph": tmp_path / "graph.json"}
         fields = {name: getattr(made, name) for name in StageContext.__slots__}
         shard(StageContext(**{**fields, "params": params, "inputs": inputs}))

@@ -24,7 +24,7 @@ def context(folder: Path, url: str) -> StageContext:
         locations={"weights": url},
         out=folder,
         log=folder / "log.txt",
-        salvage=folder.with_suffix(".salvage"),
+        resume_dir=folder.with_suffix(".resume_dir"),
         progress=lambda _done, _total, _note="": None,
         plugins=cast("Any", None),
         sessions=cast("Any", None),

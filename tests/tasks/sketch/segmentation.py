@@ -49,7 +49,7 @@ class MeanIou:
     def floor(self, values: Mapping[str, Any]) -> float:
         return 0.0
 
-    def settle(self, candidates: Arrays, values: Mapping[str, Any]) -> Arrays:
+    def postprocess(self, candidates: Arrays, values: Mapping[str, Any]) -> Arrays:
         return candidates
 
     def score(self, predictions: Predictions, truth: Path, labels: Sequence[str]) -> Metrics:

@@ -9,7 +9,13 @@ import numpy as np
 import pytest
 
 from zoo_core.errors import UsageError
-from zoo_core.toolkit.detection import Candidates, DetectionRules, Detections, class_major, settle
+from zoo_core.toolkit.detection import (
+    Candidates,
+    DetectionRules,
+    Detections,
+    class_major,
+    postprocess,
+)
 
 DATA = Path(__file__).parents[2] / "data" / "vision"
 CASES = json.loads((DATA / "nms_cases.json").read_text(encoding="utf-8"))
@@ -32,7 +38,7 @@ def test_golden_case(case: dict[str, Any]) -> None:
     boxes, confs = np.array(case["boxes"], np.float32), np.array(case["confs"], np.float32)
     candidates = Candidates.from_dense(boxes, confs, 0.0)
     rules = DetectionRules(case["conf_thresh"], case["nms_thresh"], max_detections=MANY)
-    assert rows(settle(candidates, rules)) == case["result"]
+    assert rows(postprocess(candidates, rules)) == case["result"]
 
 
 @pytest.mark.parametrize(
@@ -42,7 +48,7 @@ def test_golden_post_processing_is_equal(conf: str, nms: str, count: int) -> Non
     stored = np.load(DATA / "yolov4_ruleB_96x96_n1.npz")
     wanted = np.load(DATA / f"yolov4_ruleB_96x96_n1_post_{conf}_{nms}.npz")["det"]
     candidates = Candidates.from_dense(stored["boxes"][0, :, 0], stored["confs"][0], 0.01)
-    found = settle(candidates, DetectionRules(float(conf), float(nms), max_detections=MANY))
+    found = postprocess(candidates, DetectionRules(float(conf), float(nms), max_detections=MANY))
     assert rows(found) == wanted.tolist()
     assert len(found) == count
 
@@ -59,9 +65,9 @@ def listed(found: Detections) -> list[tuple[int, float]]:
 
 
 def test_best_and_multi() -> None:
-    best = settle(two_labels(), DetectionRules(0.1, 0.5))
+    best = postprocess(two_labels(), DetectionRules(0.1, 0.5))
     assert [label for label, _ in listed(best)] == [0, 0]
-    many = settle(two_labels(), DetectionRules(0.1, 0.5, box_labels="multi"))
+    many = postprocess(two_labels(), DetectionRules(0.1, 0.5, box_labels="multi"))
     assert sorted(many.labels.tolist()) == [0, 0, 1, 1, 2]
     assert (np.diff(many.scores) <= 0).all()
 
@@ -71,7 +77,7 @@ def test_best_is_the_highest_of_all_labels_on_random_tables() -> None:
     for _ in range(20):
         scores = rng.uniform(0, 1, (30, 6)).round(1).astype(np.float32)
         boxes = np.arange(30, dtype=np.float32)[:, None] * 10 + np.array([0, 0, 5, 5], np.float32)
-        found = settle(Candidates.from_dense(boxes, scores, 0.05), DetectionRules(0.7, 0.5))
+        found = postprocess(Candidates.from_dense(boxes, scores, 0.05), DetectionRules(0.7, 0.5))
         wanted = {
             (i, int(row.argmax())) for i, row in enumerate(scores) if row.max() > np.float32(0.7)
         }
@@ -82,30 +88,32 @@ def test_best_is_the_highest_of_all_labels_on_random_tables() -> None:
 
 
 def test_the_highest_scores_stay() -> None:
-    found = settle(two_labels(), DetectionRules(0.1, 0.5, box_labels="multi", max_detections=2))
+    found = postprocess(
+        two_labels(), DetectionRules(0.1, 0.5, box_labels="multi", max_detections=2)
+    )
     assert listed(found) == [(0, 0.5), (1, 0.4)]
 
 
 def test_the_output_cut_comes_last_and_keeps_equal_scores() -> None:
     cut = DetectionRules(0.1, 0.5, box_labels="multi", min_output_score=0.3)
-    assert [score for _, score in listed(settle(two_labels(), cut))] == [0.5, 0.4, 0.3, 0.3]
+    assert [score for _, score in listed(postprocess(two_labels(), cut))] == [0.5, 0.4, 0.3, 0.3]
 
 
 def test_clipping_and_rounding() -> None:
     rules = DetectionRules(0.1, 0.5, clip=True)
-    assert settle(two_labels(), rules).boxes[1].tolist() == pytest.approx([100.4, 0, 110, 20])
-    rounded = settle(two_labels(), replace(rules, clip=False, round_boxes=True))
+    assert postprocess(two_labels(), rules).boxes[1].tolist() == pytest.approx([100.4, 0, 110, 20])
+    rounded = postprocess(two_labels(), replace(rules, clip=False, round_boxes=True))
     assert rounded.boxes[1].tolist() == [100, 0, 120, 31]
     assert rounded.boxes.dtype == np.float32
     with pytest.raises(UsageError, match="size is unknown"):
-        settle(two_labels(size=None), rules)
+        postprocess(two_labels(size=None), rules)
 
 
 def test_diou_spares_what_iou_drops() -> None:
     boxes = np.array([[0, 0, 10, 10], [0, 3, 10, 13]], np.float32)
     candidates = Candidates.from_dense(boxes, np.array([[0.9], [0.8]]), 0.1)
-    assert len(settle(candidates, DetectionRules(0.1, 0.5))) == 1
-    assert len(settle(candidates, DetectionRules(0.1, 0.5, nms_kind="diou"))) == 2
+    assert len(postprocess(candidates, DetectionRules(0.1, 0.5))) == 1
+    assert len(postprocess(candidates, DetectionRules(0.1, 0.5, nms_kind="diou"))) == 2
 
 
 def test_device_suppression_is_not_repeated_unless_the_threshold_is_lower() -> None:
@@ -113,21 +121,21 @@ def test_device_suppression_is_not_repeated_unless_the_threshold_is_lower() -> N
     plain = Candidates.from_dense(boxes, np.array([[0.9], [0.8]]), 0.1)
     done = replace(plain, suppressed=(0.1, 0.3))
     for kind in ("iou", "diou"):
-        assert len(settle(done, DetectionRules(0.1, 0.3, nms_kind=kind))) == 2
-    assert len(settle(done, DetectionRules(0.1, 0.2))) == 1
-    assert len(settle(plain, DetectionRules(0.1, 0.3))) == 1
+        assert len(postprocess(done, DetectionRules(0.1, 0.3, nms_kind=kind))) == 2
+    assert len(postprocess(done, DetectionRules(0.1, 0.2))) == 1
+    assert len(postprocess(plain, DetectionRules(0.1, 0.3))) == 1
 
 
 def test_a_conf_below_the_floor_says_what_the_floor_is() -> None:
     with pytest.raises(UsageError, match=r"conf 0\.04 is below 0\.05"):
-        settle(two_labels(), DetectionRules(0.04, 0.5))
+        postprocess(two_labels(), DetectionRules(0.04, 0.5))
     with pytest.raises(UsageError, match=r"below 0\.2"):
-        settle(two_labels(suppressed=(0.2, 0.6)), DetectionRules(0.1, 0.5))
-    assert len(settle(two_labels(), DetectionRules(0.05, 0.5))) == 2
+        postprocess(two_labels(suppressed=(0.2, 0.6)), DetectionRules(0.1, 0.5))
+    assert len(postprocess(two_labels(), DetectionRules(0.05, 0.5))) == 2
 
 
 def test_nothing_found() -> None:
-    assert len(settle(Candidates.empty(0.0), DetectionRules(0.0, 0.5, clip=False))) == 0
+    assert len(postprocess(Candidates.empty(0.0), DetectionRules(0.0, 0.5, clip=False))) == 0
 
 
 def test_rules_from_values() -> None:

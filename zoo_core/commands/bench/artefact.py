@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from zoo_core.api import Arrays, Session, TensorSpec
     from zoo_core.benchmark import Benchmark
-    from zoo_core.commands.workspace import Workplace
+    from zoo_core.commands.workspace import Workspace
     from zoo_core.pipeline.executor import StageResult
     from zoo_core.planning.build import Run
     from zoo_core.planning.resolve import Resolved
@@ -46,7 +46,7 @@ class Measured:
 
 
 def measured(
-    run: Run, work: Workplace, results: Mapping[str, StageResult], tell: Callable[[str], None]
+    run: Run, work: Workspace, results: Mapping[str, StageResult], tell: Callable[[str], None]
 ) -> dict[str, Any] | None:
     """The benchmark of a run with its samples under `raw_ms`; None where there is no speed.
 
@@ -66,7 +66,7 @@ def artefact_of(results: Mapping[str, StageResult]) -> Path:
 
 def measure(
     run: Run,
-    work: Workplace,
+    work: Workspace,
     artefact: Path,
     settings: BenchSettings,
     tell: Callable[[str], None],
@@ -83,7 +83,7 @@ def measure(
     return Measured(found, resolved.target.device, facts)
 
 
-def workload(resolved: Resolved, work: Workplace, artefact: Path) -> Workload:
+def workload(resolved: Resolved, work: Workspace, artefact: Path) -> Workload:
     """The artefact as something to be measured, on seeded noise."""
     runtime = work.plugins.runtime(resolved.backend.runtime)
     target = resolved.target

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from zoo_core.api import Arrays, Decode, Sample, Session, Stage
     from zoo_core.benchmark.breakdown import Breakdown, Step
-    from zoo_core.commands.workspace import Workplace
+    from zoo_core.commands.workspace import Workspace
     from zoo_core.pipeline.executor import Executor, StageResult
     from zoo_core.planning.build import Run
     from zoo_core.planning.request import RunRequest
@@ -41,7 +41,7 @@ _FIRST = "predict-0000"
 
 
 def prepare_images(
-    run: Run, work: Workplace, executor: Executor, images: Path | None
+    run: Run, work: Workspace, executor: Executor, images: Path | None
 ) -> tuple[Run, dict[str, StageResult]] | None:
     """The plan that reads the images of a breakdown, and its finished stages up to the network.
 
@@ -59,7 +59,7 @@ def prepare_images(
 
 
 def image_steps(
-    reading: Run, results: Mapping[str, StageResult], work: Workplace, session: Session
+    reading: Run, results: Mapping[str, StageResult], work: Workspace, session: Session
 ) -> Breakdown:
     """The median of each step over the images, one after the other on an open session."""
     stage = _first(reading)
@@ -69,7 +69,7 @@ def image_steps(
     return break_down(_samples(reading, results, work), steps, time.perf_counter, _SECONDS)
 
 
-def _samples(reading: Run, results: Mapping[str, StageResult], work: Workplace) -> Iterator[Sample]:
+def _samples(reading: Run, results: Mapping[str, StageResult], work: Workspace) -> Iterator[Sample]:
     stage, data = _first(reading), reading.resolved.data
     paths = _paths(stage.inputs, stage.locations, results)
     view = DataView(paths=paths, params=stage.params["data"])
@@ -84,7 +84,7 @@ def _first(reading: Run) -> Stage:
     return planned.stage
 
 
-def _request(run: Run, work: Workplace, executor: Executor, images: Path | None) -> RunRequest:
+def _request(run: Run, work: Workspace, executor: Executor, images: Path | None) -> RunRequest:
     kind = run.resolved.weights.kind
     asked = replace(run.request, limit=IMAGES)
     if not run.request.weights:
@@ -99,7 +99,7 @@ def _request(run: Run, work: Workplace, executor: Executor, images: Path | None)
     return replace(asked, predict=_scenes(run.resolved, work, executor))
 
 
-def _scenes(resolved: Resolved, work: Workplace, executor: Executor) -> Path:
+def _scenes(resolved: Resolved, work: Workspace, executor: Executor) -> Path:
     """The folder of the sample's images: they are timed here, nothing is scored on them."""
     dataset = work.plugins.dataset(resolved.card.sample_dataset or "")
     asked = DataRequest(purpose="evaluate", limit=IMAGES, others=work.plugins.dataset)
@@ -121,12 +121,12 @@ def _paths(
     return {**made, **{argument: Path(place) for argument, place in locations.items()}}
 
 
-def _steps(resolved: Resolved, work: Workplace, session: Session, decode: Decode) -> list[Step]:
+def _steps(resolved: Resolved, work: Workspace, session: Session, decode: Decode) -> list[Step]:
     """From a sample to its settled predictions; a batch is filled with copies of the image."""
     evaluator = work.plugins.evaluator(resolved.card.evaluator)
     values, steps = task_values(resolved.protocol), resolved.preprocess
-    batch = resolved.target.batch if session.takes == "tensor" else 1
-    name, feed = session.inputs[0].name, feeder(session.takes)
+    batch = resolved.target.batch if session.input_kind == "tensor" else 1
+    name, feed = session.inputs[0].name, feeder(session.input_kind)
 
     def read(sample: Sample) -> tuple[Sample, NDArray[np.uint8]]:
         return sample, read_rgb(sample.path, expect=sample.size, exif=steps.exif)
@@ -141,8 +141,8 @@ def _steps(resolved: Resolved, work: Workplace, session: Session, decode: Decode
     def decoded(found: tuple[Arrays, Geometry]) -> Arrays:
         return decode({key: array[0] for key, array in found[0].items()}, found[1])
 
-    def settle(candidates: Arrays) -> Arrays:
-        return evaluator.settle(candidates, values)
+    def postprocess(candidates: Arrays) -> Arrays:
+        return evaluator.postprocess(candidates, values)
 
     network = "runtime" if batch == 1 else f"runtime, batch of {batch}"
     return [
@@ -150,5 +150,5 @@ def _steps(resolved: Resolved, work: Workplace, session: Session, decode: Decode
         ("preprocess", prepare),
         (network, run),
         ("output decode", decoded),
-        ("NMS" if resolved.card.task == "detection" else "settle", settle),
+        ("NMS" if resolved.card.task == "detection" else "settle", postprocess),
     ]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from zoo_core.benchmark import BenchSettings
     from zoo_core.benchmark.trace import Traceable
     from zoo_core.commands.bench.artefact import Measured
-    from zoo_core.commands.workspace import Workplace
+    from zoo_core.commands.workspace import Workspace
     from zoo_core.pipeline.executor import StageResult
     from zoo_core.planning.build import Run
 
@@ -56,7 +56,7 @@ def block_of(found: Measured) -> Part:
 
 def taken_apart(
     run: Run,
-    work: Workplace,
+    work: Workspace,
     artefact: Path,
     reading: tuple[Run, Mapping[str, StageResult]],
     tell: Tell,
@@ -71,7 +71,7 @@ def taken_apart(
 
 def versus(
     run: Run,
-    work: Workplace,
+    work: Workspace,
     artefact: Path,
     other: tuple[Run, Path],
     settings: BenchSettings,
@@ -91,7 +91,7 @@ def versus(
     return Part(key="versus", data=data, lines=found.lines(*names), files={"versus_ms.json": raw})
 
 
-def traceable(run: Run, work: Workplace) -> Traceable:
+def traceable(run: Run, work: Workspace) -> Traceable:
     """The runtime, if it can tell the time of operators; raises UsageError if not."""
     backend = run.resolved.backend
     runtime = work.plugins.runtime(backend.runtime)
@@ -101,7 +101,7 @@ def traceable(run: Run, work: Workplace) -> Traceable:
     raise UsageError(what, where="--profile")
 
 
-def traced(run: Run, work: Workplace, artefact: Path, tell: Tell) -> Part:
+def traced(run: Run, work: Workspace, artefact: Path, tell: Tell) -> Part:
     """The table of operators, and the trace."""
     tell("profile: running with the engine's profiler")
     resolved = run.resolved
@@ -116,7 +116,7 @@ def traced(run: Run, work: Workplace, artefact: Path, tell: Tell) -> Part:
     )
 
 
-def profiled(run: Run, work: Workplace, artefact: Path, tell: Tell) -> list[Part]:
+def profiled(run: Run, work: Workspace, artefact: Path, tell: Tell) -> list[Part]:
     """What the vendor's own tool finds; none where the backend has none.
 
     Where it fails the report says so, and zoo's own figures stand; on an emulated device, where

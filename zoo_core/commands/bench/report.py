@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zoo_core.commands.bench.request import BenchRequest
-    from zoo_core.commands.progress import Telling
-    from zoo_core.commands.workspace import Workplace
+    from zoo_core.commands.progress import ProgressReporter
+    from zoo_core.commands.workspace import Workspace
     from zoo_core.pipeline.executor import StageResult
     from zoo_core.planning.build import Run
     from zoo_core.planning.resolve import Resolved
@@ -58,7 +58,7 @@ class _Made:
 
 
 def bench_report(
-    run: Run, work: Workplace, how: BenchRequest, talk: Telling, output: Path | None
+    run: Run, work: Workspace, how: BenchRequest, talk: ProgressReporter, output: Path | None
 ) -> dict[str, Any]:
     """Compile if needed, measure, and leave bench.json and the raw samples in a run folder.
 
@@ -94,7 +94,7 @@ def _names(run: Run, how: BenchRequest) -> list[str]:
     return [name for name, wanted in asked.items() if wanted]
 
 
-def _check(run: Run, work: Workplace, how: BenchRequest) -> None:
+def _check(run: Run, work: Workspace, how: BenchRequest) -> None:
     """Raises before the work what would make it useless."""
     resolved = run.resolved
     if resolved.stored:
@@ -111,7 +111,7 @@ def _check(run: Run, work: Workplace, how: BenchRequest) -> None:
         raise UsageError(what, where=f"device {resolved.target.device}")
 
 
-def _make(run: Run, work: Workplace, how: BenchRequest, talk: Telling) -> _Made:
+def _make(run: Run, work: Workspace, how: BenchRequest, talk: ProgressReporter) -> _Made:
     other = reading = None
     rival = _rival(run, work, how.versus) if how.versus else None
     with talk.listening() as listener, SessionPool() as sessions:
@@ -124,7 +124,7 @@ def _make(run: Run, work: Workplace, how: BenchRequest, talk: Telling) -> _Made:
     return _Made(results, other, reading)
 
 
-def _rival(run: Run, work: Workplace, spelling: str) -> Run:
+def _rival(run: Run, work: Workspace, spelling: str) -> Run:
     """The other build, which can be run here; raises UsageError for one that cannot be built."""
     request = second(run.request, spelling, work.plugins.backends())
     try:
@@ -136,7 +136,7 @@ def _rival(run: Run, work: Workplace, spelling: str) -> Run:
 
 
 def _measure(
-    run: Run, work: Workplace, how: BenchRequest, talk: Telling, made: _Made
+    run: Run, work: Workspace, how: BenchRequest, talk: ProgressReporter, made: _Made
 ) -> Iterator[Part]:
     """The parts of the report that are asked for, each measured when it is drawn."""
     if run.resolved.emulated:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from zoo_core.benchmark import statistics
-from zoo_core.benchmark.sweep import Point, climb
+from zoo_core.benchmark.sweep import Point, find_best
 from zoo_core.commands.bench.artefact import artefact_of, measure
 from zoo_core.commands.bench.parts import Part, speed
 from zoo_core.commands.bench.request import whole
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from zoo_core.benchmark import BenchSettings
     from zoo_core.commands.bench.artefact import Measured
     from zoo_core.commands.bench.request import BenchRequest
-    from zoo_core.commands.progress import Telling
-    from zoo_core.commands.workspace import Workplace
+    from zoo_core.commands.progress import ProgressReporter
+    from zoo_core.commands.workspace import Workspace
     from zoo_core.planning.build import Run
 
 BATCH = "batch"
@@ -66,14 +66,14 @@ def check_sweep(run: Run, spelling: str) -> None:
     ladders(run, spelling)
 
 
-def sweep(run: Run, work: Workplace, how: BenchRequest, talk: Telling) -> Iterator[Part]:
+def sweep(run: Run, work: Workspace, how: BenchRequest, talk: ProgressReporter) -> Iterator[Part]:
     """The best point's benchmark, then the table of all points."""
     values, missing = ladders(run, how.sweep or "")
     settings = how.settings
     if settings.scenario is None:
         settings = replace(settings, scenario="offline")
     sweeper = _Sweeper(run, work, settings, talk)
-    found = climb(values, sweeper.point)
+    found = find_best(values, sweeper.point)
     unit = "images/s" if settings.scenario != "single-stream" else "runs/s"
     left = [f"  {name}: {run.resolved.backend.name} has no such option" for name in missing]
     data = {**found.to_data(), "unit": unit, "scenario": settings.scenario, "left_out": missing}
@@ -88,9 +88,9 @@ class _Sweeper:
     """Compiles and measures points; keeps what it measured by settings."""
 
     run: Run
-    work: Workplace
+    work: Workspace
     settings: BenchSettings
-    talk: Telling
+    talk: ProgressReporter
     measured: dict[str, Measured] = field(default_factory=dict)
 
     def point(self, settings: Mapping[str, int]) -> Point:

@@ -157,7 +157,7 @@ def _backends(plugins: Plugins) -> Iterator[Check]:
                 found="available" if device.available else device.reason,
                 next="" if device.available else availability.next_step,
             )
-        yield from _ladder(backend)
+        yield from _diagnostics(backend)
     yield Check(
         name="backends",
         ok=bool(usable),
@@ -167,10 +167,10 @@ def _backends(plugins: Plugins) -> Iterator[Check]:
     )
 
 
-def _ladder(backend: Backend) -> Iterator[Check]:
+def _diagnostics(backend: Backend) -> Iterator[Check]:
     """The steps of looking for a device, as its plugin takes them."""
     try:
-        rungs = list(backend.ladder()) if backend.ladder else []
+        rungs = list(backend.diagnostics()) if backend.diagnostics else []
     except Exception as error:  # a plugin's any failure is survived
         found = f"its ladder failed: {type(error).__name__}: {first_line(error)}"
         yield Check(name=f"{backend.name}: ladder", ok=False, found=found)
@@ -186,7 +186,7 @@ def _probe(backend: Backend, plugins: Plugins) -> Availability:
             plugins.find(kind, name)
         except UsageError as error:
             return Availability(ok=False, reason=error.what, next_step=error.next)
-    return backend.found()
+    return backend.availability()
 
 
 def _registry(plugins: Plugins) -> Check:

@@ -28,7 +28,9 @@ def settle(context: StageContext) -> None:
     folder.mkdir()
     shards = sorted(context.inputs.items())
     for number, (name, path) in enumerate(shards):
-        rows = [(head, evaluator.settle(arrays, values)) for head, arrays in read_records(path)]
+        rows = [
+            (head, evaluator.postprocess(arrays, values)) for head, arrays in read_records(path)
+        ]
         heads = [head for head, _ in rows]
         write_records(folder / f"{name}.npz", heads, [arrays for _, arrays in rows])
         context.progress(number + 1, len(shards), "shards")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedInput:
     """One sample, ready to be run: what goes in, where the image lies in it, its bytes' sha256."""
 
     sample: Sample
@@ -40,25 +40,27 @@ class Prepared:
         }
 
 
-def preparer(takes: str, steps: Preprocess) -> Callable[[Sample], Prepared]:
+def preparer(input_kind: str, steps: Preprocess) -> Callable[[Sample], PreparedInput]:
     """How a session that takes `tensor`, `image` or `name` gets its samples."""
-    feed = feeder(takes)
+    feed = feeder(input_kind)
 
-    def prepare(sample: Sample) -> Prepared:
+    def prepare(sample: Sample) -> PreparedInput:
         sha256 = hashlib.sha256(sample.path.read_bytes()).hexdigest()
         image = read_rgb(sample.path, expect=sample.size, exif=steps.exif)
-        return Prepared(sample, sha256, *feed(sample, image, steps))
+        return PreparedInput(sample, sha256, *feed(sample, image, steps))
 
     return prepare
 
 
 def feeder(
-    takes: str,
+    input_kind: str,
 ) -> Callable[[Sample, NDArray[np.uint8], Preprocess], tuple[NDArray[Any], Geometry]]:
     """What such a session is fed of an image as read, uint8 [height, width, 3] RGB."""
-    feed = _FEEDS.get(takes)
+    feed = _FEEDS.get(input_kind)
     if feed is None:
-        raise ZooError(f"a session takes '{takes}'", next=f"known: {', '.join(_FEEDS)}")
+        raise ZooError(
+            f"unknown input_kind '{input_kind}' of a session", next=f"known: {', '.join(_FEEDS)}"
+        )
     return feed
 
 

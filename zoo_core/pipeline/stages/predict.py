@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from zoo_core.api import DataView, Graph, Target
 from zoo_core.errors import SampleError, ZooError
 from zoo_core.pipeline.records import read_records, write_records
-from zoo_core.pipeline.stages.inputs import Prepared, preparer, stacked
+from zoo_core.pipeline.stages.inputs import PreparedInput, preparer, stacked
 from zoo_core.pipeline.workers import in_order
 from zoo_core.vision import Preprocess
 from zoo_core.vision.threads import opencv_in_one_thread
@@ -51,7 +51,7 @@ def shard(context: StageContext) -> None:
             session = context.sessions.session(runtime, context.inputs["artefact"].parent, target)
             steps = Preprocess.from_data(params["preprocess"], where="preprocess")
             decode = bound_decoder(params, context.inputs.get("graph"), context.plugins)
-            chain = Chain(session, steps, decode, target.batch)
+            chain = SampleRunner(session, steps, decode, target.batch)
             for sample, found in chain.run(wanted):
                 done.add(sample, found)
     except BaseException:
@@ -60,15 +60,15 @@ def shard(context: StageContext) -> None:
     done.write()
 
 
-class Chain:
+class SampleRunner:
     """From a sample to its candidates: read, preprocess, run, decode."""
 
     def __init__(self, session: Session, steps: Preprocess, decode: Decode, batch: int) -> None:
         """`batch` counts for sessions that take tensors; of all else one goes at a time."""
         self._session = session
-        self._prepare = preparer(session.takes, steps)
+        self._prepare = preparer(session.input_kind, steps)
         self._decode = decode
-        self._batch = batch if session.takes == "tensor" else 1
+        self._batch = batch if session.input_kind == "tensor" else 1
         self._chains = max(session.workers, _LEAST_CHAINS)
         alone = session.workers < self._chains
         self._turn = Semaphore(session.workers) if alone else nullcontext()
@@ -89,7 +89,7 @@ class Chain:
                 return [(group[0], error)]
         return [row for sample in group for row in self._group([sample])]
 
-    def _records(self, ready: list[Prepared]) -> list[Record]:
+    def _records(self, ready: list[PreparedInput]) -> list[Record]:
         feeds = {self._session.inputs[0].name: stacked([item.feed for item in ready], self._batch)}
         with self._turn:
             outputs = self._session.run(feeds)
@@ -104,7 +104,7 @@ class _Done:
 
     def __init__(self, context: StageContext) -> None:
         self._context = context
-        kept = context.salvage / RECORDS
+        kept = context.resume_dir / RECORDS
         self.records: dict[Any, Record] = {}
         if kept.exists():
             self.records = {head["id"]: (head, arrays) for head, arrays in read_records(kept)}
@@ -122,8 +122,8 @@ class _Done:
 
     def keep(self) -> None:
         if self.records:
-            self._context.salvage.mkdir(parents=True, exist_ok=True)
-            self._write(self._context.salvage / RECORDS, list(self.records.values()))
+            self._context.resume_dir.mkdir(parents=True, exist_ok=True)
+            self._write(self._context.resume_dir / RECORDS, list(self.records.values()))
 
     def write(self) -> None:
         if self._failed:
@@ -156,7 +156,7 @@ def bound_decoder(params: Mapping[str, Any], graph: Path | None, plugins: Plugin
 
     What only the exporter can know, such as the heads of a .cfg, goes first; it is in graph.json.
     """
-    told = _facts(graph) if graph and params["told_by_graph"] else {}
+    told = _facts(graph) if graph and params["decoder_from_graph"] else {}
     decoder = plugins.decoder(params["decoder"])
     return decoder.bind({**params["decoder_params"], **told}, params["classes"], params["floor"])
 

@@ -119,6 +119,6 @@ class EvaluatorContract(TaskEvaluatorContract):
 
     def _detections(self, candidates: Arrays) -> Detections:
         try:
-            return Detections.from_arrays(self._evaluator().settle(candidates, self.values))
+            return Detections.from_arrays(self._evaluator().postprocess(candidates, self.values))
         except (ZooError, KeyError) as error:
             raise AssertionError(f"it settles to no Detections.to_arrays(): {error}") from error

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 BATCH = 2
 HINTS = ("latency", "throughput")
-TAKES = ("tensor", "image", "name")
+INPUT_KINDS = ("tensor", "image", "name")
 
 
 def noises(size: tuple[int, int]) -> NDArray[np.uint8]:
@@ -41,14 +41,14 @@ def reference(images: NDArray[np.uint8]) -> NDArray[Any]:
 
 def feeds_of(session: Session, images: NDArray[np.uint8]) -> tuple[dict[str, NDArray[Any]], int]:
     """One run's feeds, and how many rows its outputs have: all images, or the first one."""
-    if session.takes == "image":
+    if session.input_kind == "image":
         return {session.inputs[0].name: np.ascontiguousarray(images[:1])}, 1
     return {"input": tensors(images)}, len(images)
 
 
 def outputs_of(session: Session, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """`head0` of all images, in as many runs as it takes."""
-    if session.takes != "image":
+    if session.input_kind != "image":
         return session.run({"input": tensors(images)})["head0"].astype(np.float32)
     single = [feeds_of(session, images[at : at + 1])[0] for at in range(len(images))]
     return np.concatenate([session.run(feeds)["head0"] for feeds in single]).astype(np.float32)
@@ -58,7 +58,7 @@ def wrong_feeds(session: Session, images: NDArray[np.uint8]) -> Iterator[tuple[s
     """What must be refused, each with its name."""
     right, _ = feeds_of(session, images)
     ((name, array),) = right.items()
-    if session.takes == "image":
+    if session.input_kind == "image":
         yield "an image of floats", {name: array.astype(np.float32)}
     else:
         yield "an input of the wrong width", {name: np.concatenate([array, array], axis=3)}

@@ -17,7 +17,7 @@ from zoo_core.testing.contracts.compiled import TinyCompile, require_here
 from zoo_core.testing.contracts.feeding import (
     BATCH,
     HINTS,
-    TAKES,
+    INPUT_KINDS,
     feeds_of,
     noises,
     outputs_of,
@@ -85,8 +85,11 @@ class RuntimeContract(Isolated):
         made = self._make(tmp_path)
         for hint in HINTS:
             with self._runtime().open(made.artefact, made.target, hint) as session:
-                takes, workers, threads = session.takes, session.workers, session.threads
-            must(takes in TAKES, f"it takes '{takes}', which is none of {', '.join(TAKES)}")
+                kind, workers, threads = session.input_kind, session.workers, session.threads
+            must(
+                kind in INPUT_KINDS,
+                f"its input_kind is '{kind}', which is none of {', '.join(INPUT_KINDS)}",
+            )
             must(type(workers) is int and workers > 0, f"it has {workers} workers for {hint}")
             must(threads is None or threads > 0, f"it runs on {threads} threads (None: not known)")
 
@@ -201,7 +204,7 @@ class RuntimeContract(Isolated):
     @contextmanager
     def _opened(self, made: _Made, hint: str = "latency") -> Iterator[Session]:
         with self._runtime().open(made.artefact, made.target, hint) as session:
-            if session.takes == "name":
+            if session.input_kind == "name":
                 pytest.skip("it reads what another program has stored, by the names of samples")
             yield session
 

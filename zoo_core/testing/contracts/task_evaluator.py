@@ -157,10 +157,13 @@ class TaskEvaluatorContract(Isolated):
 
     def test_settling_is_pure(self) -> None:
         """Candidates stay as they are; twice the same gives the same."""
-        settle = self._evaluator().settle
+        postprocess = self._evaluator().postprocess
         for candidates in self.candidates():
             before = copied(candidates)
-            first, second = copied(settle(candidates, self.values)), settle(candidates, self.values)
+            first, second = (
+                copied(postprocess(candidates, self.values)),
+                postprocess(candidates, self.values),
+            )
             for name, array in before.items():
                 must(np.array_equal(array, candidates[name]), f"it changes the candidates' {name}")
             must(same(first, second), "settling the same candidates twice gives two results")
@@ -217,8 +220,8 @@ class TaskEvaluatorContract(Isolated):
         return [Prediction(sample=s, arrays=a) for s, a in pairs]
 
     def _settled(self) -> list[Arrays]:
-        settle = self._evaluator().settle
-        return [settle(candidates, self.values) for candidates in self.candidates()]
+        postprocess = self._evaluator().postprocess
+        return [postprocess(candidates, self.values) for candidates in self.candidates()]
 
     def _image(self) -> Any:
         return np.full((*self.size, 3), 90, np.uint8)

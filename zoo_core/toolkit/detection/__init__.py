@@ -6,7 +6,7 @@ from zoo_core.toolkit.detection.anchors import AnchorHead, decode_boxes, decode_
 from zoo_core.toolkit.detection.detections import Candidates, Detections
 from zoo_core.toolkit.detection.drawing import draw_detections
 from zoo_core.toolkit.detection.nms import nms
-from zoo_core.toolkit.detection.rules import DetectionRules, class_major, settle
+from zoo_core.toolkit.detection.rules import DetectionRules, class_major, postprocess
 
 __all__ = [
     "AnchorHead",
@@ -18,5 +18,5 @@ __all__ = [
     "decode_heads",
     "draw_detections",
     "nms",
-    "settle",
+    "postprocess",
 ]

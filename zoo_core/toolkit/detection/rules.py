@@ -72,7 +72,7 @@ class DetectionRules:
         return cls(**values)
 
 
-def settle(candidates: Candidates, rules: DetectionRules) -> Detections:
+def postprocess(candidates: Candidates, rules: DetectionRules) -> Detections:
     """The detections that the rules leave, by descending score (of equal ones the later first).
 
     Where a device already did NMS at an IoU threshold no higher than the rules', there is nothing

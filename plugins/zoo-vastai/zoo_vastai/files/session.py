@@ -25,7 +25,7 @@ _WORKERS = 2
 class FilesSession:
     """Adopted outputs; any thread may run it."""
 
-    takes = "name"
+    input_kind = "name"
     threads: int | None = None
     workers = _WORKERS
 

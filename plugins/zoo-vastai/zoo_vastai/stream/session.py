@@ -33,7 +33,7 @@ class StreamSession:
     raises `SampleError`, the others get their results.
     """
 
-    takes = "image"
+    input_kind = "image"
     threads: int | None = None
 
     def __init__(

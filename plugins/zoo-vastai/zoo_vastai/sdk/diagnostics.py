@@ -6,7 +6,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.api import Rung
+from zoo_core.api import DiagnosticStep
 from zoo_vastai.sdk import findings
 from zoo_vastai.sdk.host import Host
 from zoo_vastai.sdk.interpreter import MODULE, VARIABLE, Interpreter, find_interpreter
@@ -35,7 +35,7 @@ print(json.dumps(found))
 _CARDS = f"import {MODULE} as v; print('cards:', v.get_all_cards_count())"
 
 
-def ladder(host: Host | None = None) -> Sequence[Rung]:
+def diagnostics(host: Host | None = None) -> Sequence[DiagnosticStep]:
     """PCI devices, kernel module, nodes, driver, SDK, programs, Python packages, cards.
 
     Takes less than two seconds whatever hangs, never raises and never prints.
@@ -66,17 +66,17 @@ class _Clock:
         return max(0.01, min(most, self._end - time.monotonic()))
 
 
-def _pci(host: Host, clock: _Clock) -> Rung:
+def _pci(host: Host, clock: _Clock) -> DiagnosticStep:
     name = "PCI devices"
     found = _pci_devices(host, clock)
     if found is None:
-        return Rung(name=name, ok=False, found="neither lspci nor /sys/bus/pci tells any")
+        return DiagnosticStep(name=name, ok=False, found="neither lspci nor /sys/bus/pci tells any")
     others = f"; the id {findings.PCI_DEVICE} is also that of vendor {', '.join(found.others)}"
     more = others if found.others else ""
     if found.ours:
-        return Rung(name=name, ok=True, found=f"{found.ours} (one a die){more}")
+        return DiagnosticStep(name=name, ok=True, found=f"{found.ours} (one a die){more}")
     step = "put the card in, or pass it through to this machine"
-    return Rung(name=name, ok=False, found=f"none of VastAI's{more}", next_step=step)
+    return DiagnosticStep(name=name, ok=False, found=f"none of VastAI's{more}", next_step=step)
 
 
 def _pci_devices(host: Host, clock: _Clock) -> findings.PciDevices | None:
@@ -88,84 +88,88 @@ def _pci_devices(host: Host, clock: _Clock) -> findings.PciDevices | None:
     return findings.pci_from_files(host)
 
 
-def _module(host: Host) -> Rung:
+def _module(host: Host) -> DiagnosticStep:
     name = "kernel module"
     if module := findings.kernel_module(host):
-        return Rung(name=name, ok=True, found=module)
+        return DiagnosticStep(name=name, ok=True, found=module)
     step = "install the vendor's driver (vastai_driver_install_*.run) and load it"
-    return Rung(name=name, ok=False, found=f"{findings.MODULE} is not loaded", next_step=step)
+    return DiagnosticStep(
+        name=name, ok=False, found=f"{findings.MODULE} is not loaded", next_step=step
+    )
 
 
-def _nodes(host: Host) -> Rung:
+def _nodes(host: Host) -> DiagnosticStep:
     name = "device nodes"
     nodes = findings.die_nodes(host)
     if not nodes:
         step = "load the driver; in a container, pass its nodes in (--device)"
-        return Rung(name=name, ok=False, found="no /dev/vacc* or /dev/vastai*", next_step=step)
+        return DiagnosticStep(
+            name=name, ok=False, found="no /dev/vacc* or /dev/vastai*", next_step=step
+        )
     found = f"{len(nodes)}: {', '.join(nodes.values())}"
     mask = findings.visible(host)
     if mask is None:
-        return Rung(name=name, ok=True, found=found)
+        return DiagnosticStep(name=name, ok=True, found=found)
     seen = [str(index) for index in nodes if str(index) in mask]
     told = f"{found}; {findings.MASK} leaves {', '.join(seen) or 'none'}"
     step = "" if seen else f"unset {findings.MASK}, or name dies that are there"
-    return Rung(name=name, ok=bool(seen), found=told, next_step=step)
+    return DiagnosticStep(name=name, ok=bool(seen), found=told, next_step=step)
 
 
-def _driver(host: Host) -> Rung:
+def _driver(host: Host) -> DiagnosticStep:
     version = findings.driver_version(host)
     if version:
-        return Rung(name="driver", ok=True, found=version)
+        return DiagnosticStep(name="driver", ok=True, found=version)
     step = "see whether the driver is loaded and the node may be read"
     missing = f"{findings.DRIVER_FILE} tells no version"
-    return Rung(name="driver", ok=False, found=missing, next_step=step)
+    return DiagnosticStep(name="driver", ok=False, found=missing, next_step=step)
 
 
-def _sdk(host: Host) -> Rung:
+def _sdk(host: Host) -> DiagnosticStep:
     version = findings.sdk_version(host)
     if version:
-        return Rung(name="SDK", ok=True, found=version)
+        return DiagnosticStep(name="SDK", ok=True, found=version)
     missing = f"no {findings.SDK_VERSION_FILE}"
-    return Rung(name="SDK", ok=False, found=missing, next_step="install the vendor's SDK")
+    return DiagnosticStep(name="SDK", ok=False, found=missing, next_step="install the vendor's SDK")
 
 
-def _programs(host: Host, interpreter: Interpreter) -> Rung:
+def _programs(host: Host, interpreter: Interpreter) -> DiagnosticStep:
     places = {name: find_program(host, name, interpreter.path) for name in PROGRAMS}
     found = "; ".join(f"{name}: {path or 'not found'}" for name, path in places.items())
     missing = [name for name, path in places.items() if path is None]
     step = f"put the folder of {', '.join(missing)} on PATH" if missing else ""
-    return Rung(name="programs", ok=not missing, found=found, next_step=step)
+    return DiagnosticStep(name="programs", ok=not missing, found=found, next_step=step)
 
 
-def _packages(host: Host, interpreter: Interpreter, clock: _Clock) -> Rung:
+def _packages(host: Host, interpreter: Interpreter, clock: _Clock) -> DiagnosticStep:
     name = "Python packages"
     where = f"{interpreter.path} ({interpreter.source})"
     step = f"name the SDK's interpreter with {VARIABLE} or --option sdk_python=PATH"
     if interpreter.has_sdk is False:
-        return Rung(name=name, ok=False, found=f"{where} has no {MODULE}", next_step=step)
+        return DiagnosticStep(name=name, ok=False, found=f"{where} has no {MODULE}", next_step=step)
     outcome = host.run((interpreter.path, "-c", _VERSIONS), clock.left(1.0), host.env)
     versions = _last_object(outcome.text) if outcome.code == 0 else None
     if versions is None:
         why = outcome.trouble or f"ended with code {outcome.code}"
-        return Rung(name=name, ok=False, found=f"{where} {why}", next_step=step)
+        return DiagnosticStep(name=name, ok=False, found=f"{where} {why}", next_step=step)
     told = ", ".join(f"{key} {value}" for key, value in versions.items() if value)
     ok = bool(versions.get(MODULE))
     found = f"{where}: {told}" if ok else f"{where}: {told}; no {MODULE}"
-    return Rung(name=name, ok=ok, found=found, next_step="" if ok else step)
+    return DiagnosticStep(name=name, ok=ok, found=found, next_step="" if ok else step)
 
 
-def _cards(host: Host, interpreter: Interpreter, has_sdk: bool, clock: _Clock) -> Rung:
+def _cards(host: Host, interpreter: Interpreter, has_sdk: bool, clock: _Clock) -> DiagnosticStep:
     name = "cards"
     if not has_sdk or not findings.die_nodes(host):
         why = f"not asked: no {MODULE}" if not has_sdk else "not asked: no device nodes"
-        return Rung(name=name, ok=False, found=why, next_step="see the steps above")
+        return DiagnosticStep(name=name, ok=False, found=why, next_step="see the steps above")
     outcome = host.run((interpreter.path, "-c", _CARDS), clock.left(BUDGET), host.env)
     told = outcome.text.rpartition("cards:")[2].strip() if outcome.code == 0 else ""
     if is_whole(told) and int(told) > 0:
-        return Rung(name=name, ok=True, found=told)
+        return DiagnosticStep(name=name, ok=True, found=told)
     why = f"{MODULE} counts {told}" if told else outcome.trouble or outcome.last_line
     step = f"run {interpreter.path} -c 'import {MODULE}' and look at what it says"
-    return Rung(name=name, ok=False, found=why, next_step=step)
+    return DiagnosticStep(name=name, ok=False, found=why, next_step=step)
 
 
 def _last_object(text: str) -> dict[str, Any] | None:

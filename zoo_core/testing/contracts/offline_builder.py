@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
-    from zoo_core.api import Backend, CompileRequest, Emitter
+    from zoo_core.api import Backend, CompileRequest, OfflineBuilder
     from zoo_core.plugins.manager import Plugins
 
 _LAST, _FILES = "emit", "files"
 
 
-class EmitterContract(Isolated):
+class OfflineBuilderContract(Isolated):
     """What an emitter keeps. Subclass it, set `plugin` and `name`.
 
     It is tried on the kit's tiny graph, in each precision of the backend that names it, whether
@@ -113,7 +113,7 @@ class EmitterContract(Isolated):
         )
         return case.request(target)
 
-    def _emitter(self) -> Emitter:
+    def _emitter(self) -> OfflineBuilder:
         return self._plugins().emitter(self.name)
 
     def _plugins(self) -> Plugins:

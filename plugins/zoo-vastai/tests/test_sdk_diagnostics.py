@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from zoo_vastai.sdk import findings
+from zoo_vastai.sdk.diagnostics import BUDGET, diagnostics
 from zoo_vastai.sdk.host import Host, Outcome, run
-from zoo_vastai.sdk.ladder import BUDGET, ladder
 from zoo_vastai.sdk.probe import probe
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def devices(host: Host) -> dict[str, tuple[bool, str]]:
 
 
 def rungs(host: Host) -> dict[str, tuple[bool, str]]:
-    return {rung.name: (rung.ok, rung.found) for rung in ladder(host)}
+    return {rung.name: (rung.ok, rung.found) for rung in diagnostics(host)}
 
 
 def test_a_whole_machine_is_available(whole: Machine) -> None:
@@ -194,7 +194,7 @@ def test_the_first_thing_missing_is_named(
 
 
 def test_without_a_card_each_rung_says_what_to_do(machine: Machine) -> None:
-    found = ladder(machine.host())
+    found = diagnostics(machine.host())
 
     assert [rung.ok for rung in found] == [False] * 8
     assert all(rung.found for rung in found)
@@ -335,6 +335,6 @@ def test_this_very_machine_is_looked_at_without_harm(
 ) -> None:
     monkeypatch.delenv("ZOO_VASTAI_PYTHON", raising=False)
 
-    assert len(ladder()) == 8
+    assert len(diagnostics()) == 8
     assert {"emulator", "files"} <= {device.id for device in probe().devices}
     assert capfd.readouterr() == ("", "")
