@@ -551,8 +551,8 @@ RUNTIME = [
         running("return self.good(feeds)").replace("threads = 1", "threads = 0")),
     Row("ToyRuntime", "it_states_how_it_is_run", "it has 0 workers for latency",
         running("return self.good(feeds)").replace("workers = 1", "workers = 0")),
-    Row("ToyRuntime", "it_states_how_it_is_run", "input_kind is 'picture', which is none of tensor, im",
-        running("return self.good(feeds)").replace("input_kind = 'tensor'", "input_kind = 'picture'")),
+    Row("ToyRuntime", "it_states_how_it_is_run", "input_kind is 'picture', which is none of tensor",
+        running("return self.good(feeds)").replace("_kind = 'tensor'", "_kind = 'picture'")),
     Row("ToyRuntime", "many_at_once_are_as_one", "1 runs at once change outputs by",
         running("scale = np.float32(1 + (hints[-1] == 'throughput'))\n"
                 "return {n: a * scale for n, a in self.good(feeds).items()}",

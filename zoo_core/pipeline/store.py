@@ -189,7 +189,7 @@ class Store:
             shutil.rmtree(aside, ignore_errors=True)
 
     def _locks(self, leftover: Path) -> list[Path]:
-        """Lock files of the keys that a leftover may be of; in `work` a name holds part of its key."""
+        """Lock files of the keys that a leftover may be of; names in `work` hold part of one."""
         start = leftover.name.split("-")[-2:][0]
         return sorted((self.root / "locks").glob(f"{start}*.lock"))
 
