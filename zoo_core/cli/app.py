@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.models import TyperPath
 
+from zoo_core import __version__
 from zoo_core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -69,9 +70,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
-
-        typer.echo(f"zoo {version('zoo-core')}")
+        typer.echo(f"zoo {__version__}")
         raise typer.Exit
 
 
