@@ -214,10 +214,10 @@ def test_restart_markers_and_fill_bytes_are_part_of_the_picture(tmp_path: Path) 
     ("data", "message"),
     [
         (b"", "is an empty file"),
-        (b"<!DOCTYPE html><html></html>", "is no image"),
+        (b"<!DOCTYPE html><html></html>", "cannot be decoded as an image"),
         (b"\xff\xd8", "is cut off"),
-        (b"\x89PNG\r\n\x1a\n", "is no image"),
-        (bytes(range(256)) * 20, "is no image"),
+        (b"\x89PNG\r\n\x1a\n", "cannot be decoded as an image"),
+        (bytes(range(256)) * 20, "cannot be decoded as an image"),
     ],
 )
 def test_what_is_no_image(tmp_path: Path, data: bytes, message: str) -> None:
@@ -240,7 +240,7 @@ def test_the_limit_holds_for_every_format(
 ) -> None:
     path = tmp_path / f"a{ending}"
     cv2.imwrite(str(path), np.zeros((20, 30, 3), np.uint8))
-    monkeypatch.setattr(image, "_MOST_PIXELS", 599)
+    monkeypatch.setattr(image, "_MAX_PIXELS", 599)
     with pytest.raises(DataError, match="30x20 is more than"):
         read_rgb(path)
 

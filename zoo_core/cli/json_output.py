@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import os
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import typer
 
 from zoo_core.cli.progress import say
 from zoo_core.errors import DataError, UsageError
+from zoo_core.system.files import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -64,17 +63,10 @@ def give_json(target: str, document: Mapping[str, Any]) -> None:
         sys.stdout.write(text)
         return
     path = Path(target)
-    special = path.is_symlink() or (path.exists() and not path.is_file())
-    beside = path if special else path.with_name(f".{path.name}.{uuid4().hex[:8]}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_text(text, encoding="utf-8")
-        if not special:
-            beside.replace(path)
+        write_text(path, text)
     except OSError as error:
-        if not special:
-            with suppress(OSError):
-                beside.unlink()
         raise DataError(f"cannot be written: {error.strerror}", where=target, next=_NEXT) from error
 
 

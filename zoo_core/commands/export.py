@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zipfile import is_zipfile
@@ -12,9 +11,9 @@ from zoo_core.commands.run import inputs_of
 from zoo_core.errors import DataError
 from zoo_core.reporting.report import maker_of
 from zoo_core.reporting.run_folder import ADDED, check_free, deliver, filled
+from zoo_core.system.files import copy_file, is_html, read_head
 from zoo_core.system.hashing import file_digest
 from zoo_core.system.paths import by_hand_file
-from zoo_core.system.sniff import is_html, read_head
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -103,9 +102,7 @@ def take_file(work: Workspace, model: str, path: Path) -> str:
     source, checked = _match(card, path)
     target = by_hand_file(card.id, source.name)
     target.parent.mkdir(parents=True, exist_ok=True)
-    beside = target.with_name(f".{target.name}.part")
-    shutil.copyfile(path, beside)
-    beside.replace(target)
+    copy_file(path, target)
     return f"{path} is now {source.name} of {card.id}{checked}"
 
 

@@ -15,10 +15,9 @@ from zoo_core.pipeline.executor import Executor
 from zoo_core.pipeline.sessions import SessionPool
 from zoo_core.planning.build import Goal, plan_run
 from zoo_core.reporting.markdown import markdown
-from zoo_core.reporting.owned_files import write_json, write_text
 from zoo_core.reporting.report import Outcome, build_report
 from zoo_core.reporting.run_folder import REPORT, check_free, deliver, filled
-from zoo_core.system.files import disk_errors
+from zoo_core.system.files import disk_errors, write_json, write_text
 from zoo_core.system.paths import home
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zoo_core.errors import DataError, RegistryError
+from zoo_core.system.files import write_json
 from zoo_core.system.paths import folder, home
 
 if TYPE_CHECKING:
@@ -86,9 +87,7 @@ def remember(disabled: Iterable[str]) -> Path:
     Raises DataError where it cannot be written.
     """
     path = folder(_FOLDER) / _FILE
-    part = path.with_name(f"{_FILE}.{os.getpid()}")
-    part.write_text(json.dumps({"disabled": sorted(set(disabled))}) + "\n", encoding="utf-8")
-    part.replace(path)
+    write_json(path, {"disabled": sorted(set(disabled))})
     return path
 
 

@@ -6,9 +6,10 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from zoo_core.errors import UsageError
+from zoo_core.system.files import write_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -78,18 +79,6 @@ class OwnedFiles:
             path = self.folder / parent
             if os.path.lexists(path) and not path.is_dir():
                 _refuse(path, "is in the way of a folder")
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON as `write_text` does."""
-    write_text(path, json.dumps(value, indent=1) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write beside and rename, so that a reader never sees half a file."""
-    beside = path.with_name(f".{path.name}.part")
-    beside.write_text(text, encoding="utf-8", errors="backslashreplace")
-    beside.replace(path)
 
 
 def _inside(name: str) -> bool:

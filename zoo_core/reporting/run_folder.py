@@ -8,11 +8,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 from zoo_core.errors import DataError
 from zoo_core.reporting.owned_files import OwnedFiles
-from zoo_core.system.files import disk_errors
+from zoo_core.system.files import copy_file, disk_errors, temporary_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -85,18 +84,17 @@ def filled(
     """
     was_there = output is not None and output.exists()
     folder = _new(RUNS / name) if output is None else make_output(output)
-    part = folder / f".zoo-{uuid4().hex[:8]}.part"
     try:
-        with disk_errors(folder, next=f"free space, or {_NEXT}"):
-            part.mkdir()
+        with (
+            disk_errors(folder, next=f"free space, or {_NEXT}"),
+            temporary_folder(folder) as part,
+        ):
             yield StagedOutput(folder, part)
             _publish(part, folder, kind, inputs)
     except BaseException:
         if not was_there:
             shutil.rmtree(folder, ignore_errors=True)
         raise
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def deliver(source: Path, target: Path) -> None:
@@ -106,14 +104,7 @@ def deliver(source: Path, target: Path) -> None:
         for path in sorted(source.iterdir()):
             deliver(path, target / path.name)
         return
-    part = target.with_name(f".{target.name}.part")
-    try:
-        shutil.copyfile(source, part)
-        shutil.copymode(source, part)
-        part.replace(target)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+    copy_file(source, target)
 
 
 def _publish(part: Path, folder: Path, kind: str, inputs: frozenset[Path]) -> None:

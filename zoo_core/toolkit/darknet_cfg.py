@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from zoo_core.errors import DataError, UsageError, did_you_mean
-from zoo_core.system.sniff import kind_of
+from zoo_core.system.files import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

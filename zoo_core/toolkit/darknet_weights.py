@@ -6,7 +6,6 @@ the number of images seen, as uint64 where major * 10 + minor >= 2 and as uint32
 
 from __future__ import annotations
 
-import os
 import struct
 import sys
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo_core.errors import DataError
-from zoo_core.system.sniff import kind_of, read_head
+from zoo_core.system.files import kind_of, read_head, replacing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -108,15 +107,10 @@ def write_weights(
     """Write arrays in order as float32, each in C order; the file appears whole or not at all."""
     major, minor, revision = version
     seen_format = "Q" if major * 10 + minor >= 2 else "I"
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as stream:
-            stream.write(struct.pack(f"<3i{seen_format}", major, minor, revision, seen))
-            for array in arrays:
-                stream.write(np.ascontiguousarray(array, dtype=_FLOAT).data)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as temporary, temporary.open("wb") as stream:
+        stream.write(struct.pack(f"<3i{seen_format}", major, minor, revision, seen))
+        for array in arrays:
+            stream.write(np.ascontiguousarray(array, dtype=_FLOAT).data)
 
 
 def _open(path: Path) -> tuple[int, bytes]:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import errno
-import os
-import tempfile
-from pathlib import Path
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from zoo_core.errors import DataError, StageError, UsageError
+from zoo_core.system.files import is_disk_full, replacing
 from zoo_core.vision.headers import JPEG_START, is_whole_jpeg, orientation, stored_size
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
-_MOST_PIXELS = 1 << 27
+_MAX_PIXELS = 1 << 27
 _HEADER_BYTES = 1 << 16
-_LEAVE_OUT = "replace the file or leave it out"
+_REPLACE = "replace the file or leave it out"
 
 
 def read_rgb(
@@ -79,38 +80,41 @@ def write_image(path: Path, rgb: NDArray[np.uint8]) -> None:
     done, encoded = cv2.imencode(path.suffix, cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
     if not done:
         raise StageError("the image cannot be encoded", where=str(path))
-    part = None
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as stream:
-            part = Path(stream.name)
-            stream.write(encoded.tobytes())
-        part.chmod(0o666 & ~_umask())
-        part.replace(path)
+        with replacing(path) as temporary:
+            temporary.write_bytes(encoded.tobytes())
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if is_disk_full(error):
             raise
         raise StageError(
             f"cannot be written: {error.strerror}", where=str(path), next="check space and rights"
         ) from error
+
+
+@contextmanager
+def opencv_in_one_thread() -> Iterator[None]:
+    """Let OpenCV work in the calling threads and start none of its own, in the whole process.
+
+    For callers that already run one thread per processor.
+    """
+    import cv2
+
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
     finally:
-        if part is not None:
-            part.unlink(missing_ok=True)
+        cv2.setNumThreads(threads)
 
 
-def _umask() -> int:
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
-
-
-def _bytes(path: Path, most: int = -1) -> bytes:
+def _bytes(path: Path, limit: int = -1) -> bytes:
     try:
         with path.open("rb") as stream:
-            data = stream.read(most)
+            data = stream.read(limit)
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror}", where=str(path)) from error
     if not data:
-        raise DataError("is an empty file", where=str(path), next=_LEAVE_OUT)
+        raise DataError("is an empty file", where=str(path), next=_REPLACE)
     return data
 
 
@@ -119,22 +123,26 @@ def _decode(path: Path, data: bytes, exif: bool) -> NDArray[np.uint8]:
 
     _check_size(path, *(stored_size(data) or (0, 0)))
     if data.startswith(JPEG_START) and not is_whole_jpeg(data):
-        raise DataError("is cut off before the image's end", where=str(path), next=_LEAVE_OUT)
+        raise DataError("is cut off before the image's end", where=str(path), next=_REPLACE)
     flags = cv2.IMREAD_COLOR | (0 if exif else cv2.IMREAD_IGNORE_ORIENTATION)
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:
-        raise DataError("cannot be decoded", where=str(path), next=_LEAVE_OUT) from error
+        raise DataError("cannot be decoded", where=str(path), next=_REPLACE) from error
     if image is None or image.dtype != np.uint8 or image.ndim != 3:
-        raise DataError("is no image, or a damaged one", where=str(path), next=_LEAVE_OUT)
+        raise DataError(
+            "cannot be decoded as an image (not an image, or corrupt)",
+            where=str(path),
+            next=_REPLACE,
+        )
     _check_size(path, *image.shape[:2])
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image), np.uint8)
 
 
 def _check_size(path: Path, height: int, width: int) -> None:
-    if height * width > _MOST_PIXELS:
+    if height * width > _MAX_PIXELS:
         raise DataError(
-            f"{width}x{height} is more than {_MOST_PIXELS // 10**6} million pixels",
+            f"{width}x{height} is more than {_MAX_PIXELS // 10**6} million pixels",
             where=str(path),
             next="scale the image down or leave it out",
         )

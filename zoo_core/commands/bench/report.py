@@ -24,9 +24,9 @@ from zoo_core.commands.run import RAW, executor, inputs_of, plan, require_availa
 from zoo_core.errors import UsageError
 from zoo_core.pipeline.sessions import SessionPool
 from zoo_core.planning.build import Goal
-from zoo_core.reporting.owned_files import write_json, write_text
 from zoo_core.reporting.report import versions
 from zoo_core.reporting.run_folder import BENCH_REPORT, check_free
+from zoo_core.system.files import write_json, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

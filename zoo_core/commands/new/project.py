@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from zoo_core.commands.new.names import check_free
 from zoo_core.errors import DataError, UsageError
+from zoo_core.system.files import temporary_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -74,21 +73,16 @@ def write_all(folder: Path, texts: Mapping[str, str]) -> tuple[Path, ...]:
     place = folder.absolute()
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
+        with temporary_folder(place.parent) as part:
+            for name, text in texts.items():
+                path = part / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text, encoding="utf-8", newline="\n")
+            place.mkdir(exist_ok=True)
+            for item in part.iterdir():
+                item.rename(place / item.name)
     except OSError as error:
         raise _unwritable(folder, error) from error
-    try:
-        for name, text in texts.items():
-            path = part / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8", newline="\n")
-        place.mkdir(exist_ok=True)
-        for item in part.iterdir():
-            item.rename(place / item.name)
-    except OSError as error:
-        raise _unwritable(folder, error) from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return tuple(folder / name for name in texts)
 
 

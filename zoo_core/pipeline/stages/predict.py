@@ -14,7 +14,7 @@ from zoo_core.pipeline.records import read_records, write_records
 from zoo_core.pipeline.stages.inputs import PreparedInput, preparer, stacked
 from zoo_core.pipeline.workers import in_order
 from zoo_core.vision import Preprocess
-from zoo_core.vision.threads import opencv_in_one_thread
+from zoo_core.vision.image import opencv_in_one_thread
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from zoo_core.errors import DataError
-from zoo_core.system.sniff import is_html
+from zoo_core.system.files import is_html
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
