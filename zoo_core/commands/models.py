@@ -135,7 +135,7 @@ def _can_be_had(card: ModelCard, option: WeightsOption) -> bool:
 def _offline() -> bool:
     if "ZOO_OFFLINE" not in os.environ:
         return False
-    from zoo_core.system.sources import offline
+    from zoo_core.system.download import offline
 
     return offline()
 

@@ -38,7 +38,7 @@ class Workspace:
         return all(self.store.get(item.key) for item in make_plan(stages))
 
     def _is_reachable(self, url: str) -> bool:
-        from zoo_core.system.sources import network_reachable
+        from zoo_core.system.download import network_reachable
 
         host = urlsplit(url).netloc
         if host not in self._hosts:

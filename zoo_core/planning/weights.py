@@ -11,8 +11,7 @@ from zoo_core.errors import DataError, UsageError
 from zoo_core.planning.absent import nearest_option
 from zoo_core.system.file_cache import file_digest_cached
 from zoo_core.system.hashing import file_digest
-from zoo_core.system.paths import by_hand_file
-from zoo_core.system.resources import resource_path
+from zoo_core.system.paths import by_hand_file, resource_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -18,7 +18,7 @@ HEAD_BYTES = 512
 """Number of leading bytes that `kind_of` needs."""
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-_REFUSED = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
+_REFUSED = frozenset({errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG})
 
 _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"PK\x03\x04", "a zip archive (PyTorch checkpoints are zip files)"),

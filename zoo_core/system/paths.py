@@ -1,9 +1,10 @@
-"""Where zoo keeps things on this machine."""
+"""Folders that zoo keeps on this machine, and files inside installed packages."""
 
 from __future__ import annotations
 
 import os
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 
 from zoo_core.errors import DataError
@@ -19,24 +20,24 @@ _MARKS = {
     _TAG: "Signature: 8a477f597d28d172789f06886806bc55\n# Made by zoo.\n",
 }
 _UNMARKED = frozenset({"by-hand", "downloads", "journal.jsonl", "runs.jsonl", "store"})
-"""What may be in `home()` before `folder` is called; else it has a person's own files."""
+"""Names that zoo itself puts into `home()`; a folder with others belongs to a person."""
 
 
 def home() -> Path:
     """The cache folder: ZOO_HOME, else the platform's cache folder for zoo."""
-    given = os.environ.get("ZOO_HOME")
-    if given:
-        return Path(given).expanduser().absolute()
+    path = os.environ.get("ZOO_HOME")
+    if path:
+        return Path(path).expanduser().absolute()
     import platformdirs
 
     return platformdirs.user_cache_path("zoo")
 
 
 def folder(name: str) -> Path:
-    """A folder inside `home()`, made when needed; the cache folder marks itself as one.
+    """A folder inside `home()`, created when needed; `home()` is marked as a cache.
 
-    A folder that holds other files than zoo's gets no marks: they would tell git and backups to
-    pass those over. Raises DataError where it cannot be made.
+    A `home()` that holds other files than zoo's is not marked: git and backups would skip those.
+    Raises DataError where the folder cannot be created.
     """
     root = home()
     path = root / name
@@ -47,7 +48,7 @@ def folder(name: str) -> Path:
             _mark(root)
     except OSError as error:
         raise DataError(
-            f"the cache folder cannot be made: {error.strerror}",
+            f"the cache folder cannot be created: {error.strerror}",
             where=str(path),
             next="set ZOO_HOME to a folder that can be written",
         ) from error
@@ -55,9 +56,9 @@ def folder(name: str) -> Path:
 
 
 def cache(name: str) -> Path:
-    """A folder for what a plugin keeps to be faster, and can make again; `zoo gc` may empty it.
+    """A folder for a plugin's own cache, which `zoo gc` may empty.
 
-    Raises DataError where it cannot be made.
+    Raises DataError where it cannot be created.
     """
     return folder(f"{CACHES}/{name}")
 
@@ -65,6 +66,22 @@ def cache(name: str) -> Path:
 def by_hand_file(model: str, name: str) -> Path:
     """Where `zoo fetch --from-file` puts a model's file that cannot be downloaded."""
     return home() / "by-hand" / model / name
+
+
+def resource_path(resource: str) -> Path:
+    """The path of "package:path/inside", nothing imported.
+
+    Raises DataError where the package or the file is not installed.
+    """
+    package, _, inner = resource.partition(":")
+    spec = find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        step = f"pip install {package.replace('_', '-')}"
+        raise DataError(f"package '{package}' is not installed", where=resource, next=step)
+    path = Path(next(iter(spec.submodule_search_locations))) / inner
+    if not path.is_file():
+        raise DataError("no such file in the package", where=resource, next=f"reinstall {package}")
+    return path
 
 
 def _is_ours(root: Path) -> bool:

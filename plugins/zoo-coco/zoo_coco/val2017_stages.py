@@ -13,8 +13,8 @@ from zoo_coco.coco_json import image_index
 from zoo_core.api import Source
 from zoo_core.errors import DataError
 from zoo_core.pipeline.stages.weights import downloaded
+from zoo_core.system.download import Expected, download
 from zoo_core.system.paths import folder
-from zoo_core.system.sources import download
 from zoo_core.toolkit.archives import list_zip, unpack_zip
 
 if TYPE_CHECKING:
@@ -96,7 +96,8 @@ def _one(source: Source, target: Path) -> None:
     """Downloads into the cache folder, so that a longer list later fetches only what is new."""
     place = PurePosixPath(source.url or "").parent.name
     kept = folder("downloads") / "coco" / place / source.name
-    download(source, kept, _unheard)
+    expected = Expected(size=source.size, sha256=source.sha256)
+    download(source.url or "", kept, _unheard, expected)
     if not kept.stat().st_size:
         kept.unlink()
         raise DataError("an empty file", where=source.url or "", next="run again")

@@ -45,7 +45,7 @@ def network_checks(
     plugins: Plugins, reachable: Callable[[str], bool] | None = None
 ) -> Iterator[Check]:
     """Whether each host that the registry names answers; all are asked at once."""
-    from zoo_core.system.sources import network_reachable, offline
+    from zoo_core.system.download import network_reachable, offline
 
     if offline():
         yield Check(name="network", ok=True, found="not used: ZOO_OFFLINE is set")

@@ -11,10 +11,9 @@ from filelock import FileLock
 
 from zoo_core.api import Source
 from zoo_core.errors import DataError
+from zoo_core.system.download import Expected, download
 from zoo_core.system.hashing import digest, file_digest
-from zoo_core.system.paths import folder
-from zoo_core.system.resources import resource_path
-from zoo_core.system.sources import download
+from zoo_core.system.paths import folder, resource_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -47,7 +46,8 @@ def downloaded(source: Source, kept: Path, progress: Progress) -> Iterator[Path]
     """
     kept.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(kept.with_name(f"{kept.name}.held.lock")):
-        yield download(source, kept, progress)
+        expected = Expected(size=source.size, sha256=source.sha256, md5=source.md5)
+        yield download(source.url or "", kept, progress, expected)
 
 
 def _copy(given: Path, target: Path, expected: Mapping[str, Any]) -> None:
