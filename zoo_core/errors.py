@@ -128,3 +128,16 @@ def check_known(
     for name in given:
         if name not in names:
             raise kind(f"unknown '{name}'", where=where, next=did_you_mean(str(name), names))
+
+
+def check_one_of(
+    what: str,
+    name: str,
+    known: Iterable[str],
+    where: str = "",
+    kind: type[UsageError] = UsageError,
+) -> None:
+    """Raises `kind`, with a hint, for a name that is not known; `what` says what it names."""
+    choices = tuple(known)
+    if name not in choices:
+        raise kind(f"unknown {what} '{name}'", where=where, next=did_you_mean(name, choices))

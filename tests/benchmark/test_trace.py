@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from zoo_core.benchmark.trace import Event, Trace, chrome, kinds, lines, operators, to_data
+from zoo_core.api.trace import Event, Trace
+from zoo_core.benchmark.trace import chrome, kinds, lines, operators, to_data
 
 EVENTS = tuple(
     Event(name=name, kind=kind, start_us=10.0 * at, duration_us=time, thread=at % 2)

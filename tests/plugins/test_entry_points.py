@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from zoo_core.plugins import entry_points as installed
-from zoo_core.plugins.entry_points import entry_points, version
+from zoo_core.plugins.entry_points import entry_points
+from zoo_core.system import distributions as installed
+from zoo_core.system.distributions import version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -78,6 +78,7 @@ class CompileRequest:
     `graph` is "stage/graph.json"; `format` its format. `calibration` is "stage/images.json" (read
     it with `zoo_core.api.calibration.tensors`) or None when the compiler said it needs none.
     `calibrator` is the user's choice or None; `preprocess` the effective specification as data.
+    `others` finds another compiler by its name, for one that builds on it, or raises `UsageError`.
     """
 
     card: ModelCard
@@ -90,6 +91,7 @@ class CompileRequest:
     preprocess: Sequence[Mapping[str, Any]]
     protocol: ScoringProtocol
     size: tuple[int, int]
+    others: Callable[[str], Compiler] | None = None
 
 
 class Compiler(Protocol):

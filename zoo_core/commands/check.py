@@ -81,6 +81,7 @@ def _asked(
         preprocess=effective_preprocess(base, protocol, card.size).to_data(),
         protocol=protocol,
         size=card.size,
+        others=plugins.compiler,
     )
 
 

@@ -11,8 +11,8 @@ from zoo_core.errors import UsageError
 from zoo_core.pipeline.predictions import StoredPredictions
 from zoo_core.pipeline.sessions import SessionPool
 from zoo_core.reporting.run_folder import REPORT, check_free, deliver
+from zoo_core.system.file_names import SUFFIX, text_names
 from zoo_core.system.files import write_json
-from zoo_core.toolkit.detection_txt import SUFFIX, text_names
 from zoo_core.vision import read_rgb, write_image
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.errors import ZooError
-from zoo_core.plugins.entry_points import version
+from zoo_core.system.distributions import version
 from zoo_core.system.hashing import digest
 from zoo_core.system.source_digest import source_digest
 

@@ -134,6 +134,7 @@ class _Builder:
             preprocess=resolved.preprocess.to_data(),
             protocol=resolved.protocol,
             size=resolved.size,
+            others=self.plugins.compiler,
         )
 
     def _calibration(self) -> list[Stage]:

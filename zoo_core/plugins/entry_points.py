@@ -1,26 +1,12 @@
-"""What is installed, remembered as long as the folders it lies in stand.
-
-Reading all of them with `importlib.metadata` takes longer than everything else a listing does.
-"""
+"""Entry points of the installed distributions."""
 
 from __future__ import annotations
 
-import json
-import sys
 from dataclasses import dataclass
-from functools import cache
 from importlib import import_module
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from zoo_core.errors import DataError
-from zoo_core.system.file_cache import file_facts
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from importlib.metadata import Distribution
-
-_ENDINGS = (".dist-info", ".egg-info", ".egg", ".egg-link")
+from zoo_core.system.distributions import installed
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,55 +35,8 @@ def entry_points(group: str) -> list[EntryPoint]:
     """Those of a group, sorted by name."""
     found = [
         EntryPoint(name, value, row["name"], row["version"])
-        for row in _installed().values()
+        for row in installed().values()
         for its_group, name, value in row["points"]
         if its_group == group
     ]
     return sorted(found, key=lambda point: point.name)
-
-
-def version(distribution: str) -> str | None:
-    """The installed version of a distribution; None where it is not installed."""
-    row = _installed().get(_normal(distribution))
-    return row["version"] if row else None
-
-
-def _installed() -> dict[str, Any]:
-    """Every distribution by its normal name; of one that is there twice the first counts."""
-    return _found_on(tuple(sys.path))
-
-
-@cache
-def _found_on(search: tuple[str, ...]) -> dict[str, Any]:
-    """Read afresh where nothing can be remembered."""
-    places = [path for path in dict.fromkeys(map(Path, search)) if path.exists()]
-    try:
-        texts = file_facts("distributions", places, _read)
-    except DataError:
-        texts = [_read(path) for path in places]
-    found: dict[str, Any] = {}
-    for row in (row for text in texts for row in json.loads(text)):
-        found.setdefault(_normal(row["name"]), row)
-    return found
-
-
-def _normal(name: str) -> str:
-    return name.lower().replace("_", "-").replace(".", "-")
-
-
-def _read(path: Path) -> str:
-    return json.dumps([_row(dist) for dist in _distributions(path)])
-
-
-def _distributions(path: Path) -> Iterator[Distribution]:
-    """Those in a folder or archive; nothing is imported for a folder that has none."""
-    if path.is_dir() and not any(item.name.endswith(_ENDINGS) for item in path.iterdir()):
-        return
-    from importlib import metadata
-
-    yield from metadata.distributions(path=[str(path)])
-
-
-def _row(dist: Distribution) -> dict[str, Any]:
-    points = [[point.group, point.name, point.value] for point in dist.entry_points]
-    return {"name": dist.name or "", "version": dist.version or "", "points": points}

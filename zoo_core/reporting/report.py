@@ -7,8 +7,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.plugins.entry_points import version
 from zoo_core.reporting.comparison import compare
+from zoo_core.system.distributions import version
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

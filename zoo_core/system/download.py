@@ -105,6 +105,21 @@ def download(
     return target
 
 
+@contextmanager
+def downloaded(
+    url: str, target: Path, progress: Progress, expected: Expected = _ANY
+) -> Iterator[Path]:
+    """`target`, brought by `download`; the block may use it, move it or remove it.
+
+    Blocks of other processes for the same path wait, so that it stays there until this one ends.
+    """
+    from filelock import FileLock
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(target.with_name(f"{target.name}.held.lock")):
+        yield download(url, target, progress, expected)
+
+
 def offline() -> bool:
     """Whether ZOO_OFFLINE forbids the network."""
     return os.environ.get("ZOO_OFFLINE", "0").strip() not in ("", "0")

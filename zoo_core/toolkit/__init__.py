@@ -1,3 +1,20 @@
-"""What plugins are built with: file formats, detection, artefacts. The core imports none of it."""
+"""What plugins are built with; the core imports none of it.
+
+archives          zip files from elsewhere, unpacked with care
+artefact          the files of the stage `compile`: artefact.json, precision.json, graph.json
+coco              annotation files in COCO's form
+darknet           `.cfg` and `.weights`; see `darknet_cfg` and `darknet_weights`
+datasets          what data sets share: limits, shards, folders of images
+detection         anchors, candidates, NMS, the rules of a protocol, drawing
+detection_txt     detections as one text file per image
+download          downloads that resume and are checked
+files             digests, kinds of files, folders of the cache
+machine           the processor and the installed packages
+onnx_file         ONNX files, read and written without holding their weights twice
+options           a backend's options and the names of calibrators
+random_weights    seeded random weights whose activations stay near one
+similarity        signal-to-noise ratios of two networks' outputs
+verify            the stage that compares a graph with the network it was made from
+"""
 
 from __future__ import annotations

@@ -7,18 +7,27 @@ a line is read from its right end. Boxes are in pixels of the image as read.
 from __future__ import annotations
 
 import math
-from collections import Counter
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from zoo_core.errors import DataError
+from zoo_core.system.file_names import SUFFIX, text_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
     from pathlib import Path
 
-SUFFIX = ".txt"
+__all__ = [
+    "SUFFIX",
+    "TextDetection",
+    "one_line",
+    "read_detections",
+    "text_names",
+    "to_line",
+    "write_detections",
+    "write_lines",
+]
+
 _NUMBERS = 5
 
 
@@ -71,34 +80,6 @@ def read_detections(path: Path) -> list[TextDetection]:
         raise DataError("is no UTF-8 text", where=str(path)) from error
     lines = enumerate(text.split("\n"), start=1)
     return [_parse(line, f"{path}:{number}") for number, line in lines if line.strip()]
-
-
-def text_names(images: Sequence[str]) -> list[str]:
-    """The text file of each image, for image names relative to their folder.
-
-    It is `<stem>.txt`; `<file name>.txt` where two images share a stem; and the whole relative
-    path with `__` for `/` where they share the file name too (a number after it as the last
-    resort). Names that differ only in case count
-    as shared, for file systems that do not tell them apart.
-    """
-    levels = [0] * len(images)
-    while True:
-        names = [_name(image, row, levels[row]) for row, image in enumerate(images)]
-        counts = Counter(name.casefold() for name in names)
-        shared = [row for row, name in enumerate(names) if counts[name.casefold()] > 1]
-        if not shared:
-            return names
-        for row in shared:
-            levels[row] += 1
-
-
-def _name(image: str, row: int, level: int) -> str:
-    path = PurePosixPath(image)
-    plain = (path.stem, path.name, "__".join(path.parts))
-    if level < len(plain):
-        return plain[level] + SUFFIX
-    # "a/b.jpg" and "a__b.jpg" collide still; the row cannot.
-    return f"{plain[-1]}~{row}{'~' * (level - len(plain))}{SUFFIX}"
 
 
 def _parse(line: str, where: str) -> TextDetection:

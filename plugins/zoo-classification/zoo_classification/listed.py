@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo_core.api import Shard
 from zoo_core.errors import UsageError
-from zoo_core.system.hashing import digest
+from zoo_core.toolkit.files import digest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,8 +8,7 @@ from zoo_coco.coco_json import image_index
 from zoo_coco.listed import limited, listed_samples, shards
 from zoo_core.api import DataPlan
 from zoo_core.errors import DataError, UsageError
-from zoo_core.system.file_cache import file_digests
-from zoo_core.system.hashing import digest
+from zoo_core.toolkit.files import digest, file_digests
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

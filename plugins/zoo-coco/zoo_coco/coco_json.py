@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.errors import DataError
-from zoo_core.system.file_cache import file_digest_cached
-from zoo_core.system.paths import folder
 from zoo_core.toolkit.coco import ListedImage, listed_images, read_annotations
+from zoo_core.toolkit.files import file_digest_cached, folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 from zoo_coco.listed import limited, shards
 from zoo_core.api import DataPlan, Sample
 from zoo_core.errors import DataError, UsageError
-from zoo_core.system.file_cache import file_digests
-from zoo_core.system.hashing import digest
 from zoo_core.toolkit.coco import IMAGE_SUFFIXES
+from zoo_core.toolkit.files import digest, file_digests
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

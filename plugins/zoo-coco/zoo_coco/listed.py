@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from zoo_coco.coco_json import image_index
 from zoo_core.api import Sample, Shard
 from zoo_core.errors import DataError, UsageError
-from zoo_core.system.hashing import digest
+from zoo_core.toolkit.files import digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

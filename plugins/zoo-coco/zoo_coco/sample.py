@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 from zoo_coco.listed import counted_shards, limited, listed_samples
 from zoo_core.api import DataPlan, Stage
 from zoo_core.errors import UsageError
-from zoo_core.system.hashing import digest
-from zoo_core.system.source_digest import source_digest
+from zoo_core.toolkit.files import digest, source_digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

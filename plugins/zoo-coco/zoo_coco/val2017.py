@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from zoo_coco.listed import counted_shards, limited, listed_samples, shards
 from zoo_core.api import DataPlan, Sample, Stage
 from zoo_core.errors import DataError, UsageError
-from zoo_core.system.hashing import digest
+from zoo_core.toolkit.files import digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING
 from zoo_coco.coco_json import image_index
 from zoo_core.api import Source
 from zoo_core.errors import DataError
-from zoo_core.pipeline.stages.weights import downloaded
-from zoo_core.system.download import Expected, download
-from zoo_core.system.paths import folder
 from zoo_core.toolkit.archives import list_zip, unpack_zip
+from zoo_core.toolkit.download import Expected, download, downloaded
+from zoo_core.toolkit.files import folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -68,7 +67,8 @@ def _archive(context: StageContext) -> Iterator[Path]:
     source = Source(url=context.locations["url"], **context.params["archive"])
     brought = folder("downloads") / "coco" / source.name
     path = brought if brought.is_file() else brought.parent / "archives" / source.name
-    with downloaded(source, path, context.progress):
+    expected = Expected(size=source.size, sha256=source.sha256, md5=source.md5)
+    with downloaded(source.url or "", path, context.progress, expected):
         yield path
         if path != brought:
             path.unlink(missing_ok=True)

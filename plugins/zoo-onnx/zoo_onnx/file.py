@@ -10,7 +10,7 @@ from onnx import TensorProto
 
 from zoo_core.api import TensorSpec
 from zoo_core.errors import DataError
-from zoo_core.system.files import kind_of, read_head
+from zoo_core.toolkit.files import kind_of, read_head
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,7 +11,7 @@ import onnxruntime
 
 from zoo_core.api import Graph
 from zoo_core.errors import DataError, StageError, first_line
-from zoo_core.system.hashing import file_digest
+from zoo_core.toolkit.files import file_digest
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,6 @@ import zoo_onnxruntime
 from zoo_onnxruntime.options import (
     CALIBRATORS,
     Options,
-    canonical_calibrator,
     read_options,
     target_options,
 )
@@ -16,6 +15,7 @@ from zoo_onnxruntime.options import (
 from zoo_core.api import Target
 from zoo_core.errors import RegistryError, UsageError
 from zoo_core.testing import model_card
+from zoo_core.toolkit.options import canonical_calibrator
 
 
 def target(**options: str) -> Target:
@@ -121,7 +121,7 @@ def test_unknown_keys_are_refused_with_a_hint() -> None:
 
 def test_calibrators_have_aliases() -> None:
     assert next(iter(CALIBRATORS)) == "auto"
-    assert canonical_calibrator("KL-Divergence") == "entropy"
-    assert canonical_calibrator("min-max") == "minmax"
+    assert canonical_calibrator("KL-Divergence", CALIBRATORS) == "entropy"
+    assert canonical_calibrator("min-max", CALIBRATORS) == "minmax"
     with pytest.raises(UsageError, match="did you mean 'percentile'"):
-        canonical_calibrator("percentiles")
+        canonical_calibrator("percentiles", CALIBRATORS)

@@ -10,7 +10,8 @@ from zoo_onnxruntime.runtime import OnnxRuntimeRuntime
 from zoo_onnxruntime.trace import read_profile
 
 from zoo_core.api import Target
-from zoo_core.benchmark.trace import Traceable, chrome, kinds, operators
+from zoo_core.api.trace import Traceable
+from zoo_core.benchmark.trace import chrome, kinds, operators
 from zoo_core.errors import StageError
 
 if TYPE_CHECKING:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from zoo_core.api import Availability, Backend, Device, Provider
 from zoo_core.api.hooks import hookimpl
-from zoo_core.plugins.entry_points import version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -64,7 +62,9 @@ def zoo_backends() -> Iterable[Backend]:
 
 def probe() -> Availability:
     """Whether the packages are there, found out without importing them; the device is the CPU."""
-    missing = [name for name in ("onnxruntime", "onnx") if not _is_found(name)]
+    from zoo_core.toolkit.machine import is_installed, version
+
+    missing = [name for name in ("onnxruntime", "onnx") if not is_installed(name)]
     if missing:
         reason = f"not installed: {', '.join(missing)}"
         return Availability(
@@ -73,18 +73,8 @@ def probe() -> Availability:
             next_step=f"pip install {' '.join(missing)}",
             devices=(Device(id="cpu", available=False, reason=reason),),
         )
-    return Availability(ok=True, version=_version(), devices=(Device(id="cpu", available=True),))
-
-
-def _is_found(module: str) -> bool:
-    try:
-        return find_spec(module) is not None
-    except ValueError:  # it stands in sys.modules without a spec
-        return False
-
-
-def _version() -> str | None:
-    return next(filter(None, map(version, _DISTRIBUTIONS)), None)
+    found = next(filter(None, map(version, _DISTRIBUTIONS)), None)
+    return Availability(ok=True, version=found, devices=(Device(id="cpu", available=True),))
 
 
 def _compiler() -> Compiler:

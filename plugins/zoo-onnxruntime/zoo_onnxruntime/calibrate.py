@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo_core.api.calibration import images, tensors
 from zoo_core.errors import DataError
-from zoo_core.system.machine import cpu_threads
+from zoo_core.toolkit.machine import cpu_threads
 from zoo_onnxruntime.calibrators import choose
 from zoo_onnxruntime.engine import tool
 from zoo_onnxruntime.files import MODEL_FILE, RANGES_FILE

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.api import Stage
-from zoo_core.errors import UsageError, did_you_mean
+from zoo_core.errors import UsageError, check_one_of
 from zoo_core.toolkit.artefact import ARTEFACT_FILE, PRECISION_FILE
+from zoo_core.toolkit.options import canonical_calibrator
 from zoo_onnxruntime.files import (
     MODEL_FILE,
     RANGES_FILE,
     REWRITES_FILE,
 )
-from zoo_onnxruntime.options import CALIBRATORS, canonical_calibrator, read_options
+from zoo_onnxruntime.options import CALIBRATORS, read_options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,8 +45,8 @@ class OnnxRuntimeCompiler:
         Raises UsageError for a precision, device, calibrator or option it does not know.
         """
         precision = request.target.precision
-        _known("precision", precision, (*_FLOAT, _INT8))
-        _known("device", request.target.device, ("cpu",))
+        check_one_of("precision", precision, (*_FLOAT, _INT8))
+        check_one_of("device", request.target.device, ("cpu",))
         options = read_options(request.card, request.target)
         first = _rewrite(request, options)
         if precision in _FLOAT:
@@ -62,11 +63,6 @@ class OnnxRuntimeCompiler:
         return [first, _calibrate(request, options), _quantize(request, options)]
 
 
-def _known(what: str, name: str, known: Sequence[str]) -> None:
-    if name not in known:
-        raise UsageError(f"unknown {what} '{name}'", next=did_you_mean(name, known))
-
-
 def _rewrite(request: CompileRequest, options: Options) -> Stage:
     return Stage(
         name="rewrite",
@@ -81,7 +77,7 @@ def _rewrite(request: CompileRequest, options: Options) -> Stage:
 def _calibrate(request: CompileRequest, options: Options) -> Stage:
     calibrator = options.calibrator
     if request.calibrator is not None:
-        calibrator = canonical_calibrator(request.calibrator)
+        calibrator = canonical_calibrator(request.calibrator, CALIBRATORS)
     return Stage(
         name="calibrate",
         run="zoo_onnxruntime.calibrate:build",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.system.machine import cpu_features, has_int8_dot
 from zoo_core.toolkit.artefact import NodePrecision
+from zoo_core.toolkit.machine import cpu_features, has_int8_dot
 from zoo_onnxruntime.engine import open_session, tool
 from zoo_onnxruntime.graph import MATRIX_OPERATORS
 from zoo_onnxruntime.model_file import load

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo_core.errors import UsageError
-from zoo_core.system.machine import cpu_threads
 from zoo_core.toolkit.artefact import read_artefact
+from zoo_core.toolkit.machine import cpu_threads
 from zoo_onnxruntime.engine import open_session, run
 from zoo_onnxruntime.files import FORMAT
 from zoo_onnxruntime.options import target_options
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zoo_core.api import Arrays, Session, Target, TensorSpec
-    from zoo_core.benchmark.trace import Trace
+    from zoo_core.api.trace import Trace
     from zoo_core.toolkit.artefact import Artefact
 
 

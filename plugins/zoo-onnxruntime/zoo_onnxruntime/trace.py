@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import onnxruntime as ort
 
-from zoo_core.benchmark.trace import Event, Trace
+from zoo_core.api.trace import Event, Trace
 from zoo_core.errors import StageError
 from zoo_onnxruntime.engine import ORT_ERRORS, run, said
 

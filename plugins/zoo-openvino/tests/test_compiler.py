@@ -47,6 +47,7 @@ def request(
         preprocess=preprocess((32, 32)),
         protocol=protocol(),
         size=(32, 32),
+        others=Plugins.installed().compiler,
     )
 
 
@@ -92,6 +93,8 @@ def test_every_option_of_the_one_who_quantises_can_be_said_here() -> None:
     theirs = set(Plugins.installed().backend("onnxruntime").options)
     assert theirs - {"threads"} == QUANTIZER_KEYS
     assert set(OPTIONS) >= QUANTIZER_KEYS
+    other = Plugins.installed().compiler("onnxruntime")
+    assert OpenVinoCompiler().calibrators == other.calibrators
 
 
 def test_options_of_a_card_reach_the_one_who_quantises(before: list[Stage]) -> None:

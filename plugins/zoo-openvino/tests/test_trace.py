@@ -9,7 +9,8 @@ from zoo_openvino.runtime import OpenVinoRuntime
 from zoo_openvino.trace import _of_a_run
 
 from zoo_core.api import Target
-from zoo_core.benchmark.trace import Traceable, kinds, operators
+from zoo_core.api.trace import Traceable
+from zoo_core.benchmark.trace import kinds, operators
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from zoo_core.api import Availability, Backend, Device, Provider
 from zoo_core.api.hooks import hookimpl
-from zoo_core.plugins.entry_points import version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -69,12 +67,15 @@ def probe() -> Availability:
 
     The device is the CPU; others that OpenVINO drives are looked for when they are asked for.
     """
-    if not _is_found():
+    from zoo_core.toolkit.machine import is_installed, version
+
+    if not is_installed("openvino"):
         reason = "not installed: openvino"
         device = Device(id="cpu", available=False, reason=reason)
         step = "pip install openvino"
         return Availability(ok=False, reason=reason, next_step=step, devices=(device,))
-    return Availability(ok=True, version=_version(), devices=(Device(id="cpu", available=True),))
+    found = version("openvino") or "unknown"
+    return Availability(ok=True, version=found, devices=(Device(id="cpu", available=True),))
 
 
 def check_device(name: str) -> None:
@@ -83,17 +84,6 @@ def check_device(name: str) -> None:
     from zoo_openvino.options import known_device
 
     capabilities(known_device(name))
-
-
-def _is_found() -> bool:
-    try:
-        return find_spec("openvino") is not None
-    except ValueError:  # it stands in sys.modules without a spec
-        return False
-
-
-def _version() -> str:
-    return version("openvino") or "unknown"
 
 
 def _compiler() -> Compiler:

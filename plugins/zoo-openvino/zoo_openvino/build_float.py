@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import openvino as ov
 
-from zoo_core.system.machine import cpu_threads
 from zoo_core.toolkit.artefact import read_graph, write_artefact
+from zoo_core.toolkit.machine import cpu_threads
 from zoo_core.toolkit.similarity import poor, ratios_db, rounded, seeded_feeds
 from zoo_openvino.engine import (
     Setting,

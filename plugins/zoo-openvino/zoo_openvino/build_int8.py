@@ -9,8 +9,8 @@ import openvino as ov
 
 from zoo_core.api.calibration import tensors
 from zoo_core.errors import StageError
-from zoo_core.system.machine import cpu_features, cpu_threads, has_int8_dot
 from zoo_core.toolkit.artefact import PRECISION_FILE, read_artefact, read_graph, write_artefact
+from zoo_core.toolkit.machine import cpu_features, cpu_threads, has_int8_dot
 from zoo_core.toolkit.similarity import poor, rounded
 from zoo_openvino.engine import (
     Setting,

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from zoo_core.errors import DataError
-from zoo_core.system.paths import cache
+from zoo_core.toolkit.files import cache
 
 LIMIT = 4 << 30
 """Bytes kept; the blobs that were not written or read for longest go first."""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.api import Stage
-from zoo_core.errors import UnavailableError, UsageError, did_you_mean
-from zoo_core.plugins.manager import Plugins
+from zoo_core.errors import UnavailableError, UsageError, check_one_of
 from zoo_core.toolkit.artefact import ARTEFACT_FILE, PRECISION_FILE
 from zoo_openvino.files import MODEL_FILE, WEIGHTS_FILE
-from zoo_openvino.options import known_device, read_options
+from zoo_openvino.options import CALIBRATORS, known_device, read_options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,11 +36,7 @@ class OpenVinoCompiler:
 
     formats: tuple[str, ...] = ("onnx",)
     form: str = "heads"
-
-    def __init__(self) -> None:
-        """Looks for the compiler that quantises; int8 alone needs it."""
-        self._quantizer = _quantizer()
-        self.calibrators: Mapping[str, str] = self._quantizer.calibrators if self._quantizer else {}
+    calibrators: Mapping[str, str] = CALIBRATORS
 
     def needs_calibration(self, precision: str) -> bool:
         """Only int8 does."""
@@ -54,37 +50,31 @@ class OpenVinoCompiler:
         UnavailableError where int8 is wanted and zoo-onnxruntime is not installed.
         """
         precision = request.target.precision
-        if precision not in _PRECISIONS:
-            hint = did_you_mean(precision, _PRECISIONS)
-            raise UsageError(f"unknown precision '{precision}'", next=hint)
+        check_one_of("precision", precision, _PRECISIONS)
         known_device(request.target.device)
         options = read_options(request.card, request.target)
         if precision == _INT8:
-            return self._int8(request, options)
+            return _int8(request, options)
         return [_compile(request, "zoo_openvino.build_float:build", {"graph": request.graph}, {})]
 
-    def _int8(self, request: CompileRequest, options: Options) -> list[Stage]:
-        if self._quantizer is None:
-            raise UnavailableError(
-                f"int8 is read from what the compiler '{QUANTIZER}' makes, which is not here",
-                next="pip install zoo-onnxruntime",
-            )
-        target = replace(
-            request.target, backend=QUANTIZER, device="cpu", options=dict(options.quantizer)
-        )
-        *before, last = self._quantizer.stages(replace(request, target=target))
-        inputs = {
-            "artefact": f"{QUANTIZED}/{ARTEFACT_FILE}",
-            "graph": request.graph,
-            "images": str(request.calibration),
-        }
-        params = {
-            "remainder": options.remainder,
-            "rewrites": options.rewrites,
-            "preprocess": [dict(step) for step in request.preprocess],
-        }
-        own = _compile(request, "zoo_openvino.build_int8:build", inputs, params)
-        return [*before, replace(last, name=QUANTIZED), own]
+
+def _int8(request: CompileRequest, options: Options) -> list[Stage]:
+    target = replace(
+        request.target, backend=QUANTIZER, device="cpu", options=dict(options.quantizer)
+    )
+    *before, last = _quantizer(request).stages(replace(request, target=target))
+    inputs = {
+        "artefact": f"{QUANTIZED}/{ARTEFACT_FILE}",
+        "graph": request.graph,
+        "images": str(request.calibration),
+    }
+    params = {
+        "remainder": options.remainder,
+        "rewrites": options.rewrites,
+        "preprocess": [dict(step) for step in request.preprocess],
+    }
+    own = _compile(request, "zoo_openvino.build_int8:build", inputs, params)
+    return [*before, replace(last, name=QUANTIZED), own]
 
 
 def _compile(
@@ -101,6 +91,12 @@ def _compile(
     )
 
 
-def _quantizer() -> Compiler | None:
-    plugins = Plugins.installed()
-    return plugins.compiler(QUANTIZER) if QUANTIZER in plugins.all("compiler") else None
+def _quantizer(request: CompileRequest) -> Compiler:
+    """The compiler that quantises; raises UnavailableError where it is not installed."""
+    if request.others is not None:
+        with suppress(UsageError):
+            return request.others(QUANTIZER)
+    raise UnavailableError(
+        f"int8 is read from what the compiler '{QUANTIZER}' makes, which is not here",
+        next="pip install zoo-onnxruntime",
+    )

@@ -6,10 +6,12 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.errors import RegistryError, UsageError, did_you_mean
+from zoo_core.errors import UsageError, did_you_mean
+from zoo_core.toolkit import options as reading
+from zoo_core.toolkit.options import Reader, count, one_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from zoo_core.api import ModelCard, Target
 
@@ -20,8 +22,10 @@ QUANTIZER_KEYS = frozenset(
 )
 """Options that the compiler which quantises reads and checks."""
 
+CALIBRATORS = reading.calibrators("auto", "percentile", "minmax", "entropy")
+"""Names and aliases -> canonical names of that compiler; the first is the default."""
+
 _DEVICE = re.compile(r"(cpu|gpu|npu|auto)(\.\d+)?")
-_MOST = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,14 +48,13 @@ def read_options(card: ModelCard, target: Target) -> Options:
 
     Raises RegistryError or UsageError for an unknown key or a value that does not fit.
     """
-    where = f"{card.origin}: {card.id}: backends.{NAME}" if card.origin else card.id
-    given = card.backends.get(NAME, {})
-    return _options({**_read(given, RegistryError, where), **_read(target.options, UsageError)})
+    own = reading.target_options(target, _READERS)
+    return _options({**reading.card_options(card, NAME, _READERS), **own})
 
 
 def target_options(target: Target) -> Options:
     """The target's options alone."""
-    return _options(_read(target.options, UsageError))
+    return _options(reading.target_options(target, _READERS))
 
 
 def known_device(name: str) -> str:
@@ -69,25 +72,6 @@ def _options(values: Mapping[str, Any]) -> Options:
     return Options(**own, rewrites=quantizer.get("rewrites", "all"), quantizer=quantizer)
 
 
-def _read(
-    given: Mapping[str, Any], kind: type[UsageError], where: str = "--option"
-) -> dict[str, Any]:
-    return {key: _value(key, value, kind, where) for key, value in given.items()}
-
-
-def _value(key: str, value: Any, kind: type[UsageError], where: str) -> Any:
-    if key in QUANTIZER_KEYS:
-        return _text(value)
-    if key not in _READERS:
-        hint = did_you_mean(key, {*_READERS, *QUANTIZER_KEYS})
-        raise kind(f"unknown key '{key}'", where=where, next=hint)
-    read, wanted = _READERS[key]
-    try:
-        return read(value)
-    except (TypeError, ValueError) as error:
-        raise kind(f"{key} is {value!r}, not {wanted}", where=where) from error
-
-
 def _text(value: Any) -> str:
     """A card's value as `--option` would give it."""
     if isinstance(value, bool):
@@ -95,28 +79,16 @@ def _text(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
-def _count(value: Any) -> int:
-    count = int(value)
-    if isinstance(value, bool | float) or not 1 <= count <= _MOST:
-        raise ValueError
-    return count
-
-
-def _place(value: Any) -> str:
+def _folder(value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
         raise ValueError
     return value
 
 
-def _remainder(value: Any) -> str:
-    if value not in {"auto", "bf16", "fp32"}:
-        raise ValueError
-    return str(value)
-
-
-_READERS: Mapping[str, tuple[Callable[[Any], Any], str]] = {
-    "threads": (_count, "a number of threads from 1"),
-    "streams": (_count, "a number of streams from 1"),
-    "cache": (_place, "auto, none or a folder"),
-    "remainder": (_remainder, "auto, bf16 or fp32"),
+_READERS: Mapping[str, Reader] = {
+    "threads": count("threads"),
+    "streams": count("streams"),
+    "cache": Reader(_folder, "auto, none or a folder"),
+    "remainder": one_of("auto", "bf16", "fp32"),
+    **{key: Reader(_text, "") for key in sorted(QUANTIZER_KEYS)},
 }

@@ -7,8 +7,8 @@ from queue import LifoQueue
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.errors import UsageError
-from zoo_core.system.machine import cpu_threads
 from zoo_core.toolkit.artefact import read_artefact
+from zoo_core.toolkit.machine import cpu_threads
 from zoo_openvino.cache import cache_folder, prune
 from zoo_openvino.engine import (
     CPU,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zoo_core.api import Arrays, Session, Target, TensorSpec
-    from zoo_core.benchmark.trace import Trace
+    from zoo_core.api.trace import Trace
     from zoo_core.toolkit.artefact import Artefact
 
 _HINTS = ("latency", "throughput")
@@ -99,7 +99,7 @@ class OpenVinoRuntime:
     def trace(
         self, artefact: Path, target: Target, feeds: Callable[[Session], Arrays], runs: int
     ) -> Trace:
-        """The time of each operator as compiled for latency; see `bench.trace.Traceable`."""
+        """The time of each operator as compiled for latency; see `zoo_core.api.trace.Traceable`."""
         from zoo_openvino.trace import trace
 
         with self.open(artefact, target) as session:

@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.benchmark.trace import Event, Trace
+from zoo_core.api.trace import Event, Trace
 from zoo_openvino.engine import compile_model, fix_batch, read, run, told
 
 if TYPE_CHECKING:

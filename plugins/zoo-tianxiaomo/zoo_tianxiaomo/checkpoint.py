@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from zoo_core.errors import DataError
-from zoo_core.system.files import kind_of, read_head
+from zoo_core.toolkit.files import kind_of, read_head
 
 if TYPE_CHECKING:
     from pathlib import Path

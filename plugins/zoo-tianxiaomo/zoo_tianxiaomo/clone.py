@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from zoo_core.errors import DataError, UsageError
-from zoo_core.system.download import offline
+from zoo_core.toolkit.download import offline
 from zoo_tianxiaomo.git import GitError, git
 from zoo_tianxiaomo.tree import NEEDED
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo_core.errors import UsageError
-from zoo_core.system.hashing import digest, file_digest
+from zoo_core.toolkit.files import digest, file_digest
 
 SCRIPT = "demo_pytorch2onnx.py"
 NEEDED = (SCRIPT, "models.py")

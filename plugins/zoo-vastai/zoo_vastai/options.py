@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.errors import RegistryError, UsageError, did_you_mean
+from zoo_core.toolkit.options import calibrators, canonical_calibrator
 from zoo_vastai import OPTIONS
 from zoo_vastai.names import ARITHMETICS, NAME
 from zoo_vastai.stream.options import stream_options
@@ -20,16 +21,7 @@ NMS_PLACES = ("auto", "device", "host")
 PRECISIONS = ("fp16", "int8")
 
 CALIBRATORS: Mapping[str, str] = MappingProxyType(
-    {
-        "percentile": "percentile",
-        "max": "max",
-        "kl_divergence": "kl_divergence",
-        "mse": "mse",
-        "minmax": "max",
-        "min_max": "max",
-        "kl": "kl_divergence",
-        "entropy": "kl_divergence",
-    }
+    calibrators("percentile", "max", "kl_divergence", "mse")
 )
 """Names and aliases -> `calibrate_mode`; the first is the default, the commonest of the vendor's.
 
@@ -140,11 +132,7 @@ def calibrate_mode(card: CardOptions, calibrator: str | None) -> str:
     """The calibrator by its name in vamc; raises UsageError for an unknown one."""
     if calibrator is None:
         return str(card.quantize.get(_MODE, next(iter(CALIBRATORS))))
-    key = calibrator.lower().replace("-", "_")
-    if key not in CALIBRATORS:
-        hint = did_you_mean(key, CALIBRATORS)
-        raise UsageError(f"unknown calibrator '{calibrator}'", next=hint)
-    return CALIBRATORS[key]
+    return canonical_calibrator(calibrator, CALIBRATORS)
 
 
 def _section(value: Any, known: tuple[str, ...], where: str) -> Mapping[str, Any]:

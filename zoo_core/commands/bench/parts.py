@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from zoo_core.api.trace import Traceable
 from zoo_core.benchmark import Instruments, trace
 from zoo_core.benchmark.block import block
 from zoo_core.benchmark.compare import compare
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zoo_core.benchmark import BenchSettings
-    from zoo_core.benchmark.trace import Traceable
     from zoo_core.commands.bench.artefact import Measured
     from zoo_core.commands.workspace import Workspace
     from zoo_core.pipeline.executor import StageResult
@@ -95,7 +95,7 @@ def traceable(run: Run, work: Workspace) -> Traceable:
     """The runtime, if it can tell the time of operators; raises UsageError if not."""
     backend = run.resolved.backend
     runtime = work.plugins.runtime(backend.runtime)
-    if isinstance(runtime, trace.Traceable):
+    if isinstance(runtime, Traceable):
         return runtime
     what = f"backend '{backend.name}' does not tell the time of operators"
     raise UsageError(what, where="--profile")

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock
-
 from zoo_core.api import Source
 from zoo_core.errors import DataError
-from zoo_core.system.download import Expected, download
+from zoo_core.system.download import Expected, downloaded
 from zoo_core.system.hashing import digest, file_digest
 from zoo_core.system.paths import folder, resource_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
-    from zoo_core.api import Progress, StageContext
+    from zoo_core.api import StageContext
 
 
 def bring(context: StageContext) -> None:
@@ -38,18 +35,6 @@ def bring(context: StageContext) -> None:
             _copy(Path(place), target, data)
 
 
-@contextmanager
-def downloaded(source: Source, kept: Path, progress: Progress) -> Iterator[Path]:
-    """`kept`, brought by `download`; the block may use it, move it or remove it.
-
-    Blocks of other processes for the same path wait, so that it stays there until this one ends.
-    """
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(kept.with_name(f"{kept.name}.held.lock")):
-        expected = Expected(size=source.size, sha256=source.sha256, md5=source.md5)
-        yield download(source.url or "", kept, progress, expected)
-
-
 def _copy(given: Path, target: Path, expected: Mapping[str, Any]) -> None:
     try:
         shutil.copyfile(given, target)
@@ -65,5 +50,6 @@ def _copy(given: Path, target: Path, expected: Mapping[str, Any]) -> None:
 
 def _fetch(source: Source, target: Path, context: StageContext) -> None:
     kept = folder("downloads") / digest(source.url)[:16] / source.name
-    with downloaded(source, kept, context.progress) as path:
+    expected = Expected(size=source.size, sha256=source.sha256, md5=source.md5)
+    with downloaded(source.url or "", kept, context.progress, expected) as path:
         path.replace(target)

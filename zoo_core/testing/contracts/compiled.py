@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from zoo_core.api import CompileRequest, Target
+from zoo_core.plugins.manager import Plugins
 from zoo_core.testing.given import (
     IMAGES_STAGE,
     SIZE,
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zoo_core.api import Backend, Compiler, Stage
-    from zoo_core.plugins.manager import Plugins
 
 ARTEFACT_FILE = "artefact.json"
 PRECISION_FILE = "precision.json"
@@ -77,6 +77,7 @@ class TinyCompile:
             preprocess=preprocess(self.size),
             protocol=protocol(),
             size=self.size,
+            others=installed_compiler,
         )
 
     def stages(self) -> Sequence[Stage]:
@@ -87,6 +88,11 @@ class TinyCompile:
         """The artefact's folder."""
         stages = self.stages()
         return run_stages([*self.before(), *stages], folder, plugins)[stages[-1].name]
+
+
+def installed_compiler(name: str) -> Compiler:
+    """Another compiler, for one that builds on it; a function of a module can be pickled."""
+    return Plugins.installed().compiler(name)
 
 
 def require_here(backend: Backend) -> None:

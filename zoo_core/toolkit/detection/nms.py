@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from zoo_core.errors import UsageError, did_you_mean
+from zoo_core.errors import check_one_of
 from zoo_core.vision.geometry import DARKNET_EXPONENT, paired_diou, paired_iou
 
 if TYPE_CHECKING:
@@ -59,8 +59,7 @@ def nms(
     boxes without area); `diou` is darknet's `greedynms` (see `diou`), which does not. Overlaps are
     computed in float32, in the frame of the boxes given. Memory is bounded for any input.
     """
-    if kind not in KINDS:
-        raise UsageError(f"no NMS kind '{kind}'", next=did_you_mean(kind, KINDS))
+    check_one_of("NMS kind", kind, KINDS)
     order = ranked(scores)
     if len(order) < 2:
         return order

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from zoo_core.errors import UsageError, did_you_mean
+from zoo_core.errors import UsageError, check_known, check_one_of
 from zoo_core.toolkit.detection.detections import Detections
 from zoo_core.toolkit.detection.nms import KINDS, NmsKind, nms, ranked
 from zoo_core.vision.geometry import clip_boxes
@@ -47,8 +47,8 @@ class DetectionRules:
     def __post_init__(self) -> None:
         _fraction("conf", self.conf)
         _fraction("nms", self.nms)
-        _member("nms_kind", self.nms_kind, KINDS)
-        _member("box_labels", self.box_labels, BOX_LABELS)
+        check_one_of("nms_kind", self.nms_kind, KINDS)
+        check_one_of("box_labels", self.box_labels, BOX_LABELS)
         most = self.max_detections
         if most is not None and (type(most) is not int or most < 1):
             raise UsageError(f"max_detections must be 1 or more, not {most!r}")
@@ -62,9 +62,7 @@ class DetectionRules:
     def from_values(cls, values: Mapping[str, Any]) -> DetectionRules:
         """From a protocol's values; raises `UsageError` for an unknown or missing one."""
         known = {field.name: field.default is MISSING for field in fields(cls)}
-        for name in values:
-            if name not in known:
-                raise UsageError(f"no detection rule '{name}'", next=did_you_mean(name, known))
+        check_known(values, known, "protocol")
         for name, required in known.items():
             if required and name not in values:
                 step = f"give --{name} FRACTION, or a --protocol that states it"
@@ -132,8 +130,3 @@ def _fraction(name: str, value: Any) -> None:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if not number or not isfinite(value) or not 0 <= value <= 1:
         raise UsageError(f"{name} must lie within 0..1, not {value!r}")
-
-
-def _member(name: str, value: Any, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise UsageError(f"no {name} '{value}'", next=did_you_mean(str(value), known))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo_core.errors import StageError
-from zoo_core.system.machine import cpu_threads
+from zoo_core.toolkit.machine import cpu_threads
 from zoo_core.toolkit.similarity import snr_db
 from zoo_onnxruntime.engine import open_session, run
 from zoo_onnxruntime.model_file import mapped

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo_core.api import Graph, TensorSpec, calibration
 from zoo_core.errors import UsageError
-from zoo_core.system.hashing import digest, file_digest
+from zoo_core.toolkit.files import digest, file_digest
 from zoo_core.vision import read_rgb, write_image
 from zoo_vastai.compile.heads import operator_params
 from zoo_vastai.config import Build, CalibrationImages, build_name, config_text, render_config

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from zoo_core.system.hashing import file_digest
+from zoo_core.toolkit.files import file_digest
 from zoo_vastai.names import THREE_PIECES
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo_core.errors import DataError
-from zoo_core.system.hashing import digest
+from zoo_core.toolkit.files import digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

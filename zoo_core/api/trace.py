@@ -1,0 +1,46 @@
+"""What a runtime that profiles its operators implements and returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from zoo_core.api import Arrays, Session, Target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One operator's run: its name, its type, and when, in microseconds."""
+
+    name: str
+    kind: str
+    start_us: float
+    duration_us: float
+    thread: int = 0
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """Events of `runs` runs, and the whole time of these in microseconds; None where not told."""
+
+    events: tuple[Event, ...]
+    runs: int
+    whole_us: float | None = None
+
+
+@runtime_checkable
+class Traceable(Protocol):
+    """A runtime that can say how long each operator takes; an extra that it may have."""
+
+    def trace(
+        self, artefact: Path, target: Target, feeds: Callable[[Session], Arrays], runs: int
+    ) -> Trace:
+        """Opens the artefact with the engine's own profiler and runs it, after one run to warm up.
+
+        The profiler itself costs time: figures are for comparing operators, not for benchmarks.
+        """
