@@ -6,7 +6,7 @@ import pytest
 
 from zoo_core.benchmark.block import HEAD, block
 from zoo_core.benchmark.breakdown import Step, break_down
-from zoo_core.system.process_memory import forget_peak, peak, resident
+from zoo_core.system.machine import peak_memory, reset_peak_memory, resident_memory
 from zoo_core.testing.timed import Clock, bench
 
 
@@ -65,14 +65,14 @@ def test_the_block_has_the_vendors_lines_and_units() -> None:
 
 
 def test_memory_has_a_peak_that_can_begin_anew() -> None:
-    held = resident()
+    held = resident_memory()
     assert held is None or held > 1e6
     block_of_memory = bytearray(64 << 20)
     block_of_memory[::4096] = b"x" * len(block_of_memory[::4096])
-    most = peak()
+    most = peak_memory()
     del block_of_memory
-    if forget_peak():
-        later = peak()
+    if reset_peak_memory():
+        later = peak_memory()
         assert most is not None
         assert later is not None
         assert later < most

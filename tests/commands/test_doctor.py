@@ -5,9 +5,10 @@ import subprocess
 import sys
 from dataclasses import replace
 from importlib import import_module, metadata
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import pytest
 
 from zoo_core.api import Availability, Backend, Device, Provider
@@ -216,10 +217,11 @@ def test_threads_and_memory_of_a_small_container(
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     box = {
         "proc/self/cgroup": "0::/\n",
-        "proc/meminfo": "MemTotal: 8388608 kB\nMemAvailable: 8388608 kB\n",
         "sys/fs/cgroup/cpu.max": "50000 100000\n",
         "sys/fs/cgroup/memory.max": f"{1 << 30}\n",
     }
+    memory = SimpleNamespace(total=8 << 30, available=8 << 30)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: memory)
     found = machine(write(tmp_path, box))
     assert not found["threads"].ok
     assert found["threads"].found.startswith("1 on ")
@@ -232,7 +234,7 @@ def test_threads_and_memory_of_a_small_container(
 
 
 def test_load_and_governor_are_advice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.getloadavg", lambda: (99.0, 1.0, 1.0))
+    monkeypatch.setattr(psutil, "getloadavg", lambda: (99.0, 1.0, 1.0))
     rule = "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"
     found = machine(write(tmp_path, {rule: "powersave\n"}))
     assert not found["load"].ok
@@ -359,5 +361,5 @@ def test_the_doctor_imports_nothing_heavy(zoo_home: Path) -> None:
         "checks(Plugins())\nprint(*sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    heavy = {"torch", "onnx", "onnxruntime", "cv2", "openvino", "pycocotools", "psutil"}
+    heavy = {"torch", "onnx", "onnxruntime", "cv2", "openvino", "pycocotools"}
     assert not heavy & set(done.stdout.split())

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import psutil
@@ -21,7 +22,9 @@ from zoo_core.system.machine import (
     memory_available,
     memory_limit,
     memory_total,
+    momentary,
     parse_sysctl,
+    resident_memory,
     temperature_celsius,
 )
 
@@ -29,6 +32,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 HERE = float(len(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else 1.0
+
+
+Clock = Sensor = SimpleNamespace
 
 
 def write(root: Path, files: dict[str, str]) -> Path:
@@ -49,7 +55,7 @@ def test_features_of_arm(tmp_path: Path) -> None:
     assert has_int8_dot(cpu_features(root)) is True
 
 
-def test_nothing_told_is_not_nothing_there(tmp_path: Path) -> None:
+def test_unknown_features_are_not_missing_ones(tmp_path: Path) -> None:
     assert cpu_features(tmp_path) == frozenset()
     assert has_int8_dot(frozenset()) is None
     assert has_int8_dot(frozenset({"avx2"})) is False
@@ -120,12 +126,23 @@ def test_threads_are_whole_processors(tmp_path: Path, monkeypatch: pytest.Monkey
     assert cpu_threads(write(tmp_path, {"sys/fs/cgroup/cpu.max": "max 100000\n"})) == 8
 
 
-MEMINFO = "MemTotal:       4194304 kB\nMemFree:  1 kB\nMemAvailable:   3145728 kB\n"
+MEMINFO = """MemTotal: 4194304 kB
+MemFree: 1 kB
+MemAvailable: 3145728 kB
+Buffers: 0 kB
+Cached: 0 kB
+Shmem: 0 kB
+Active: 0 kB
+Inactive: 0 kB
+"""
 
 
-def test_memory_available_is_bound_by_what_the_cgroup_has_left(tmp_path: Path) -> None:
+def test_memory_available_is_bound_by_what_the_cgroup_has_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     root = write(tmp_path, {"proc/meminfo": MEMINFO})
-    assert memory_total(root) == memory_limit(root) == 4 << 30
+    monkeypatch.setattr(psutil, "PROCFS_PATH", str(root / "proc"))
+    assert memory_total() == memory_limit(root) == 4 << 30
     assert memory_available(root) == 3 << 30
     group = {
         "proc/self/cgroup": "0::/box\n",
@@ -134,7 +151,7 @@ def test_memory_available_is_bound_by_what_the_cgroup_has_left(tmp_path: Path) -
         "sys/fs/cgroup/box/memory.stat": f"anon 5\ninactive_file {1 << 29}\nodd line here\n",
     }
     write(tmp_path, group)
-    assert memory_total(root) == 4 << 30
+    assert memory_total() == 4 << 30
     assert memory_limit(root) == 2 << 30
     assert memory_available(root) == (2 << 30) - (1 << 30) + (1 << 29)
 
@@ -152,35 +169,51 @@ def test_apples_names_become_linuxs() -> None:
     assert parse_sysctl(intel) == {"fpu", "avx", "avx2", "avx512_vnni"}
 
 
-def test_clocks_come_from_cpufreq_before_cpuinfo(tmp_path: Path) -> None:
-    assert clock_mhz(tmp_path) is None
+def test_the_governor_is_the_first_processor_s(tmp_path: Path) -> None:
     assert governor(tmp_path) is None
-    write(tmp_path, {"proc/cpuinfo": "cpu MHz : 2000.0\ncpu MHz : 3000.0\n"})
-    assert clock_mhz(tmp_path) == 2500.0
-    cpus = "sys/devices/system/cpu"
-    files = {
-        f"{cpus}/cpu0/cpufreq/scaling_cur_freq": "1000000\n",
-        f"{cpus}/cpu1/cpufreq/scaling_cur_freq": "1500000\n",
-        f"{cpus}/cpu0/cpufreq/scaling_governor": "powersave\n",
-    }
-    write(tmp_path, files)
-    assert clock_mhz(tmp_path) == 1250.0
-    assert governor(tmp_path) == "powersave"
+    path = "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"
+    assert governor(write(tmp_path, {path: "powersave\n"})) == "powersave"
 
 
-def test_temperature_is_that_of_the_processor(tmp_path: Path) -> None:
-    assert temperature_celsius(tmp_path) is None
-    files = {
-        "sys/class/thermal/thermal_zone0/type": "acpitz\n",
-        "sys/class/thermal/thermal_zone0/temp": "99000\n",
-        "sys/class/thermal/thermal_zone1/type": "x86_pkg_temp\n",
-        "sys/class/thermal/thermal_zone1/temp": "51000\n",
-        "sys/class/hwmon/hwmon3/name": "k10temp\n",
-        "sys/class/hwmon/hwmon3/temp1_input": "52500\n",
-        "sys/class/hwmon/hwmon4/name": "nvme\n",
-        "sys/class/hwmon/hwmon4/temp1_input": "80000\n",
+def test_the_clock_is_the_processors_mean(monkeypatch: pytest.MonkeyPatch) -> None:
+    clocks: list[Clock | None] = [Clock(current=1250.04), Clock(current=0.0), None]
+    monkeypatch.setattr(psutil, "cpu_freq", lambda: clocks.pop(0))
+    assert [clock_mhz() for _ in range(3)] == [1250.0, None, None]
+
+
+def test_temperature_is_that_of_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    sensors = {
+        "acpitz": [Sensor(current=99.0)],
+        "coretemp": [Sensor(current=51.0), Sensor(current=50.0)],
+        "k10temp": [Sensor(current=52.54)],
+        "nvme": [Sensor(current=80.0)],
     }
-    assert temperature_celsius(write(tmp_path, files)) == 52.5
+    monkeypatch.setattr(psutil, "sensors_temperatures", lambda: sensors, raising=False)
+    assert temperature_celsius() == 52.5
+    monkeypatch.setattr(psutil, "sensors_temperatures", dict, raising=False)
+    assert temperature_celsius() is None
+    monkeypatch.delattr(psutil, "sensors_temperatures")
+    assert temperature_celsius() is None
+
+
+@pytest.mark.parametrize("error", [OSError, NotImplementedError, KeyError, psutil.AccessDenied])
+def test_what_psutil_cannot_read_is_not_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    for name in ("virtual_memory", "cpu_freq", "sensors_temperatures", "getloadavg"):
+        monkeypatch.setattr(psutil, name, fail, raising=False)
+    monkeypatch.setattr(psutil.Process, "memory_info", fail)
+    assert memory_limit(tmp_path) == 0
+    assert resident_memory() is None
+    assert momentary(tmp_path) == {
+        "load_average": None,
+        "clock_mhz": None,
+        "temperature_celsius": None,
+        "memory_available": None,
+    }
 
 
 def test_environment_is_json_and_complete(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,15 +228,18 @@ def test_environment_is_json_and_complete(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize(
     "junk", ["", "\0\xff", "nan", "a b c", ": :\n0::/../x\n7:cpu\n", "-1 0", "inf inf"]
 )
-def test_nothing_raises_whatever_the_kernel_says(tmp_path: Path, junk: str) -> None:
+def test_nothing_raises_whatever_the_kernel_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, junk: str
+) -> None:
     names = (
         "proc/cpuinfo proc/meminfo proc/self/cgroup sys/fs/cgroup/cpu.max sys/fs/cgroup/memory.max "
-        "sys/fs/cgroup/memory.stat sys/fs/cgroup/memory.current sys/class/hwmon/hwmon0/name "
-        "sys/class/thermal/thermal_zone0/temp sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq"
+        "sys/fs/cgroup/memory.stat sys/fs/cgroup/memory.current "
+        "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"
     )
     root = write(tmp_path, dict.fromkeys(names.split(), junk))
     write(tmp_path, {"proc/meminfo": f"MemTotal: {junk} kB\nMemAvailable: {junk}\n"})
     write(tmp_path, {"proc/self/cgroup": f"0::/\n{junk}\n"})
+    monkeypatch.setattr(psutil, "PROCFS_PATH", str(root / "proc"))
     assert 0 < environment(root)["cpu_quota"] <= HERE
 
 

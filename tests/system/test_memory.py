@@ -11,7 +11,7 @@ from zoo_core.cli.prepare import prepare
 _PROGRAM = """
 import resource, sys
 import numpy as np
-from zoo_core.system.memory import keep_freed_memory
+from zoo_core.system.machine import keep_freed_memory
 
 if sys.argv[1] == "kept":
     keep_freed_memory()
@@ -42,7 +42,7 @@ def test_verbs_that_run_a_plan_keep_memory(monkeypatch: pytest.MonkeyPatch) -> N
     def called() -> None:
         raise CalledError
 
-    monkeypatch.setattr("zoo_core.system.memory.keep_freed_memory", called)
+    monkeypatch.setattr("zoo_core.system.machine.keep_freed_memory", called)
     request: Any = None
     with pytest.raises(CalledError):
         prepare(request, None, quiet=True)

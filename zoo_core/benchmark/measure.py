@@ -14,8 +14,14 @@ from zoo_core.benchmark.series import Instruments, Loop, warm_up
 from zoo_core.benchmark.server import server
 from zoo_core.benchmark.settings import BenchSettings
 from zoo_core.errors import UsageError
-from zoo_core.system import process_memory as memory
-from zoo_core.system.machine import cpu_name, environment, momentary
+from zoo_core.system.machine import (
+    cpu_name,
+    environment,
+    momentary,
+    peak_memory,
+    reset_peak_memory,
+    resident_memory,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -69,7 +75,7 @@ def measure(
     """
     settings, tools = settings or BenchSettings(), tools or Instruments()
     before = environment()
-    fresh, held = memory.forget_peak(), memory.resident()
+    fresh, held = reset_peak_memory(), resident_memory()
     wanted = [settings.scenario] if settings.scenario else ["single-stream", "offline"]
     takes = [_Taker(workload, settings, tools).take(scenario) for scenario in wanted]
     return Benchmark(
@@ -77,7 +83,7 @@ def measure(
         settings=settings,
         latency=takes[0],
         throughput=takes[-1],
-        memory=Memory(before=held, peak=memory.peak(), fresh=fresh),
+        memory=Memory(before=held, peak=peak_memory(), fresh=fresh),
         environment={**before, "after": momentary()},
     )
 

@@ -25,7 +25,7 @@ def prepare(
     from zoo_core.commands.run import plan as plan_request
     from zoo_core.commands.workspace import open_workspace
     from zoo_core.planning.preview import forecast
-    from zoo_core.system.memory import keep_freed_memory
+    from zoo_core.system.machine import keep_freed_memory
 
     if output is not None:
         check_output(output)

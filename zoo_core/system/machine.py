@@ -1,6 +1,7 @@
-"""The machine a run happens on: processor, shares of it, memory, clocks; nothing here raises.
+"""The machine of a run: processor, cgroup limits, memory, clocks, this process; nothing raises.
 
-Functions that read the kernel's files take `root`, the folder those files are below ("/").
+psutil reads what it knows. Instruction sets, cgroup limits and the frequency governor are read
+here, from files below `root` ("/").
 """
 
 from __future__ import annotations
@@ -9,9 +10,16 @@ import math
 import os
 import platform
 import subprocess
+import sys
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
 
 ROOT = Path("/")
 
@@ -37,11 +45,13 @@ VARIABLES = (
 
 _APPLE = {"feat_dotprod": "asimddp", "feat_i8mm": "i8mm", "feat_bf16": "bf16", "advsimd": "asimd"}
 _INTEL_MAC = {"avx1.0": "avx", "avx512vnni": "avx512_vnni", "avx512bf16": "avx512_bf16"}
-_THERMAL = ("x86_pkg_temp", "cpu", "coretemp", "k10temp", "zenpower")
+_CPU_SENSORS = ("x86_pkg_temp", "cpu", "coretemp", "k10temp", "zenpower")
+_MIB = 1 << 20
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of malloc.h
 
 
 def cpu_features(root: Path = ROOT) -> frozenset[str]:
-    """Instruction sets of the processor in Linux's spelling; empty where they are not told."""
+    """Instruction sets of the processor in Linux's spelling; empty where unknown."""
     words = _cpuinfo(root, "flags") or _cpuinfo(root, "Features")
     if words:
         return frozenset(words.split())
@@ -49,21 +59,21 @@ def cpu_features(root: Path = ROOT) -> frozenset[str]:
 
 
 def has_int8_dot(features: frozenset[str]) -> bool | None:
-    """Whether int8 products are summed without a detour; None where no features are told."""
+    """Whether int8 products are summed without a detour; None for no known features."""
     return bool(features & INT8_SETS) if features else None
 
 
 def parse_sysctl(text: str) -> frozenset[str]:
     """Instruction sets in macOS sysctl lines (`name: value`), in Linux's spelling."""
-    found: set[str] = set()
+    features: set[str] = set()
     for line in text.splitlines():
         name, _, value = line.partition(":")
         last = name.rpartition(".")[2].lower()
         if last in {"features", "leaf7_features"}:
-            found |= {_INTEL_MAC.get(word, word) for word in value.lower().split()}
+            features |= {_INTEL_MAC.get(word, word) for word in value.lower().split()}
         elif name.startswith("hw.optional") and value.strip() == "1":
-            found.add(_APPLE.get(last, last))
-    return frozenset(found)
+            features.add(_APPLE.get(last, last))
+    return frozenset(features)
 
 
 def cpu_name(root: Path = ROOT) -> str:
@@ -88,30 +98,72 @@ def cpu_threads(root: Path = ROOT) -> int:
     return max(1, int(cpu_quota(root)))
 
 
-def memory_total(root: Path = ROOT) -> int | None:
-    """Bytes of memory that the machine has; None where the system does not tell."""
-    return _meminfo(root, "MemTotal") or _psutil_memory("total")
+def memory_total() -> int | None:
+    """Bytes of memory that the machine has; None where the system does not report it."""
+    return _virtual_memory("total")
 
 
 def memory_limit(root: Path = ROOT) -> int:
-    """Bytes this process may use: the machine's memory or a cgroup's limit; 0 where not told."""
+    """Bytes this process may use: the machine's memory or a cgroup's limit; 0 where unknown."""
     limits = (limit for limit, _ in _memory_limits(root))
-    return min([*_present(memory_total(root)), *limits], default=0)
+    return min([*_present(memory_total()), *limits], default=0)
 
 
 def memory_available(root: Path = ROOT) -> int | None:
-    """Bytes that can be had without swapping, within the cgroup's limit."""
-    machine = _meminfo(root, "MemAvailable") or _psutil_memory("available")
+    """Bytes that can be allocated without swapping, within the cgroup's limit."""
     left = (max(0, limit - used) for limit, used in _memory_limits(root))
-    return min([*_present(machine), *left], default=None)
+    return min([*_present(_virtual_memory("available")), *left], default=None)
+
+
+def resident_memory() -> int | None:
+    """Bytes this process holds now."""
+    import psutil
+
+    return _optional(lambda: int(psutil.Process().memory_info().rss))
+
+
+def peak_memory() -> int | None:
+    """The most bytes this process ever held, or has since `reset_peak_memory`."""
+    with suppress(ValueError, IndexError):
+        return int(_field(Path("/proc/self/status"), "VmHWM").split()[0]) * 1024
+    try:
+        import resource
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def reset_peak_memory() -> bool:
+    """Let `peak_memory` start again from now; False where the system cannot (all but Linux)."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+        return True
+    return False
+
+
+def keep_freed_memory() -> None:
+    """Reuse freed memory: blocks up to 32 MiB come from the heap, which keeps 512 MiB.
+
+    By default glibc returns the memory of an image or of a network's output as soon as it is freed,
+    and allocates the next one's pages anew, which for a small network takes as long as reading the
+    image. Does nothing for other C libraries (mallopt(3)).
+    """
+    if sys.platform != "linux":
+        return
+    import ctypes
+
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_MMAP_THRESHOLD, 32 * _MIB)
+        mallopt(_TRIM_THRESHOLD, 512 * _MIB)
 
 
 def load_average() -> tuple[float, float, float] | None:
-    """Runnable processes on the whole machine over 1, 5 and 15 minutes; None where not told."""
-    try:
-        return os.getloadavg()
-    except (OSError, AttributeError):
-        return None
+    """Runnable processes on the whole machine over 1, 5 and 15 minutes; None where unknown."""
+    import psutil
+
+    return _optional(psutil.getloadavg)
 
 
 def governor(root: Path = ROOT) -> str | None:
@@ -120,25 +172,25 @@ def governor(root: Path = ROOT) -> str | None:
     return _read(path).strip() or None
 
 
-def clock_mhz(root: Path = ROOT) -> float | None:
+def clock_mhz() -> float | None:
     """Mean clock of all processors at this moment; None where the system hides it."""
-    pattern = "cpu[0-9]*/cpufreq/scaling_cur_freq"
-    files = _glob(root / "sys/devices/system/cpu", pattern)
-    clocks = [kilohertz / 1000 for path in files if (kilohertz := _number(_read(path)))]
-    if not clocks:
-        lines = _read(root / "proc/cpuinfo").splitlines()
-        told = [line.partition(":")[2] for line in lines if line.startswith("cpu MHz")]
-        clocks = [clock for text in told if (clock := _number(text))]
-    return round(sum(clocks) / len(clocks), 1) if clocks else None
+    import psutil
+
+    frequency = _optional(psutil.cpu_freq)
+    return round(frequency.current, 1) if frequency and frequency.current else None
 
 
-def temperature_celsius(root: Path = ROOT) -> float | None:
-    """The hottest of the processor's sensors; None where the system shows none."""
-    zones = [(path / "type", [path / "temp"]) for path in _glob(root / "sys/class/thermal", "*")]
-    chips = _glob(root / "sys/class/hwmon", "*")
-    zones += [(chip / "name", _glob(chip, "temp*_input")) for chip in chips]
-    ours = [files for kind, files in zones if any(word in _read(kind).lower() for word in _THERMAL)]
-    degrees = [milli / 1000 for files in ours for path in files if (milli := _number(_read(path)))]
+def temperature_celsius() -> float | None:
+    """The hottest of the processor's sensors; None where the system has none."""
+    import psutil
+
+    sensors = _optional(getattr(psutil, "sensors_temperatures", dict)) or {}
+    degrees = [
+        reading.current
+        for name, readings in sensors.items()
+        for reading in readings
+        if any(word in name.lower() for word in _CPU_SENSORS)
+    ]
     return round(max(degrees), 1) if degrees else None
 
 
@@ -147,8 +199,8 @@ def momentary(root: Path = ROOT) -> dict[str, Any]:
     load = load_average()
     return {
         "load_average": [round(value, 2) for value in load] if load else None,
-        "clock_mhz": clock_mhz(root),
-        "temperature_celsius": temperature_celsius(root),
+        "clock_mhz": clock_mhz(),
+        "temperature_celsius": temperature_celsius(),
         "memory_available": memory_available(root),
     }
 
@@ -164,7 +216,7 @@ def environment(root: Path = ROOT) -> dict[str, Any]:
         "cpu_quota": round(cpu_quota(root), 2),
         "features": sorted(features & NOTABLE),
         "governor": governor(root),
-        "memory_total": memory_total(root),
+        "memory_total": memory_total(),
         "memory_limit": memory_limit(root),
         "os": platform.platform(),
         "python": platform.python_version(),
@@ -174,28 +226,29 @@ def environment(root: Path = ROOT) -> dict[str, Any]:
 
 
 def _cpuinfo(root: Path, key: str) -> str:
-    for line in _read(root / "proc/cpuinfo").splitlines():
+    return _field(root / "proc/cpuinfo", key)
+
+
+def _field(path: Path, key: str) -> str:
+    """The value of the first line `key: value` in a file; empty where there is none."""
+    for line in _read(path).splitlines():
         name, _, value = line.partition(":")
         if name.strip() == key:
             return value
     return ""
 
 
-def _meminfo(root: Path, key: str) -> int | None:
-    for line in _read(root / "proc/meminfo").splitlines():
-        name, _, value = line.partition(":")
-        kibibytes = _number(value.strip().removesuffix("kB"))
-        if name == key and kibibytes is not None:
-            return int(kibibytes) * 1024
-    return None
+def _virtual_memory(field: str) -> int | None:
+    import psutil
+
+    return _optional(lambda: int(getattr(psutil.virtual_memory(), field)))
 
 
-def _psutil_memory(field: str) -> int | None:
+def _optional(read: Callable[[], T]) -> T | None:
+    """What psutil reads; None where this system has no such figure, or hides it."""
     try:
-        import psutil
-
-        return int(getattr(psutil.virtual_memory(), field))
-    except (ImportError, OSError, RuntimeError, AttributeError):
+        return read()
+    except Exception:  # of many kinds, by system
         return None
 
 
@@ -236,15 +289,15 @@ def _quota(folder: Path) -> float | None:
 
 def _memory_limits(root: Path) -> list[tuple[int, int]]:
     """(limit, bytes used without what the kernel can drop) of each cgroup that has a limit."""
-    found = []
+    limits = []
     for folder in _cgroups(root, "memory"):
         limit = _number(_read(folder / "memory.max") or _read(folder / "memory.limit_in_bytes"))
         if limit is None or limit >= 1 << 60:
             continue
         used = _read(folder / "memory.current") or _read(folder / "memory.usage_in_bytes")
         droppable = _statistic(folder, "total_inactive_file", "inactive_file")
-        found.append((int(limit), max(0, int((_number(used) or 0) - droppable))))
-    return found
+        limits.append((int(limit), max(0, int((_number(used) or 0) - droppable))))
+    return limits
 
 
 def _statistic(folder: Path, *names: str) -> float:
@@ -272,13 +325,6 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
-
-
-def _glob(folder: Path, pattern: str) -> list[Path]:
-    try:
-        return sorted(folder.glob(pattern))
-    except OSError:
-        return []
 
 
 def _number(text: str) -> float | None:

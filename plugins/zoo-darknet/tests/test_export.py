@@ -174,7 +174,7 @@ def test_weights_that_are_no_numbers(
 _MEASURE = """
 import sys
 from pathlib import Path
-from zoo_core.system.process_memory import peak
+from zoo_core.system.machine import peak_memory
 from zoo_core.api import StageContext
 from zoo_darknet.export import export
 out, cfg, weights = map(Path, sys.argv[1:])
@@ -183,7 +183,7 @@ params = {"size": [416, 416], "classes": 80, "seed": None, "form": "heads", "ops
 export(StageContext(inputs={"cfg": cfg, "weights": weights}, params=params, locations={}, out=out,
                     log=out / "log", resume_dir=out / "kept",
                     progress=lambda *_: None, plugins=None, sessions=None))
-print(peak())
+print(peak_memory())
 """
 
 

@@ -30,7 +30,7 @@ RUN = """
 import json, sys
 from dataclasses import replace
 from pathlib import Path
-from zoo_core.system.process_memory import peak
+from zoo_core.system.machine import peak_memory
 from zoo_core.api import CompileRequest, Target
 from zoo_core.testing import model_card, run_stages
 from zoo_core.testing.given import files_stage, preprocess, protocol
@@ -57,7 +57,7 @@ request = CompileRequest(
 stages = [given("export"), given("calibration"), *OnnxRuntimeCompiler().stages(request)]
 made = run_stages(stages, folder / "zoo")
 told = json.loads((made["compile"] / "precision.json").read_text(encoding="utf-8"))
-print(json.dumps({"peak": peak(), "int8": told["int8_nodes"], "float": told["float_nodes"]}))
+print(json.dumps({"peak": peak_memory(), "int8": told["int8_nodes"], "float": told["float_nodes"]}))
 """
 
 
