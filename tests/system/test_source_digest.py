@@ -12,7 +12,8 @@ import pytest
 
 from zoo_core.api import Provider
 from zoo_core.errors import ZooError
-from zoo_core.system.source_digest import provider_modules, source_digest
+from zoo_core.planning.build import provider_modules
+from zoo_core.system.source_digest import source_digest
 
 pytestmark = pytest.mark.usefixtures("zoo_home")
 

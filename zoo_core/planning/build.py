@@ -12,12 +12,12 @@ from zoo_core.errors import UsageError, ZooError
 from zoo_core.pipeline.plan import Plan, make_plan
 from zoo_core.planning.resolve import resolve
 from zoo_core.registry.protocols import task_values
-from zoo_core.system.source_digest import provider_modules
+from zoo_core.system.source_digest import function_imports
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from zoo_core.api import Compiler, DataPlan, Exporter, OfflineBuilder
+    from zoo_core.api import Compiler, DataPlan, Exporter, OfflineBuilder, Provider
     from zoo_core.planning.request import RunRequest
     from zoo_core.planning.resolve import CacheState, Resolved
     from zoo_core.plugins.manager import Plugins
@@ -262,6 +262,12 @@ class _Builder:
             for kind, name in providers
             for module in provider_modules(self.plugins.provider(kind, name))
         )
+
+
+def provider_modules(provider: Provider[object]) -> tuple[str, ...]:
+    """The modules that a provider's `load` imports (its plugin's module where it imports none)."""
+    module, function = provider.load.__module__, getattr(provider.load, "__name__", "")
+    return function_imports(module, function) or (module,)
 
 
 def _maker(stages: Sequence[Stage], file: str) -> Stage:

@@ -1,4 +1,4 @@
-"""Digests of source code: a module with everything it imports from zoo packages, not imported."""
+"""Digests of source code: modules and all zoo modules that they import, without importing."""
 
 from __future__ import annotations
 
@@ -17,20 +17,18 @@ from zoo_core.system.file_cache import file_facts
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from zoo_core.api import Provider
-
-_OURS = "zoo_"
+_PREFIX = "zoo_"
 
 Import = tuple[str, tuple[str, ...]]
-"""A module, and the names that are taken from it (none for `import module`)."""
+"""A module, and the names imported from it (none for `import module`)."""
 
 
 def source_digest(modules: Iterable[str]) -> str:
     """Digest of the named modules' sources and of all zoo modules they import, at any depth.
 
-    Imports under `if TYPE_CHECKING` do not count, but for a module that has a `__getattr__` and
-    imports those names when they are asked for. A module is read only where its file has changed
-    since it was last seen. Raises ZooError for a module that is not found.
+    Imports under `if TYPE_CHECKING` do not count, except in a module with a `__getattr__`, which
+    imports those names on access. A module is parsed only where its file has changed since the
+    last time. Raises ZooError for a module that does not exist.
     """
     lines = [f"{name} {sha256}" for name, sha256 in sorted(_closure(modules).items())]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
@@ -41,38 +39,35 @@ def _closure(modules: Iterable[str]) -> dict[str, str]:
     digests: dict[str, str] = {}
     level = dict.fromkeys(modules)
     while level:
-        paths = {name: _found(name) for name in level}
-        following: dict[str, None] = {}
-        facts = file_facts("module", paths.values(), _read)
-        for (name, path), text in zip(paths.items(), facts, strict=True):
-            fact = json.loads(text)
-            digests[name] = fact["sha256"]
-            following |= dict.fromkeys(_modules(fact["imports"], _package(name, path)))
-        level = {name: None for name in following if name not in digests}
+        paths = {name: _existing_path(name) for name in level}
+        imported: dict[str, None] = {}
+        records = file_facts("module", paths.values(), _parse)
+        for (name, path), text in zip(paths.items(), records, strict=True):
+            record = json.loads(text)
+            digests[name] = record["sha256"]
+            imported |= dict.fromkeys(_modules(record["imports"], _package(name, path)))
+        level = {name: None for name in imported if name not in digests}
     return digests
 
 
-def _found(name: str) -> Path:
+def _existing_path(name: str) -> Path:
     path = _path(name)
     if path is None:
-        raise ZooError(f"module '{name}' is not found", next="reinstall the plugin it is of")
+        raise ZooError(f"module '{name}' is not found", next="reinstall its plugin")
     return path
 
 
-def provider_modules(provider: Provider[object]) -> tuple[str, ...]:
-    """The modules that a provider's `load` imports (its plugin's module where it imports none)."""
-    module, function = provider.load.__module__, getattr(provider.load, "__name__", "")
+def function_imports(module: str, function: str) -> tuple[str, ...]:
+    """The zoo modules that a function of a module imports in its body, which is not run."""
     path = _path(module)
-    if path is None:
-        return (module,)
-    for node in ast.walk(ast.parse(path.read_bytes())):
-        if isinstance(node, ast.FunctionDef) and node.name == function:
-            found = _modules(_imports(node.body), _package(module, path))
-            return tuple(dict.fromkeys(found)) or (module,)
-    return (module,)
+    for node in ast.walk(ast.parse(path.read_bytes())) if path else ():
+        if path and isinstance(node, ast.FunctionDef) and node.name == function:
+            imports = _modules(_imports(node.body), _package(module, path))
+            return tuple(dict.fromkeys(imports))
+    return ()
 
 
-def _read(path: Path) -> str:
+def _parse(path: Path) -> str:
     """A module's digest and its imports as JSON; relative ones keep their leading dots."""
     source = path.read_bytes()
     body = ast.parse(source).body
@@ -85,10 +80,10 @@ def _imports(body: list[ast.stmt], lazy: bool = False) -> Iterator[Import]:
     for statement in body:
         for node in ast.walk(statement) if lazy else _walk(statement):
             if isinstance(node, ast.Import):
-                yield from ((alias.name, ()) for alias in node.names if _ours(alias.name))
+                yield from ((alias.name, ()) for alias in node.names if _is_zoo(alias.name))
             elif isinstance(node, ast.ImportFrom):
                 base = "." * node.level + (node.module or "")
-                if node.level or _ours(base):
+                if node.level or _is_zoo(base):
                     yield base, tuple(alias.name for alias in node.names)
 
 
@@ -98,7 +93,7 @@ def _modules(imports: Iterable[Import], package: str) -> Iterator[str]:
         whole = _absolute(base, package)
         inner = [f"{whole}.{name}" for name in names if _path(f"{whole}.{name}")]
         yield from inner
-        if (len(inner) < len(names) or not names) and _ours(whole) and _path(whole):
+        if (len(inner) < len(names) or not names) and _is_zoo(whole) and _path(whole):
             yield whole
 
 
@@ -116,8 +111,8 @@ def _package(name: str, path: Path) -> str:
     return name if path.name == "__init__.py" else name.rpartition(".")[0]
 
 
-def _ours(name: str) -> bool:
-    return name.startswith(_OURS)
+def _is_zoo(name: str) -> bool:
+    return name.startswith(_PREFIX)
 
 
 @cache
