@@ -21,14 +21,13 @@ __all__ = ["Check", "checks"]
 def checks(plugins: Plugins, reachable: Callable[[str], bool] | None = None) -> list[Check]:
     """All checks, in the order in which to put things right.
 
-    `reachable` tells whether the host of a URL answers, in bounded time, and is asked about all
-    hosts at once; `network_reachable` by default, which takes at most 5 s. All else takes well
-    under 2 s.
+    `reachable` reports whether the host of a URL answers, in bounded time, for all hosts at once;
+    by default `network_reachable`, which takes at most 5 s. All else takes well under 2 s.
     """
-    found = (
+    results = (
         *software_checks(plugins),
         *machine_checks(),
         *place_checks(),
         *network_checks(plugins, reachable),
     )
-    return [replace(check, next="") if check.ok else check for check in found]
+    return [replace(check, next="") if check.ok else check for check in results]

@@ -1,30 +1,26 @@
-"""One thing that was looked at."""
+"""The result of one check."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import KW_ONLY, dataclass
 
 GIB = 1 << 30
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at.
+    """The result of one check.
 
-    `ok` is whether it is as a run wants it, `found` what there is, `next` what to do where it is
-    not ok. A failure that is `needed` breaks runs or what a plugin offers; any other is advice.
+    `ok` is whether a run can use it as it is, `found` the present state, `next` what to do where
+    it is not ok. A failure that is `needed` breaks runs or what a plugin offers; others are advice.
     """
 
     name: str
     ok: bool
     found: str
     next: str = ""
+    _: KW_ONLY
     needed: bool = False
-
-    def to_data(self) -> dict[str, Any]:
-        """The JSON form."""
-        return asdict(self)
 
 
 def gibibytes(size: int) -> str:

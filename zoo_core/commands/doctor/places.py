@@ -20,25 +20,32 @@ if TYPE_CHECKING:
 
     from zoo_core.plugins.manager import Plugins
 
-MOST_FILES = 20_000
-"""Files of a cache that are counted before its size is given as "more than"."""
+MAX_FILES = 20_000
+"""Files of a cache that are counted before its size is reported as "more than"."""
 
-_DISK_FOR_SAMPLE = GIB // 2
-_DISK_FOR_COCO = 4 * GIB
+_MIN_DISK = GIB // 2
+_RECOMMENDED_DISK = 4 * GIB
+_FREE_SPACE = (
+    "free space, move ZOO_HOME, or zoo gc: a full-size model and its data take about 4 GiB"
+)
 _NO_NETWORK = (
-    "set HTTPS_PROXY if there is a proxy, or bring files by hand: zoo fetch --from-file; "
-    "without either, runs take the bundled sample"
+    "set HTTPS_PROXY if there is a proxy, or import files by hand: zoo fetch --from-file; "
+    "without either, runs use the bundled sample"
 )
 
 
 def place_checks() -> Iterator[Check]:
     """Whether there is room, and where zoo may write."""
-    cache, here = home(), Path.cwd()
-    yield _writable("cache folder", cache, "point ZOO_HOME to a folder that can be written")
-    yield _writable("run folder", here, "go to a folder that can be written, or give --output")
+    cache = home()
+    yield _writable("cache folder", cache, "set ZOO_HOME to a folder that can be written")
+    yield _writable("run folder", Path.cwd(), "go to a folder that can be written, or use --output")
     yield _disk(cache)
-    for path in _folders(cache):
-        yield Check(name=f"cache {path.name}", ok=True, found=_size(path))
+    try:
+        folders = sorted(path for path in cache.iterdir() if path.is_dir())
+    except OSError:
+        folders = []
+    for path in folders:
+        yield Check(f"cache {path.name}", True, _size(path))
 
 
 def network_checks(
@@ -48,31 +55,26 @@ def network_checks(
     from zoo_core.system.download import network_reachable, offline
 
     if offline():
-        yield Check(name="network", ok=True, found="not used: ZOO_OFFLINE is set")
+        yield Check("network", True, "not used: ZOO_OFFLINE is set")
         return
     try:
         urls = hosts(load_registry(plugins.registry_files()))
     except UsageError:
         return
-    ask = reachable or network_reachable
     with ThreadPoolExecutor(max(1, len(urls)), "doctor") as threads:
-        answers = list(threads.map(ask, urls.values()))
+        answers = list(threads.map(reachable or network_reachable, urls.values()))
     for name, answer in zip(urls, answers, strict=True):
-        found = "reachable" if answer else "does not answer"
-        yield Check(name=f"network {name}", ok=answer, found=found, next=_NO_NETWORK)
+        state = "reachable" if answer else "does not answer"
+        yield Check(f"network {name}", answer, state, _NO_NETWORK)
 
 
 def hosts(registry: Registry) -> dict[str, str]:
-    """One URL for each host from which cards take weights."""
-    sources = [
-        source
-        for card in registry.models.values()
-        for option in card.weights
-        for source in option.files.values()
-    ]
+    """One URL for each host from which cards download weights."""
+    options = [option for card in registry.models.values() for option in card.weights]
+    sources = [source for option in options for source in option.files.values()]
     urls = sorted({source.url for source in sources if source.url}, reverse=True)
-    found = {urlsplit(url).netloc: url for url in urls if url.startswith(("http:", "https:"))}
-    return dict(sorted(found.items()))
+    by_host = {urlsplit(url).netloc: url for url in urls if url.startswith(("http:", "https:"))}
+    return dict(sorted(by_host.items()))
 
 
 def _writable(name: str, path: Path, step: str) -> Check:
@@ -80,12 +82,12 @@ def _writable(name: str, path: Path, step: str) -> Check:
         with tempfile.TemporaryFile(dir=_existing(path)) as stream:
             stream.write(b"\0")
     except OSError as error:
-        return Check(name=name, ok=False, found=f"{path}: {error.strerror}", next=step, needed=True)
-    return Check(name=name, ok=True, found=str(path), needed=True)
+        return Check(name, False, f"{path}: {error.strerror}", step, needed=True)
+    return Check(name, True, str(path), needed=True)
 
 
 def _existing(path: Path) -> Path:
-    """The folder itself, or the nearest one above it that is there."""
+    """The folder itself, or the nearest existing one above it."""
     return next((place for place in (path, *path.parents) if place.exists()), Path("/"))
 
 
@@ -93,28 +95,16 @@ def _disk(path: Path) -> Check:
     try:
         free = shutil.disk_usage(_existing(path)).free
     except OSError as error:
-        return Check(name="disk", ok=False, found=f"{path}: {error.strerror}")
-    return Check(
-        name="disk",
-        ok=free >= _DISK_FOR_COCO,
-        found=f"{gibibytes(free)} free at {path}",
-        next="free space, move ZOO_HOME, or zoo gc: COCO and a full-size model take about 4 GiB",
-        needed=free < _DISK_FOR_SAMPLE,
-    )
-
-
-def _folders(cache: Path) -> list[Path]:
-    try:
-        return sorted(path for path in cache.iterdir() if path.is_dir())
-    except OSError:
-        return []
+        return Check("disk", False, f"{path}: {error.strerror}")
+    state, is_short = f"{gibibytes(free)} free at {path}", free < _MIN_DISK
+    return Check("disk", free >= _RECOMMENDED_DISK, state, _FREE_SPACE, needed=is_short)
 
 
 def _size(folder: Path) -> str:
     size = count = 0
     for place, _, names in os.walk(folder):
         for name in names:
-            if count == MOST_FILES:
+            if count == MAX_FILES:
                 return f"more than {gibibytes(size)} in more than {count:,} files"
             count += 1
             try:

@@ -18,14 +18,15 @@ from zoo_core.plugins.manager import KINDS
 from zoo_core.registry import load_registry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from packaging.requirements import Requirement
 
     from zoo_core.api import Backend
     from zoo_core.plugins.manager import Plugins
 
 CORE = "zoo-core"
-_OLDEST = (3, 11)
-_NAME_ENDS = " ;<>=!~[("
+_MIN_PYTHON = (3, 11)
 
 
 def software_checks(plugins: Plugins) -> Iterator[Check]:
@@ -41,58 +42,39 @@ def software_checks(plugins: Plugins) -> Iterator[Check]:
 
 def _python() -> Check:
     bits = 64 if sys.maxsize > 1 << 32 else 32
-    return Check(
-        name="python",
-        ok=sys.version_info >= _OLDEST and bits == 64,
-        found=f"{platform.python_version()}, {bits} bits, in {sys.prefix}",
-        next="install a 64-bit Python 3.11 or later",
-        needed=True,
-    )
+    state = f"{platform.python_version()}, {bits} bits, in {sys.prefix}"
+    is_fit = sys.version_info >= _MIN_PYTHON and bits == 64
+    return Check("python", is_fit, state, "install a 64-bit Python 3.11 or later", needed=True)
 
 
 def _packages(distributions: Iterable[str]) -> Iterator[Check]:
     """Every package that the core or a plugin requires, once."""
-    wanted: dict[str, list[str]] = {}
+    from packaging.requirements import Requirement
+    from packaging.utils import canonicalize_name
+
+    needs: dict[str, list[Requirement]] = {}
     for owner in sorted({CORE, *distributions} - {""}):
-        for need in _requirements(owner):
-            wanted.setdefault(_name(need), []).append(need)
-    for name, needs in sorted(wanted.items()):
-        yield _package(name, list(dict.fromkeys(needs)))
+        for need in map(Requirement, _requires(owner)):
+            if need.marker is None or need.marker.evaluate({"extra": ""}):
+                need.marker = None
+                needs.setdefault(canonicalize_name(need.name), []).append(need)
+    for name in sorted(needs):
+        yield _package(name, needs[name])
 
 
-def _requirements(distribution: str) -> list[str]:
+def _requires(distribution: str) -> list[str]:
     try:
-        needs = metadata.requires(distribution) or []
+        return metadata.requires(distribution) or []
     except metadata.PackageNotFoundError:
         return []
-    return [need.partition(";")[0].strip() for need in needs if _applies(need.partition(";")[2])]
 
 
-def _applies(marker: str) -> bool:
-    if not marker.strip():
-        return True
-    try:
-        from packaging.markers import Marker
-    except ImportError:
-        return False
-    return bool(Marker(marker).evaluate({"extra": ""}))
-
-
-def _name(need: str) -> str:
-    end = next((at for at, letter in enumerate(need) if letter in _NAME_ENDS), len(need))
-    return need[:end].lower().replace("_", "-")
-
-
-def _package(name: str, needs: list[str]) -> Check:
-    step = "pip install " + " ".join(f"'{need}'" for need in needs)
+def _package(name: str, needs: Sequence[Requirement]) -> Check:
+    step = "pip install " + " ".join(f"'{need}'" for need in dict.fromkeys(map(str, needs)))
     version = _version(name)
-    if version is None:
-        return Check(
-            name=f"package {name}", ok=False, found="not installed", next=step, needed=True
-        )
-    unmet = [need for need in needs if not _satisfies(version, need)]
-    found = f"{version}, but needs {' and '.join(unmet)}" if unmet else version
-    return Check(name=f"package {name}", ok=not unmet, found=found, next=step, needed=True)
+    unmet = _unmet(version, needs) if version else []
+    state = f"{version}, but needs {' and '.join(unmet)}" if unmet else version or "not installed"
+    return Check(f"package {name}", version is not None and not unmet, state, step, needed=True)
 
 
 def _version(name: str) -> str | None:
@@ -100,20 +82,18 @@ def _version(name: str) -> str | None:
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
-        module = name.replace("-", "_")
-        return "from another distribution" if find_spec(module) else None
+        return "from another distribution" if find_spec(name.replace("-", "_")) else None
 
 
-def _satisfies(version: str, need: str) -> bool:
+def _unmet(version: str, needs: Sequence[Requirement]) -> list[str]:
+    """The requirements that a version misses; none where the version has no order."""
+    from packaging.version import InvalidVersion, Version
+
     try:
-        from packaging.requirements import Requirement
-        from packaging.version import InvalidVersion
-    except ImportError:
-        return True
-    try:
-        return bool(Requirement(need).specifier.contains(version, prereleases=True))
+        installed = Version(version)
     except InvalidVersion:
-        return True
+        return []
+    return [str(n) for n in needs if not n.specifier.contains(installed, prereleases=True)]
 
 
 def _plugins(plugins: Plugins) -> Iterator[Check]:
@@ -121,18 +101,14 @@ def _plugins(plugins: Plugins) -> Iterator[Check]:
         try:
             plugins.all(kind)
         except UsageError as error:
-            yield Check(name=f"{kind}s", ok=False, found=error.what, next=error.next, needed=True)
+            yield Check(f"{kind}s", False, error.what, error.next, needed=True)
     if not plugins.plugins:
-        step = "install plugins, such as zoo-onnxruntime"
-        yield Check(name="plugins", ok=False, found="none is installed", next=step, needed=True)
+        step = "install distributions that bring plugins: their names begin with zoo-"
+        yield Check("plugins", False, "none is installed", step, needed=True)
     for plugin in plugins.plugins:
-        yield Check(
-            name=f"plugin {plugin.name}",
-            ok=plugin.failure is None,
-            found=plugin.failure or f"{plugin.distribution} {plugin.version}".strip(),
-            next=f"reinstall it, or leave it out: ZOO_DISABLE_PLUGINS={plugin.name}",
-            needed=True,
-        )
+        state = plugin.failure or f"{plugin.distribution} {plugin.version}".strip()
+        step = f"reinstall it, or disable it: ZOO_DISABLE_PLUGINS={plugin.name}"
+        yield Check(f"plugin {plugin.name}", plugin.failure is None, state, step, needed=True)
 
 
 def _backends(plugins: Plugins) -> Iterator[Check]:
@@ -142,42 +118,30 @@ def _backends(plugins: Plugins) -> Iterator[Check]:
         return
     usable = []
     for backend in backends.values():
-        availability = _probe(backend, plugins)
-        usable += [backend.name] * availability.ok
-        yield Check(
-            name=f"backend {backend.name}",
-            ok=availability.ok,
-            found=(availability.version or "available") if availability.ok else availability.reason,
-            next=availability.next_step,
-        )
-        for device in availability.devices:
-            yield Check(
-                name=f"device {backend.name}/{device.id}",
-                ok=device.available,
-                found="available" if device.available else device.reason,
-                next="" if device.available else availability.next_step,
-            )
+        status = _probe(backend, plugins)
+        usable += [backend.name] * status.ok
+        state = (status.version or "available") if status.ok else status.reason
+        yield Check(f"backend {backend.name}", status.ok, state, status.next_step)
+        for device in status.devices:
+            state = "available" if device.available else device.reason
+            name = f"device {backend.name}/{device.id}"
+            yield Check(name, device.available, state, status.next_step)
         yield from _diagnostics(backend)
-    yield Check(
-        name="backends",
-        ok=bool(usable),
-        found=f"available: {', '.join(usable)}" if usable else "none is available",
-        next="pip install zoo-onnxruntime, which needs nothing but a processor",
-        needed=True,
-    )
+    state = f"available: {', '.join(usable)}" if usable else "none is available"
+    step = "follow the steps of one backend, or install a plugin whose backend needs no device"
+    yield Check("backends", bool(usable), state, step, needed=True)
 
 
 def _diagnostics(backend: Backend) -> Iterator[Check]:
-    """The steps of looking for a device, as its plugin takes them."""
+    """The steps by which a plugin looks for its device."""
     try:
-        rungs = list(backend.diagnostics()) if backend.diagnostics else []
+        steps = list(backend.diagnostics()) if backend.diagnostics else []
     except Exception as error:  # a plugin's any failure is survived
-        found = f"its ladder failed: {type(error).__name__}: {first_line(error)}"
-        yield Check(name=f"{backend.name}: ladder", ok=False, found=found)
+        state = f"its diagnostics failed: {type(error).__name__}: {first_line(error)}"
+        yield Check(f"{backend.name}: diagnostics", False, state)
         return
-    for rung in rungs:
-        name = f"{backend.name}: {rung.name}"
-        yield Check(name=name, ok=rung.ok, found=rung.found, next=rung.next_step)
+    for item in steps:
+        yield Check(f"{backend.name}: {item.name}", item.ok, item.found, item.next_step)
 
 
 def _probe(backend: Backend, plugins: Plugins) -> Availability:
@@ -193,25 +157,24 @@ def _registry(plugins: Plugins) -> Check:
     try:
         registry = load_registry(plugins.registry_files())
     except UsageError as error:
-        return Check(name="registry", ok=False, found=str(error), next=error.next, needed=True)
-    found = f"{len(registry.models)} models in {', '.join(map(str, registry.files))}"
-    return Check(name="registry", ok=True, found=found, needed=True)
+        return Check("registry", False, str(error), error.next, needed=True)
+    state = f"{len(registry.models)} models in {', '.join(map(str, registry.files))}"
+    return Check("registry", True, state, needed=True)
 
 
 def _git() -> Check:
-    path = shutil.which("git")
-    step = "install git; only `--source repo` needs it"
+    path, step = shutil.which("git"), "install git; only `--source repo` needs it"
     if path is None:
-        return Check(name="git", ok=False, found="not found", next=step)
+        return Check("git", False, "not found", step)
+    command = [path, "--version"]
     try:
-        done = subprocess.run(
-            [path, "--version"], capture_output=True, text=True, timeout=5, check=True
-        )
+        done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True)
     except (OSError, subprocess.SubprocessError) as error:
-        return Check(name="git", ok=False, found=f"{path} does not run: {error}", next=step)
-    return Check(name="git", ok=True, found=done.stdout.strip().removeprefix("git version "))
+        return Check("git", False, f"{path} does not run: {error}", step)
+    return Check("git", True, done.stdout.strip().removeprefix("git version "))
 
 
 def _variables() -> Check:
-    told = [f"{name}={value}" for name, value in sorted(os.environ.items()) if name[:4] == "ZOO_"]
-    return Check(name="variables", ok=True, found=" ".join(told) or "no ZOO_ variable is set")
+    pairs = sorted((name, value) for name, value in os.environ.items() if name[:4] == "ZOO_")
+    state = " ".join(f"{name}={value}" for name, value in pairs)
+    return Check("variables", True, state or "no ZOO_ variable is set")
