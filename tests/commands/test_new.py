@@ -34,7 +34,7 @@ def projects(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("new")
     made = {}
     for kind in KINDS:
-        naming = Naming.of(f"fresh-{kind}")
+        naming = Naming.parse(f"fresh-{kind}")
         project = folder / naming.distribution
         new_plugin(kind, naming, project, Plugins())
         info = project / f"{naming.module}-0.1.0.dist-info"
@@ -79,7 +79,7 @@ def test_new_plugins_are_linted_and_formatted_whatever_their_name(
 ) -> None:
     ruff = pytest.importorskip("ruff").__name__
     for kind in KINDS:
-        new_plugin(kind, Naming.of(name), tmp_path / kind, Plugins())
+        new_plugin(kind, Naming.parse(name), tmp_path / kind, Plugins())
     for command in (["check"], ["format", "--check"]):
         done = subprocess.run(
             [sys.executable, "-m", ruff, *command, "--no-cache", str(tmp_path)],
@@ -125,7 +125,7 @@ def test_a_new_plugin_passes_zoo_plugins_test(
     assert done.returncode == 0, done.stdout + done.stderr
     lines = done.stdout.splitlines()
     assert "ok    plugin [TestPlugin]: it registers" in lines
-    for part in KINDS[kind]:
+    for part in KINDS[kind].providers:
         assert any(line.startswith(f"ok    {part} fresh-{kind} [Test") for line in lines)
     assert not [line for line in lines if not line.startswith("ok ")]
 
@@ -212,7 +212,7 @@ def test_a_new_card_is_valid_at_once(
 
     again = zoo("new", "model", "my-net", "--family", family)
     assert again.code == 2
-    assert "is there already" in again.stderr
+    assert "exists already" in again.stderr
 
 
 def test_a_card_with_its_figures_filled_in_is_valid_too(
@@ -229,22 +229,22 @@ def test_a_card_with_its_figures_filled_in_is_valid_too(
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        (("decoder", "Mine"), 2, "can be no name"),
-        (("decoder", "my_net"), 2, "can be no name"),
+        (("decoder", "Mine"), 2, "is not a valid name"),
+        (("decoder", "my_net"), 2, "is not a valid name"),
         (("decoder", "-x"), 2, "no such option"),
-        (("decoder", "7net"), 2, "can be no name"),
-        (("decoder", "my--net"), 2, "can be no name"),
-        (("decoder", "class"), 2, "can be no name"),
-        (("decoder", "n" * 25), 2, "can be no name"),
+        (("decoder", "7net"), 2, "is not a valid name"),
+        (("decoder", "my--net"), 2, "is not a valid name"),
+        (("decoder", "class"), 2, "is not a valid name"),
+        (("decoder", "n" * 25), 2, "is not a valid name"),
         (("decoder", "coco"), 2, "a plugin 'coco' is installed already (zoo-coco)"),
         (("backend", "zoo-coco"), 2, "a plugin 'coco' is installed already"),
-        (("dataset", "coco-val2017"), 2, "dataset 'coco-val2017' is given by zoo-coco already"),
+        (("dataset", "coco-val2017"), 2, "zoo-coco already provides dataset 'coco-val2017'"),
         (("decodr", "mine"), 2, "did you mean 'decoder'?"),
         (("decoder", "mine", "--family", "x"), 2, "only a model has a family"),
         (("model", "mine"), 2, "a model needs a family"),
         (("model", "mine", "--family", "darknet-yol"), 2, "did you mean 'darknet-yolo'?"),
-        (("model", "Mine/x", "--family", "darknet-yolo"), 2, "can be no name of a model"),
-        (("model", "yolov4-tianxiaomo", "--family", "darknet-yolo"), 2, "is there already"),
+        (("model", "Mine/x", "--family", "darknet-yolo"), 2, "is not a valid name of a model"),
+        (("model", "yolov4-tianxiaomo", "--family", "darknet-yolo"), 2, "exists already"),
     ],
 )
 def test_what_is_refused(zoo: Zoo, arguments: tuple[str, ...], code: int, says: str) -> None:
@@ -279,7 +279,7 @@ def test_an_empty_folder_is_filled(zoo: Zoo) -> None:
     assert outcome.code == 0, outcome.stderr
     names = ["README.md", "pyproject.toml", "tests", "zoo_mine"]
     assert sorted(path.name for path in Path().iterdir()) == names
-    assert not list(Path().absolute().parent.glob(f".{Path().absolute().name}-*"))
+    assert not list(Path().absolute().parent.glob(".zoo-*"))
 
 
 def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
@@ -287,7 +287,7 @@ def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(
         DataError, match=r"cannot be written: .*; name another folder with --output"
     ):
-        new_plugin("decoder", Naming.of("mine"), tmp_path / "file" / "inside", Plugins())
+        new_plugin("decoder", Naming.parse("mine"), tmp_path / "file" / "inside", Plugins())
     registry = load_registry()
     with pytest.raises(
         DataError, match=r"cannot be written: .*; name another folder with --output"
@@ -314,10 +314,12 @@ def test_the_schema_of_plugins_holds_for_new_ones(
         env=surroundings(projects, tmp_path / "home"),
     )
     rows = {row["name"]: row for row in json.loads(done.stdout)["plugins"]}
-    for kind, parts in KINDS.items():
+    for kind, spec in KINDS.items():
         row = rows[f"fresh-{kind}"]
         assert row["failure"] is None
-        assert row["providers"] == {part: [f"fresh-{kind}"] for part in sorted(parts, key=ORDER)}
+        assert row["providers"] == {
+            part: [f"fresh-{kind}"] for part in sorted(spec.providers, key=ORDER)
+        }
 
 
 ORDER = ["exporter", "compiler", "runtime", "decoder", "evaluator", "dataset", "backend"].index

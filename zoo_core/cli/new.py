@@ -34,12 +34,12 @@ def new(
     plugins = Plugins.installed()
     if kind == "model":
         registry = load_registry(plugins.registry_files())
-        made = new.new_card(name, family, output, registry, plugins)
+        result = new.new_card(name, family, output, registry, plugins)
     elif family is not None:
         raise UsageError("only a model has a family", where="--family", next="leave it out")
     else:
-        made = new.new_plugin(kind, new.Naming.of(name), output, plugins)
-    for path in made.files:
+        result = new.new_plugin(kind, new.Naming.parse(name), output, plugins)
+    for path in result.files:
         typer.echo(path)
-    sys.stderr.write("next:\n" + "".join(f"  {step}\n" for step in made.steps))
+    sys.stderr.write("next:\n" + "".join(f"  {step}\n" for step in result.steps))
     return 0

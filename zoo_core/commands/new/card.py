@@ -1,13 +1,13 @@
-"""Writes the card of a model whose family is known."""
+"""The card of a new model of a known family."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo_core.commands.new.names import check_free_model
-from zoo_core.commands.new.project import Made, fill, template
-from zoo_core.errors import DataError, UsageError, ZooError, did_you_mean
+from zoo_core.commands.new.names import check_new_model
+from zoo_core.commands.new.project import NewFiles, fill, template, write_error
+from zoo_core.errors import UsageError, ZooError, did_you_mean
 
 if TYPE_CHECKING:
     from zoo_core.api import ModelCard
@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
 def new_card(
     name: str, family: str | None, output: Path | None, registry: Registry, plugins: Plugins
-) -> Made:
-    """Write NAME.yaml into the folder `output` (by default the one we are in).
+) -> NewFiles:
+    """Write NAME.yaml into the folder `output` (by default the current one).
 
-    Raises UsageError for a family that is not known, a name that is taken, a file that is there.
+    Raises UsageError for an unknown family, a name that is taken and a file that exists, DataError
+    where it cannot be written.
     """
-    check_free_model(name, registry)
+    check_new_model(name, registry)
     known = {card.family: card for card in registry.models.values() if card.family}
     if family not in known:
         what = f"no family '{family}'" if family else "a model needs a family"
@@ -30,39 +31,37 @@ def new_card(
         raise UsageError(what, where="--family", next=hint)
     path = (output or Path()) / f"{name}.yaml"
     if path.exists():
-        raise UsageError("is there already", where=str(path), next="choose another name")
+        raise UsageError("exists already", where=str(path), next="choose another name")
     text = fill(template("model", "model.yaml.tmpl"), _values(name, path, known[family], plugins))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as stream:
             stream.write(text)
     except OSError as error:
-        what, step = f"cannot be written: {error.strerror}", "name another folder with --output"
-        raise DataError(what, where=str(path), next=step) from error
+        raise write_error(path, error) from error
     steps = (
         f"export ZOO_REGISTRY={path}",
         "zoo check",
         f"zoo show {name}",
         "fill in labels, size and weights",
     )
-    return Made(files=(path,), steps=steps)
+    return NewFiles(files=(path,), steps=steps)
 
 
 def _values(name: str, path: Path, like: ModelCard, plugins: Plugins) -> dict[str, str]:
-    suffix, kind, companions = _weights(like, plugins)
-    files = {"weights": suffix, **companions}
-    lines = [
+    suffix, weights_format, companions = _weights(like, plugins)
+    files = [
         f"          {role}:\n"
-        f"            name: {name}{end}\n"
+        f"            name: {name}{ending}\n"
         f"            by_hand: where a person finds it # or `url`, `size` and `sha256`\n"
-        for role, end in files.items()
+        for role, ending in {"weights": suffix, **companions}.items()
     ]
     return {
         "name": name,
         "family": str(like.family),
         "how": f"Used where ZOO_REGISTRY names {path.name}, or this is the ./registry.yaml.",
-        "format": kind,
-        "files": "".join(lines),
+        "format": weights_format,
+        "files": "".join(files),
         "height": str(like.size[0]),
         "width": str(like.size[1]),
         "protocol": like.protocol,
@@ -71,11 +70,11 @@ def _values(name: str, path: Path, like: ModelCard, plugins: Plugins) -> dict[st
 
 
 def _weights(like: ModelCard, plugins: Plugins) -> tuple[str, str, dict[str, str]]:
-    """Ending and format of a weights file, and the endings of files beside it, by role."""
+    """Suffix and format of a weights file, and the suffixes of its companion files by role."""
     try:
         exporter = plugins.exporter(like.exporter)
     except ZooError:
-        kinds = [option.format for option in like.weights]
-        return ".weights", (kinds or ["unknown"])[0], {}
-    suffix, kind = next(iter(exporter.suffixes.items()), (".bin", exporter.formats[0]))
-    return suffix, kind, dict(exporter.companions)
+        formats = [option.format for option in like.weights]
+        return ".weights", (formats or ["unknown"])[0], {}
+    suffix, name = next(iter(exporter.suffixes.items()), (".bin", exporter.formats[0]))
+    return suffix, name, dict(exporter.companions)

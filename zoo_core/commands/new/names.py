@@ -1,4 +1,4 @@
-"""What a new plugin, and what is in it, are called."""
+"""Names and kinds of new plugins and models."""
 
 from __future__ import annotations
 
@@ -17,39 +17,54 @@ if TYPE_CHECKING:
     from zoo_core.plugins.manager import Plugins
     from zoo_core.registry import Registry
 
-KINDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of plugin: the providers it registers, its description and what it depends on."""
+
+    providers: tuple[str, ...]
+    description: str
+    dependencies: tuple[str, ...] = ("numpy>=1.26",)
+
+
+KINDS: Mapping[str, Kind] = MappingProxyType(
     {
-        "exporter": ("exporter", "decoder"),
-        "backend": ("compiler", "runtime", "backend"),
-        "decoder": ("decoder",),
-        "dataset": ("dataset",),
-        "evaluator": ("evaluator",),
+        "exporter": Kind(
+            ("exporter", "decoder"),
+            "A family of detectors: weights to graphs, and graphs' outputs to boxes.",
+            ("numpy>=1.26", "onnx>=1.16", "torch>=2.4"),
+        ),
+        "backend": Kind(
+            ("compiler", "runtime", "backend"),
+            "A backend: compiles a graph to an artefact, and runs it.",
+            ("numpy>=1.26", "onnx>=1.16", "protobuf>=4"),
+        ),
+        "decoder": Kind(("decoder",), "A decoder: a network's outputs become boxes."),
+        "dataset": Kind(("dataset",), "A data set: a folder of images, and boxes in a CSV.", ()),
+        "evaluator": Kind(("evaluator",), "An evaluator: detections and annotations to metrics."),
     }
 )
-"""What can be new -> the kinds of providers that the plugin gives under its name."""
 
 _PREFIX = "zoo-"
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-_LONGEST = 24
-"""Longer names make lines longer than the house has them."""
+_MODEL_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+_MAX_LENGTH = 24
+"""Longer names make longer lines in the templates than linters accept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Naming:
-    """A plugin's name in each place where it stands; `name` is that of the entry point."""
+    """A plugin's name wherever it appears; `name` is the entry point's."""
 
     name: str
 
     @classmethod
-    def of(cls, text: str) -> Naming:
-        """From what a user typed; raises UsageError where that can be no name."""
+    def parse(cls, text: str) -> Naming:
+        """From what a user typed; raises UsageError where it is not a valid name."""
         name = text.removeprefix(_PREFIX)
-        short = len(name) <= _LONGEST
-        if not _NAME.fullmatch(name) or not short or keyword.iskeyword(name):
-            step = (
-                f"lower-case letters, digits and single dashes, at most {_LONGEST}, such as my-net"
-            )
-            raise UsageError(f"'{text}' can be no name of a plugin", next=step)
+        if not _NAME.fullmatch(name) or len(name) > _MAX_LENGTH or keyword.iskeyword(name):
+            step = f"lower-case letters, digits, single dashes, at most {_MAX_LENGTH}: my-net"
+            raise UsageError(f"'{text}' is not a valid name of a plugin", next=step)
         return cls(name)
 
     @property
@@ -68,13 +83,13 @@ class Naming:
         return f"zoo_{self.short}"
 
     @property
-    def words(self) -> str:
+    def class_name(self) -> str:
         """The name as part of a class's name."""
         return "".join(part.capitalize() for part in self.name.split("-"))
 
 
-def check_free(naming: Naming, kind: str, plugins: Plugins) -> None:
-    """Raises UsageError where a plugin or provider of this name is there, or for another kind."""
+def check_new_plugin(naming: Naming, kind: str, plugins: Plugins) -> None:
+    """Raises UsageError for an unknown kind, and for a name that a plugin or provider has."""
     if kind not in KINDS:
         raise UsageError(f"no kind '{kind}'", next=did_you_mean(kind, ["model", *KINDS]))
     step = "choose another name"
@@ -82,17 +97,17 @@ def check_free(naming: Naming, kind: str, plugins: Plugins) -> None:
         if plugin.names & {naming.name, naming.module, naming.distribution}:
             what = f"a plugin '{plugin.name}' is installed already ({plugin.origin})"
             raise UsageError(what, next=step)
-    for part in KINDS[kind]:
+    for part in KINDS[kind].providers:
         if naming.name in plugins.all(part):
             owner = plugins.owner(part, naming.name).origin
-            raise UsageError(f"{part} '{naming.name}' is given by {owner} already", next=step)
+            raise UsageError(f"{owner} already provides {part} '{naming.name}'", next=step)
 
 
-def check_free_model(name: str, registry: Registry) -> None:
-    """Raises UsageError where a card has this name, or where it can be no name of one."""
-    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", name):
+def check_new_model(name: str, registry: Registry) -> None:
+    """Raises UsageError for an invalid name, and for one that another card has."""
+    if not _MODEL_NAME.fullmatch(name):
         step = "lower-case letters, digits, dots and dashes"
-        raise UsageError(f"'{name}' can be no name of a model", next=step)
+        raise UsageError(f"'{name}' is not a valid name of a model", next=step)
     if name in registry.models:
         where = registry.models[name].origin
-        raise UsageError(f"a model '{name}' is there already", where=where, next="choose another")
+        raise UsageError(f"model '{name}' exists already", where=where, next="choose another name")

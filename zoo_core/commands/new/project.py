@@ -1,94 +1,50 @@
-"""Writes a plugin's folder from the templates."""
+"""A new plugin's folder, written from the templates."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from zoo_core.commands.new.names import check_free
+from zoo_core.commands.new.names import KINDS, check_new_plugin
 from zoo_core.errors import DataError, UsageError
 from zoo_core.system.files import temporary_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
     from importlib.resources.abc import Traversable
 
     from zoo_core.commands.new.names import Naming
     from zoo_core.plugins.manager import Plugins
 
 _SUFFIX = ".tmpl"
-_DESCRIBED: Mapping[str, str] = MappingProxyType(
-    {
-        "exporter": "A family of detectors: weights to graphs, and graphs' outputs to boxes.",
-        "backend": "A backend: a graph becomes an artefact, and an artefact is run.",
-        "decoder": "A decoder: a network's outputs become boxes.",
-        "dataset": "A data set: a folder of images, and boxes in a CSV file.",
-        "evaluator": "An evaluator: what was found and what is there become figures.",
-    }
-)
-_NEEDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "exporter": ("numpy>=1.26", "onnx>=1.16", "torch>=2.4"),
-        "backend": ("numpy>=1.26", "onnx>=1.16", "protobuf>=4"),
-        "decoder": ("numpy>=1.26",),
-        "dataset": (),
-        "evaluator": ("numpy>=1.26",),
-    }
-)
+_OTHER_FOLDER = "name another folder with --output"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
-    """What was written: files in order, and what to type next."""
+class NewFiles:
+    """The files written, in order, and the commands to run next."""
 
     files: tuple[Path, ...]
     steps: tuple[str, ...]
 
 
-def new_plugin(kind: str, naming: Naming, output: Path | None, plugins: Plugins) -> Made:
+def new_plugin(kind: str, naming: Naming, output: Path | None, plugins: Plugins) -> NewFiles:
     """Write the distribution into `output` (by default a folder of its name, here).
 
     Nothing is left where it fails. Raises UsageError for a name that is taken and for a folder that
-    is there, DataError where it cannot be written.
+    is not empty, DataError where it cannot be written.
     """
-    check_free(naming, kind, plugins)
+    check_new_plugin(naming, kind, plugins)
     folder = output or Path(naming.distribution)
-    files = write_all(folder, dict(_texts(kind, naming)))
+    files = _write_folder(folder, dict(_texts(kind, naming)))
     steps = (
         f"pip install -e '{folder}[testing]'",
         f"zoo plugins test {naming.name}",
         f"change {folder / naming.module}, and {folder / 'tests'} with it",
     )
-    return Made(files=files, steps=steps)
-
-
-def write_all(folder: Path, texts: Mapping[str, str]) -> tuple[Path, ...]:
-    """Files by their path in a new folder, all of them or none."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        step = "name another folder with --output"
-        raise UsageError("is there already, and not empty", where=str(folder), next=step)
-    place = folder.absolute()
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with temporary_folder(place.parent) as part:
-            for name, text in texts.items():
-                path = part / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(text, encoding="utf-8", newline="\n")
-            place.mkdir(exist_ok=True)
-            for item in part.iterdir():
-                item.rename(place / item.name)
-    except OSError as error:
-        raise _unwritable(folder, error) from error
-    return tuple(folder / name for name in texts)
-
-
-def _unwritable(folder: Path, error: OSError) -> DataError:
-    step = "name another folder with --output"
-    return DataError(f"cannot be written: {error.strerror}", where=str(folder), next=step)
+    return NewFiles(files=files, steps=steps)
 
 
 def fill(text: str, values: Mapping[str, str]) -> str:
@@ -103,33 +59,56 @@ def template(*parts: str) -> str:
     return _root().joinpath(*parts).read_text(encoding="utf-8")
 
 
+def write_error(path: Path, error: OSError) -> DataError:
+    """What to report where a file or folder cannot be written."""
+    return DataError(f"cannot be written: {error.strerror}", where=str(path), next=_OTHER_FOLDER)
+
+
+def _write_folder(folder: Path, texts: Mapping[str, str]) -> tuple[Path, ...]:
+    """Files by their path in a new folder, all of them or none."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError("exists already, and is not empty", where=str(folder), next=_OTHER_FOLDER)
+    target = folder.absolute()
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with temporary_folder(target.parent) as temporary:
+            for name, text in texts.items():
+                path = temporary / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text, encoding="utf-8", newline="\n")
+            target.mkdir(exist_ok=True)
+            for item in temporary.iterdir():
+                item.rename(target / item.name)
+    except OSError as error:
+        raise write_error(folder, error) from error
+    return tuple(folder / name for name in texts)
+
+
 def _texts(kind: str, naming: Naming) -> Iterator[tuple[str, str]]:
+    """Path and text of every file of a new plugin."""
+    dependencies = ("zoo-core>=0.1,<0.2", *KINDS[kind].dependencies)
     values = {
         "name": naming.name,
         "distribution": naming.distribution,
         "module": naming.module,
-        "class": naming.words,
-        "description": _DESCRIBED[kind],
-        "dependencies": _listed(("zoo-core>=0.1,<0.2", *_NEEDS[kind])),
+        "class": naming.class_name,
+        "description": KINDS[kind].description,
+        "dependencies": "".join(f'    "{item}",\n' for item in dependencies),
     }
     for folder in ("common", kind):
-        for name, text in _walk(_root().joinpath(folder)):
-            place = name.removesuffix(_SUFFIX)
-            place = place.replace("__module__", naming.module).replace("__short__", naming.short)
-            yield place, fill(text, values)
-
-
-def _listed(needs: Sequence[str]) -> str:
-    return "".join(f'    "{need}",\n' for need in needs)
+        for name, text in _templates(_root().joinpath(folder)):
+            path = name.removesuffix(_SUFFIX)
+            path = path.replace("__module__", naming.module).replace("__short__", naming.short)
+            yield path, fill(text, values)
 
 
 def _root() -> Traversable:
     return resources.files("zoo_core.commands.new").joinpath("templates")
 
 
-def _walk(folder: Traversable, above: str = "") -> Iterator[tuple[str, str]]:
-    for item in sorted(folder.iterdir(), key=lambda one: one.name):
+def _templates(folder: Traversable, parent: str = "") -> Iterator[tuple[str, str]]:
+    for item in sorted(folder.iterdir(), key=lambda entry: entry.name):
         if item.is_dir():
-            yield from _walk(item, f"{above}{item.name}/")
+            yield from _templates(item, f"{parent}{item.name}/")
         elif item.name.endswith(_SUFFIX):
-            yield f"{above}{item.name}", item.read_text(encoding="utf-8")
+            yield f"{parent}{item.name}", item.read_text(encoding="utf-8")
