@@ -20,6 +20,23 @@ IMAGE_SUFFIXES = frozenset(
 )
 """Name endings that count as images, in lower case."""
 
+COCO_NAMES = tuple(
+    """person,bicycle,car,motorcycle,airplane,bus,train,truck,boat,traffic light,fire hydrant,
+    stop sign,parking meter,bench,bird,cat,dog,horse,sheep,cow,elephant,bear,zebra,giraffe,backpack,
+    umbrella,handbag,tie,suitcase,frisbee,skis,snowboard,sports ball,kite,baseball bat,
+    baseball glove,skateboard,surfboard,tennis racket,bottle,wine glass,cup,fork,knife,spoon,bowl,
+    banana,apple,sandwich,orange,broccoli,carrot,hot dog,pizza,donut,cake,chair,couch,potted plant,
+    bed,dining table,toilet,tv,laptop,mouse,remote,keyboard,cell phone,microwave,oven,toaster,sink,
+    refrigerator,book,clock,vase,scissors,teddy bear,hair drier,toothbrush""".replace(
+        "\n    ", ""
+    ).split(",")
+)
+"""COCO's spelling, in the order of the 80 indices."""
+
+_UNUSED_IDS = frozenset({12, 26, 29, 30, 45, 66, 68, 69, 71, 83})
+COCO_IDS = tuple(number for number in range(1, 91) if number not in _UNUSED_IDS)
+"""COCO's category ids, in the order of `COCO_NAMES`."""
+
 DARKNET_SPELLING = {
     "motorbike": "motorcycle",
     "aeroplane": "airplane",

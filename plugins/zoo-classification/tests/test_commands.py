@@ -16,7 +16,7 @@ import zoo_core
 if TYPE_CHECKING:
     from zoo_core.testing.fixtures import Outcome, Zoo
 
-PLUGINS = ("zoo_classification", "zoo_coco", "zoo_onnx", "zoo_onnxruntime")
+PLUGINS = ("zoo_classification", "zoo_coco", "zoo_sample", "zoo_onnx", "zoo_onnxruntime")
 CARD = "crops-classifier"
 FEW = ("--limit", "60", "--calibration-images", "24", "--no-bench")
 _DETECTION = ("bbox", "detect", "AP50", "boxes", "pycocotools", "nms")

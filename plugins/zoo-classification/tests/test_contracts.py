@@ -122,8 +122,8 @@ class TestSampleCrops(DatasetContract):
 
     @pytest.fixture(autouse=True)
     def _scenes(self) -> None:
-        coco = pytest.importorskip("zoo_coco")
-        self.both = Plugins([zoo_classification, coco])
+        sample = pytest.importorskip("zoo_sample")
+        self.both = Plugins([zoo_classification, sample])
 
     def request(self, folder: Path, limit: int | None) -> DataRequest:
         """The lookup must be one that can go to another process."""

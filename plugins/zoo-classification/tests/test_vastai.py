@@ -13,7 +13,14 @@ if TYPE_CHECKING:
 
     from zoo_core.testing.fixtures import Zoo
 
-PLUGINS = ("zoo_classification", "zoo_coco", "zoo_onnx", "zoo_onnxruntime", "zoo_vastai")
+PLUGINS = (
+    "zoo_classification",
+    "zoo_coco",
+    "zoo_sample",
+    "zoo_onnx",
+    "zoo_onnxruntime",
+    "zoo_vastai",
+)
 RUN = ("run", "crops-classifier", "--limit", "40", "--no-bench")
 DEVICE = ("--backend", "vastai", "--device", "emulator", "--precision", "fp16")
 

@@ -33,33 +33,6 @@ class TestEvaluator(EvaluatorContract):
     )
 
 
-class TestSampleScenes(DatasetContract):
-    plugin, name = zoo_coco, "sample-scenes"
-
-    @pytest.fixture(autouse=True)
-    def _few(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Four scenes show what two hundred do, where the plan stays in this process."""
-        monkeypatch.setattr("zoo_coco.sample.EVALUATION", 4)
-
-    def test_planning_is_pure_and_light(self, tmp_path: Path) -> None:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("zoo_coco.sample.EVALUATION", 200)
-            super().test_planning_is_pure_and_light(tmp_path)
-
-
-class TestSampleScenesForCalibration(TestSampleScenes):
-    purpose = "calibrate"
-
-    @pytest.fixture(autouse=True)
-    def _few(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("zoo_coco.sample.CALIBRATION", 4)
-
-    def test_planning_is_pure_and_light(self, tmp_path: Path) -> None:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("zoo_coco.sample.CALIBRATION", 1000)
-            DatasetContract.test_planning_is_pure_and_light(self, tmp_path)
-
-
 class TestCocoFolder(DatasetContract):
     plugin, name = zoo_coco, "coco-folder"
 

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from zoo_coco.evaluator import CocoDetection
-from zoo_coco.names import COCO_NAMES
 from zoo_coco.summary import NAMES
 
 from zoo_core.api import Prediction, Sample
 from zoo_core.errors import DataError, UsageError
-from zoo_core.toolkit.coco import DARKNET_SPELLING
+from zoo_core.toolkit.coco import COCO_NAMES, DARKNET_SPELLING
 from zoo_core.toolkit.detection.detections import Candidates, Detections
 from zoo_core.toolkit.detection_txt import read_detections
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import cv2
 import pytest
-from zoo_coco import listed
 from zoo_coco.coco_folder import CocoFolder
 from zoo_coco.folder import Folder
 
 from zoo_core.api import DataPlan, DataRequest, DataView
 from zoo_core.errors import DataError, UsageError
+from zoo_core.toolkit import datasets
 
 if TYPE_CHECKING:
     from zoo_core.api import Dataset
@@ -70,7 +70,7 @@ def test_planning_again_gives_the_same(given: DataRequest) -> None:
 def test_a_growing_limit_keeps_full_shards(
     given: DataRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listed, "SHARD", 2)
+    monkeypatch.setattr(datasets, "SHARD", 2)
     two, three = (CocoFolder().plan(limit(given, count)).shards for count in (2, 3))
     assert [(shard.start, shard.stop) for shard in three] == [(0, 2), (2, 3)]
     assert three[0] == two[0]

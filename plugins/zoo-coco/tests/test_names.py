@@ -2,15 +2,13 @@ from __future__ import annotations
 
 import pytest
 from zoo_coco.names import (
-    COCO_IDS,
-    COCO_NAMES,
     category_ids,
     coco_spelling,
     default_ids,
 )
 
 from zoo_core.errors import DataError
-from zoo_core.toolkit.coco import DARKNET_SPELLING
+from zoo_core.toolkit.coco import COCO_IDS, COCO_NAMES, DARKNET_SPELLING
 
 COCO = dict(zip(COCO_IDS, COCO_NAMES, strict=True))
 

@@ -14,9 +14,10 @@ import pytest
 from zoo_coco import val2017, val2017_stages
 from zoo_coco.val2017 import Val2017, calibration_list, image_name
 
-from zoo_core.api import DataPlan, DataRequest, DataView, StageContext
+from zoo_core.api import DataPlan, DataRequest, DataView, Stage, StageContext
 from zoo_core.errors import DataError, UsageError
 from zoo_core.pipeline.plan import make_plan
+from zoo_core.toolkit import datasets
 
 RunPlan = Callable[[DataPlan], DataView]
 IDS = [139, 285, 632, 724, 776]
@@ -220,3 +221,27 @@ def test_another_image_than_the_listed_one_is_refused(site: Any, run_plan: RunPl
 def test_given_images_are_another_data_set(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="brings its own images"):
         Val2017().plan(DataRequest(purpose="evaluate", images=tmp_path))
+
+
+def test_a_larger_limit_keeps_the_keys_of_full_shards(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(datasets, "SHARD", 2)
+
+    def keys(limit: int) -> list[str]:
+        data = Val2017().plan(asked(limit=limit))
+        reading = [
+            Stage(
+                name=f"read-{shard.start}",
+                run="zoo_core.pipeline.stages.predict:shard",
+                params={"start": shard.start, "stop": shard.stop, "content": shard.content},
+                inputs=data.inputs,
+                ranges=tuple(data.inputs),
+            )
+            for shard in data.shards
+        ]
+        return [item.key for item in make_plan([*data.stages, *reading])][len(data.stages) :]
+
+    few, more = keys(3), keys(4)
+    assert few[0] == more[0]
+    assert few[1] != more[1]

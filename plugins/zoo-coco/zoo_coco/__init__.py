@@ -1,4 +1,4 @@
-"""COCO for zoo: data sets, folders of images, the sample scenes, and the detection evaluator."""
+"""COCO for zoo: data sets, folders of images, and the detection evaluator."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ZOO_API = 1
 
 @hookimpl
 def zoo_datasets() -> Iterable[Provider[Dataset]]:
-    """Two published or drawn sets, and two ways to bring one's own images."""
+    """A published set, and two ways to bring one's own images."""
     yield Provider(
         name="coco-val2017",
         summary="COCO val2017, 5,000 images, downloaded; with a limit only what it needs",
@@ -32,11 +32,6 @@ def zoo_datasets() -> Iterable[Provider[Dataset]]:
         name="folder",
         summary="a folder of images, or one image, without truth",
         load=_folder,
-    )
-    yield Provider(
-        name="sample-scenes",
-        summary="200 scenes that zoo draws itself, in COCO's format; for use without a network",
-        load=_sample_scenes,
     )
 
 
@@ -66,12 +61,6 @@ def _folder() -> Dataset:
     from zoo_coco.folder import Folder
 
     return Folder()
-
-
-def _sample_scenes() -> Dataset:
-    from zoo_coco.sample import SampleScenes
-
-    return SampleScenes()
 
 
 def _coco_detection() -> Evaluator:

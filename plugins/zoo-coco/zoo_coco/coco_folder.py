@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zoo_coco.coco_json import image_index
-from zoo_coco.listed import limited, listed_samples, shards
+from zoo_coco.listed import listed_samples
 from zoo_core.api import DataPlan
 from zoo_core.errors import DataError, UsageError
+from zoo_core.toolkit.datasets import limited, shards
 from zoo_core.toolkit.files import digest, file_digests
 
 if TYPE_CHECKING:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zoo_coco.listed import limited, shards
 from zoo_core.api import DataPlan, Sample
 from zoo_core.errors import DataError, UsageError
 from zoo_core.toolkit.coco import IMAGE_SUFFIXES
+from zoo_core.toolkit.datasets import limited, shards
 from zoo_core.toolkit.files import digest, file_digests
 
 if TYPE_CHECKING:

@@ -1,42 +1,17 @@
-"""What the data sets share: shards, and samples that an annotation file lists."""
+"""Samples that an annotation file lists."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from zoo_coco.coco_json import image_index
-from zoo_core.api import Sample, Shard
-from zoo_core.errors import DataError, UsageError
-from zoo_core.toolkit.files import digest
+from zoo_core.api import Sample
+from zoo_core.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
-    from zoo_core.api import DataRequest, DataView
-
-SHARD = 256
-"""Samples per shard: what a stopped run may lose, against what a stage costs by itself."""
-
-
-def shards(contents: Sequence[Any]) -> tuple[Shard, ...]:
-    """Shards over samples whose content is told one by one."""
-    ranges = _ranges(len(contents))
-    return tuple(Shard(start=a, stop=b, content=digest(list(contents[a:b]))) for a, b in ranges)
-
-
-def counted_shards(count: int, content: Any) -> tuple[Shard, ...]:
-    """Shards over the first `count` samples of a set whose content is known as a whole."""
-    ranges = _ranges(count)
-    return tuple(Shard(start=a, stop=b, content=digest([content, a, b])) for a, b in ranges)
-
-
-def limited(request: DataRequest, of: int) -> int:
-    """How many samples are asked for; raises `UsageError` for a limit below 1."""
-    if request.limit is None:
-        return of
-    if request.limit < 1:
-        raise UsageError(f"a limit of {request.limit} leaves no image", where="--limit")
-    return min(request.limit, of)
+    from zoo_core.api import DataView
 
 
 def listed_samples(view: DataView, start: int, stop: int) -> Iterator[Sample]:
@@ -47,7 +22,3 @@ def listed_samples(view: DataView, start: int, stop: int) -> Iterator[Sample]:
         if not path.is_file():
             raise DataError("a listed image is missing", where=str(path))
         yield Sample(id=image.id, name=image.name, path=path, size=image.size)
-
-
-def _ranges(count: int) -> list[tuple[int, int]]:
-    return [(start, min(start + SHARD, count)) for start in range(0, count, SHARD)]

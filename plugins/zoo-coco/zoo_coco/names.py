@@ -1,31 +1,14 @@
-"""The 80 class names of COCO, the ids that COCO uses, and the categories of a model's labels."""
+"""The categories of a model's labels: COCO's, or those of an annotation file."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from zoo_core.errors import DataError
-from zoo_core.toolkit.coco import ids_by_name, name_key
+from zoo_core.toolkit.coco import COCO_IDS, COCO_NAMES, ids_by_name, name_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-COCO_NAMES = tuple(
-    """person,bicycle,car,motorcycle,airplane,bus,train,truck,boat,traffic light,fire hydrant,
-    stop sign,parking meter,bench,bird,cat,dog,horse,sheep,cow,elephant,bear,zebra,giraffe,backpack,
-    umbrella,handbag,tie,suitcase,frisbee,skis,snowboard,sports ball,kite,baseball bat,
-    baseball glove,skateboard,surfboard,tennis racket,bottle,wine glass,cup,fork,knife,spoon,bowl,
-    banana,apple,sandwich,orange,broccoli,carrot,hot dog,pizza,donut,cake,chair,couch,potted plant,
-    bed,dining table,toilet,tv,laptop,mouse,remote,keyboard,cell phone,microwave,oven,toaster,sink,
-    refrigerator,book,clock,vase,scissors,teddy bear,hair drier,toothbrush""".replace(
-        "\n    ", ""
-    ).split(",")
-)
-"""COCO's spelling, in the order of the 80 indices."""
-
-_UNUSED_IDS = frozenset({12, 26, 29, 30, 45, 66, 68, 69, 71, 83})
-COCO_IDS = tuple(number for number in range(1, 91) if number not in _UNUSED_IDS)
-"""COCO's category ids, in the order of `COCO_NAMES`."""
 
 
 def coco_spelling(label: str) -> str:

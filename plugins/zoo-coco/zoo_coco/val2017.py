@@ -7,9 +7,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo_coco.listed import counted_shards, limited, listed_samples, shards
+from zoo_coco.listed import listed_samples
 from zoo_core.api import DataPlan, Sample, Stage
 from zoo_core.errors import DataError, UsageError
+from zoo_core.toolkit.datasets import counted_shards, limited, shards
 from zoo_core.toolkit.files import digest
 
 if TYPE_CHECKING:

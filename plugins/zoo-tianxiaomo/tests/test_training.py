@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
-from zoo_coco.scenes import SPLITS
+from zoo_sample.scenes import SPLITS
 from zoo_tianxiaomo.blocks import Mish
 from zoo_tianxiaomo.network import ANCHORS, STRIDES, EndToEnd, Yolov4
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 from numpy.lib.format import open_memmap
-from zoo_coco.scenes import SPLITS, draw_scene
+from zoo_sample.scenes import SPLITS, draw_scene
 
 if TYPE_CHECKING:
     from pathlib import Path

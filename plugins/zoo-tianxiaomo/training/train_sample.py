@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from scene_store import SceneStore, cut_batch, open_store
 from torch import distributed, nn
 from torch.multiprocessing.spawn import spawn
-from zoo_coco.scenes import SPLITS
+from zoo_sample.scenes import SPLITS
 from zoo_tianxiaomo.blocks import Mish
 from zoo_tianxiaomo.network import EndToEnd, Yolov4
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from zoo_coco.scenes_draws import Colour
+    from zoo_sample.draws import Colour
 
 
 def fill_polygon(

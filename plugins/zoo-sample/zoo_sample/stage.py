@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zoo_coco.scenes_files import ANNOTATIONS, IMAGES, write_coco
+from zoo_sample.files import ANNOTATIONS, IMAGES, write_coco
 
 if TYPE_CHECKING:
     from zoo_core.api import StageContext

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, TypeAlias
 import cv2
 import numpy as np
 
-from zoo_coco.scenes_polygons import fill_polygon
+from zoo_sample.polygons import fill_polygon
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
-    from zoo_coco.scenes_draws import Colour, Draws
+    from zoo_sample.draws import Colour, Draws
 
 _Points: TypeAlias = "list[list[int]]"
 

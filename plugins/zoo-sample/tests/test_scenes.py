@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 import pytest
-from zoo_coco.names import COCO_IDS, COCO_NAMES
-from zoo_coco.scenes import LARGEST, SPLITS, draw_scene
-from zoo_coco.scenes_draws import Draws
-from zoo_coco.scenes_files import split_seeds, write_coco
-from zoo_coco.scenes_sprites import DRAWINGS, draw_sprite
+from zoo_sample.draws import Draws
+from zoo_sample.files import split_seeds, write_coco
+from zoo_sample.scenes import LARGEST, SPLITS, draw_scene
+from zoo_sample.sprites import DRAWINGS, draw_sprite
 
 from zoo_core.errors import DataError, UsageError
+from zoo_core.toolkit.coco import COCO_IDS, COCO_NAMES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,11 +72,11 @@ def _black(height: int, width: int, _: Draws) -> np.ndarray[Any, Any]:
 
 
 def test_boxes_are_the_visible_extents(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zoo_coco.scenes.draw_sprite", _white)
-    monkeypatch.setattr("zoo_coco.scenes.draw_ground", _black)
-    monkeypatch.setattr("zoo_coco.scenes.weather", lambda image, _: image)
+    monkeypatch.setattr("zoo_sample.scenes.draw_sprite", _white)
+    monkeypatch.setattr("zoo_sample.scenes.draw_ground", _black)
+    monkeypatch.setattr("zoo_sample.scenes.weather", lambda image, _: image)
     monkeypatch.setattr(
-        "zoo_coco.scenes.draw_bars", lambda h, w, d: (_black(h, w, d), _black(h, w, d)[..., 0])
+        "zoo_sample.scenes.draw_bars", lambda h, w, d: (_black(h, w, d), _black(h, w, d)[..., 0])
     )
     for seed in EVALUATION[:12]:
         image, boxes, _ = draw_scene(seed, 256)
@@ -148,7 +148,7 @@ def test_write_coco_leaves_nothing_behind_when_it_fails(
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("zoo_coco.scenes_files._jpeg", fail)
+    monkeypatch.setattr("zoo_sample.files._jpeg", fail)
     with pytest.raises(OSError, match="No space"):
         write_coco(tmp_path / "scenes", "evaluation", 2, 64)
     assert list(tmp_path.iterdir()) == []

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zoo_coco.listed import counted_shards, limited, listed_samples
-from zoo_core.api import DataPlan, Stage
+from zoo_core.api import DataPlan, Sample, Stage
 from zoo_core.errors import UsageError
+from zoo_core.toolkit.coco import listed_images, read_annotations
+from zoo_core.toolkit.datasets import counted_shards, limited
 from zoo_core.toolkit.files import digest, source_digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from zoo_core.api import DataRequest, DataView, Sample
+    from zoo_core.api import DataRequest, DataView
 
 SIZE = 416
 EVALUATION, CALIBRATION = 200, 1000
@@ -38,7 +39,7 @@ class SampleScenes:
             step = f"ask for at most {of}, or give a folder with --calibration DIR"
             raise UsageError(f"there are {of} calibration scenes", next=step)
         count = limited(request, of)
-        content = [source_digest(["zoo_coco.scenes_files"]), split, SIZE]
+        content = [source_digest(["zoo_sample.files"]), split, SIZE]
         stage = _stage(split, count)
         return DataPlan(
             dataset="sample-scenes",
@@ -59,7 +60,9 @@ class SampleScenes:
 
     def samples(self, view: DataView, start: int, stop: int) -> Iterator[Sample]:
         """Scenes that the stage has drawn."""
-        return listed_samples(view, start, stop)
+        file, folder = view.paths["annotations"], view.paths["images"]
+        for image in listed_images(read_annotations(file), str(file))[start:stop]:
+            yield Sample(id=image.id, name=image.name, path=folder / image.name, size=image.size)
 
     def truth(self, view: DataView) -> Path:
         """The boxes of what can be seen, in COCO's form and ids."""
@@ -69,7 +72,7 @@ class SampleScenes:
 def _stage(split: str, count: int) -> Stage:
     return Stage(
         name=f"scenes-{split}",
-        run="zoo_coco.sample_stage:draw",
+        run="zoo_sample.stage:draw",
         params={"split": split, "count": count, "size": SIZE},
         outputs=("images", "instances.json"),
         growing=("count",),

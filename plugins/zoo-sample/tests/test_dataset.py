@@ -5,13 +5,12 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 import pytest
-from zoo_coco import listed
-from zoo_coco.sample import SampleScenes
-from zoo_coco.val2017 import Val2017
+from zoo_sample.dataset import SampleScenes
 
 from zoo_core.api import DataRequest, Stage
 from zoo_core.errors import UsageError
 from zoo_core.pipeline.plan import make_plan
+from zoo_core.toolkit import datasets
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,14 +73,13 @@ def test_given_images_are_another_data_set(tmp_path: Path) -> None:
         SampleScenes().plan(DataRequest(purpose="evaluate", images=tmp_path))
 
 
-@pytest.mark.parametrize("dataset", [SampleScenes(), Val2017()])
 def test_a_larger_limit_keeps_the_keys_of_full_shards(
-    dataset: Any, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(listed, "SHARD", 2)
+    monkeypatch.setattr(datasets, "SHARD", 2)
 
     def keys(limit: int) -> list[str]:
-        data = dataset.plan(asked("evaluate", limit))
+        data = SampleScenes().plan(asked("evaluate", limit))
         reading = [
             Stage(
                 name=f"read-{shard.start}",

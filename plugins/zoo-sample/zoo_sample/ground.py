@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, TypeAlias
 import cv2
 import numpy as np
 
-from zoo_coco.scenes_polygons import draw_line, fill_polygon
+from zoo_sample.polygons import draw_line, fill_polygon
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from zoo_coco.scenes_draws import Draws
+    from zoo_sample.draws import Draws
 
 Image: TypeAlias = "NDArray[np.uint8]"
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from zoo_coco.names import COCO_IDS, COCO_NAMES
-from zoo_coco.scenes import SPLITS, draw_scene
 from zoo_core.errors import DataError, UsageError, did_you_mean
+from zoo_core.toolkit.coco import COCO_IDS, COCO_NAMES
+from zoo_sample.scenes import SPLITS, draw_scene
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -108,7 +108,7 @@ def _instances(
 ) -> dict[str, Any]:
     annotations = [annotation for _, found in scenes for annotation in found]
     return {
-        "info": {"description": f"sample scenes drawn by zoo-coco, {split}"},
+        "info": {"description": f"sample scenes drawn by zoo-sample, {split}"},
         "images": [record for record, _ in scenes],
         "annotations": [{"id": k + 1, **a} for k, a in enumerate(annotations)],
         "categories": [

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zoo_coco.scenes_draws import Draws
-from zoo_coco.scenes_ground import draw_bars, draw_ground, weather
-from zoo_coco.scenes_sprites import DRAWINGS, draw_sprite
+from zoo_sample.draws import Draws
+from zoo_sample.ground import draw_bars, draw_ground, weather
+from zoo_sample.sprites import DRAWINGS, draw_sprite
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
