@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import onnx
 import pytest
-from zoo_vastai.config import read_config
+from zoo_vastai.formats.config import read_config
+from zoo_vastai.formats.vdsp import read_vdsp
 from zoo_vastai.names import ARTEFACT
-from zoo_vastai.vdsp import read_vdsp
 
 from zoo_core.api import Stage, TensorSpec
 from zoo_core.errors import StageError, UsageError, ZooError

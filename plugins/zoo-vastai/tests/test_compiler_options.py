@@ -3,7 +3,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from zoo_vastai import decoder, options, suppression
+from zoo_vastai import decoder, options
+from zoo_vastai.compile import nms as suppression
 from zoo_vastai.names import ARITHMETICS
 from zoo_vastai.options import (
     CALIBRATORS,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from zoo_vastai.config import config_text, parse_config, read_config
+from zoo_vastai.formats.config import config_text, parse_config, read_config
 
 from zoo_core.errors import DataError, RegistryError
 

@@ -7,15 +7,9 @@ from typing import Any
 
 import pytest
 import yaml
-from zoo_vastai.config import (
-    Build,
-    CalibrationImages,
-    build_name,
-    config_text,
-    parse_config,
-    render_config,
-)
-from zoo_vastai.process_ops import render_process_ops
+from zoo_vastai.compile.config import Build, CalibrationImages, build_name, render_config
+from zoo_vastai.compile.preprocess import render_process_ops
+from zoo_vastai.formats.config import config_text, parse_config
 
 from zoo_core.errors import UsageError
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import zoo_vastai
-from zoo_vastai.config import read_config
-from zoo_vastai.emulator.launch import environment
 from zoo_vastai.files.images import find_images, images_to_npz
-from zoo_vastai.lint import lint
-from zoo_vastai.vdsp import read_vdsp
+from zoo_vastai.formats.config import read_config
+from zoo_vastai.formats.vdsp import read_vdsp
+from zoo_vastai_emulator.launch import environment
+from zoo_vastai_lint.run import lint
 
 from zoo_core.errors import UsageError
 from zoo_core.testing.given import noise

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -7,10 +8,13 @@ from pathlib import Path
 
 import pytest
 import zoo_vastai
+from zoo_vastai.cli.app import main
+from zoo_vastai.sdk.tools import tools
 from zoo_vastai.stream.options import STREAM_OPTIONS
 from zoo_vastai.vamp.settings import OPTIONS as VAMP_OPTIONS
 
 from zoo_core.api import Target
+from zoo_core.errors import UnavailableError
 from zoo_core.plugins.manager import Plugins
 
 README = Path(__file__).parents[1] / "README.md"
@@ -23,7 +27,7 @@ def test_the_backend_names_all_its_parts() -> None:
     assert (backend.compiler, backend.runtime) == ("vastai", "vastai")
     assert (backend.profiler, backend.emitter) == ("vamp", "vastai")
     assert backend.diagnostics is not None
-    assert all(rung.name and rung.found for rung in backend.diagnostics())
+    assert all(step.name and step.found for step in backend.diagnostics())
 
 
 def test_devices_are_dies_the_emulator_and_files() -> None:
@@ -65,8 +69,50 @@ def test_the_console_script_is_there() -> None:
     assert "lint" in done.stdout
 
 
-def test_texts_and_launchers_are_packed() -> None:
+def test_texts_are_packed() -> None:
     package = Path(zoo_vastai.__file__).parent
 
-    for name in ("templates/compile.sh", "templates/README.txt", "emulator/bin/vamc"):
+    for name in ("templates/compile.sh", "templates/README.txt"):
         assert (package / name).is_file()
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if only zoo-vastai were installed."""
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda **_: ())
+
+
+@pytest.mark.usefixtures("alone")
+@pytest.mark.parametrize("name", ["lint", "emulate"])
+def test_a_command_that_is_not_installed_says_what_to_install(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([name, "some/path", "--json", "-x"]) == 5
+
+    output = capsys.readouterr()
+    assert f"`zoo-vastai {name}` is not installed; pip install zoo-vastai-" in output.err
+    assert json.loads(output.out)["error"]["code"] == "unavailable"
+
+
+@pytest.mark.usefixtures("alone")
+def test_help_lists_what_could_be_installed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    assert "Not installed: pip install zoo-vastai-lint." in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("alone")
+def test_the_emulator_is_asked_for_where_it_is_needed() -> None:
+    with pytest.raises(UnavailableError, match="pip install zoo-vastai-emulator"):
+        tools("emulator", {})
+
+
+def test_the_public_formats_import_nothing_of_the_backend() -> None:
+    program = (
+        "import sys, zoo_vastai.formats.config, zoo_vastai.formats.vdsp;"
+        "print([m for m in sys.modules if m.startswith('zoo_vastai.')"
+        " and not m.startswith('zoo_vastai.formats')])"
+    )
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+
+    assert done.stdout == "[]\n"

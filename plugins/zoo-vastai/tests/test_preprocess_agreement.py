@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 import pytest
-from zoo_vastai.emulator.site import vaststreamx as vsx
-from zoo_vastai.emulator.site.vaststreamx.vdsp import FusedOp
-from zoo_vastai.process_ops import render_process_ops
-from zoo_vastai.vdsp import per_image, render_vdsp
+from zoo_vastai.compile.preprocess import per_image, render_process_ops, render_vdsp
+from zoo_vastai_emulator.site import vaststreamx as vsx
+from zoo_vastai_emulator.site.vaststreamx.vdsp import FusedOp
 
 from zoo_core.vision import Preprocess
 

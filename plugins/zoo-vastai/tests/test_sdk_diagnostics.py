@@ -102,12 +102,12 @@ def devices(host: Host) -> dict[str, tuple[bool, str]]:
     return {device.id: (device.available, device.reason) for device in probe(host).devices}
 
 
-def rungs(host: Host) -> dict[str, tuple[bool, str]]:
-    return {rung.name: (rung.ok, rung.found) for rung in diagnostics(host)}
+def steps(host: Host) -> dict[str, tuple[bool, str]]:
+    return {step.name: (step.ok, step.found) for step in diagnostics(host)}
 
 
 def test_a_whole_machine_is_available(whole: Machine) -> None:
-    whole.modules = {"onnxruntime", "onnx"}
+    whole.modules = {"onnxruntime", "onnx", "zoo_vastai_emulator"}
 
     found = probe(whole.host())
 
@@ -119,10 +119,10 @@ def test_a_whole_machine_is_available(whole: Machine) -> None:
     assert whole.asked == []
 
 
-def test_a_whole_machine_climbs_the_whole_ladder(whole: Machine) -> None:
+def test_a_whole_machine_passes_every_step(whole: Machine) -> None:
     whole.program("lspci")
 
-    found = rungs(whole.host())
+    found = steps(whole.host())
 
     assert list(found) == [
         "PCI devices",
@@ -193,20 +193,23 @@ def test_the_first_thing_missing_is_named(
     assert devices(machine.host())["files"] == (True, "")
 
 
-def test_without_a_card_each_rung_says_what_to_do(machine: Machine) -> None:
+def test_without_a_card_each_step_says_what_to_do(machine: Machine) -> None:
     found = diagnostics(machine.host())
 
-    assert [rung.ok for rung in found] == [False] * 8
-    assert all(rung.found for rung in found)
-    assert all(rung.next_step for rung in found[1:])
+    assert [step.ok for step in found] == [False] * 8
+    assert all(step.found for step in found)
+    assert all(step.next_step for step in found[1:])
     assert machine.asked == []
 
 
-def test_the_emulator_needs_onnx_and_its_runtime(machine: Machine) -> None:
+def test_the_emulator_needs_its_distribution_onnx_and_its_runtime(machine: Machine) -> None:
+    missing = "not installed: pip install zoo-vastai-emulator"
+    assert devices(machine.host())["emulator"] == (False, missing)
+    machine.modules = {"zoo_vastai_emulator"}
     assert devices(machine.host())["emulator"] == (False, "not installed: onnxruntime, onnx")
-    machine.modules = {"onnxruntime"}
+    machine.modules |= {"onnxruntime"}
     assert devices(machine.host())["emulator"] == (False, "not installed: onnx")
-    machine.modules = {"onnxruntime", "onnx"}
+    machine.modules |= {"onnx"}
     assert devices(machine.host())["emulator"] == (True, "")
 
 
@@ -225,7 +228,7 @@ def test_the_mask_hides_dies(whole: Machine, mask: str, seen: list[str]) -> None
     assert [device.id for device in dies if device.available] == seen
     assert all(findings.MASK in device.reason for device in dies if not device.available)
     assert found.ok is bool(seen)
-    ok, text = rungs(host)["device nodes"]
+    ok, text = steps(host)["device nodes"]
     assert ok is bool(seen)
     assert f"{findings.MASK} leaves {', '.join(seen) or 'none'}" in text
 
@@ -233,7 +236,7 @@ def test_the_mask_hides_dies(whole: Machine, mask: str, seen: list[str]) -> None
 def test_the_id_alone_is_no_card(machine: Machine) -> None:
     machine.pci("8086:0100")
 
-    ok, text = rungs(machine.host())["PCI devices"]
+    ok, text = steps(machine.host())["PCI devices"]
 
     assert (ok, text) == (False, "none of VastAI's; the id 0100 is also that of vendor 8086")
 
@@ -241,11 +244,11 @@ def test_the_id_alone_is_no_card(machine: Machine) -> None:
 def test_lspci_goes_first_and_its_failure_is_survived(whole: Machine) -> None:
     path = whole.program("lspci")
     whole.answers["lspci"] = Outcome(code=0, text="02:00.0 1200: 1f4f:0100\n" * 4)
-    assert rungs(whole.host())["PCI devices"] == (True, "4 (one a die)")
+    assert steps(whole.host())["PCI devices"] == (True, "4 (one a die)")
     assert (path, "-n", "-d:0100") in whole.asked
 
     whole.answers["lspci"] = Outcome(code=1, errors="lspci: cannot open")
-    assert rungs(whole.host())["PCI devices"] == (True, "2 (one a die)")
+    assert steps(whole.host())["PCI devices"] == (True, "2 (one a die)")
 
 
 def test_nodes_of_other_spellings_are_dies_too(machine: Machine) -> None:
@@ -279,7 +282,7 @@ def test_the_drivers_version_is_one_plain_line(
 def test_packages_that_hide_the_sdk_are_told(whole: Machine) -> None:
     whole.answers["metadata"] = Outcome(code=0, text='{"python": "3.8.10", "vaststreamx": null}\n')
 
-    found = rungs(whole.host())
+    found = steps(whole.host())
 
     assert found["Python packages"][0] is False
     assert found["Python packages"][1].endswith("python 3.8.10; no vaststreamx")
@@ -302,14 +305,14 @@ def test_packages_that_hide_the_sdk_are_told(whole: Machine) -> None:
 def test_cards_that_cannot_be_counted_are_told(whole: Machine, outcome: Outcome, told: str) -> None:
     whole.answers["get_all_cards_count"] = outcome
 
-    assert rungs(whole.host())["cards"] == (False, told)
+    assert steps(whole.host())["cards"] == (False, told)
 
 
 @pytest.mark.parametrize("text", ["", "no json", "[1]", "{broken"])
 def test_an_interpreter_that_talks_nonsense_is_survived(whole: Machine, text: str) -> None:
     whole.answers["metadata"] = Outcome(code=0, text=text)
 
-    assert rungs(whole.host())["Python packages"][0] is False
+    assert steps(whole.host())["Python packages"][0] is False
 
 
 def test_commands_that_hang_end_with_the_time_that_all_share(whole: Machine) -> None:
@@ -322,7 +325,7 @@ def test_commands_that_hang_end_with_the_time_that_all_share(whole: Machine) -> 
         allowed.append(timeout)
         return run((sys.executable, "-c", "import time; time.sleep(600)"), timeout)
 
-    found = rungs(replace(whole.host(), run=hang))
+    found = steps(replace(whole.host(), run=hang))
 
     assert sum(allowed) <= BUDGET
     assert found["PCI devices"] == (True, "2 (one a die)")

@@ -161,7 +161,7 @@ def test_the_emulators_tools_are_this_interpreters() -> None:
     found = tools("emulator", {"sdk_python": "/not/asked"})
 
     assert found.emulated is True
-    assert found.vamp == (sys.executable, "-m", "zoo_vastai.emulator.vamp")
+    assert found.vamp == (sys.executable, "-m", "zoo_vastai_emulator.vamp")
     assert found.python == (sys.executable,)
     machine = Host(env=found.env)
     for name in ("vamc", "vamp", "vasmi"):

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 from zoo_vastai.cli.app import application, main
 from zoo_vastai.files.datalist import read_datalist
-from zoo_vastai.text import read_texts
+from zoo_vastai.files.text import read_texts
 
 from zoo_core.errors import DataError, UsageError
 from zoo_core.toolkit.coco import IMAGE_SUFFIXES

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from zoo_vastai.norm import norm_of
-from zoo_vastai.vdsp import parse_vdsp, per_image, read_vdsp, render_vdsp, vdsp_text
+from zoo_vastai.compile.preprocess import norm_of, per_image, render_vdsp
+from zoo_vastai.formats.vdsp import parse_vdsp, read_vdsp, vdsp_text
 
 from zoo_core.errors import DataError, RegistryError, UsageError
 from zoo_core.vision import Preprocess

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from zoo_vastai.emulator.launch import environment
 from zoo_vastai.files.images import find_images, images_to_npz
 from zoo_vastai.vamp.command import VampCommand
+from zoo_vastai_emulator.launch import environment
 
 from zoo_core.registry.load import packed_registry
 

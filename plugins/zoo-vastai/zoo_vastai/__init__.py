@@ -121,7 +121,7 @@ def _compiler() -> Compiler:
 
 
 def _emitter() -> OfflineBuilder:
-    from zoo_vastai.emit import VastaiEmitter
+    from zoo_vastai.offline import VastaiEmitter
 
     return VastaiEmitter()
 
@@ -151,7 +151,7 @@ def _probe() -> Availability:
 
 
 def _decoding(request: CompileRequest) -> Decoding | None:
-    from zoo_vastai.suppression import decoding
+    from zoo_vastai.compile.nms import decoding
 
     return decoding(request)
 

@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from zoo_core.api import Stage
 from zoo_core.errors import UsageError, did_you_mean
-from zoo_vastai.adoption import adopt_stage
+from zoo_vastai.compile.nms import device_nms, is_suppressing
+from zoo_vastai.compile.notes import build_notes
+from zoo_vastai.compile.preprocess import render_process_ops, render_vdsp
+from zoo_vastai.files.stage import adopt_stage
+from zoo_vastai.formats.config import BUILD_FILE
 from zoo_vastai.names import (
     ARTEFACT,
-    BUILD_FILE,
     CALIBRATION_FOLDER,
     CONFIG_FILE,
     EMULATOR,
@@ -17,7 +20,6 @@ from zoo_vastai.names import (
     NAME,
     VDSP_FILE,
 )
-from zoo_vastai.notes import build_notes
 from zoo_vastai.options import (
     CALIBRATORS,
     PRECISIONS,
@@ -26,11 +28,8 @@ from zoo_vastai.options import (
     check_options,
     compile_timeout,
 )
-from zoo_vastai.process_ops import render_process_ops
 from zoo_vastai.sdk.findings import sdk_version
 from zoo_vastai.sdk.host import Host
-from zoo_vastai.suppression import device_nms, is_suppressing
-from zoo_vastai.vdsp.render import render_vdsp
 from zoo_vastai.whole import is_whole
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
 
 _INT8 = "int8"
 _EMULATED_VERSIONS = ("onnx", "onnxruntime")
-_EMULATOR_MODULES = ("zoo_vastai.emulator.vamc",)
+_EMULATOR_MODULES = ("zoo_vastai_emulator.vamc",)
 
 
 class VastaiCompiler:

@@ -16,7 +16,6 @@ ARITHMETICS = ("exact", "vsx", "npz")
 
 CONFIG_FILE = "config.yaml"
 VDSP_FILE = "vdsp.json"
-BUILD_FILE = "build.json"
 CALIBRATION_FOLDER = "calibration"
 GRAPH_FOLDER = "graph"
 WORKSPACE = "deploy_weights"

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from importlib import import_module
-from importlib.util import find_spec
 from io import TextIOWrapper
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated
@@ -12,21 +10,24 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zoo_core.cli.boundary import guarded
+from zoo_vastai import extensions
+from zoo_vastai.cli.npz import npz, txt
+from zoo_vastai.cli.vamp import vamp
+from zoo_vastai.extensions import EMULATOR_DISTRIBUTION, LINT_DISTRIBUTION
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-VERBS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {"lint": ("lint",), "vamp": ("vamp",), "npz": ("npz", "txt"), "emulate": ("emulate",)}
-)
-"""Module of this package -> the verbs that it offers."""
+    from collections.abc import Callable, Sequence
 
 _HELP = "What is the vendor's alone: check files, read vamp, make npz, run the emulated tools."
+_ELSEWHERE = MappingProxyType({"lint": LINT_DISTRIBUTION, "emulate": EMULATOR_DISTRIBUTION})
+"""Commands that other distributions bring."""
+
 _SETTINGS = MappingProxyType({"emulate": {"allow_interspersed_args": False}})
+_ANY = MappingProxyType({"ignore_unknown_options": True, "allow_extra_args": True})
 
 
 def application() -> typer.Typer:
-    """The application with every verb; one whose module is not there is left out."""
+    """The application with every command; one whose distribution is missing says which."""
     app = typer.Typer(
         name="zoo-vastai",
         help=_HELP,
@@ -36,15 +37,23 @@ def application() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback(help=_HELP)(_begin)
-    for module, verbs in VERBS.items():
-        if find_spec(f"{__package__}.{module}") is None:
-            continue
-        commands = import_module(f"{__package__}.{module}")
-        for verb in verbs:
-            if hasattr(commands, verb):
-                command = app.command(verb, context_settings=dict(_SETTINGS.get(verb, {})))
-                command(getattr(commands, verb))
+    commands: dict[str, Callable[..., int]] = {"vamp": vamp, "npz": npz, "txt": txt}
+    commands |= extensions.commands()
+    for name, command in commands.items():
+        app.command(name, context_settings=dict(_SETTINGS.get(name, {})))(command)
+    for name, distribution in _ELSEWHERE.items():
+        if name not in commands:
+            summary = f"Not installed: pip install {distribution}."
+            missing = _missing(name, distribution)
+            app.command(name, help=summary, context_settings=dict(_ANY))(missing)
     return app
+
+
+def _missing(name: str, distribution: str) -> Callable[[], int]:
+    def command() -> int:
+        raise extensions.not_installed(f"`zoo-vastai {name}`", distribution)
+
+    return command
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -79,4 +88,4 @@ def _begin(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """What stands before the verbs."""
+    """Options of the program itself."""

@@ -11,7 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from zoo_core.api import Metrics
-    from zoo_vastai.text import TextResults
+    from zoo_vastai.files.text import TextResults
 
 EVALUATOR = "coco-detection"
 
@@ -48,7 +48,7 @@ def txt(
     """Score detections in the vendor's text form, and write them as COCO JSON."""
     from zoo_core.errors import DataError
     from zoo_core.plugins.manager import Plugins
-    from zoo_vastai.text import read_texts
+    from zoo_vastai.files.text import read_texts
 
     judge, truth = Plugins.installed().evaluator(evaluator), Path(annotations)
     results = read_texts(Path(folder), truth, missing)

@@ -11,10 +11,12 @@ from zoo_core.api import Graph, TensorSpec, calibration
 from zoo_core.errors import UsageError
 from zoo_core.toolkit.files import digest, file_digest
 from zoo_core.vision import read_rgb, write_image
+from zoo_vastai.compile.config import Build, CalibrationImages, build_name, render_config
 from zoo_vastai.compile.heads import operator_params
-from zoo_vastai.config import Build, CalibrationImages, build_name, config_text, render_config
+from zoo_vastai.compile.preprocess import render_vdsp
+from zoo_vastai.formats.config import BUILD_FILE, config_text
+from zoo_vastai.formats.vdsp import vdsp_text
 from zoo_vastai.names import (
-    BUILD_FILE,
     CALIBRATION_FOLDER,
     CONFIG_FILE,
     GRAPH_FOLDER,
@@ -22,7 +24,6 @@ from zoo_vastai.names import (
     VDSP_FILE,
     WORKSPACE,
 )
-from zoo_vastai.vdsp import render_vdsp, vdsp_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.errors import UsageError
-from zoo_vastai.operators import OPERATORS
+from zoo_vastai.compile.nms import OPERATORS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

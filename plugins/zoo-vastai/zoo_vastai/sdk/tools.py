@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo_core.errors import UnavailableError, UsageError
+from zoo_vastai.extensions import emulated_sdk
 from zoo_vastai.names import EMULATOR, FILES
 from zoo_vastai.sdk.host import Host
 from zoo_vastai.sdk.interpreter import MODULE, VARIABLE, asked, find_interpreter
@@ -55,7 +56,8 @@ def tools(
     """The programs for a device ("0", "0,1" or "emulator").
 
     `options["sdk_python"]` names the SDK's interpreter. Raises `UnavailableError` for the first of
-    `needs` (vamc, vamp, vasmi, python) that is not there, `UsageError` for the device "files".
+    `needs` (vamc, vamp, vasmi, python) that is not there and for an emulator that is not installed,
+    `UsageError` for the device "files".
     """
     if device == FILES:
         raise UsageError(
@@ -82,17 +84,14 @@ def find_program(host: Host, name: str, python: str = "") -> str | None:
 
 
 def _emulated() -> Tools:
-    from zoo_vastai.emulator.launch import environment
-
-    def program(name: str) -> tuple[str, ...]:
-        return (sys.executable, "-m", f"zoo_vastai.emulator.{name}")
-
+    sdk = emulated_sdk()
+    programs = sdk.programs()
     return Tools(
-        vamc=program("vamc"),
-        vamp=program("vamp"),
-        vasmi=program("vasmi"),
+        vamc=programs["vamc"],
+        vamp=programs["vamp"],
+        vasmi=programs["vasmi"],
         python=(sys.executable,),
-        env=environment(),
+        env=sdk.environment(),
         emulated=True,
     )
 

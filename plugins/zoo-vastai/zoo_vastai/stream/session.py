@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo_core.errors import SampleError, StageError, UsageError, ZooError
+from zoo_vastai.compile.preprocess import per_image
 from zoo_vastai.stream.process import LostError, RefusedError, WorkerProcess
-from zoo_vastai.vdsp.render import per_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
