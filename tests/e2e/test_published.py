@@ -212,9 +212,9 @@ def test_what_a_person_brought_is_published_only_where_a_digest_says_so(
 @pytest.mark.parametrize(
     ("stated", "name", "content", "told"),
     [
-        (", size: 20", "weights.toy", b"x" * 10, "has 10 bytes where the card says 20"),
-        (", md5: " + "a" * 32, "weights.toy", b"x" * 20, "is none of toy-published's files"),
-        ("", "weights.toy", b"PK\x03\x04" + b"x" * 99, "is the beginning of a zip archive"),
+        (", size: 20", "weights.toy", b"x" * 10, "has 10 bytes, but the card says 20"),
+        (", md5: " + "a" * 32, "weights.toy", b"x" * 20, "is not one of toy-published's files"),
+        ("", "weights.toy", b"PK\x03\x04" + b"x" * 99, "is a truncated zip archive"),
         ("", "weights.pth", b"x" * 20, "does not end in .toy as toy-published's files by hand do"),
     ],
 )
@@ -235,7 +235,7 @@ def test_a_file_by_hand_that_cannot_be_it_is_refused(
 @pytest.mark.parametrize(
     ("stated", "told"),
     [
-        ("", "; its card states no digest or size to check it by: the export tells if it fits"),
+        ("", "; its card states neither digest nor size: the export checks whether it fits"),
         (", size: 20", "; its size is the card's, no digest is stated"),
         (f", md5: {hashlib.md5(WEIGHTS.read_bytes()).hexdigest().upper()}", ""),
         (f", sha256: {SHA256.upper()}", ""),

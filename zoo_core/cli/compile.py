@@ -31,7 +31,7 @@ def compile_(
     quiet: Quiet = False,
 ) -> int:
     """Compile a model for a backend; the artefact goes to the output folder."""
-    from zoo_core.commands.export import check_artefact, deliver_artefact, deliver_files
+    from zoo_core.commands.export import check_artefact, export_artefact, export_build_folder
     from zoo_core.commands.run import make
     from zoo_core.planning.build import Goal
 
@@ -43,7 +43,7 @@ def compile_(
         check_artefact(planned, output)
     with listener(quiet, verbose) as talk:
         made = make(planned, work, talk)
-    paths = deliver_files(made, emit_only) if emit_only else deliver_artefact(made, output)
+    paths = export_build_folder(made, emit_only) if emit_only else export_artefact(made, output)
     for path in paths:
         typer.echo(path)
     return 0

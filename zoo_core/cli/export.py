@@ -26,7 +26,7 @@ def export(
     quiet: Quiet = False,
 ) -> int:
     """Export a model to a graph file, checked against its source."""
-    from zoo_core.commands.export import check_graph, deliver_graph
+    from zoo_core.commands.export import check_graph, export_graph
     from zoo_core.commands.run import make
     from zoo_core.planning.build import Goal
 
@@ -35,6 +35,6 @@ def export(
     check_graph(planned, folder)
     with listener(quiet, verbose) as talk:
         made = make(planned, work, talk)
-    for path in deliver_graph(made, folder):
+    for path in export_graph(made, folder):
         typer.echo(path)
     return 0

@@ -25,14 +25,14 @@ def fetch(
     quiet: Quiet = False,
 ) -> int:
     """Download a model's weights and data into the cache, or take weights from a file."""
-    from zoo_core.commands.export import take_file
+    from zoo_core.commands.export import import_weights
     from zoo_core.commands.run import make
     from zoo_core.planning.build import Goal
 
     if from_file:
         from zoo_core.commands.workspace import open_workspace
 
-        say(take_file(open_workspace(), request.model, from_file), quiet)
+        say(import_weights(open_workspace(), request.model, from_file), quiet)
         return 0
     if request.assets == "auto":
         request = replace(request, assets="published")

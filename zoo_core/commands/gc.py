@@ -1,4 +1,4 @@
-"""What may go: results not used for long, remains of failed stages, what plugins cache."""
+"""Garbage collection: unused results, folders of failed stages, caches of plugins."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _DAY = 24 * 3600
 
 
 def clean(store: Store, days: int, dry_run: bool) -> dict[str, Any]:
-    """Remove entries unused for `days` and leftovers older than a day; returns what went.
+    """Remove entries unused for `days` and leftovers older than a day; returns what was removed.
 
-    With `days` 0 all of them go, but for what running commands use or make.
+    With `days` 0 all are removed, except what running commands use or make.
     """
     before = min(time.time() - days * _DAY, store.used_since())
     removed: list[dict[str, Any]] = []
@@ -42,9 +42,9 @@ def clean(store: Store, days: int, dry_run: bool) -> dict[str, Any]:
 
 
 def clean_caches(root: Path, days: int, dry_run: bool) -> list[dict[str, Any]]:
-    """Remove files that were neither written nor read for `days`; a row for each folder of `root`.
+    """Remove files neither written nor read for `days`; returns a row for each folder of `root`.
 
-    A row is {"name", "files", "bytes"} of what was there and {"removed", "removed_bytes"} of that.
+    A row has "name", "files" and "bytes" before, and of these "removed" and "removed_bytes".
     """
     before = time.time() - days * _DAY
     folders = sorted(path for path in root.glob("*") if path.is_dir())
@@ -52,23 +52,23 @@ def clean_caches(root: Path, days: int, dry_run: bool) -> list[dict[str, Any]]:
 
 
 def _clean_cache(folder: Path, before: float | None, dry_run: bool) -> dict[str, Any]:
-    there: list[int] = []
-    gone: list[int] = []
+    sizes: list[int] = []
+    removed: list[int] = []
     for path in sorted(folder.rglob("*")):
         with suppress(FileNotFoundError):  # its plugin may tidy up as well
-            found = path.lstat()
+            stat = path.lstat()
             if path.is_dir():
                 continue
-            there.append(found.st_size)
-            if before is not None and max(found.st_mtime, found.st_atime) > before:
+            sizes.append(stat.st_size)
+            if before is not None and max(stat.st_mtime, stat.st_atime) > before:
                 continue
             if not dry_run:
                 path.unlink()
-            gone.append(found.st_size)
+            removed.append(stat.st_size)
     return {
         "name": folder.name,
-        "files": len(there),
-        "bytes": sum(there),
-        "removed": len(gone),
-        "removed_bytes": sum(gone),
+        "files": len(sizes),
+        "bytes": sum(sizes),
+        "removed": len(removed),
+        "removed_bytes": sum(removed),
     }
