@@ -104,7 +104,7 @@ def test_a_backend_whose_other_half_is_missing() -> None:
     assert "no runtime 'elsewhere'" in found["backend here"].found
 
 
-def test_a_probe_that_raises_is_told_and_survived() -> None:
+def test_a_probe_that_raises_is_reported_and_survived() -> None:
     def broken() -> Availability:
         raise RuntimeError("boom")
 
@@ -127,7 +127,7 @@ def test_plugins_that_fail_are_named() -> None:
     assert found["plugin zoo_good"].ok
 
 
-def test_two_plugins_of_one_name_are_told() -> None:
+def test_two_plugins_of_one_name_are_reported() -> None:
     found = software(plugin("zoo_a", backend(lambda: OK)), plugin("zoo_b", backend(lambda: OK)))
     assert "zoo_a and zoo_b" in found["backends"].found
     assert not found["backends"].ok
@@ -205,7 +205,7 @@ def test_instruction_sets_and_what_their_lack_means(tmp_path: Path) -> None:
     assert "saturate" in lacking.next
 
 
-def test_a_system_that_tells_nothing_is_not_accused(tmp_path: Path) -> None:
+def test_a_system_that_reports_nothing_is_not_a_failure(tmp_path: Path) -> None:
     found = machine(tmp_path)
     assert found["int8 instructions"].ok
     assert "not reported" in found["int8 instructions"].found
@@ -326,7 +326,7 @@ def test_offline_asks_nobody(zoo_home: Path) -> None:
     assert "ZOO_OFFLINE" in found.found
 
 
-def test_a_broken_registry_is_told(
+def test_a_broken_registry_is_reported(
     zoo_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken = tmp_path / "mine.yaml"

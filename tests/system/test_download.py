@@ -101,12 +101,12 @@ class Handler(BaseHTTPRequestHandler):
             pass
 
     def _begin(self, site: Site) -> int:
-        wanted = self.headers.get("Range")
-        if not (site.ranges and wanted):
+        span = self.headers.get("Range")
+        if not (site.ranges and span):
             return 0
         if self.headers.get("If-Range") not in (None, site.etag):
             return 0
-        return int(wanted.removeprefix("bytes=").removesuffix("-"))
+        return int(span.removeprefix("bytes=").removesuffix("-"))
 
     def _head(self, status: int, headers: dict[str, str]) -> None:
         self.send_response(status)
@@ -309,7 +309,7 @@ def test_html_is_refused(site: Site, tmp_path: Path, kind: str) -> None:
     assert names(tmp_path) == set()
 
 
-def test_html_may_be_what_is_wanted(site: Site, tmp_path: Path) -> None:
+def test_an_html_file_can_be_downloaded(site: Site, tmp_path: Path) -> None:
     site.kind, site.body = "text/html", b"<html></html>"
     assert download(site.url, tmp_path / "page.html", quiet).read_bytes() == site.body
 
@@ -347,11 +347,11 @@ def test_a_busy_server_is_asked_again(site: Site, tmp_path: Path) -> None:
 
 
 ODD = ["²", "٣".encode().decode("latin-1"), "9" * 5000, "-1", ""]
-"""What is no number to `int`, or none that fits."""
+"""What `int` does not read as a number, or not one that fits."""
 
 
 @pytest.mark.parametrize("text", ODD)
-def test_a_header_that_is_no_number_is_none(site: Site, tmp_path: Path, text: str) -> None:
+def test_a_header_that_is_not_a_number_is_ignored(site: Site, tmp_path: Path, text: str) -> None:
     site.statuses, site.headers, site.length = [503], {"Retry-After": text}, False
     site.headers["Content-Length"] = text
     fetch(site, tmp_path / "file.bin")
@@ -361,7 +361,7 @@ def test_a_header_that_is_no_number_is_none(site: Site, tmp_path: Path, text: st
 
 @pytest.mark.parametrize("form", ["bytes {}-1279999/1280000", "bytes 250000-1279999/{}"])
 @pytest.mark.parametrize("text", ODD)
-def test_a_range_that_is_no_number_is_none(
+def test_a_range_that_is_not_a_number_is_ignored(
     site: Site, tmp_path: Path, text: str, form: str
 ) -> None:
     assert len(BODY) == 1_280_000

@@ -86,10 +86,10 @@ def test_changes_within_one_tick_of_the_clock_are_seen(tmp_path: Path) -> None:
 
 def test_order_and_repetition(tmp_path: Path, read: list[Path]) -> None:
     one, two = settled(tmp_path / "a", b"one"), settled(tmp_path / "b", b"two")
-    wanted = [two, one, two]
+    paths_twice = [two, one, two]
     expected = [sha256(b"two"), sha256(b"one"), sha256(b"two")]
-    assert file_digests(wanted) == expected
-    assert file_digests(wanted) == expected
+    assert file_digests(paths_twice) == expected
+    assert file_digests(paths_twice) == expected
     assert read == [two, one]
     assert file_digests([]) == []
 
@@ -156,11 +156,11 @@ def test_a_full_disk_does_not_stop_anything(
     assert (zoo_home / "facts" / "files.sqlite").exists()
 
 
-def test_a_cache_folder_that_cannot_be_made(
+def test_a_cache_folder_that_cannot_be_created(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_bytes(b"")
     monkeypatch.setenv("ZOO_HOME", str(tmp_path / "file" / "home"))
-    with pytest.raises(DataError, match="cannot be made") as caught:
+    with pytest.raises(DataError, match="cannot be created") as caught:
         file_digest_cached(tmp_path / "file")
     assert "ZOO_HOME" in caught.value.next

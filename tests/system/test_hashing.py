@@ -19,7 +19,7 @@ def test_the_order_of_lists_matters() -> None:
     assert digest([1, 2]) != digest([2, 1])
 
 
-def test_numbers_text_and_truth_are_told_apart() -> None:
+def test_numbers_text_and_truth_values_differ() -> None:
     values = [1, 1.5, "1", True, None, [], {}, "", "true"]
     assert len({digest(value) for value in values}) == len(values)
 

@@ -22,8 +22,8 @@ def test_each_text_of_an_entry_stands_on_lines_of_its_own() -> None:
 
 
 def test_entries_wrap_and_keep_every_word() -> None:
-    told = entries([(("warning",), ("word " * 60, "/a-folder" * 20))])
+    lines = entries([(("warning",), ("word " * 60, "/a-folder" * 20))])
 
-    assert max(map(len, told[:-1])) <= WIDTH
-    assert " ".join(told).split() == ["warning", *["word"] * 60, "/a-folder" * 20]
-    assert all(line.startswith("         ") for line in told[1:])
+    assert max(map(len, lines[:-1])) <= WIDTH
+    assert " ".join(lines).split() == ["warning", *["word"] * 60, "/a-folder" * 20]
+    assert all(line.startswith("         ") for line in lines[1:])

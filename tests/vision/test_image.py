@@ -75,10 +75,10 @@ def saved(folder: Path, data: bytes, name: str = "image.jpg") -> Path:
     return path
 
 
-def near(found: NDArray[np.uint8], wanted: NDArray[Any], by: float = 4.0) -> None:
+def near(found: NDArray[np.uint8], expected: NDArray[Any], by: float = 4.0) -> None:
     assert found.dtype == np.uint8
-    assert found.shape == wanted.shape
-    assert np.abs(found.astype(int) - wanted.astype(int)).mean() < by
+    assert found.shape == expected.shape
+    assert np.abs(found.astype(int) - expected.astype(int)).mean() < by
 
 
 @pytest.mark.parametrize("ending", [".jpg", ".png", ".bmp", ".webp", ".tif"])
@@ -136,8 +136,8 @@ def palette_png() -> tuple[bytes, NDArray[np.uint8]]:
 
 
 def test_palette(tmp_path: Path) -> None:
-    data, wanted = palette_png()
-    assert (read_rgb(saved(tmp_path, data)) == wanted).all()
+    data, expected = palette_png()
+    assert (read_rgb(saved(tmp_path, data)) == expected).all()
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
@@ -183,7 +183,7 @@ def test_cut_off_files_are_refused(tmp_path: Path, ending: str, share: float) ->
 
 
 def test_a_jpeg_without_its_end_marker_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"image\.jpg: is cut off"):
+    with pytest.raises(DataError, match=r"image\.jpg: is truncated"):
         read_rgb(saved(tmp_path, JPEG[:-2]))
 
 
@@ -197,7 +197,7 @@ def test_the_end_marker_of_a_thumbnail_does_not_count() -> None:
     assert stored_size(data) == (48, 64)
 
 
-def test_an_end_without_a_scan_is_no_picture() -> None:
+def test_an_end_without_a_scan_is_not_a_picture() -> None:
     assert not is_whole_jpeg(b"\xff\xd8\xff\xd9")
 
 
@@ -215,12 +215,12 @@ def test_restart_markers_and_fill_bytes_are_part_of_the_picture(tmp_path: Path) 
     [
         (b"", "is an empty file"),
         (b"<!DOCTYPE html><html></html>", "cannot be decoded as an image"),
-        (b"\xff\xd8", "is cut off"),
+        (b"\xff\xd8", "is truncated"),
         (b"\x89PNG\r\n\x1a\n", "cannot be decoded as an image"),
         (bytes(range(256)) * 20, "cannot be decoded as an image"),
     ],
 )
-def test_what_is_no_image(tmp_path: Path, data: bytes, message: str) -> None:
+def test_what_is_not_an_image(tmp_path: Path, data: bytes, message: str) -> None:
     path = saved(tmp_path, data, "odd.jpg")
     for read in (read_rgb, image_size):
         with pytest.raises(DataError, match=rf"odd\.jpg: {message}"):
@@ -304,7 +304,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_part(
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_a_name_that_is_no_text_can_be_written(tmp_path: Path) -> None:
+def test_a_name_that_is_not_text_can_be_written(tmp_path: Path) -> None:
     path = tmp_path / "\udcff\udcfe.png"
     write_image(path, picture())
     near(read_rgb(path), picture(), 0.1)
@@ -341,5 +341,5 @@ def test_every_real_photo_is_whole_and_of_its_header_s_size() -> None:
 @pytest.mark.skipif("ZOO_TEST_DATA" not in os.environ, reason="ZOO_TEST_DATA is not set")
 def test_half_a_real_photo_is_refused(tmp_path: Path) -> None:
     data = (Path(os.environ["ZOO_TEST_DATA"]) / "photos" / "dog.jpg").read_bytes()
-    with pytest.raises(DataError, match="is cut off"):
+    with pytest.raises(DataError, match="is truncated"):
         read_rgb(saved(tmp_path, data[: len(data) // 2]))

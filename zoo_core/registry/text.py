@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.errors import DataError
-from zoo_core.system.file_cache import file_facts
+from zoo_core.system.file_cache import cached_values
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +19,7 @@ def read_yaml(paths: Sequence[Path]) -> list[Any]:
     One is parsed only where the file has changed, or holds what JSON cannot say.
     """
     try:
-        texts = file_facts("yaml", paths, _as_json)
+        texts = cached_values("yaml", paths, _as_json)
     except DataError:  # no such file, or nothing can be remembered
         texts = [""] * len(paths)
     return [

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.errors import DataError
-from zoo_core.system.file_cache import file_facts
+from zoo_core.system.file_cache import cached_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +37,7 @@ def _found_on(search: tuple[str, ...]) -> dict[str, Any]:
     """Read afresh where nothing can be remembered."""
     places = [path for path in dict.fromkeys(map(Path, search)) if path.exists()]
     try:
-        texts = file_facts("distributions", places, _read)
+        texts = cached_values("distributions", places, _read)
     except DataError:
         texts = [_read(path) for path in places]
     found: dict[str, Any] = {}

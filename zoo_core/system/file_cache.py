@@ -1,4 +1,4 @@
-"""What is known of files, remembered as long as their size, inode and times stand."""
+"""A cache of values derived from files, invalidated by size, inode and times."""
 
 from __future__ import annotations
 
@@ -27,37 +27,38 @@ def file_digest_cached(path: Path) -> str:
 
 
 def file_digests(paths: Iterable[Path]) -> list[str]:
-    """The sha256 of each file; see `file_facts`."""
+    """The sha256 of each file; see `cached_values`."""
     from zoo_core.system.hashing import file_digest
 
-    return file_facts("sha256", paths, file_digest)
+    return cached_values("sha256", paths, file_digest)
 
 
-def file_facts(kind: str, paths: Iterable[Path], read: Callable[[Path], str]) -> list[str]:
-    """What `read` says of each file, called only when its size, inode or times have changed.
+def cached_values(kind: str, paths: Iterable[Path], read: Callable[[Path], str]) -> list[str]:
+    """`read` of each file, called only where its size, inode or times have changed.
 
-    `kind` tells facts of different readers apart. Raises DataError where a file is missing or
-    cannot be read. What cannot be remembered (a full disk, a damaged cache) is read again the next
-    time.
+    `kind` keeps values of different readers apart. Raises DataError where a file is missing or
+    cannot be read. Where the cache cannot be used (a full disk, a damaged file) all are read again.
     """
     settled = time.time_ns() - _TICK_NS
-    wanted = [(os.fsencode(path.absolute()), path, _stamp(path)) for path in paths]
-    known = _recall(kind, [name for name, _, _ in wanted])
+    files = [(os.fsencode(path.absolute()), path, _stamp(path)) for path in paths]
+    cached = _load(kind, [name for name, _, _ in files])
     fresh: dict[bytes, tuple[str, str]] = {}
     values = []
-    for name, path, stamp in wanted:
-        seen = known.get(name)
-        if seen is None or seen[0] != stamp:
-            seen = known[name] = fresh[name] = (stamp, _read(path, read))
-        values.append(seen[1])
-    _remember(kind, {name: seen for name, seen in fresh.items() if _changed(seen[0]) < settled})
+    for name, path, stamp in files:
+        row = cached.get(name)
+        if row is None or row[0] != stamp:
+            with _read_errors(path):
+                row = cached[name] = fresh[name] = (stamp, read(path))
+        values.append(row[1])
+    _save(kind, {name: row for name, row in fresh.items() if _changed_ns(row[0]) < settled})
     return values
 
 
-def _recall(kind: str, names: list[bytes]) -> dict[bytes, tuple[str, str]]:
+def _load(kind: str, names: list[bytes]) -> dict[bytes, tuple[str, str]]:
+    """Stamp and value of the files that are in the cache."""
     try:
         with _open() as base:
-            return _known(base, kind, names)
+            return _select(base, kind, names)
     except sqlite3.OperationalError:
         return {}
     except sqlite3.DatabaseError:
@@ -65,8 +66,20 @@ def _recall(kind: str, names: list[bytes]) -> dict[bytes, tuple[str, str]]:
         return {}
 
 
-def _remember(kind: str, fresh: Mapping[bytes, tuple[str, str]]) -> None:
-    rows = [(kind, name, *seen) for name, seen in fresh.items()]
+def _select(
+    base: sqlite3.Connection, kind: str, names: list[bytes]
+) -> dict[bytes, tuple[str, str]]:
+    rows: dict[bytes, tuple[str, str]] = {}
+    for start in range(0, len(names), _BATCH):
+        batch = names[start : start + _BATCH]
+        marks = ",".join("?" * len(batch))
+        query = f"SELECT path, stamp, value FROM facts WHERE kind = ? AND path IN ({marks})"
+        rows.update({row[0]: (row[1], row[2]) for row in base.execute(query, [kind, *batch])})
+    return rows
+
+
+def _save(kind: str, fresh: Mapping[bytes, tuple[str, str]]) -> None:
+    rows = [(kind, name, *row) for name, row in fresh.items()]
     if rows:
         with suppress(sqlite3.DatabaseError), _open() as base:
             base.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?)", rows)
@@ -84,31 +97,19 @@ def _file() -> Path:
     return folder("facts") / "files.sqlite"
 
 
-def _changed(stamp: str) -> int:
-    return int(stamp.split()[2])
-
-
 def _stamp(path: Path) -> str:
-    try:
+    with _read_errors(path):
         stat = path.stat()
-    except OSError as error:
-        raise DataError(f"cannot be read: {error.strerror}", where=str(path)) from error
     return f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns} {stat.st_ino}"
 
 
-def _read(path: Path, read: Callable[[Path], str]) -> str:
+def _changed_ns(stamp: str) -> int:
+    return int(stamp.split()[2])
+
+
+@contextmanager
+def _read_errors(path: Path) -> Iterator[None]:
     try:
-        return read(path)
+        yield
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror}", where=str(path)) from error
-
-
-def _known(base: sqlite3.Connection, kind: str, names: list[bytes]) -> dict[bytes, tuple[str, str]]:
-    known: dict[bytes, tuple[str, str]] = {}
-    for start in range(0, len(names), _BATCH):
-        part = names[start : start + _BATCH]
-        marks = ",".join("?" * len(part))
-        query = f"SELECT path, stamp, value FROM facts WHERE kind = ? AND path IN ({marks})"
-        rows = base.execute(query, [kind, *part])
-        known.update({row[0]: (row[1], row[2]) for row in rows})
-    return known

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo_core.errors import ZooError
-from zoo_core.system.file_cache import file_facts
+from zoo_core.system.file_cache import cached_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -41,7 +41,7 @@ def _closure(modules: Iterable[str]) -> dict[str, str]:
     while level:
         paths = {name: _existing_path(name) for name in level}
         imported: dict[str, None] = {}
-        records = file_facts("module", paths.values(), _parse)
+        records = cached_values("module", paths.values(), _parse)
         for (name, path), text in zip(paths.items(), records, strict=True):
             record = json.loads(text)
             digests[name] = record["sha256"]

@@ -1,4 +1,4 @@
-"""What an image file says of itself before it is decoded: size, rotation, whether it is whole."""
+"""Image files before decoding: size, EXIF rotation, and whether a JPEG is complete."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _ORIENTATION = 0x0112
 
 
 def is_whole_jpeg(data: bytes) -> bool:
-    """Whether the picture's own end marker is there.
+    """Whether the picture's own end marker is present.
 
-    Decoders fill what a cut-off JPEG lacks with grey and say nothing, so the segments are walked:
-    an end marker inside an embedded thumbnail does not count.
+    Decoders silently fill the missing part of a truncated JPEG with grey, so the segments are
+    walked: an end marker inside an embedded thumbnail does not count.
     """
     scanned = False
     for marker, _, _ in _segments(data):
@@ -47,7 +47,7 @@ def stored_size(data: bytes) -> tuple[int, int] | None:
 
 
 def orientation(data: bytes) -> int:
-    """The EXIF orientation of a JPEG or PNG, 1..8; 1 where none is stated. 5..8 swap the sides."""
+    """The EXIF orientation of a JPEG or PNG, 1..8; 1 by default; 5..8 swap the sides."""
     if data.startswith(PNG_START):
         blocks = (data[a:b] for kind, a, b in _chunks(data) if kind == b"eXIf")
     else:
@@ -62,8 +62,8 @@ def orientation(data: bytes) -> int:
 def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
     """Marker, start and stop of the payload of each JPEG segment that lies whole in the data."""
     place = len(JPEG_START)
-    while found := _MARKER.search(data, place):
-        marker, place = data[found.end() - 1], found.end()
+    while match := _MARKER.search(data, place):
+        marker, place = data[match.end() - 1], match.end()
         if marker == _END:
             yield marker, place, place
             return

@@ -1,4 +1,4 @@
-"""Images in files: read as RGB whatever their kind, measured by their header, written whole."""
+"""Image files: read as RGB, measured by their header, written atomically; OpenCV's threads."""
 
 from __future__ import annotations
 
@@ -28,11 +28,10 @@ def read_rgb(
     """The image as uint8 [height, width, 3] RGB.
 
     Grey, CMYK, palette and 16-bit images become RGB of 8 bits; transparency is dropped. EXIF
-    rotation is applied where `exif` holds. `expect` is the (height, width) that an annotation
-    states: where the rotated image has other sides and the stored one has these, the annotation
-    speaks of the stored one, and that is returned.
+    rotation is applied where `exif` is true. `expect` is the (height, width) that an annotation
+    states: where only the unrotated image has that size, the unrotated image is returned.
 
-    Raises `DataError` that names the file: missing, empty, cut off, not an image, larger than
+    Raises `DataError` that names the file: missing, empty, truncated, not an image, larger than
     134 million pixels, or of another size than expected.
     """
     data = _bytes(path)
@@ -53,8 +52,8 @@ def read_rgb(
 def image_size(path: Path, exif: bool = True) -> tuple[int, int]:
     """(height, width) of what `read_rgb` returns without `expect`.
 
-    From the header for JPEG and PNG, which does not prove that the rest can be decoded. Raises
-    `DataError` like `read_rgb`.
+    JPEG and PNG are measured by their header: the rest may still be corrupt. Raises `DataError`
+    like `read_rgb`.
     """
     head = _bytes(path, _HEADER_BYTES)
     data = head if head.startswith(JPEG_START) and stored_size(head) else _bytes(path)
@@ -67,14 +66,14 @@ def image_size(path: Path, exif: bool = True) -> tuple[int, int]:
 
 
 def write_image(path: Path, rgb: NDArray[np.uint8]) -> None:
-    """Write uint8 [height, width, 3] RGB in the format of the name's ending, whole or not at all.
+    """Write uint8 [height, width, 3] RGB atomically, in the format of the path's suffix.
 
-    Raises `UsageError` for an ending that OpenCV does not write, `StageError` where the file cannot
-    be written, and a full disk's own `OSError`.
+    Raises `UsageError` for a suffix that OpenCV does not write, `StageError` where the file cannot
+    be written, and the `OSError` of a full disk.
     """
     import cv2
 
-    # The ending alone: OpenCV dies of a name that is no UTF-8.
+    # The suffix alone: OpenCV crashes on a name that is not UTF-8.
     if not path.suffix.isascii() or not cv2.haveImageWriter(f"image{path.suffix}"):
         raise UsageError(f"cannot write a '{path.suffix}' image", where=str(path), next="use .jpg")
     done, encoded = cv2.imencode(path.suffix, cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
@@ -123,7 +122,7 @@ def _decode(path: Path, data: bytes, exif: bool) -> NDArray[np.uint8]:
 
     _check_size(path, *(stored_size(data) or (0, 0)))
     if data.startswith(JPEG_START) and not is_whole_jpeg(data):
-        raise DataError("is cut off before the image's end", where=str(path), next=_REPLACE)
+        raise DataError("is truncated before the image's end", where=str(path), next=_REPLACE)
     flags = cv2.IMREAD_COLOR | (0 if exif else cv2.IMREAD_IGNORE_ORIENTATION)
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
