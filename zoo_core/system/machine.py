@@ -100,7 +100,7 @@ def cpu_threads(root: Path = ROOT) -> int:
 
 def memory_total() -> int | None:
     """Bytes of memory that the machine has; None where the system does not report it."""
-    return _virtual_memory("total")
+    return _psutil(lambda psutil: int(psutil.virtual_memory().total))
 
 
 def memory_limit(root: Path = ROOT) -> int:
@@ -111,15 +111,14 @@ def memory_limit(root: Path = ROOT) -> int:
 
 def memory_available(root: Path = ROOT) -> int | None:
     """Bytes that can be allocated without swapping, within the cgroup's limit."""
+    machine = _psutil(lambda psutil: int(psutil.virtual_memory().available))
     left = (max(0, limit - used) for limit, used in _memory_limits(root))
-    return min([*_present(_virtual_memory("available")), *left], default=None)
+    return min([*_present(machine), *left], default=None)
 
 
 def resident_memory() -> int | None:
     """Bytes this process holds now."""
-    import psutil
-
-    return _optional(lambda: int(psutil.Process().memory_info().rss))
+    return _psutil(lambda psutil: int(psutil.Process().memory_info().rss))
 
 
 def peak_memory() -> int | None:
@@ -161,9 +160,7 @@ def keep_freed_memory() -> None:
 
 def load_average() -> tuple[float, float, float] | None:
     """Runnable processes on the whole machine over 1, 5 and 15 minutes; None where unknown."""
-    import psutil
-
-    return _optional(psutil.getloadavg)
+    return _psutil(lambda psutil: psutil.getloadavg())
 
 
 def governor(root: Path = ROOT) -> str | None:
@@ -174,17 +171,13 @@ def governor(root: Path = ROOT) -> str | None:
 
 def clock_mhz() -> float | None:
     """Mean clock of all processors at this moment; None where the system hides it."""
-    import psutil
-
-    frequency = _optional(psutil.cpu_freq)
+    frequency = _psutil(lambda psutil: psutil.cpu_freq())
     return round(frequency.current, 1) if frequency and frequency.current else None
 
 
 def temperature_celsius() -> float | None:
     """The hottest of the processor's sensors; None where the system has none."""
-    import psutil
-
-    sensors = _optional(getattr(psutil, "sensors_temperatures", dict)) or {}
+    sensors = _psutil(lambda psutil: psutil.sensors_temperatures()) or {}
     degrees = [
         reading.current
         for name, readings in sensors.items()
@@ -238,16 +231,12 @@ def _field(path: Path, key: str) -> str:
     return ""
 
 
-def _virtual_memory(field: str) -> int | None:
+def _psutil(read: Callable[[Any], T]) -> T | None:
+    """What psutil reads; None where this system has no such figure, or hides it."""
     import psutil
 
-    return _optional(lambda: int(getattr(psutil.virtual_memory(), field)))
-
-
-def _optional(read: Callable[[], T]) -> T | None:
-    """What psutil reads; None where this system has no such figure, or hides it."""
     try:
-        return read()
+        return read(psutil)
     except Exception:  # of many kinds, by system
         return None
 
