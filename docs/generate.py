@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from zoo_core import errors
-from zoo_core.api import contracts, hooks
+from zoo_core.api import backend, dataset, evaluation, export, hooks
 from zoo_core.cli.app import VERBS, app, command
 from zoo_core.plugins import manager
 from zoo_core.registry.cards import MODEL_KEYS
@@ -84,15 +84,16 @@ def _schemas() -> Iterator[str]:
 
 def _contracts() -> Iterator[str]:
     yield "# What a plugin implements\n"
-    yield inspect.cleandoc(contracts.__doc__ or "") + "\n"
-    for name, kind in vars(contracts).items():
-        if inspect.isclass(kind) and kind.__module__ == contracts.__name__:
-            yield f"## {name}\n\n{inspect.cleandoc(kind.__doc__ or '')}\n"
-            yield from _attributes(kind)
-            yield from _methods(kind)
+    for module in (export, backend, dataset, evaluation):
+        yield inspect.cleandoc(module.__doc__ or "") + "\n"
+        for name, kind in vars(module).items():
+            if inspect.isclass(kind) and kind.__module__ == module.__name__:
+                yield f"## {name}\n\n{inspect.cleandoc(kind.__doc__ or '')}\n"
+                yield from _attributes(kind)
+                yield from _methods(kind)
     yield "## Decode\n"
-    yield f"`{contracts.Decode}`: one image's outputs without batch axis, in the graph's order, and"
-    yield "the `Geometry` of the image -> candidates (for detection `Candidates.to_arrays()`).\n"
+    yield f"`{evaluation.Decode}`: one image's outputs without batch axis, in the graph's order,"
+    yield "and the image's `Geometry` -> candidates (for detection `Candidates.to_arrays()`).\n"
     yield "# Keys of a model in registry.yaml\n"
     yield ", ".join(f"`{key}`" for key in MODEL_KEYS) + "\n"
 

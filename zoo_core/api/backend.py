@@ -1,16 +1,32 @@
-"""A backend, what it can do here, and what a user asks of it."""
+"""Backends: what they can do here, and the compilers, runtimes and tools that they name.
+
+Everything named `stages` or `plan` is called while planning: it must be pure (no network, no
+writing), quick, and free of heavy imports; it raises `UsageError` for what it refuses. The
+functions that `Stage.run` names do the work and may import anything.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from zoo_core.errors import first_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from pathlib import Path
 
-    from zoo_core.api.contracts import CompileRequest
+    from zoo_core.api.card import ModelCard
+    from zoo_core.api.evaluation import ScoringProtocol
+    from zoo_core.api.graph import Arrays, TensorSpec
+    from zoo_core.api.stage import Stage
+
+ARTEFACT_FILE = "artefact.json"
+"""The output by which the stage that makes the artefact is known; see `Compiler.stages`."""
+
+PRECISION_FILE = "precision.json"
+"""What the compiler did to the precision of each node; see `Compiler.stages`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,3 +138,102 @@ class Target:
             "batch": self.batch,
             "options": dict(self.options),
         }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompileRequest:
+    """What to compile.
+
+    `graph` is "stage/graph.json"; `format` its format. `calibration` is "stage/images.json" (read
+    it with `zoo_core.api.calibration.tensors`) or None when the compiler said it needs none.
+    `calibrator` is the user's choice or None; `preprocess` the effective specification as data.
+    `others` finds another compiler by its name, for one that builds on it, or raises `UsageError`.
+    """
+
+    card: ModelCard
+    target: Target
+    graph: str
+    format: str
+    form: str
+    calibration: str | None
+    calibrator: str | None
+    preprocess: Sequence[Mapping[str, Any]]
+    protocol: ScoringProtocol
+    size: tuple[int, int]
+    others: Callable[[str], Compiler] | None = None
+
+
+class Compiler(Protocol):
+    """A graph becomes an artefact."""
+
+    formats: tuple[str, ...]
+    """Graph formats it takes, the preferred one first."""
+
+    form: str
+    """The graph form it wants: heads or e2e."""
+
+    calibrators: Mapping[str, str]
+    """Calibrator name or common alias -> canonical name; the first entry is the default."""
+
+    def needs_calibration(self, precision: str) -> bool:
+        """Whether artefacts of this precision are calibrated."""
+
+    def stages(self, request: CompileRequest) -> Sequence[Stage]:
+        """Stages whose last one outputs `artefact.json` and `precision.json`.
+
+        The artefact is that stage's whole folder. `precision.json` says what was done, not what
+        was asked: {"requested", "int8_nodes", "float_nodes", "float_node_names", "tool", ...}.
+        """
+
+
+class OfflineBuilder(Protocol):
+    """Files that a machine elsewhere needs to compile a graph, made without the vendor's tools."""
+
+    def stages(self, request: CompileRequest) -> Sequence[Stage]:
+        """Stages whose last one is named `emit` and outputs the folder `files`."""
+
+
+class Session(Protocol):
+    """A loaded artefact, ready to run."""
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+
+    threads: int | None
+    """How many threads one run uses; None where that is not known."""
+
+    workers: int
+    """How many threads may call `run` at once, and should where many images wait; 1 for one."""
+
+    input_kind: str
+    """`tensor`: preprocessed batches. `image`: one image as read, uint8 [1, 3, height, width] in
+    RGB, which the device preprocesses by what its artefact holds; batches are then its own affair.
+    `name`: the sample's name, str [1], for outputs that another program has stored.
+    """
+
+    def run(self, feeds: Arrays) -> Arrays:
+        """One batch through the network; arrays are C-contiguous, batch first, in output order.
+
+        Raises `SampleError` where this image alone failed and others can go on, else `StageError`.
+        """
+
+
+class Runtime(Protocol):
+    """An artefact becomes tensors."""
+
+    def open(
+        self, artefact: Path, target: Target, hint: str = "latency"
+    ) -> AbstractContextManager[Session]:
+        """Load the artefact folder for the target; raises `UnavailableError` or `StageError`.
+
+        `hint` is `latency`, where one run shall be quick, or `throughput`, where many wait.
+        """
+
+
+class Profiler(Protocol):
+    """The vendor's own tool measures an artefact."""
+
+    def profile(
+        self, artefact: Path, target: Target, options: Mapping[str, str]
+    ) -> Mapping[str, Any]:
+        """The tool's figures under its own names, with units in the names, and its raw text."""

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
 
 GRAPH_FILE = "graph.json"
+"""The output by which the stage that makes the graph is known."""
+
+Arrays: TypeAlias = "Mapping[str, NDArray[Any]]"
+"""Named arrays: a network's outputs, one image's candidates, one image's prediction."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

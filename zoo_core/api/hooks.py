@@ -42,9 +42,6 @@ if TYPE_CHECKING:
         StageContext,
     )
 
-API = 1
-"""The version of these hooks; a plugin states the one it was written for as `ZOO_API`."""
-
 hookspec = pluggy.HookspecMarker("zoo")
 hookimpl = pluggy.HookimplMarker("zoo")
 

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+HOOK_API = 1
+"""The version of the hooks; a plugin states the one that it was written for as `ZOO_API`."""
+
 T_co = TypeVar("T_co", covariant=True)
 
 

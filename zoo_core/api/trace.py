@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from zoo_core.api import Arrays, Session, Target
+    from zoo_core.api.backend import Session, Target
+    from zoo_core.api.graph import Arrays
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from zoo_core.api.hooks import API
+from zoo_core.api.provider import HOOK_API
 from zoo_core.errors import UsageError, did_you_mean, first_line
 from zoo_core.plugins.entry_points import entry_points
 
@@ -60,11 +60,11 @@ class Plugin:
 
     def check_api(self, stated: object) -> None:
         """Raises UsageError where it states to be written for other hooks than zoo's."""
-        if stated in (None, API):
+        if stated in (None, HOOK_API):
             return
-        newer = isinstance(stated, int) and stated > API
+        newer = isinstance(stated, int) and stated > HOOK_API
         raise UsageError(
-            f"is written for hooks {stated}, this zoo has {API}",
+            f"is written for hooks {stated}, this zoo has {HOOK_API}",
             next=f"update zoo-core, or install an older {self.origin}"
             if newer
             else f"update {self.origin}",

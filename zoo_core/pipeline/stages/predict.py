@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from zoo_core.api import Arrays, Decode, Sample, Session, StageContext
-    from zoo_core.plugins.manager import Plugins
+    from zoo_core.api import Arrays, Decode, Providers, Sample, Session, StageContext
 
 RECORDS = "candidates.npz"
 
@@ -151,7 +150,7 @@ def _samples(context: StageContext) -> Iterator[Sample]:
     return dataset.samples(view, params["start"], params["stop"])
 
 
-def bound_decoder(params: Mapping[str, Any], graph: Path | None, plugins: Plugins) -> Decode:
+def bound_decoder(params: Mapping[str, Any], graph: Path | None, plugins: Providers) -> Decode:
     """The decoder that a shard's parameters name, for the heads of one image.
 
     What only the exporter can know, such as the heads of a .cfg, goes first; it is in graph.json.
