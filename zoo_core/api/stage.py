@@ -24,8 +24,9 @@ class Stage:
     size does not enter the key, so adding samples upstream does not invalidate this stage.
 
     Not in the key: `locations` (where things lie on this machine; their content is in `params`),
-    `cost` (a rough size of the work, such as a number of images, for estimates) and `download`
-    (bytes that it fetches where nothing is cached).
+    `cost` (a rough size of the work, such as a number of images, for estimates), `download` (bytes
+    that it fetches where nothing is cached) and `local` (it runs in the command's own process, one
+    such stage at a time, because it opens sessions on the device and shares them).
     """
 
     name: str
@@ -40,6 +41,7 @@ class Stage:
     locations: Mapping[str, str] = field(default_factory=dict)
     cost: float = 1.0
     download: int = 0
+    local: bool = False
 
     @property
     def needs(self) -> frozenset[str]:

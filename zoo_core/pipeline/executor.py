@@ -2,34 +2,41 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import time
 import traceback
 from contextlib import contextmanager
-from dataclasses import dataclass
-from importlib import import_module
+from dataclasses import dataclass, field
+from threading import Condition, RLock, Thread
 from typing import TYPE_CHECKING, Any, Protocol
 
-from zoo_core.api import StageContext
+from zoo_core.api import StageServices
 from zoo_core.errors import StageError, ZooError, first_line
+from zoo_core.pipeline.runners import StageJob
 from zoo_core.pipeline.store import LOG
-from zoo_core.pipeline.watchdog import watching
 from zoo_core.system.files import disk_errors, is_disk_error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from zoo_core.api import Stage
+    from zoo_core.api import Sessions, Stage
     from zoo_core.pipeline.durations import Durations
     from zoo_core.pipeline.plan import Plan, PlannedStage
-    from zoo_core.pipeline.sessions import SessionPool
+    from zoo_core.pipeline.runners import StageRunner
     from zoo_core.pipeline.store import Entry, Store
     from zoo_core.plugins.manager import Plugins
 
 
+_PATIENCE = 0.5
+"""Seconds that the first thread is busy before a helper takes what is ready beside it."""
+
+_JOIN_SECONDS = 10.0
+
+
 class Listener(Protocol):
-    """Told what happens while a plan runs."""
+    """Hears what happens while a plan runs, of several stages at once; one call at a time."""
 
     def started(self, stage: Stage, expected: float | None) -> None:
         """A stage begins; `expected` seconds, None where never seen."""
@@ -38,7 +45,7 @@ class Listener(Protocol):
         """The stage has finished `done` of `total` units."""
 
     def stalled(self, stage: Stage, seconds: float, log: Path) -> None:
-        """The stage has told nothing for so long; called from another thread.
+        """The stage has reported nothing for so long; called from another thread.
 
         `log` holds the stacks of all threads.
         """
@@ -68,91 +75,110 @@ class StageResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Executor:
-    """What running needs; open it once per command, so that sessions are shared by stages."""
+    """What running a plan needs; open it once per command, so that stages share sessions.
+
+    `runner` runs stages in the calling thread. Each of `helpers` runs further ones beside it, as
+    far as they do not wait for each other.
+    """
 
     store: Store
     plugins: Plugins
-    journal: Durations
+    durations: Durations
     listener: Listener
-    sessions: SessionPool
+    sessions: Sessions
+    runner: StageRunner
+    helpers: Sequence[StageRunner] = ()
+    _calls: RLock = field(default_factory=RLock)
 
     def run(self, plan: Plan) -> dict[str, StageResult]:
-        """Run what is missing, in order; returns the results by stage name.
+        """Run what is missing; returns the results by stage name, in the plan's order.
 
         Raises the stage's own ZooError, or StageError for any other failure, after its partial
         folder and log have been moved to where the message says.
         """
         self.store.use()
-        results: dict[str, StageResult] = {}
+        board = _Board(plan)
         for item in plan:
-            results[item.stage.name] = result = self._one(item, results)
+            if entry := self._cached(item):
+                self._finish(board, item, StageResult(item.stage, entry, True, 0.0))
+        missing = len(plan) - len(board.results)
+        threads = [
+            Thread(target=self._serve_beside, args=(board, helper), daemon=True)
+            for helper in self.helpers[: max(0, missing - 1)]
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            self._serve(board, self.runner)
+        except BaseException as error:
+            board.fail(error)
+            raise
+        finally:
+            for helper in self.helpers if board.error else ():
+                helper.stop()
+            for thread in threads:
+                thread.join(_JOIN_SECONDS)
+        return {item.stage.name: board.results[item.stage.name] for item in plan}
+
+    def _serve(self, board: _Board, runner: StageRunner) -> None:
+        """Make one stage after the other until all are made or one has failed."""
+        while item := board.take():
+            self._finish(board, item, self._one(item, board.results, runner))
+        if board.error:
+            raise board.error
+
+    def _serve_beside(self, board: _Board, runner: StageRunner) -> None:
+        try:
+            while item := board.take_beside():
+                self._finish(board, item, self._one(item, board.results, runner))
+        except BaseException as error:  # raised by the thread that runs the plan
+            board.fail(error)
+
+    def _finish(self, board: _Board, item: PlannedStage, result: StageResult) -> None:
+        with self._calls:
             self.listener.finished(result)
             self.plugins.hook.zoo_stage_done(
                 stage=item.stage, key=item.key, seconds=result.seconds, cached=result.cached
             )
-        return results
+        board.finish(item, result)
 
-    def _one(self, item: PlannedStage, results: Mapping[str, StageResult]) -> StageResult:
+    def _cached(self, item: PlannedStage) -> Entry | None:
         entry = self.store.get(item.key)
         if entry:
             self.store.touch(entry)
-            return StageResult(item.stage, entry, True, 0.0)
-        with disk_errors(self.store.root), self.store.lock(item.key):
-            entry = self.store.get(item.key)
-            if entry:
-                return StageResult(item.stage, entry, True, 0.0)
-            self.listener.started(item.stage, self.journal.seconds(item.stage))
-            began = time.perf_counter()
-            entry = self._make(item, results)
-            seconds = time.perf_counter() - began
-            self.journal.add(item.stage, item.key, seconds)
-            return StageResult(item.stage, entry, False, seconds)
-
-    def _make(self, item: PlannedStage, results: Mapping[str, StageResult]) -> Entry:
-        stage, work = item.stage, self.store.work(item.key, item.stage.name)
-        began = time.time()
-
-        def stalled(seconds: float) -> None:
-            self.listener.stalled(stage, seconds, work / LOG)
-
-        with (
-            _in_the_users_words(results),
-            self._kept_on_failure(stage, work),
-            watching(work / LOG, stalled) as beat,
-        ):
-            context = self._context(item, work, results, beat)
-            if not self.plugins.hook.zoo_run_stage(stage=stage, context=context):
-                run_here(stage, context)
-            facts = {"name": stage.name, "parts": item.parts, "began": began, "ended": time.time()}
-            entry = self.store.commit(item.key, work, stage.outputs, facts)
-        shutil.rmtree(context.resume_dir, ignore_errors=True)
         return entry
 
-    def _context(
-        self,
-        item: PlannedStage,
-        work: Path,
-        results: Mapping[str, StageResult],
-        beat: Callable[[], None],
-    ) -> StageContext:
-        stage = item.stage
-        inputs = {arg: _locate(ref, results) for arg, ref in stage.inputs.items()}
+    def _one(
+        self, item: PlannedStage, results: Mapping[str, StageResult], runner: StageRunner
+    ) -> StageResult:
+        with disk_errors(self.store.root), self.store.lock(item.key):
+            if entry := self._cached(item):  # made by another process meanwhile
+                return StageResult(item.stage, entry, True, 0.0)
+            with self._calls:
+                self.listener.started(item.stage, self.durations.seconds(item.stage))
+            began = time.perf_counter()
+            entry = self._make(item, results, runner)
+            seconds = time.perf_counter() - began
+            self.durations.add(item.stage, item.key, seconds)
+            return StageResult(item.stage, entry, False, seconds)
 
-        def progress(done: float, total: float, note: str = "") -> None:
-            beat()
-            self.listener.advanced(stage, done, total, note)
-
-        return StageContext(
-            inputs=inputs,
-            params=stage.params,
-            locations=stage.locations,
-            out=work,
-            log=work / LOG,
-            resume_dir=self.store.resume_dir(item.key),
-            progress=progress,
-            plugins=self.plugins,
-            sessions=self.sessions,
-        )
+    def _make(
+        self, item: PlannedStage, results: Mapping[str, StageResult], runner: StageRunner
+    ) -> Entry:
+        stage, work = item.stage, self.store.work(item.key, item.stage.name)
+        began = time.time()
+        inputs = {arg: _split(ref, results) for arg, ref in stage.inputs.items()}
+        job = StageJob(stage=stage, key=item.key, inputs=inputs, work=work.name)
+        monitor = _Monitor(self.listener, self._calls, stage, work / LOG)
+        with _in_the_users_words(results), self._kept_on_failure(stage, work):
+            services = StageServices(self.plugins, self.sessions, monitor.advanced)
+            context = job.context(self.store, services)
+            if not self.plugins.hook.zoo_run_stage(stage=stage, context=context):
+                runner.run(job, monitor)
+            facts = {"name": stage.name, "parts": item.parts, "began": began, "ended": time.time()}
+            entry = self.store.commit(item.key, work, stage.outputs, facts)
+        shutil.rmtree(self.store.resume_dir(item.key), ignore_errors=True)
+        return entry
 
     @contextmanager
     def _kept_on_failure(self, stage: Stage, work: Path) -> Iterator[None]:
@@ -184,6 +210,85 @@ class Executor:
         return self.store.keep_failed(work)
 
 
+class _Board:
+    """What is finished, what is being made, and what is ready; several threads look at it."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._taken: set[str] = set()
+        self._began = math.inf
+        self._changed = Condition()
+        self.results: dict[str, StageResult] = {}
+        self.error: BaseException | None = None
+
+    def take(self) -> PlannedStage | None:
+        """The first stage that is ready, once there is one; None where nothing is left to make."""
+        with self._changed:
+            self._began = math.inf
+            while not self._over():
+                if ready := self._ready():
+                    self._began = time.monotonic()
+                    return self._take(ready[0])
+                self._changed.wait()
+        return None
+
+    def take_beside(self) -> PlannedStage | None:
+        """As `take`, for stages that may run in another process, while the first thread is busy.
+
+        Where that thread is busy for less than _PATIENCE seconds nothing is taken from it: a
+        process takes longer to start.
+        """
+        with self._changed:
+            while not self._over():
+                busy = time.monotonic() - self._began
+                movable = [item for item in self._ready() if not item.stage.local]
+                if movable and busy >= _PATIENCE:
+                    return self._take(movable[0])
+                waits = _PATIENCE - busy if movable and busy > 0 else None
+                self._changed.wait(waits)
+        return None
+
+    def finish(self, item: PlannedStage, result: StageResult) -> None:
+        with self._changed:
+            self.results = {**self.results, item.stage.name: result}
+            self._changed.notify_all()
+
+    def fail(self, error: BaseException) -> None:
+        """The first error counts; nothing is taken after it."""
+        with self._changed:
+            self.error = self.error or error
+            self._changed.notify_all()
+
+    def _over(self) -> bool:
+        return self.error is not None or len(self.results) == len(self._plan)
+
+    def _ready(self) -> list[PlannedStage]:
+        return [i for i in self._plan.ready(self.results) if i.stage.name not in self._taken]
+
+    def _take(self, item: PlannedStage) -> PlannedStage:
+        self._taken.add(item.stage.name)
+        self._changed.notify_all()
+        return item
+
+
+@dataclass(frozen=True, slots=True)
+class _Monitor:
+    """Passes on what one stage reports; see `StageMonitor`."""
+
+    listener: Listener
+    calls: RLock
+    stage: Stage
+    log: Path
+
+    def advanced(self, done: float, total: float, note: str = "") -> None:
+        with self.calls:
+            self.listener.advanced(self.stage, done, total, note)
+
+    def stalled(self, seconds: float) -> None:
+        with self.calls:
+            self.listener.stalled(self.stage, seconds, self.log)
+
+
 @contextmanager
 def _in_the_users_words(results: Mapping[str, StageResult]) -> Iterator[None]:
     """Errors about a copy in the store name the file or address that it was brought from."""
@@ -204,19 +309,9 @@ def _origins(stage: Stage) -> Iterator[tuple[str, str]]:
             yield name, place
 
 
-def run_here(stage: Stage, context: StageContext) -> None:
-    """Run a stage's function in this process, under a frame that has the stage's name.
-
-    So every stack names the stage, also one that is taken where the interpreter stands still.
-    """
-    module, _, function = stage.run.partition(":")
-    names = {"function": getattr(import_module(module), function), "context": context}
-    exec(compile("function(context)", f"<stage {stage.name}>", "exec"), names)
-
-
-def _locate(ref: str, results: Mapping[str, StageResult]) -> Path:
+def _split(ref: str, results: Mapping[str, StageResult]) -> tuple[str, str]:
     name, _, file = ref.partition("/")
-    return results[name].entry.path / file
+    return results[name].entry.key, file
 
 
 def _log(work: Path, text: str) -> None:

@@ -5,27 +5,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from zoo_core.api.backend import ARTEFACT_FILE
 from zoo_core.errors import ZooError
 from zoo_core.system.distributions import version
 from zoo_core.system.hashing import digest
 from zoo_core.system.source_digest import source_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Container, Iterable, Iterator, Mapping
 
     from zoo_core.api import Stage
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedStage:
-    """A stage, its key, and the parts that the key digests; `root` is the key of all its sizes.
+    """A stage, its key, and the parts that the key digests.
 
-    The root leaves out what only lets the outputs grow (`Stage.growing`), here and before.
+    `growth_key` is the key computed without `growing` parameters, here and in all earlier stages;
+    it is equal for all sizes of the same stage.
     """
 
     stage: Stage
     key: str
-    root: str
+    growth_key: str
     parts: Mapping[str, Any]
 
 
@@ -50,12 +52,24 @@ class Plan:
         found = [item for item in self.stages if file in item.stage.outputs]
         return found[-1] if found else None
 
+    def ready(self, done: Container[str]) -> list[PlannedStage]:
+        """The stages that are not done and wait for nothing that is not done, in order."""
+        return [
+            item
+            for item in self.stages
+            if item.stage.name not in done and all(name in done for name in item.stage.needs)
+        ]
+
+    def artefact(self) -> PlannedStage | None:
+        """The stage that makes the artefact; see `Compiler.stages`."""
+        return self.maker(ARTEFACT_FILE)
+
     def until(self, name: str) -> Plan:
         """The stages that `name` needs, and itself."""
         needed = {name}
         for item in reversed(self.stages):
             if item.stage.name in needed:
-                needed |= {ref.partition("/")[0] for ref in item.stage.inputs.values()}
+                needed |= item.stage.needs
         return Plan(tuple(item for item in self.stages if item.stage.name in needed))
 
 
@@ -66,8 +80,8 @@ def make_plan(stages: Iterable[Stage]) -> Plan:
         if stage.name in planned:
             raise ZooError(f"two stages are named '{stage.name}'", where="plan")
         parts = _parts(stage, planned)
-        root = digest({**parts, **_without_growth(stage, planned)})
-        planned[stage.name] = PlannedStage(stage, digest(parts), root, parts)
+        growth_key = digest({**parts, **_without_growth(stage, planned)})
+        planned[stage.name] = PlannedStage(stage, digest(parts), growth_key, parts)
     return Plan(tuple(planned.values()))
 
 
@@ -89,13 +103,13 @@ def _without_growth(stage: Stage, earlier: Mapping[str, PlannedStage]) -> dict[s
 
 
 def _inputs(
-    stage: Stage, earlier: Mapping[str, PlannedStage], by_root: tuple[str, ...]
+    stage: Stage, earlier: Mapping[str, PlannedStage], by_growth_key: tuple[str, ...]
 ) -> dict[str, list[str]]:
-    """[key, file] of each input, or [root, file]."""
+    """[key, file] of each input, or [growth_key, file]."""
     found = {}
     for argument, reference in stage.inputs.items():
         made, file = _made(stage, reference, earlier)
-        found[argument] = [made.root if argument in by_root else made.key, file]
+        found[argument] = [made.growth_key if argument in by_growth_key else made.key, file]
     return found
 
 

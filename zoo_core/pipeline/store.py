@@ -48,7 +48,7 @@ class Store:
 
     def get(self, key: str) -> Entry | None:
         """The finished entry, or None; one that has lost a file, or a part of one, is not."""
-        path = self._path(key)
+        path = self.folder(key)
         try:
             manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
             outputs = manifest["outputs"].items()
@@ -109,9 +109,13 @@ class Store:
 
     def work(self, key: str, name: str) -> Path:
         """A fresh folder to make `key` in, beside the entries."""
-        path = self.root / "work" / f"{name}-{key[:12]}-{uuid4().hex[:8]}"
+        path = self.work_folder(f"{name}-{key[:12]}-{uuid4().hex[:8]}")
         path.mkdir(parents=True)
         return path
+
+    def work_folder(self, name: str) -> Path:
+        """The folder that `work` has made, by its name."""
+        return self.root / "work" / name
 
     def resume_dir(self, key: str) -> Path:
         """Where a stage may keep what it has finished, should the rest fail; not made here."""
@@ -128,7 +132,7 @@ class Store:
         manifest = {**facts, "key": key, "outputs": {name: _facts(work / name) for name in outputs}}
         text = json.dumps(manifest, indent=1, sort_keys=True)
         (work / MANIFEST).write_text(text, encoding="utf-8")
-        path = self._path(key)
+        path = self.folder(key)
         path.parent.mkdir(parents=True, exist_ok=True)
         self._discard(path)
         work.rename(path)
@@ -151,7 +155,7 @@ class Store:
     def remove(self, key: str) -> int:
         """Remove an entry; returns the bytes it held."""
         with self.lock(key):
-            path = self._path(key)
+            path = self.folder(key)
             size = folder_bytes(path)
             self._discard(path)
         return size
@@ -193,7 +197,8 @@ class Store:
         start = leftover.name.split("-")[-2:][0]
         return sorted((self.root / "locks").glob(f"{start}*.lock"))
 
-    def _path(self, key: str) -> Path:
+    def folder(self, key: str) -> Path:
+        """Where an entry lies, whether it is there or not."""
         return self.root / "entries" / key[:2] / key
 
 

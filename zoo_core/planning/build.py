@@ -198,6 +198,7 @@ class _Builder:
                 ranges=tuple(data.inputs),
                 locations=data.locations,
                 cost=shard.stop - shard.start,
+                local=True,
             )
             for number, shard in enumerate(data.shards)
         ]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from zoo_core.pipeline.durations import Durations
 from zoo_core.pipeline.executor import Executor
 from zoo_core.pipeline.plan import make_plan
+from zoo_core.pipeline.runners import LocalRunner
 from zoo_core.pipeline.sessions import SessionPool
 from zoo_core.pipeline.store import Store
 from zoo_core.plugins.manager import Plugins
@@ -60,12 +61,14 @@ def run_stages(
     for any other failure, as zoo does.
     """
     with SessionPool() as sessions:
+        store, plugins = Store(tmp / "store"), plugins or Plugins()
         executor = Executor(
-            store=Store(tmp / "store"),
-            plugins=plugins or Plugins(),
-            journal=Durations(tmp / "journal.jsonl"),
+            store=store,
+            plugins=plugins,
+            durations=Durations(tmp / "journal.jsonl"),
             listener=listener or Silence(),
             sessions=sessions,
+            runner=LocalRunner(store, plugins, sessions),
         )
         results = executor.run(make_plan(stages))
     return {name: result.entry.path for name, result in results.items()}

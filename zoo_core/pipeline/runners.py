@@ -1,0 +1,189 @@
+"""Where a stage's function runs: in this process, or in a worker process of its own."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib import import_module
+from typing import IO, TYPE_CHECKING, Any, Protocol
+
+from zoo_core.api import StageContext, StageServices
+from zoo_core.errors import StageError
+from zoo_core.pipeline.store import LOG
+from zoo_core.pipeline.watchdog import watching
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from zoo_core.api import Providers, Sessions, Stage
+    from zoo_core.pipeline.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class StageJob:
+    """One stage to run, as data that can be pickled: it names places in a store, not paths.
+
+    `inputs` maps an argument to the key and the file of an earlier result; `work` names the folder
+    to fill.
+    """
+
+    stage: Stage
+    key: str
+    inputs: Mapping[str, tuple[str, str]]
+    work: str
+
+    def context(self, store: Store, services: StageServices) -> StageContext:
+        """What the stage's function receives in a process that sees the store."""
+        out = store.work_folder(self.work)
+        return StageContext(
+            inputs={arg: store.folder(key) / file for arg, (key, file) in self.inputs.items()},
+            params=self.stage.params,
+            locations=self.stage.locations,
+            out=out,
+            log=out / LOG,
+            resume_dir=store.resume_dir(self.key),
+            progress=services.progress,
+            plugins=services.plugins,
+            sessions=services.sessions,
+        )
+
+
+class StageMonitor(Protocol):
+    """What a runner reports while a stage runs; called from any thread."""
+
+    def advanced(self, done: float, total: float, note: str = "") -> None:
+        """The stage has finished `done` of `total` units."""
+
+    def stalled(self, seconds: float) -> None:
+        """The stage has reported nothing for so long; its log holds the stacks of all threads."""
+
+
+class StageRunner(Protocol):
+    """Runs one stage at a time."""
+
+    def run(self, job: StageJob, monitor: StageMonitor) -> None:
+        """Fill the job's folder; raises what the stage's function raises."""
+
+    def stop(self) -> None:
+        """End what runs now; called from another thread. Nothing is run afterwards."""
+
+
+class LocalRunner:
+    """Runs stages in this process, one after the other; see `StageRunner`."""
+
+    def __init__(self, store: Store, plugins: Providers, sessions: Sessions) -> None:
+        """`sessions` are shared by all stages that it runs."""
+        self._store, self._plugins, self._sessions = store, plugins, sessions
+
+    def run(self, job: StageJob, monitor: StageMonitor) -> None:
+        """Call the stage's function, watched for silence."""
+        with watching(self._store.work_folder(job.work) / LOG, monitor.stalled) as beat:
+
+            def progress(done: float, total: float, note: str = "") -> None:
+                beat()
+                monitor.advanced(done, total, note)
+
+            services = StageServices(self._plugins, self._sessions, progress)
+            module, _, function = job.stage.run.partition(":")
+            getattr(import_module(module), function)(job.context(self._store, services))
+
+    def stop(self) -> None:
+        """Nothing can end a function of this process."""
+
+
+class WorkerRunner:
+    """Runs stages in a worker process, started with the first of them; see `StageRunner`.
+
+    The process is given nothing but the store's folder and pickled jobs, and finds the plugins that
+    are installed. With `fresh` each stage has a process of its own.
+    """
+
+    def __init__(self, store: Store, fresh: bool = False) -> None:
+        """`close` ends the process."""
+        self._store, self._fresh = store, fresh
+        self._process: subprocess.Popen[bytes] | None = None
+        self._stopped = False
+
+    def run(self, job: StageJob, monitor: StageMonitor) -> None:
+        """Send the job, pass on what the process reports, and raise what it raised."""
+        process = self._start()
+        try:
+            _send(process.stdin, job)
+            while (message := _receive(process.stdout)) is not None:
+                kind, *values = message
+                if kind == "ended":
+                    break
+                getattr(monitor, kind)(*values)
+            else:
+                raise self._ended_early(process)
+        finally:
+            if self._fresh:
+                self.close()
+        error, trace = values
+        if error is not None:
+            raise error from _WorkerTraceback(trace)
+
+    def stop(self) -> None:
+        """Kill the process."""
+        self._stopped = True
+        if self._process is not None:
+            self._process.kill()
+
+    def close(self) -> None:
+        """End the process where one is idle."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        for stream in (process.stdin, process.stdout):
+            if stream is not None:
+                with suppress(OSError):
+                    stream.close()
+        process.wait()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        if self._stopped:
+            raise KeyboardInterrupt
+        if self._process is None or self._process.poll() is not None:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "zoo_core.pipeline.worker", str(self._store.root)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                start_new_session=True,  # Ctrl-C is for the command, which ends this process
+            )
+        return self._process
+
+    def _ended_early(self, process: subprocess.Popen[bytes]) -> BaseException:
+        if self._stopped:
+            return KeyboardInterrupt()
+        code = process.wait()
+        how = f"signal {-code}" if code < 0 else f"exit code {code}"
+        step = "look for messages of the system about memory, and for what the stage printed"
+        return StageError(f"the worker process ended with {how}", next=step)
+
+
+class _WorkerTraceback(Exception):
+    """The traceback of the worker process, shown as the cause of what is raised here."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(f"\n{text}")
+
+
+def _send(stream: IO[bytes] | None, value: object) -> None:
+    if stream is not None:
+        with suppress(BrokenPipeError):  # the process has ended; reading says how
+            pickle.dump(value, stream)
+            stream.flush()
+
+
+def _receive(stream: IO[bytes] | None) -> tuple[Any, ...] | None:
+    """The next message; None at the end of the stream."""
+    try:
+        message: tuple[Any, ...] = pickle.load(stream) if stream else ()
+    except (EOFError, pickle.UnpicklingError, ValueError):
+        return None
+    return message

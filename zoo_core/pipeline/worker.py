@@ -1,0 +1,92 @@
+"""`python -m zoo_core.pipeline.worker STORE`: runs the stages that `WorkerRunner` sends.
+
+Pickled jobs come in on stdin. Messages go out on stdout: ("advanced", done, total, note),
+("stalled", seconds) and, after each job, ("ended", error or None, traceback). What a stage prints
+goes to stderr. The process ends with its stdin, also in the middle of a stage.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sys
+import traceback
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Event, Lock, Thread
+from typing import IO, TYPE_CHECKING
+
+from zoo_core.errors import StageError, first_line
+from zoo_core.pipeline.runners import LocalRunner
+from zoo_core.pipeline.sessions import SessionPool
+from zoo_core.pipeline.store import Store
+from zoo_core.plugins.manager import Plugins
+
+if TYPE_CHECKING:
+    from zoo_core.pipeline.runners import StageJob
+
+
+class _Channel:
+    """Messages to the process that sent the job; several threads may send."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream, self._lock = stream, Lock()
+
+    def advanced(self, done: float, total: float, note: str = "") -> None:
+        self._send("advanced", done, total, note)
+
+    def stalled(self, seconds: float) -> None:
+        self._send("stalled", seconds)
+
+    def ended(self, error: BaseException | None) -> None:
+        text = "".join(traceback.format_exception(error)) if error else ""
+        self._send("ended", error and _portable(error), text)
+
+    def _send(self, *message: object) -> None:
+        with self._lock:
+            pickle.dump(message, self._stream)
+            self._stream.flush()
+
+
+def main(root: Path) -> None:
+    """Run jobs from stdin until it ends."""
+    channel = _Channel(os.fdopen(os.dup(1), "wb"))
+    os.dup2(2, 1)
+    jobs: SimpleQueue[StageJob | None] = SimpleQueue()
+    busy = Event()
+    Thread(target=_read, args=(jobs, busy), daemon=True).start()
+    store = Store(root)
+    with SessionPool() as sessions:
+        runner = LocalRunner(store, Plugins.installed(), sessions)
+        while (job := jobs.get()) is not None:
+            busy.set()
+            failure: BaseException | None = None
+            try:
+                runner.run(job, channel)
+            except BaseException as error:  # sent to the process that waits
+                failure = error
+            busy.clear()
+            channel.ended(failure)
+
+
+def _read(jobs: SimpleQueue[StageJob | None], busy: Event) -> None:
+    try:
+        while True:
+            jobs.put(pickle.load(sys.stdin.buffer))
+    except EOFError:
+        if busy.is_set():
+            os._exit(1)  # nobody waits for what runs now
+        jobs.put(None)
+
+
+def _portable(error: BaseException) -> BaseException:
+    """The error, or its words where it cannot be pickled."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:  # an exception of any library
+        return StageError(f"failed: {type(error).__name__}: {first_line(error)}")
+    return error
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
