@@ -12,6 +12,7 @@ from zoo_core.errors import DataError, StageError
 from zoo_core.pipeline.durations import Durations
 from zoo_core.pipeline.executor import Executor, StageResult
 from zoo_core.pipeline.plan import make_plan
+from zoo_core.pipeline.runners import LocalRunner
 from zoo_core.pipeline.sessions import SessionPool
 from zoo_core.pipeline.store import Store
 from zoo_core.plugins.manager import Plugins
@@ -86,12 +87,14 @@ def steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 @pytest.fixture
 def executor(tmp_path: Path) -> Executor:
+    store, plugins, sessions = Store(tmp_path / "store"), Plugins(), SessionPool()
     return Executor(
-        store=Store(tmp_path / "store"),
-        plugins=Plugins(),
-        journal=Durations(tmp_path / "journal.jsonl"),
+        store=store,
+        plugins=plugins,
+        durations=Durations(tmp_path / "journal.jsonl"),
         listener=Spy(),
-        sessions=SessionPool(),
+        sessions=sessions,
+        runner=LocalRunner(store, plugins, sessions),
     )
 
 
@@ -242,11 +245,11 @@ def test_the_journal_learns_how_long_a_stage_takes(
     steps: str, tmp_path: Path, executor: Executor
 ) -> None:
     stage = make_stage(steps, tmp_path)
-    assert executor.journal.seconds(stage) is None
+    assert executor.durations.seconds(stage) is None
 
     executor.run(make_plan([stage]))
 
-    expected = executor.journal.seconds(stage)
+    expected = executor.durations.seconds(stage)
     assert expected is not None
     assert expected < 5
 

@@ -17,15 +17,14 @@ def plan(request: RunRequest, json_to: JsonTo = None) -> int:
 
 def show_plan(request: RunRequest, json_to: str | None) -> int:
     """Print the plan of a request; `zoo run --plan` does the same."""
-    from zoo_core.commands.run import plan as plan_request
     from zoo_core.commands.workspace import open_workspace
     from zoo_core.planning.build import Goal
-    from zoo_core.planning.preview import forecast
+    from zoo_core.planning.preview import preview
     from zoo_core.system.tables import columns
 
     work = open_workspace()
-    planned = plan_request(request, work, Goal.SCORE)
-    found = forecast(planned, work, explain=True)
+    planned = work.plan(request, Goal.SCORE)
+    found = preview(planned.plan, work.store, work.durations, explain=True)
     rows = [
         (
             "have" if row["cached"] else "make",

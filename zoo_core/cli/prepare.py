@@ -22,18 +22,17 @@ def prepare(
 
     `why` says why the sample stands in, where the request itself does not tell.
     """
-    from zoo_core.commands.run import plan as plan_request
     from zoo_core.commands.workspace import open_workspace
-    from zoo_core.planning.preview import forecast
+    from zoo_core.planning.preview import preview
     from zoo_core.system.machine import keep_freed_memory
 
     if output is not None:
         check_output(output)
     keep_freed_memory()
     work = open_workspace()
-    planned = plan_request(request, work, goal)
+    planned = work.plan(request, goal)
     say(first_line(planned, why), quiet)
-    say(forecast(planned, work, explain=False).line(), quiet)
+    say(preview(planned.plan, work.store, work.durations, explain=False).line(), quiet)
     return work, planned
 
 

@@ -6,10 +6,9 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from zoo_core.commands.run import RESULTS, executor, inputs_of, require_available, run_folder
+from zoo_core.commands.run import RESULTS, inputs_of, require_available, run_folder
 from zoo_core.errors import UsageError
 from zoo_core.pipeline.predictions import StoredPredictions
-from zoo_core.pipeline.sessions import SessionPool
 from zoo_core.reporting.run_folder import REPORT, check_free, deliver
 from zoo_core.system.file_names import SUFFIX, text_names
 from zoo_core.system.files import write_json
@@ -89,8 +88,7 @@ def predict_folder(
     resolved = run.resolved
     require_available(resolved)
     _check_output(run, output)
-    with SessionPool() as sessions:
-        results = executor(work, listener, sessions).run(run.plan)
+    results = work.execute(run.plan, listener)
     evaluator = work.plugins.evaluator(resolved.card.evaluator)
     settled = StoredPredictions(results["settle"].entry.path / "settled")
     view = _View(evaluator, resolved.card.labels, show_conf, resolved.preprocess.exif)

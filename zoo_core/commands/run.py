@@ -11,9 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.errors import UnavailableError
-from zoo_core.pipeline.executor import Executor
-from zoo_core.pipeline.sessions import SessionPool
-from zoo_core.planning.build import Goal, plan_run
 from zoo_core.reporting.markdown import markdown
 from zoo_core.reporting.report import Outcome, build_report
 from zoo_core.reporting.run_folder import REPORT, check_free, deliver, filled
@@ -28,7 +25,6 @@ if TYPE_CHECKING:
     from zoo_core.commands.workspace import Workspace
     from zoo_core.pipeline.executor import Listener, StageResult
     from zoo_core.planning.build import Run
-    from zoo_core.planning.request import RunRequest
     from zoo_core.planning.resolve import Resolved
     from zoo_core.reporting.run_folder import StagedOutput
 
@@ -50,15 +46,9 @@ class Made:
     results: Mapping[str, StageResult]
 
 
-def plan(request: RunRequest, work: Workspace, goal: Goal) -> Run:
-    """The plan of a request; see `plan_run`."""
-    return plan_run(request, work.registry, work.plugins, work.cache_state(), goal)
-
-
 def make(run: Run, work: Workspace, listener: Listener) -> Made:
     """Run the plan's missing stages."""
-    with SessionPool() as sessions:
-        return Made(run, executor(work, listener, sessions).run(run.plan))
+    return Made(run, work.execute(run.plan, listener))
 
 
 def carry_out(
@@ -122,17 +112,6 @@ def inputs_of(run: Run) -> frozenset[Path]:
     places = [place for item in run.plan for place in item.stage.locations.values()]
     places += [str(path) for path in (*given, asked.calibration) if path]
     return frozenset(Path(os.path.realpath(place)) for place in places if os.path.lexists(place))
-
-
-def executor(work: Workspace, listener: Listener, sessions: SessionPool) -> Executor:
-    """The executor of a workspace."""
-    return Executor(
-        store=work.store,
-        plugins=work.plugins,
-        journal=work.journal,
-        listener=listener,
-        sessions=sessions,
-    )
 
 
 def _write_folder(

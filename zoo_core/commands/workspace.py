@@ -1,23 +1,35 @@
-"""Everything a command works with: plugins, registry, store and journal of this machine."""
+"""Everything a command works with: plugins, registry, store and durations of this machine."""
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from zoo_core.pipeline.durations import Durations
+from zoo_core.pipeline.executor import Executor
 from zoo_core.pipeline.plan import make_plan
+from zoo_core.pipeline.runners import LocalRunner, WorkerRunner
+from zoo_core.pipeline.sessions import SessionPool
 from zoo_core.pipeline.store import Store
+from zoo_core.planning.build import plan_run
 from zoo_core.planning.resolve import CacheState
 from zoo_core.plugins.manager import Plugins
 from zoo_core.registry import Registry, load_registry
+from zoo_core.system.machine import cpu_quota
 from zoo_core.system.paths import home
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from zoo_core.api import Stage
+    from zoo_core.pipeline.executor import Listener, StageResult
+    from zoo_core.pipeline.plan import Plan
+    from zoo_core.planning.build import Goal, Run
+    from zoo_core.planning.request import RunRequest
+
+_MOST_WORKERS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,8 +39,34 @@ class Workspace:
     plugins: Plugins
     registry: Registry
     store: Store
-    journal: Durations
+    durations: Durations
     _hosts: dict[str, bool] = field(default_factory=dict)
+
+    def plan(self, request: RunRequest, goal: Goal) -> Run:
+        """The plan of a request; see `plan_run`."""
+        return plan_run(request, self.registry, self.plugins, self.cache_state(), goal)
+
+    def execute(self, plan: Plan, listener: Listener) -> dict[str, StageResult]:
+        """Run the stages that the store lacks; results by stage name, in the plan's order.
+
+        Stages that do not wait for each other run side by side, the further ones in worker
+        processes. Raises what `Executor.run` raises.
+        """
+        count = min(_MOST_WORKERS, int(cpu_quota()) // 2)
+        with SessionPool() as sessions, ExitStack() as stack:
+            workers = [WorkerRunner(self.store) for _ in range(count)]
+            for worker in workers:
+                stack.callback(worker.close)
+            executor = Executor(
+                store=self.store,
+                plugins=self.plugins,
+                durations=self.durations,
+                listener=listener,
+                sessions=sessions,
+                runner=LocalRunner(self.store, self.plugins, sessions),
+                helpers=workers,
+            )
+            return executor.run(plan)
 
     def cache_state(self) -> CacheState:
         """What planning may ask of this machine; each host is tried once."""
@@ -53,5 +91,5 @@ def open_workspace() -> Workspace:
         plugins=plugins,
         registry=load_registry(plugins.registry_files()),
         store=Store(home() / "store"),
-        journal=Durations(home() / "journal.jsonl"),
+        durations=Durations(home() / "journal.jsonl"),
     )

@@ -18,7 +18,7 @@ from zoo_core.pipeline.store import LOG
 from zoo_core.system.files import disk_errors, is_disk_error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from zoo_core.api import Sessions, Stage

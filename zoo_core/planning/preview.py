@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from zoo_core.commands.workspace import Workspace
-    from zoo_core.pipeline.plan import PlannedStage
-    from zoo_core.planning.build import Run
+    from zoo_core.pipeline.durations import Durations
+    from zoo_core.pipeline.plan import Plan, PlannedStage
+    from zoo_core.pipeline.store import Store
 
 
 @dataclass(frozen=True, slots=True)
-class Forecast:
+class Preview:
     """Rows per stage, and sums. `seconds` is None where a stage was never seen before."""
 
     rows: list[dict[str, Any]]
@@ -40,34 +40,34 @@ class Forecast:
         return ", ".join(parts)
 
 
-def forecast(run: Run, work: Workspace, explain: bool) -> Forecast:
+def preview(plan: Plan, store: Store, durations: Durations, explain: bool) -> Preview:
     """Looks each key up; `explain` also says what differs from the nearest earlier result."""
     rows: list[dict[str, Any]] = []
-    for item in run.plan:
-        cached = work.store.get(item.key) is not None
-        expected = None if cached else work.journal.seconds(item.stage)
+    for item in plan:
+        cached = store.get(item.key) is not None
+        expected = None if cached else durations.seconds(item.stage)
         rows.append(
             {
                 "name": item.stage.name,
                 "key": item.key,
                 "cached": cached,
                 "expected_seconds": expected and round(expected, 1),
-                "changed": [] if cached or not explain else _changed(item, work),
+                "changed": [] if cached or not explain else _changed(item, store),
             }
         )
     missing = [row for row in rows if not row["cached"]]
     unseen = any(row["expected_seconds"] is None for row in missing)
     total = None if unseen else sum(row["expected_seconds"] for row in missing)
     todo = {row["name"] for row in missing}
-    download = sum(item.stage.download for item in run.plan if item.stage.name in todo)
-    return Forecast(rows, download, total)
+    download = sum(item.stage.download for item in plan if item.stage.name in todo)
+    return Preview(rows, download, total)
 
 
-def _changed(item: PlannedStage, work: Workspace) -> list[str]:
+def _changed(item: PlannedStage, store: Store) -> list[str]:
     """What differs from the nearest earlier result of the same stage; empty where there is none."""
     parts = [
         entry.manifest["parts"]
-        for entry in work.store.entries()
+        for entry in store.entries()
         if entry.manifest.get("name") == item.stage.name
     ]
     nearest: list[str] = min((_paths(old, item.parts) for old in parts), key=len, default=[])

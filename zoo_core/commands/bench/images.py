@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from zoo_core.api import DataRequest, DataView
 from zoo_core.benchmark.breakdown import break_down
-from zoo_core.commands.run import plan
 from zoo_core.errors import ZooError
 from zoo_core.pipeline.plan import Plan, make_plan
 from zoo_core.pipeline.stages.inputs import feeder, stacked
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from zoo_core.api import Arrays, Decode, Sample, Session, Stage
     from zoo_core.benchmark.breakdown import Breakdown, Step
     from zoo_core.commands.workspace import Workspace
-    from zoo_core.pipeline.executor import Executor, StageResult
+    from zoo_core.pipeline.executor import Listener, StageResult
     from zoo_core.planning.build import Run
     from zoo_core.planning.request import RunRequest
     from zoo_core.planning.resolve import Resolved
@@ -41,7 +40,7 @@ _FIRST = "predict-0000"
 
 
 def prepare_images(
-    run: Run, work: Workspace, executor: Executor, images: Path | None
+    run: Run, work: Workspace, listener: Listener, images: Path | None
 ) -> tuple[Run, dict[str, StageResult]] | None:
     """The plan that reads the images of a breakdown, and its finished stages up to the network.
 
@@ -50,9 +49,9 @@ def prepare_images(
     """
     if images is None and run.resolved.card.sample_dataset is None:
         return None
-    reading = plan(_request(run, work, executor, images), work, Goal.PREDICT)
+    reading = work.plan(_request(run, work, listener, images), Goal.PREDICT)
     stages = [item for item in reading.plan.until(_FIRST) if item.stage.name != _FIRST]
-    results = executor.run(Plan(tuple(stages)))
+    results = work.execute(Plan(tuple(stages)), listener)
     for sample in _samples(reading, results, work):
         read_rgb(sample.path, expect=sample.size, exif=reading.resolved.preprocess.exif)
     return reading, results
@@ -84,7 +83,7 @@ def _first(reading: Run) -> Stage:
     return planned.stage
 
 
-def _request(run: Run, work: Workspace, executor: Executor, images: Path | None) -> RunRequest:
+def _request(run: Run, work: Workspace, listener: Listener, images: Path | None) -> RunRequest:
     kind = run.resolved.weights.kind
     asked = replace(run.request, limit=IMAGES)
     if not run.request.weights:
@@ -96,15 +95,15 @@ def _request(run: Run, work: Workspace, executor: Executor, images: Path | None)
         or run.resolved.card.dataset == run.resolved.card.sample_dataset
     ):
         return asked
-    return replace(asked, predict=_scenes(run.resolved, work, executor))
+    return replace(asked, predict=_scenes(run.resolved, work, listener))
 
 
-def _scenes(resolved: Resolved, work: Workspace, executor: Executor) -> Path:
+def _scenes(resolved: Resolved, work: Workspace, listener: Listener) -> Path:
     """The folder of the sample's images: they are timed here, nothing is scored on them."""
     dataset = work.plugins.dataset(resolved.card.sample_dataset or "")
     asked = DataRequest(purpose="evaluate", limit=IMAGES, others=work.plugins.dataset)
     data = dataset.plan(asked)
-    paths = _paths(data.inputs, data.locations, executor.run(make_plan(data.stages)))
+    paths = _paths(data.inputs, data.locations, work.execute(make_plan(data.stages), listener))
     view = DataView(paths=paths, params=data.params)
     return next(iter(dataset.samples(view, 0, 1))).path.parent
 

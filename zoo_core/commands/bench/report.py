@@ -20,9 +20,8 @@ from zoo_core.commands.bench.parts import (
 )
 from zoo_core.commands.bench.request import second
 from zoo_core.commands.bench.sweep import check_sweep, sweep
-from zoo_core.commands.run import RAW, executor, inputs_of, plan, require_available, run_folder
+from zoo_core.commands.run import RAW, inputs_of, require_available, run_folder
 from zoo_core.errors import UsageError
-from zoo_core.pipeline.sessions import SessionPool
 from zoo_core.planning.build import Goal
 from zoo_core.reporting.report import versions
 from zoo_core.reporting.run_folder import BENCH_REPORT, check_free
@@ -114,13 +113,12 @@ def _check(run: Run, work: Workspace, how: BenchRequest) -> None:
 def _make(run: Run, work: Workspace, how: BenchRequest, talk: ProgressReporter) -> _Made:
     other = reading = None
     rival = _rival(run, work, how.versus) if how.versus else None
-    with talk.listening() as listener, SessionPool() as sessions:
-        runs = executor(work, listener, sessions)
-        results = runs.run(run.plan)
+    with talk.listening() as listener:
+        results = work.execute(run.plan, listener)
         if rival:
-            other = rival, artefact_of(runs.run(rival.plan))
+            other = rival, artefact_of(work.execute(rival.plan, listener))
         if how.breakdown and not run.resolved.emulated:
-            reading = prepare_images(run, work, runs, how.images)
+            reading = prepare_images(run, work, listener, how.images)
     return _Made(results, other, reading)
 
 
@@ -128,7 +126,7 @@ def _rival(run: Run, work: Workspace, spelling: str) -> Run:
     """The other build, which can be run here; raises UsageError for one that cannot be built."""
     request = second(run.request, spelling, work.plugins.backends())
     try:
-        rival = plan(request, work, Goal.COMPILE)
+        rival = work.plan(request, Goal.COMPILE)
     except UsageError as error:
         raise UsageError(error.what, where=f"--vs {spelling}", next=error.next) from error
     require_available(rival.resolved)

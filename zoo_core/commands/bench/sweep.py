@@ -10,9 +10,7 @@ from zoo_core.benchmark.sweep import Point, find_best
 from zoo_core.commands.bench.artefact import artefact_of, measure
 from zoo_core.commands.bench.parts import Part, speed
 from zoo_core.commands.bench.request import whole
-from zoo_core.commands.run import executor, plan
 from zoo_core.errors import StageError, UsageError, did_you_mean
-from zoo_core.pipeline.sessions import SessionPool
 from zoo_core.planning.build import Goal
 from zoo_core.system.machine import cpu_threads
 
@@ -117,9 +115,9 @@ class _Sweeper:
             batch=settings.get(BATCH, request.batch),
             options={**request.options, **options},
         )
-        planned = plan(asked, self.work, Goal.COMPILE)
-        with self.talk.listening() as listener, SessionPool() as sessions:
-            results = executor(self.work, listener, sessions).run(planned.plan)
+        planned = self.work.plan(asked, Goal.COMPILE)
+        with self.talk.listening() as listener:
+            results = self.work.execute(planned.plan, listener)
 
         def tell(text: str) -> None:
             self.talk.tell(f"{_key(settings)}: {text}")
