@@ -344,7 +344,7 @@ def test_an_interrupt_exits_130(zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> No
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("zoo_core.pipeline.executor.run_here", interrupted)
+    monkeypatch.setattr("zoo_core.pipeline.runners.LocalRunner.run", interrupted)
 
     done = zoo("run", *TOY, "--no-bench")
 

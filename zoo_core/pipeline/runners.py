@@ -147,7 +147,9 @@ class WorkerRunner:
     def _start(self) -> subprocess.Popen[bytes]:
         if self._stopped:
             raise KeyboardInterrupt
-        if self._process is None or self._process.poll() is not None:
+        if self._process is not None and self._process.poll() is not None:
+            self.close()
+        if self._process is None:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "zoo_core.pipeline.worker", str(self._store.root)],
                 stdin=subprocess.PIPE,

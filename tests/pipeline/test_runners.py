@@ -1,0 +1,285 @@
+"""Stages in worker processes: what travels, what comes back, and what runs side by side."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from zoo_core.api import Stage
+from zoo_core.errors import DataError, StageError
+from zoo_core.pipeline import executor as executor_module
+from zoo_core.pipeline.durations import Durations
+from zoo_core.pipeline.executor import Executor, StageResult
+from zoo_core.pipeline.plan import make_plan
+from zoo_core.pipeline.runners import LocalRunner, WorkerRunner
+from zoo_core.pipeline.sessions import SessionPool
+from zoo_core.pipeline.store import Store
+from zoo_core.plugins.manager import Plugins
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from zoo_core.pipeline.runners import StageJob, StageMonitor
+
+MODULE = "zoo_steps_of_test_runners"
+CODE = '''
+from __future__ import annotations
+import os, pathlib, time
+from zoo_core.errors import DataError
+
+def pid(context):
+    print("what a stage prints is no message")
+    context.progress(1, 2, "half")
+    text = "".join(path.read_text() for path in context.inputs.values())
+    (context.out / "text.txt").write_text(text + context.params.get("text", ""))
+    (context.out / "pid").write_text(str(os.getpid()))
+
+def refuse(context):
+    raise DataError("is wrong", where="weights.bin", next="bring another")
+
+def crash(context):
+    raise ValueError("a defect")
+
+class Local(Exception):
+    def __init__(self, lock):
+        super().__init__("cannot be pickled")
+        self.lock = lock
+
+def odd(context):
+    raise Local(lambda: None)
+
+def die(context):
+    os.kill(os.getpid(), 9)
+
+def meet(context):
+    """Ends when the other stage is there too."""
+    here = pathlib.Path(context.params["place"])
+    (here / context.params["me"]).touch()
+    until = time.monotonic() + 60
+    while not (here / context.params["other"]).exists():
+        if time.monotonic() > until:
+            raise DataError("the other stage never came")
+        time.sleep(0.01)
+    (context.out / "pid").write_text(str(os.getpid()))
+
+def wait(context):
+    pathlib.Path(context.params["began"]).touch()
+    time.sleep(120)
+'''
+
+
+class Heard:
+    """A listener that keeps what it hears."""
+
+    def __init__(self) -> None:
+        self.events: list[str] = []
+
+    def started(self, stage: Stage, expected: float | None) -> None:
+        self.events.append(f"start {stage.name}")
+
+    def advanced(self, stage: Stage, done: float, total: float, note: str) -> None:
+        self.events.append(f"{stage.name} {done:.0f}/{total:.0f} {note}")
+
+    def stalled(self, stage: Stage, seconds: float, log: Path) -> None:
+        """Nothing."""
+
+    def finished(self, result: StageResult) -> None:
+        self.events.append(f"end {result.stage.name}")
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    (tmp_path / f"{MODULE}.py").write_text(CODE, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield MODULE
+    sys.modules.pop(MODULE, None)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+@pytest.fixture
+def worker(store: Store, zoo_home: Path) -> Iterator[WorkerRunner]:
+    runner = WorkerRunner(store)
+    yield runner
+    runner.close()
+
+
+def executor(store: Store, *runners: LocalRunner | WorkerRunner) -> Executor:
+    return Executor(
+        store=store,
+        plugins=Plugins(),
+        durations=Durations(store.root.with_name("journal.jsonl")),
+        listener=Heard(),
+        sessions=SessionPool(),
+        runner=runners[0],
+        helpers=runners[1:],
+    )
+
+
+def local(store: Store) -> LocalRunner:
+    return LocalRunner(store, Plugins(), SessionPool())
+
+
+def stage(module: str, name: str, function: str = "pid", **fields: object) -> Stage:
+    outputs = ("pid",) if function in ("meet", "wait") else ("text.txt", "pid")
+    return Stage(name=name, run=f"{module}:{function}", outputs=outputs, **fields)  # type: ignore[arg-type]
+
+
+def test_stages_of_one_worker_read_each_other_s_outputs(
+    module: str, store: Store, worker: WorkerRunner
+) -> None:
+    first = stage(module, "first", params={"text": "a"})
+    second = stage(module, "second", params={"text": "b"}, inputs={"x": "first/text.txt"})
+    runs = executor(store, worker)
+
+    results = runs.run(make_plan([first, second]))
+
+    assert (results["second"].entry.path / "text.txt").read_text() == "ab"
+    pids = {(result.entry.path / "pid").read_text() for result in results.values()}
+    assert len(pids) == 1
+    assert pids != {str(os.getpid())}
+    assert isinstance(runs.listener, Heard)
+    assert runs.listener.events[:3] == ["start first", "first 1/2 half", "end first"]
+
+
+def test_a_fresh_worker_for_each_stage(module: str, store: Store, zoo_home: Path) -> None:
+    first, second = (stage(module, name, params={"text": name}) for name in ("first", "second"))
+
+    results = executor(store, WorkerRunner(store, fresh=True)).run(make_plan([first, second]))
+
+    assert len({(result.entry.path / "pid").read_text() for result in results.values()}) == 2
+
+
+def test_errors_come_back_as_they_were_raised(
+    module: str, store: Store, worker: WorkerRunner
+) -> None:
+    runs = executor(store, worker)
+    with pytest.raises(DataError, match=r"weights\.bin: is wrong; bring another"):
+        runs.run(make_plan([stage(module, "refuse", "refuse")]))
+    with pytest.raises(StageError, match="ValueError: a defect") as caught:
+        runs.run(make_plan([stage(module, "crash", "crash")]))
+    log = Path(caught.value.next.removeprefix("see "))
+    assert 'raise ValueError("a defect")' in log.read_text()
+    with pytest.raises(StageError, match="Local: cannot be pickled"):
+        runs.run(make_plan([stage(module, "odd", "odd")]))
+
+    assert runs.run(make_plan([stage(module, "after")]))["after"].cached is False
+
+
+def test_a_worker_that_dies_is_one_line_and_the_next_stage_has_another(
+    module: str, store: Store, worker: WorkerRunner
+) -> None:
+    runs = executor(store, worker)
+    with pytest.raises(StageError, match="the worker process ended with signal 9"):
+        runs.run(make_plan([stage(module, "die", "die")]))
+
+    assert runs.run(make_plan([stage(module, "after")]))["after"].cached is False
+
+
+def test_stages_that_do_not_wait_for_each_other_run_side_by_side(
+    module: str, store: Store, worker: WorkerRunner, tmp_path: Path
+) -> None:
+    names = ("one", "two")
+    stages = [
+        stage(module, me, "meet", params={"place": str(tmp_path), "me": me, "other": other})
+        for me, other in zip(names, names[::-1], strict=True)
+    ]
+
+    results = executor(store, local(store), worker).run(make_plan(stages))
+
+    assert list(results) == ["one", "two"]
+    assert (results["one"].entry.path / "pid").read_text() == str(os.getpid())
+    assert (results["two"].entry.path / "pid").read_text() != str(os.getpid())
+
+
+def test_stages_that_open_sessions_stay_in_the_command_s_process(
+    module: str, store: Store, worker: WorkerRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(executor_module, "_PATIENCE", 0.0)
+    stages = [stage(module, n, params={"text": n}, local=True) for n in "abcd"]
+
+    results = executor(store, local(store), worker).run(make_plan(stages))
+
+    pids = {(result.entry.path / "pid").read_text() for result in results.values()}
+    assert pids == {str(os.getpid())}
+
+
+def test_an_interrupt_ends_the_stage_beside_and_leaves_nothing(
+    module: str, store: Store, worker: WorkerRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(executor_module, "_PATIENCE", 0.0)
+    began = tmp_path / "began"
+    beside = stage(module, "beside", "wait", params={"began": str(began)})
+
+    class Interrupted(LocalRunner):
+        def run(self, *_: object) -> None:
+            until = time.monotonic() + 60
+            while not began.exists():
+                assert time.monotonic() < until
+                time.sleep(0.01)
+            raise KeyboardInterrupt
+
+    runner = Interrupted(store, Plugins(), SessionPool())
+    with pytest.raises(KeyboardInterrupt):
+        executor(store, runner, worker).run(make_plan([stage(module, "first"), beside]))
+
+    assert not list((store.root / "work").iterdir())
+    assert not (store.root / "failed").exists()
+
+
+def test_a_failure_beside_is_raised_by_the_command(
+    module: str, store: Store, worker: WorkerRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(executor_module, "_PATIENCE", 0.0)
+
+    class Patient(LocalRunner):
+        def run(self, job: StageJob, monitor: StageMonitor) -> None:
+            until = time.monotonic() + 60
+            while not (store.root / "failed").exists():
+                assert time.monotonic() < until
+                time.sleep(0.01)
+            super().run(job, monitor)
+
+    runs = executor(store, Patient(store, Plugins(), SessionPool()), worker)
+    stages = [stage(module, "first"), stage(module, "beside", "refuse"), stage(module, "last")]
+    with pytest.raises(DataError, match="is wrong"):
+        runs.run(make_plan(stages))
+
+    assert isinstance(runs.listener, Heard)
+    assert "start last" not in runs.listener.events
+
+
+def test_a_worker_ends_with_the_process_that_started_it(
+    module: str, store: Store, worker: WorkerRunner, tmp_path: Path
+) -> None:
+    began = tmp_path / "began"
+    runs = executor(store, worker)
+    plan = make_plan([stage(module, "wait", "wait", params={"began": str(began)})])
+
+    def run() -> None:
+        with pytest.raises(StageError, match="exit code 1"):
+            runs.run(plan)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    until = time.monotonic() + 60
+    while not began.exists():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    process = worker._process
+    assert process is not None
+    assert process.stdin is not None
+    process.stdin.close()
+
+    assert process.wait(60) == 1
+    thread.join(60)
+    assert not thread.is_alive()
