@@ -37,7 +37,9 @@ def test_only_the_hosts_of_the_data_are_asked(
         return url.startswith(MIRROR)
 
     def plan(reach: bool) -> None:
-        cache = CacheState(have=lambda _: False, reachable=reachable if reach else lambda _: False)
+        cache = CacheState(
+            is_cached=lambda _: False, is_reachable=reachable if reach else lambda _: False
+        )
         plan_run(request, load_registry(), Plugins.installed(), cache, goal)
 
     plan(reach=True)
