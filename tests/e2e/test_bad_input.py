@@ -411,7 +411,7 @@ def test_a_wrong_cfg(
     [
         (b"TOY1 but other bytes", "is not the expected file: sha256"),
         (b"TOY1", "has 4 bytes at its source, expected 20"),
-        (b"<!DOCTYPE html>pages", "gives an HTML page"),
+        (b"<!DOCTYPE html>pages", "is an HTML page"),
         (None, ""),
     ],
 )

@@ -1,4 +1,4 @@
-"""Canonical JSON and digests: the ground under every key."""
+"""Canonical JSON and digests, from which the keys of stages are computed."""
 
 from __future__ import annotations
 

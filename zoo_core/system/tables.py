@@ -1,4 +1,4 @@
-"""Plain text in aligned columns and indented entries: light enough for the listing verbs."""
+"""Plain text in aligned columns and indented entries, with no heavy import."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 WIDTH = 120
-"""Columns that entries keep within, on a terminal and in a pipe."""
+"""Maximum line width of entries, on a terminal and in a pipe."""
 
 
 def columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -21,7 +21,7 @@ def columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def entries(table: Sequence[tuple[Sequence[str], Sequence[str]]], width: int = WIDTH) -> list[str]:
-    """Rows of aligned cells, beside them texts on lines of their own; empty ones are left out.
+    """Rows of aligned cells with wrapped texts beside them; empty texts are omitted.
 
     No line is longer than `width` unless one word is.
     """

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.errors import DataError
 from zoo_core.toolkit.coco import ListedImage, listed_images, read_annotations
-from zoo_core.toolkit.files import file_digest_cached, folder
+from zoo_core.toolkit.files import file_digest_cached, folder, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,11 +76,6 @@ def _recall(path: Path) -> dict[str, Any] | None:
 
 
 def _remember(path: Path, rows: dict[str, Any]) -> None:
-    """Whole or not at all; where it cannot be written, the file is parsed again next time."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(json.dumps(rows), encoding="utf-8")
-        temporary.replace(path)
-    except OSError:
-        with suppress(OSError):
-            temporary.unlink()
+    """Where it cannot be written, the annotation file is parsed again next time."""
+    with suppress(OSError):
+        write_text(path, json.dumps(rows))
