@@ -45,7 +45,7 @@ def test_an_unknown_filter_exits_2(zoo: Zoo) -> None:
     done = zoo("models", "--backend", "toi")
 
     assert done.code == 2
-    assert done.stderr.strip() == "zoo: --backend: no backend 'toi'; did you mean 'toy'?"
+    assert done.stderr.strip() == "zoo: --backend: unknown 'toi'; did you mean 'toy'?"
 
 
 def test_show_tells_origins_and_effective_values(zoo: Zoo) -> None:

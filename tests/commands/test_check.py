@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from zoo_core.api import CompileRequest, ModelCard, PublishedResult, Stage
-from zoo_core.commands import listings
+from zoo_core.commands.check import check
 from zoo_core.errors import RegistryError, UsageError
 from zoo_core.plugins.manager import Plugins
 from zoo_core.registry import Registry, load_registry
@@ -51,9 +51,7 @@ def registry(
 def findings(registry: Registry, plugins: Plugins, **changes: Any) -> list[tuple[str, ...]]:
     """What is found on the toy card with changes, as a file of the user's own."""
     card: ModelCard = replace(registry.model("toy-detector"), id="mine", origin="my", **changes)
-    rows = listings.check(
-        replace(registry, models={**registry.models, "mine": card}), plugins, "mine"
-    )
+    rows = check(replace(registry, models={**registry.models, "mine": card}), plugins, "mine")
     return [
         (
             row["where"].removeprefix("my: models.mine."),

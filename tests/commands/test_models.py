@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from zoo_core.api import ModelCard, Source, WeightsOption
-from zoo_core.commands.models import NO_EXPORTER, Wanted, hindrance, models, weights_from
+from zoo_core.commands.models import NO_EXPORTER, ModelFilter, blocking_reason, models, weights_from
 from zoo_core.errors import UsageError
 from zoo_core.pipeline.plan import make_plan
 from zoo_core.pipeline.store import Store
@@ -37,7 +37,7 @@ def registry(plugins: Plugins, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def names(registry: Registry, plugins: Plugins, **wanted: Any) -> list[str]:
-    return [row["id"] for row in models(registry, plugins, Wanted(**wanted))]
+    return [row["id"] for row in models(registry, plugins, ModelFilter(**wanted))]
 
 
 def with_weights(card: ModelCard, source: Source) -> ModelCard:
@@ -46,7 +46,7 @@ def with_weights(card: ModelCard, source: Source) -> ModelCard:
 
 
 def test_a_row_says_who_takes_it_and_that_it_runs(registry: Registry, plugins: Plugins) -> None:
-    rows = {row["id"]: row for row in models(registry, plugins, Wanted())}
+    rows = {row["id"]: row for row in models(registry, plugins, ModelFilter())}
 
     assert rows["toy-detector"]["backends"] == ["toy"]
     assert (rows["toy-detector"]["runnable"], rows["toy-detector"]["reason"]) == (True, "")
@@ -69,10 +69,10 @@ def test_filters_combine(registry: Registry, plugins: Plugins) -> None:
 @pytest.mark.parametrize(
     ("wanted", "message"),
     [
-        ({"task": "detction"}, "no task 'detction'; did you mean 'detection'?"),
-        ({"source": "darknt"}, "no source 'darknt'; did you mean 'darknet'?"),
-        ({"backend": "toi"}, "no backend 'toi'; did you mean 'toy'?"),
-        ({"precision": "fp23"}, "no precision 'fp23'; did you mean 'fp32'?"),
+        ({"task": "detction"}, "--task: unknown 'detction'; did you mean 'detection'?"),
+        ({"source": "darknt"}, "--source: unknown 'darknt'; did you mean 'darknet'?"),
+        ({"backend": "toi"}, "--backend: unknown 'toi'; did you mean 'toy'?"),
+        ({"precision": "fp23"}, "--precision: unknown 'fp23'; did you mean 'fp32'?"),
     ],
 )
 def test_an_unknown_value_is_answered_with_the_closest(
@@ -93,9 +93,9 @@ def test_a_plain_list_loads_no_provider(registry: Registry, plugins: Plugins) ->
             return super().load(kind, name)
 
     watched = Watched([toy])
-    assert models(registry, watched, Wanted(runnable=True))
+    assert models(registry, watched, ModelFilter(runnable=True))
     assert loaded == []
-    models(registry, watched, Wanted(backend="toy"))
+    models(registry, watched, ModelFilter(backend="toy"))
     assert loaded == ["toy", "toy"]
 
 
@@ -104,12 +104,12 @@ def test_weights_by_hand_run_once_they_are_here(registry: Registry, plugins: Plu
     card = with_weights(registry.model("toy-detector"), source)
 
     assert weights_from(card) == "by hand"
-    told = hindrance(card, plugins)
+    told = blocking_reason(card, plugins)
     assert told == "weights by hand: zoo fetch toy-detector --from-file w.toy"
     path = by_hand_file(card.id, source.name)
     path.parent.mkdir(parents=True)
     path.touch()
-    assert hindrance(card, plugins) == ""
+    assert blocking_reason(card, plugins) == ""
 
 
 def test_weights_elsewhere_run_but_offline(
@@ -119,15 +119,15 @@ def test_weights_elsewhere_run_but_offline(
     card = with_weights(registry.model("toy-detector"), source)
     large = with_weights(card, replace(source, size=23_400_000))
 
-    assert hindrance(card, plugins) == ""
+    assert blocking_reason(card, plugins) == ""
     assert weights_from(card) == "download"
     assert weights_from(large) == "download 23 MB"
     sampled = replace(large, sample=card.weights[0])
     assert weights_from(sampled) == "download 23 MB, sample"
-    assert hindrance(sampled, plugins) == ""
+    assert blocking_reason(sampled, plugins) == ""
     monkeypatch.setenv("ZOO_OFFLINE", "1")
-    assert "not in the cache" in hindrance(card, plugins)
-    assert hindrance(registry.model("toy-detector"), plugins) == ""
+    assert "not in the cache" in blocking_reason(card, plugins)
+    assert blocking_reason(registry.model("toy-detector"), plugins) == ""
 
 
 def test_weights_in_the_store_are_here(
@@ -144,7 +144,7 @@ def test_weights_in_the_store_are_here(
     (work / "w.toy").touch()
     store.commit(item.key, work, ("w.toy",), {})
 
-    assert hindrance(card, plugins) == ""
+    assert blocking_reason(card, plugins) == ""
 
 
 def test_a_file_by_hand_does_not_stand_for_one_to_be_downloaded(
@@ -157,13 +157,13 @@ def test_a_file_by_hand_does_not_stand_for_one_to_be_downloaded(
     }
     card = replace(toy_card, sample=None, weights=(WeightsOption(format="toy", files=files),))
 
-    assert hindrance(card, plugins).startswith("weights by hand:")
+    assert blocking_reason(card, plugins).startswith("weights by hand:")
     path = by_hand_file(card.id, "w.toy")
     path.parent.mkdir(parents=True)
     path.touch()
-    assert hindrance(card, plugins) == ""
+    assert blocking_reason(card, plugins) == ""
     monkeypatch.setenv("ZOO_OFFLINE", "1")
-    assert "not in the cache" in hindrance(card, plugins)
+    assert "not in the cache" in blocking_reason(card, plugins)
 
 
 def test_a_backend_that_does_not_read_the_graph_is_left_out(
@@ -191,6 +191,6 @@ def test_what_a_left_out_plugin_gives_is_not_called_missing(
     monkeypatch.setenv("ZOO_PLUGINS", "toy")
     card = replace(registry.model("toy-detector"), evaluator="coco-detection")
 
-    told = hindrance(card, Plugins.installed())
-    assert "no evaluator 'coco-detection' is loaded: zoo-coco is installed, left out" in told
-    assert hindrance(card, plugins) == "no evaluator 'coco-detection' is installed"
+    told = blocking_reason(card, Plugins.installed())
+    assert "no evaluator 'coco-detection' is installed or enabled" in told
+    assert blocking_reason(card, plugins) == "no evaluator 'coco-detection' is installed"

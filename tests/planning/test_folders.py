@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from zoo_core.errors import UsageError
-from zoo_core.planning.folders import folder_dataset
+from zoo_core.planning.resolve import folder_dataset
 from zoo_core.registry import Registry, load_registry
 
 

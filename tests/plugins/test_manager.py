@@ -119,7 +119,8 @@ def test_no_plugin_at_all(installed: Installed, monkeypatch: pytest.MonkeyPatch)
     assert plugins.plugins == []
     with pytest.raises(UsageError) as caught:
         plugins.find("backend", "toy")
-    assert caught.value.next == "none is registered; disabled: good"
+    reason = "because ZOO_PLUGINS does not name it"
+    assert caught.value.next == f"none is registered; disabled: zoo-good {reason}"
 
 
 def test_a_module_need_not_be_an_entry_point(

@@ -55,7 +55,7 @@ def test_the_environment_goes_first(
 def test_a_broken_file_says_what_to_do(text: str) -> None:
     path = remember([])
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(RegistryError, match="is no list of disabled plugins") as caught:
+    with pytest.raises(RegistryError, match="is not a list of disabled plugins") as caught:
         selection()
     assert caught.value.where == str(path)
     assert caught.value.next.startswith("delete it")
@@ -78,11 +78,11 @@ def test_a_file_that_cannot_be_read_is_not_called_broken() -> None:
         selection()
 
 
-def test_what_speaks_against_a_plugin() -> None:
+def test_why_a_plugin_is_disabled() -> None:
     chosen = Selection(only=("a", "zoo_b"), without=("zoo-a",))
-    assert chosen.against({"a", "zoo_a", "zoo-a"}) == "by ZOO_DISABLE_PLUGINS"
-    assert chosen.against({"b", "zoo_b"}) == ""
-    assert chosen.against({"c"}) == "because ZOO_PLUGINS does not name it"
+    assert chosen.disabled_reason({"a", "zoo_a", "zoo-a"}) == "by ZOO_DISABLE_PLUGINS"
+    assert chosen.disabled_reason({"b", "zoo_b"}) == ""
+    assert chosen.disabled_reason({"c"}) == "because ZOO_PLUGINS does not name it"
 
 
 @pytest.mark.parametrize("spelling", ["import_error", "zoo_import_error", "zoo-import-error"])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from zoo_core.commands import listings
+from zoo_core.commands.check import check
 from zoo_core.errors import RegistryError
 from zoo_core.plugins.manager import Plugins
 from zoo_core.registry import Registry, load_registry
@@ -98,7 +98,7 @@ def test_every_row_says_where_it_is_from(packed: Registry) -> None:
 
 
 def test_check_finds_no_error_and_names_the_known_contradictions(packed: Registry) -> None:
-    found = listings.check(packed, Plugins())
+    found = check(packed, Plugins())
     said = {row["message"] for row in found}
 
     assert [row for row in found if row["severity"] == "error"] == []
@@ -109,7 +109,7 @@ def test_check_finds_no_error_and_names_the_known_contradictions(packed: Registr
 
 
 def test_one_model_can_be_checked_alone(packed: Registry) -> None:
-    found = listings.check(packed, Plugins(), "yolo11s")
+    found = check(packed, Plugins(), "yolo11s")
 
     assert found
     assert all("models.yolo11s" in row["where"] for row in found)
@@ -150,7 +150,7 @@ def test_listed_models_are_in_files_of_their_own() -> None:
 
 
 def test_a_listed_model_is_not_held_to_what_only_a_run_needs(packed: Registry) -> None:
-    found = listings.check(packed, Plugins([toy]), "detr")
+    found = check(packed, Plugins([toy]), "detr")
 
     assert found == []
 
@@ -161,6 +161,6 @@ def test_a_model_that_can_be_run_is(packed: Registry) -> None:
     crooked = replace(registry.model("toy-detector"), decoder_params={"strides": 4})
     models = {**registry.models, "toy-detector": crooked}
 
-    found = listings.check(replace(registry, models=models), plugins, "toy-detector")
+    found = check(replace(registry, models=models), plugins, "toy-detector")
 
     assert [row["severity"] for row in found] == ["error"]

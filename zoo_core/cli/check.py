@@ -22,10 +22,10 @@ def check(
     json_wanted: JsonFlag = False,
 ) -> int:
     """Check the registry and the plugins; exits 2 where something is wrong."""
-    from zoo_core.commands import listings
+    from zoo_core.commands.check import check as check_registry
 
     registry, plugins = open_registry()
-    rows = listings.check(registry, plugins, model)
+    rows = check_registry(registry, plugins, model)
     table = [((r["severity"],), (r["where"], r["message"], step(r["next"]))) for r in rows]
     if not rows and not json_wanted:
         what = model or f"{len(registry.models)} models"

@@ -37,10 +37,10 @@ def models(
     from zoo_core.commands import models
 
     registry, plugins = open_registry()
-    wanted = models.Wanted(
+    filters = models.ModelFilter(
         task=task, source=source, backend=backend, precision=precision, runnable=runnable
     )
-    rows = models.models(registry, plugins, wanted)
+    rows = models.models(registry, plugins, filters)
     warn_of_failures(plugins)
     table = [
         (

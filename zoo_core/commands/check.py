@@ -1,16 +1,20 @@
-"""Names in a card that nothing knows: backends, and what published rows can never match."""
+"""Checks the registry against the installed plugins; findings are data."""
 
 from __future__ import annotations
 
 from difflib import get_close_matches
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zoo_core.api import CompileRequest, Target
 from zoo_core.api.graph import GRAPH_FILE
+from zoo_core.commands.models import missing_providers
 from zoo_core.errors import RegistryError, ZooError
 from zoo_core.planning.resolve import default_device
-from zoo_core.registry.protocols import choose, effective_preprocess
+from zoo_core.registry.cards import NONE
+from zoo_core.registry.load import packed_folder, packed_registry
+from zoo_core.registry.protocols import choose, effective_preprocess, task_values
+from zoo_core.registry.published import contradictions
 from zoo_core.vision import Preprocess
 
 if TYPE_CHECKING:
@@ -23,7 +27,70 @@ if TYPE_CHECKING:
 _UNSTATED = "not stated"
 
 
-def unknown_names(
+def check(registry: Registry, plugins: Plugins, model: str | None = None) -> list[dict[str, Any]]:
+    """Findings on what is installed and on the registry, or on one model, errors first.
+
+    Each is {"where", "severity", "message", "next"}. Of equal severity, those on models in files of
+    the user's own come first.
+    """
+    failures = [
+        _finding(f"plugin {plugin.name}", "error", plugin.failure or "", "reinstall or disable it")
+        for plugin in plugins.failures
+    ]
+    cards = [registry.model(model)] if model else list(registry.models.values())
+    files = _shipped(plugins)
+    own = [card for card in cards if card.origin not in files]
+    others = [card for card in cards if card.origin in files]
+    shipped = [card for card in registry.models.values() if card.origin in files]
+    found = [
+        *(finding for card in own for finding in _check_card(card, registry, plugins)),
+        *(finding for card in own for finding in _check_names(card, plugins, shipped)),
+        *failures,
+        *(finding for card in others for finding in _check_card(card, registry, plugins)),
+    ]
+    return sorted(found, key=lambda finding: str(finding["severity"]))
+
+
+def _shipped(plugins: Plugins) -> set[str]:
+    """Registry files that come with zoo or a plugin, as cards name their origin."""
+    return {str(path) for path in (packed_registry(), *packed_folder(), *plugins.registry_files())}
+
+
+def _check_card(card: ModelCard, registry: Registry, plugins: Plugins) -> list[dict[str, Any]]:
+    where = f"{card.origin}: models.{card.id}"
+    found = [] if card.exporter == NONE else _check_parts(card, registry, plugins, where)
+    place = f"{where}.published"
+    disputed = contradictions(card, registry.protocols)
+    return [*found, *(_finding(place, "warning", what, step) for what, step in disputed)]
+
+
+def _check_names(
+    card: ModelCard, plugins: Plugins, shipped: Sequence[ModelCard]
+) -> Iterator[dict[str, Any]]:
+    where = f"{card.origin}: models.{card.id}"
+    for key, what, step in _unknown_names(card, plugins, shipped):
+        yield _finding(f"{where}.{key}", "warning", what, step)
+
+
+def _check_parts(
+    card: ModelCard, registry: Registry, plugins: Plugins, where: str
+) -> list[dict[str, Any]]:
+    missing = missing_providers(card, plugins)
+    found = [_finding(where, "warning", *plugins.missing(*named)) for named in missing]
+    try:
+        Preprocess.from_data(card.preprocess, where=f"{where}.preprocess")
+        if not missing:
+            evaluator = plugins.evaluator(card.evaluator)
+            for name in {card.protocol, *card.protocols.values()}:
+                evaluator.check(task_values(registry.protocols[name]))
+            plugins.decoder(card.decoder).bind(card.decoder_params, len(card.labels), 0.001)
+    except ZooError as error:
+        found.append(_finding(error.where or where, "error", error.what, error.next))
+    refused = _refused_options(card, registry, plugins)
+    return [*found, *(_finding(e.where or where, "error", e.what, e.next) for e in refused)]
+
+
+def _unknown_names(
     card: ModelCard, plugins: Plugins, shipped: Sequence[ModelCard]
 ) -> Iterator[tuple[str, str, str]]:
     """(key of the card, what, next) for each name that nothing installed gives.
@@ -35,16 +102,12 @@ def unknown_names(
     for key, names in (("backends", card.backends), ("protocols", card.protocols)):
         for name in names:
             if name not in known:
-                told = plugins.hidden("backend", name)
-                what, step = told or (
-                    f"no backend '{name}' is installed: nothing reads this",
-                    _hint(name, known),
-                )
-                yield f"{key}.{name}", what, step
+                what = f"no backend '{name}' is installed: nothing reads this"
+                yield f"{key}.{name}", what, _hint(name, known)
     yield from _unmatched(card, plugins, shipped)
 
 
-def refused_options(
+def _refused_options(
     card: ModelCard, registry: Registry, plugins: Plugins
 ) -> Iterator[RegistryError]:
     """What installed backends say of the card's own maps for them, as they would before a run."""
@@ -117,3 +180,7 @@ def _hint(name: str, known: Iterable[str]) -> str:
     return (
         f"did you mean '{spelt[close[0]]}'?" if close else "it may be of a plugin to be installed"
     )
+
+
+def _finding(where: str, severity: str, message: str, next_step: str) -> dict[str, Any]:
+    return {"where": where, "severity": severity, "message": message, "next": next_step}

@@ -1,4 +1,4 @@
-"""The models as a list: what each needs, what keeps it from running here, and which are wanted."""
+"""The models as a list: what each needs, what keeps it from running here, and filters."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.errors import UsageError, ZooError, did_you_mean
-from zoo_core.planning.absent import absent_files, nearest_option
+from zoo_core.errors import ZooError, check_known
+from zoo_core.planning.weights import absent_files, nearest_option
 from zoo_core.registry.cards import NONE
 from zoo_core.system.paths import home
 
@@ -22,8 +22,8 @@ NO_EXPORTER = "no exporter yet"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """Which models are asked for; None asks for no particular one.
+class ModelFilter:
+    """Which models to list; None filters nothing.
 
     `source` is a repository's name, or its part before or after the slash.
     """
@@ -36,26 +36,28 @@ class Wanted:
 
     @property
     def by_backend(self) -> bool:
-        """Whether models are left out that no wanted backend takes."""
+        """Whether only models are listed that a backend takes."""
         return self.backend is not None or self.precision is not None
 
 
-def models(registry: Registry, plugins: Plugins, wanted: Wanted) -> list[dict[str, Any]]:
-    """A row per wanted card, `runnable` where all that it needs is here or can be had.
+def models(registry: Registry, plugins: Plugins, filters: ModelFilter) -> list[dict[str, Any]]:
+    """A row per card that the filter lets through.
+
+    `runnable` holds where all that it needs is here or can be downloaded.
 
     A row's `backends` are those whose parts are installed with the card's exporter. Where a backend
-    or a precision is wanted, exporter and compilers are loaded, and those remain that take what it
+    or a precision is filters, exporter and compilers are loaded, and those remain that take what it
     makes. Raises UsageError for a filter's unknown value.
     """
-    _check(registry, plugins, wanted)
-    takers = _Takers(plugins, wanted)
+    _check(registry, plugins, filters)
+    compatible = _CompatibleBackends(plugins, filters)
     rows = []
     for card in registry.models.values():
-        if not _fits(card, wanted):
+        if not _fits(card, filters):
             continue
-        taking = takers.taking(card)
-        row = _row(card, plugins, taking)
-        if (not wanted.by_backend or taking) and (row["runnable"] or not wanted.runnable):
+        backends = compatible.for_card(card)
+        row = _row(card, plugins, backends)
+        if (not filters.by_backend or backends) and (row["runnable"] or not filters.runnable):
             rows.append(row)
     return rows
 
@@ -71,33 +73,31 @@ def missing_providers(card: ModelCard, plugins: Plugins) -> list[tuple[str, str]
     return [(kind, name) for kind, name in named if name != NONE and name not in plugins.all(kind)]
 
 
-def hindrance(card: ModelCard, plugins: Plugins) -> str:
+def blocking_reason(card: ModelCard, plugins: Plugins) -> str:
     """What keeps a card from running here, "" for nothing; no network is asked."""
     if card.exporter == NONE:
         return NO_EXPORTER
     missing = missing_providers(card, plugins)
     if missing:
-        return "; ".join(absent(plugins, kind, name)[0] for kind, name in missing)
+        return "; ".join(f"no {kind} '{name}' is {_state(plugins)}" for kind, name in missing)
     if not plugins.backends():
         return "no backend is installed"
-    if card.sample or any(_can_be_had(card, option) for option in card.weights):
+    if card.sample or any(_is_obtainable(card, option) for option in card.weights):
         return ""
-    return _weights_hindrance(card)
+    return _missing_weights(card)
 
 
-def absent(plugins: Plugins, kind: str, name: str) -> tuple[str, str]:
-    """What to say of a provider that no loaded plugin gives, and what to do."""
-    nowhere = (f"no {kind} '{name}' is installed", "install its plugin")
-    return plugins.hidden(kind, name) or nowhere
+def _state(plugins: Plugins) -> str:
+    return "installed or enabled" if plugins.disabled else "installed"
 
 
 def weights_from(card: ModelCard) -> str:
     """Where a card's weights come from: a download and its size, by hand, the bundled sample."""
-    places = [_brought(option) for option in card.weights]
+    places = [_origin(option) for option in card.weights]
     return ", ".join(dict.fromkeys([*places, *(["sample"] if card.sample else [])]))
 
 
-def _brought(option: WeightsOption) -> str:
+def _origin(option: WeightsOption) -> str:
     files = option.files.values()
     if any(source.by_hand for source in files):
         return "by hand"
@@ -107,8 +107,8 @@ def _brought(option: WeightsOption) -> str:
     return "installed"
 
 
-def _row(card: ModelCard, plugins: Plugins, taking: list[str]) -> dict[str, Any]:
-    reason = hindrance(card, plugins)
+def _row(card: ModelCard, plugins: Plugins, backends: list[str]) -> dict[str, Any]:
+    reason = blocking_reason(card, plugins)
     return {
         "id": card.id,
         "task": card.task,
@@ -117,7 +117,7 @@ def _row(card: ModelCard, plugins: Plugins, taking: list[str]) -> dict[str, Any]
         "source": card.repository.name,
         "exporter": card.exporter,
         "decoder": card.decoder,
-        "backends": taking,
+        "backends": backends,
         "weights": weights_from(card),
         "sample": card.sample is not None,
         "runnable": not reason,
@@ -125,7 +125,7 @@ def _row(card: ModelCard, plugins: Plugins, taking: list[str]) -> dict[str, Any]
     }
 
 
-def _can_be_had(card: ModelCard, option: WeightsOption) -> bool:
+def _is_obtainable(card: ModelCard, option: WeightsOption) -> bool:
     away = absent_files(card, option)
     if any(source.by_hand for source in away):
         return False
@@ -153,7 +153,7 @@ def _is_stored(card: ModelCard, option: WeightsOption) -> bool:
     return False
 
 
-def _weights_hindrance(card: ModelCard) -> str:
+def _missing_weights(card: ModelCard) -> str:
     if not card.weights:
         return "its card names no weights"
     _, away = nearest_option(card)
@@ -163,23 +163,23 @@ def _weights_hindrance(card: ModelCard) -> str:
     return "ZOO_OFFLINE is set, and its weights are not in the cache"
 
 
-class _Takers:
-    """Which of the wanted backends take which card."""
+class _CompatibleBackends:
+    """Which of the filters backends take which card."""
 
-    def __init__(self, plugins: Plugins, wanted: Wanted) -> None:
+    def __init__(self, plugins: Plugins, filters: ModelFilter) -> None:
         self._plugins = plugins
-        self._exactly = wanted.by_backend
+        self._exactly = filters.by_backend
         self._formats: dict[tuple[str, str], frozenset[str]] = {}
         self._backends = [
             backend
             for backend in plugins.backends().values()
-            if wanted.backend in (None, backend.name)
-            and wanted.precision in (None, *backend.precisions)
+            if filters.backend in (None, backend.name)
+            and filters.precision in (None, *backend.precisions)
             and backend.compiler in plugins.all("compiler")
             and backend.runtime in plugins.all("runtime")
         ]
 
-    def taking(self, card: ModelCard) -> list[str]:
+    def for_card(self, card: ModelCard) -> list[str]:
         """Names of the backends."""
         if card.exporter not in self._plugins.all("exporter"):
             return []
@@ -200,10 +200,10 @@ class _Takers:
             return frozenset()
 
 
-def _fits(card: ModelCard, wanted: Wanted) -> bool:
-    if wanted.task is not None and card.task != wanted.task:
+def _fits(card: ModelCard, filters: ModelFilter) -> bool:
+    if filters.task is not None and card.task != filters.task:
         return False
-    return wanted.source is None or wanted.source.lower() in _names(card)
+    return filters.source is None or filters.source.lower() in _names(card)
 
 
 def _names(card: ModelCard) -> set[str]:
@@ -212,16 +212,15 @@ def _names(card: ModelCard) -> set[str]:
     return {name, owner, rest} - {""}
 
 
-def _check(registry: Registry, plugins: Plugins, wanted: Wanted) -> None:
+def _check(registry: Registry, plugins: Plugins, filters: ModelFilter) -> None:
     cards = registry.models.values()
-    _known("task", wanted.task, {card.task for card in cards})
-    source = wanted.source.lower() if wanted.source else None
-    _known("source", source, {name for card in cards for name in _names(card)})
-    _known("backend", wanted.backend, plugins.backends())
-    chosen = [b for b in plugins.backends().values() if wanted.backend in (None, b.name)]
-    _known("precision", wanted.precision, {p for backend in chosen for p in backend.precisions})
-
-
-def _known(what: str, value: str | None, known: Iterable[str]) -> None:
-    if value is not None and value not in known:
-        raise UsageError(f"no {what} '{value}'", where=f"--{what}", next=did_you_mean(value, known))
+    chosen = [b for b in plugins.backends().values() if filters.backend in (None, b.name)]
+    source = filters.source.lower() if filters.source else None
+    known: dict[str, tuple[str | None, Iterable[str]]] = {
+        "--task": (filters.task, {card.task for card in cards}),
+        "--source": (source, {name for card in cards for name in _names(card)}),
+        "--backend": (filters.backend, plugins.backends()),
+        "--precision": (filters.precision, {p for backend in chosen for p in backend.precisions}),
+    }
+    for option, (value, names) in known.items():
+        check_known([] if value is None else [value], names, option)

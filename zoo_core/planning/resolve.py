@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from zoo_core.api import DataRequest, Target
 from zoo_core.errors import DataError, UsageError, did_you_mean
-from zoo_core.planning.folders import folder_dataset
 from zoo_core.planning.weights import (
     Weights,
     first_ready,
     given_weights,
     missing_weights,
+    not_cached,
     published_weights,
     sample_weights,
     stored_weights,
@@ -145,15 +145,14 @@ class _Chooser:
         own = weights.kind in ("sample", "random") and self.card.sample_dataset
         data = self._plan(own or self.card.dataset, "calibrate", None, count)
         if not self._data_ready(data):
-            what = f"no network, and the calibration images of {data.dataset} are not in the cache"
+            what = not_cached(f"the calibration images of {data.dataset}")
             raise DataError(what, next="give --calibration DIR")
         return data
 
     def _own_data(self, weights: Weights) -> DataPlan:
         data = self._data_for(weights.kind)
         if not self._data_ready(data):
-            what = f"no network, and the images of {data.dataset} are not in the cache"
-            raise DataError(what, next="give --images DIR --annotations FILE")
+            raise _images_missing(data)
         return data
 
     def _published(self, needs_data: bool) -> tuple[Weights, DataPlan | None]:
@@ -175,8 +174,7 @@ class _Chooser:
     def _nothing_here(self, data: DataPlan | None) -> DataError:
         """What is missing without a network: the data, or else the weights."""
         if data is not None:
-            what = f"no network, and the images of {data.dataset} are not in the cache"
-            return DataError(what, next="give --images DIR --annotations FILE")
+            return _images_missing(data)
         what, step = missing_weights(self.card)
         if self.card.sample and self.request.predict:
             own = f"`zoo predict {self.card.id}` without a path"
@@ -232,6 +230,31 @@ class _Chooser:
             what = f"data set '{name}' has the truth of {dataset.task}, {self.card.id} does {task}"
             raise UsageError(what, next=f"use --dataset {self.card.dataset}")
         return plan
+
+
+def _images_missing(data: DataPlan) -> DataError:
+    what = not_cached(f"the images of {data.dataset}")
+    return DataError(what, next="give --images DIR --annotations FILE")
+
+
+def folder_dataset(card: ModelCard, registry: Registry) -> str:
+    """The card's `given_dataset`.
+
+    Raises UsageError where it states none, with those that other cards of its task state.
+    """
+    if card.given_dataset is not None:
+        return card.given_dataset
+    known = sorted(
+        other.given_dataset
+        for other in registry.models.values()
+        if other.task == card.task and other.given_dataset is not None
+    )
+    name = max(known, key=known.count) if known else "NAME"
+    raise UsageError(
+        "--images needs the key 'given_dataset', which the card does not state",
+        where=f"{card.origin}: models.{card.id}",
+        next=f"add `given_dataset: {name}` to the card, or give --dataset {name}",
+    )
 
 
 def _urls(stage: Stage) -> list[str]:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from zoo_core.api import Source, Stage, WeightsOption
 from zoo_core.errors import DataError, UsageError
-from zoo_core.planning.absent import nearest_option
 from zoo_core.system.file_cache import file_digest_cached
 from zoo_core.system.hashing import file_digest
 from zoo_core.system.paths import by_hand_file, resource_path
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from zoo_core.planning.request import RunRequest
 
 WEIGHTS_STAGE = "weights"
-_BRING = "zoo_core.pipeline.stages.weights:bring"
+_FETCH = "zoo_core.pipeline.stages.weights:fetch"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +38,7 @@ class Weights:
             return None
         return Stage(
             name=WEIGHTS_STAGE,
-            run=_BRING,
+            run=_FETCH,
             params={"files": {role: _identity(source) for role, source in self.files.items()}},
             outputs=tuple(source.name for source in self.files.values()),
             locations={role: self._place(role, source) for role, source in self.files.items()},
@@ -66,10 +65,25 @@ class Weights:
         ]
 
 
-def missing_weights(card: ModelCard) -> tuple[str, str]:
-    """What to say where none of a card's weights can be had, and what a person can do then.
+def absent_files(card: ModelCard, option: WeightsOption) -> list[Source]:
+    """Those of one option; the store, where downloads are kept, is not asked."""
+    sources = [source for source in option.files.values() if not source.resource]
+    return [s for s in sources if not by_hand_file(card.id, s.name).is_file()]
 
-    Of several options, it is said of the one with the fewest files that only a person can bring.
+
+def nearest_option(card: ModelCard) -> tuple[WeightsOption, list[Source]]:
+    """The option with the fewest absent files that only a person can bring, and its absent files.
+
+    Raises ValueError for a card without weights.
+    """
+    wanting = [(option, absent_files(card, option)) for option in card.weights]
+    return min(wanting, key=lambda pair: sum(source.by_hand is not None for source in pair[1]))
+
+
+def missing_weights(card: ModelCard) -> tuple[str, str]:
+    """What to say where none of a card's weights are here, and what a person can do.
+
+    Of several options, the one with the fewest files that only a person can bring is named.
     """
     steps = ["give --weights FILE"]
     if not card.weights:
@@ -77,13 +91,14 @@ def missing_weights(card: ModelCard) -> tuple[str, str]:
     option, absent = nearest_option(card)
     by_hand = [source for source in absent if source.by_hand]
     missing = by_hand or absent
-    what = f"{', '.join(source.name for source in missing)} of {card.id} {_are(missing)}"
+    files = f"{', '.join(source.name for source in missing)} of {card.id}"
+    verb = "is" if len(missing) == 1 else "are"
     if option.files["weights"] in missing:
-        what = f"the {'' if by_hand else 'published '}weights of {card.id} are"
+        files, verb = f"the {'' if by_hand else 'published '}weights of {card.id}", "are"
     if by_hand:
-        what = f"{what} brought by hand, and {what.rpartition(' ')[2]} not here"
+        what = f"{files} {verb} brought by hand, and {verb} not here"
     else:
-        what = f"no network, and {what} not in the cache"
+        what = not_cached(files, verb)
         steps.insert(0, "run `zoo fetch` where there is one")
     steps += [
         f"bring {s.name} by `zoo fetch {card.id} --from-file FILE` ({_where(s)})"
@@ -92,8 +107,9 @@ def missing_weights(card: ModelCard) -> tuple[str, str]:
     return what, ", or ".join(steps)
 
 
-def _are(sources: Sequence[Source]) -> str:
-    return "is" if len(sources) == 1 else "are"
+def not_cached(what: str, verb: str = "are") -> str:
+    """The sentence for what would have to be downloaded."""
+    return f"no network, and {what} {verb} not in the cache"
 
 
 def _where(source: Source) -> str:
@@ -166,7 +182,7 @@ def _identity(source: Source) -> dict[str, object]:
 def _random(text: str, request: RunRequest, card: ModelCard, exporter: Exporter) -> Weights:
     seed = text.partition(":")[2] or "0"
     if not seed.isdecimal():
-        raise UsageError(f"'{seed}' is no seed", where="--weights", next="use random or random:7")
+        raise UsageError(f"invalid seed '{seed}'", where="--weights", next="use random or random:7")
     files: dict[str, Source] = {}
     locations: dict[str, str] = {}
     if request.cfg and "cfg" in exporter.companions:

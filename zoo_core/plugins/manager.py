@@ -80,7 +80,7 @@ class Plugins:
         for entry in entry_points(GROUP):
             found = Plugin.of(entry)
             known |= found.names
-            reason = chosen.against(found.names)
+            reason = chosen.disabled_reason(found.names)
             if reason:
                 plugins.disabled.append(replace(found, disabled=reason))
             else:
@@ -137,21 +137,21 @@ class Plugins:
         known = self.all(kind)
         if name in known:
             return known[name]
-        if hidden := self.hidden(kind, name):
-            raise UsageError(hidden[0], next=hidden[1])
-        broken = "".join(f"; plugin {p.name} failed: {p.failure}" for p in self.failures)
-        hint = did_you_mean(name, known)
+        what, step = self.missing(kind, name)
+        raise UsageError(what, next=step)
+
+    def missing(self, kind: str, name: str) -> tuple[str, str]:
+        """What to say of a provider that no loaded plugin has, and what to do next.
+
+        Plugins that failed or are disabled are named: they may be the ones that have it.
+        """
+        hint = did_you_mean(name, self.all(kind))
+        for plugin in self.failures:
+            hint += f"; plugin {plugin.name} failed: {plugin.failure}"
         if self.disabled and not hint.startswith("did you mean"):
-            hint += f"; disabled: {', '.join(plugin.name for plugin in self.disabled)}"
-        raise UsageError(f"no {kind} '{name}'", next=hint + broken)
-
-    def hidden(self, kind: str, name: str) -> tuple[str, str] | None:
-        """What to say where a plugin that was left out gives `name`, and what to do; else None."""
-        if not self.disabled:
-            return None
-        from zoo_core.plugins.hidden import told_hidden
-
-        return told_hidden(kind, name, KINDS[kind], self.disabled)
+            which = ", ".join(f"{plugin.origin} {plugin.disabled}" for plugin in self.disabled)
+            hint += f"; disabled: {which}"
+        return f"no {kind} '{name}'", hint
 
     def load(self, kind: str, name: str) -> Any:
         """The provided object itself; raises UnavailableError when it cannot be loaded."""

@@ -29,8 +29,8 @@ class Selection:
     without: tuple[str, ...] = ()
     by: str = _BY_VARIABLE
 
-    def against(self, names: Collection[str]) -> str:
-        """What speaks against a plugin of these names, in words; empty where nothing does."""
+    def disabled_reason(self, names: Collection[str]) -> str:
+        """Why a plugin of these names is disabled, or an empty string."""
         if set(names) & set(self.without):
             return self.by
         if self.only is not None and not set(names) & set(self.only):
@@ -39,7 +39,7 @@ class Selection:
 
 
 def selection() -> Selection:
-    """From the environment; where that says nothing, what `remember` has left.
+    """The selection of the environment; where that is not set, the remembered one.
 
     Raises RegistryError where the file of that holds something else, DataError where it cannot be
     read.
@@ -48,16 +48,6 @@ def selection() -> Selection:
     if only is None and without is None:
         return Selection(without=tuple(sorted(remembered())), by=_REMEMBERED)
     return Selection(only=only, without=without or ())
-
-
-def undo(reason: str, name: str) -> str:
-    """What brings back the plugin `name`, against which `Selection.against` has said `reason`."""
-    steps = {
-        _BY_VARIABLE: f"take {name} out of {WITHOUT}",
-        _UNNAMED: f"add {name} to {ONLY}, or unset it",
-        _REMEMBERED: f"run `zoo plugins enable {name}`",
-    }
-    return steps.get(reason, "see `zoo plugins`")
 
 
 def remembered() -> frozenset[str]:
@@ -104,4 +94,4 @@ def _file_above(path: Path) -> Path:
 
 def _broken(path: Path) -> RegistryError:
     step = "delete it; `zoo plugins disable NAME` writes it anew"
-    return RegistryError("is no list of disabled plugins", where=str(path), next=step)
+    return RegistryError("is not a list of disabled plugins", where=str(path), next=step)

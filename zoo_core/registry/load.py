@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo_core.errors import RegistryError, UsageError, did_you_mean
 from zoo_core.registry.cards import card, merge, protocol
-from zoo_core.registry.reader import Reader
-from zoo_core.registry.text import read_yaml
+from zoo_core.registry.reader import Reader, read_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable

@@ -1,23 +1,93 @@
-"""Typed reading of YAML mappings: each error names the file and the path of the key."""
+"""Strict, typed reading of YAML: each error names the file and the line or the path of the key."""
 
 from __future__ import annotations
 
+import json
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from zoo_core.errors import RegistryError, did_you_mean
+from zoo_core.errors import DataError, RegistryError, did_you_mean, first_line
+from zoo_core.system.file_cache import cached_values
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Hashable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
 T = TypeVar("T")
 _REQUIRED: Any = object()
+
+
+def read_yaml(paths: Sequence[Path]) -> list[Any]:
+    """The documents of YAML files, in which no key may stand twice.
+
+    A file is parsed only if it has changed since it was last read, or holds what JSON cannot say.
+    Raises RegistryError with file and line.
+    """
+    try:
+        texts = cached_values("yaml", paths, _as_json)
+    except DataError:  # a file is missing, or the cache cannot be written
+        texts = [""] * len(paths)
+    return [
+        json.loads(text) if text else _parse(path) for path, text in zip(paths, texts, strict=True)
+    ]
+
+
+def _as_json(path: Path) -> str:
+    """The document as JSON; "" where JSON would change it."""
+    document = _parse(path)
+    try:
+        text = json.dumps(document)
+    except (TypeError, ValueError):
+        return ""
+    return text if json.loads(text) == document else ""
+
+
+def _parse(path: Path) -> Any:
+    import yaml
+
+    try:
+        return yaml.load(path.read_bytes(), Loader=_strict_loader())
+    except OSError as error:
+        what, step = f"cannot be read: {error.strerror}", "check the file; ZOO_REGISTRY names yours"
+        raise RegistryError(what, where=str(path), next=step) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or first_line(error)
+        raise RegistryError(f"is not YAML: {problem}", where=f"{path}{line}") from error
+
+
+@cache
+def _strict_loader() -> Any:
+    """PyYAML's safe loader with mappings whose keys must differ."""
+    import yaml
+
+    base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+    class StrictLoader(base):  # type: ignore[misc]
+        def construct_mapping(
+            self, node: yaml.MappingNode, deep: bool = False
+        ) -> dict[Hashable, Any]:
+            seen: set[Hashable] = set()
+            for key_node, _ in node.value:
+                key = self.construct_object(key_node, deep=True)
+                if key in seen:
+                    problem = f"'{key}' is given twice"
+                    raise yaml.constructor.ConstructorError(
+                        None, None, problem, key_node.start_mark
+                    )
+                seen.add(key)
+            mapping: dict[Hashable, Any] = super().construct_mapping(node, deep)
+            return mapping
+
+    return StrictLoader
 
 
 class Reader:
     """One mapping of a registry file, with its place in it."""
 
     def __init__(self, data: Any, where: str) -> None:
-        """`where` is "file: path.of.keys"; raises RegistryError if `data` is no mapping."""
+        """`where` is "file: path.of.keys"; raises RegistryError if `data` is not a mapping."""
         self.where = where
         if not isinstance(data, dict):
             raise RegistryError(f"must be a mapping, is {_kind(data)}", where=where)
@@ -43,9 +113,9 @@ class Reader:
         value = self._data[key]
         wrong_bool = isinstance(value, bool) and kind is not bool
         if wrong_bool or not isinstance(value, kind):
-            wanted = kind.__name__ if isinstance(kind, type) else "/".join(k.__name__ for k in kind)
+            name = kind.__name__ if isinstance(kind, type) else "/".join(k.__name__ for k in kind)
             place = f"{self.where}.{key}"
-            raise RegistryError(f"must be {wanted}, is {_kind(value)}", where=place)
+            raise RegistryError(f"must be {name}, is {_kind(value)}", where=place)
         return value
 
     def optional(self, key: str, kind: type[T]) -> T | None:

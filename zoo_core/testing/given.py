@@ -96,7 +96,7 @@ def files_stage(files: Mapping[str, Path]) -> Stage:
     """The stage `weights` as a plan has it, for files that lie on this machine."""
     return Stage(
         name="weights",
-        run="zoo_core.pipeline.stages.weights:bring",
+        run="zoo_core.pipeline.stages.weights:fetch",
         params={
             "files": {
                 role: {

@@ -9,6 +9,7 @@ import pytest
 
 from zoo_core.api import StageContext
 from zoo_core.pipeline.stages import weights
+from zoo_core.system import download as downloads
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,9 +39,9 @@ def test_a_download_is_not_taken_away_from_another_stage(
     (tmp_path / "w.bin").write_bytes(b"abc")
     url = (tmp_path / "w.bin").as_uri()
     first, second = context(tmp_path / "first", url), context(tmp_path / "second", url)
-    other = Thread(target=weights.bring, args=[second])
+    other = Thread(target=weights.fetch, args=[second])
     other_has_it, first_is_done = Event(), Event()
-    download = weights.download
+    download = downloads.download
 
     def interleaved(*arguments: Any) -> Path:
         path = download(*arguments)
@@ -52,8 +53,8 @@ def test_a_download_is_not_taken_away_from_another_stage(
             other_has_it.wait(0.5)
         return path
 
-    monkeypatch.setattr(weights, "download", interleaved)
-    weights.bring(first)
+    monkeypatch.setattr(downloads, "download", interleaved)
+    weights.fetch(first)
     first_is_done.set()
     other.join(10)
     assert (first.out / "w.bin").read_bytes() == b"abc"

@@ -1,4 +1,4 @@
-"""The stage that brings weights, from the network, a package or a file given by hand."""
+"""The stage that fetches weights from the network, a package or a file of the user's."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from zoo_core.api import StageContext
 
 
-def bring(context: StageContext) -> None:
-    """Leaves every file of `params["files"]` in the stage's folder, checked.
+def fetch(context: StageContext) -> None:
+    """Leave every file of `params["files"]` in the stage's folder, checked.
 
     Each role has {name, sha256, size}; `locations` says where it is: a URL, "resource:" and a
     file inside a package, or a path.
@@ -28,7 +28,7 @@ def bring(context: StageContext) -> None:
         place = context.locations[role]
         target = context.out / data["name"]
         if place.startswith(("http://", "https://", "file://")):
-            _fetch(Source(url=place, **data), target, context)
+            _download(Source(url=place, **data), target, context)
         elif place.startswith("resource:"):
             _copy(resource_path(place.removeprefix("resource:")), target, data)
         else:
@@ -48,7 +48,7 @@ def _copy(given: Path, target: Path, expected: Mapping[str, Any]) -> None:
         raise DataError(what, where=str(given), next="bring the file that the card names")
 
 
-def _fetch(source: Source, target: Path, context: StageContext) -> None:
+def _download(source: Source, target: Path, context: StageContext) -> None:
     kept = folder("downloads") / digest(source.url)[:16] / source.name
     expected = Expected(size=source.size, sha256=source.sha256, md5=source.md5)
     with downloaded(source.url or "", kept, context.progress, expected) as path:
