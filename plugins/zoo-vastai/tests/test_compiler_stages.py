@@ -9,7 +9,7 @@ import pytest
 import zoo_vastai
 
 from zoo_core.api import PublishedResult
-from zoo_core.errors import DataError, UsageError
+from zoo_core.errors import DataError, UnavailableError, UsageError
 from zoo_core.testing import run_stages
 from zoo_core.testing.contracts.checks import keys
 
@@ -244,3 +244,13 @@ def test_a_plain_resize_shows_both_published_rows_and_foretells_nothing(case: Ca
     steps[1] |= {"mode": "letterbox", "size": [64, 96], "pad": 114}
     boxed = case.with_(card=card, preprocess=steps).stages()[1].params["notes"]
     assert len(boxed) == 1
+
+
+def test_an_emulator_that_is_not_installed_is_named_before_anything_runs(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zoo_vastai.extensions.is_importable", lambda _: False)
+
+    with pytest.raises(UnavailableError, match="pip install zoo-vastai-emulator"):
+        case.stages()
+    assert case.with_(device="0").stages()

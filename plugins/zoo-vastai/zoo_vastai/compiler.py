@@ -9,6 +9,7 @@ from zoo_core.errors import UsageError, did_you_mean
 from zoo_vastai.compile.nms import device_nms, is_suppressing
 from zoo_vastai.compile.notes import build_notes
 from zoo_vastai.compile.preprocess import render_process_ops, render_vdsp
+from zoo_vastai.extensions import EMULATOR_MODULE, check_emulator
 from zoo_vastai.files.stage import adopt_stage
 from zoo_vastai.formats.config import BUILD_FILE
 from zoo_vastai.names import (
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
 _INT8 = "int8"
 _EMULATED_VERSIONS = ("onnx", "onnxruntime")
-_EMULATOR_MODULES = ("zoo_vastai_emulator.vamc",)
+_EMULATOR_MODULES = (f"{EMULATOR_MODULE}.vamc",)
 
 
 class VastaiCompiler:
@@ -57,7 +58,8 @@ class VastaiCompiler:
         """`configure`, then `compile`; for the device `files`, `compile` alone takes those in.
 
         Raises UsageError for a precision, device, calibrator, option or preprocessing that cannot
-        be had, RegistryError for a wrong map of the card.
+        be had, RegistryError for a wrong map of the card, UnavailableError for an emulator that is
+        not installed.
         """
         check_request(request)
         if request.target.devices == (FILES,):
@@ -132,6 +134,8 @@ def build_inputs(request: CompileRequest) -> dict[str, str]:
 
 def _compile(request: CompileRequest) -> Stage:
     emulated = request.target.device == EMULATOR
+    if emulated:
+        check_emulator()
     return Stage(
         name="compile",
         run="zoo_vastai.compile.vamc:build",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from zoo_core.errors import UnavailableError
+from zoo_vastai.sdk.host import is_importable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,11 +31,17 @@ class EmulatedSdk(Protocol):
         """A whole environment in which those names, and vaststreamx, are the emulated ones."""
 
 
+def check_emulator() -> None:
+    """Raises UnavailableError where the emulator's distribution is not installed."""
+    if not is_importable(EMULATOR_MODULE):
+        raise _no_emulator()
+
+
 def emulated_sdk() -> EmulatedSdk:
     """The emulator; raises UnavailableError where its distribution is not installed."""
     found = _entry_points(_SDK).get("emulator")
     if found is None:
-        raise not_installed("the emulator", EMULATOR_DISTRIBUTION)
+        raise _no_emulator()
     return cast("EmulatedSdk", found)
 
 
@@ -46,6 +53,10 @@ def commands() -> dict[str, Callable[..., int]]:
 def not_installed(what: str, distribution: str) -> UnavailableError:
     """The error for a part whose distribution is missing."""
     return UnavailableError(f"{what} is not installed", next=f"pip install {distribution}")
+
+
+def _no_emulator() -> UnavailableError:
+    return not_installed("the emulator", EMULATOR_DISTRIBUTION)
 
 
 def _entry_points(group: str) -> dict[str, Any]:
