@@ -20,8 +20,7 @@ from zoo_core.registry import load_registry
 from zoo_core.reporting.owned_files import OwnedFiles
 from zoo_core.reporting.report import versions
 from zoo_core.testing import toy
-from zoo_core.testing.toy_data import ToyDataset
-from zoo_core.testing.toy_parts import ToyEvaluator
+from zoo_core.testing.toy_parts import ToyDataset, ToyEvaluator
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from zoo_core.api import Arrays, DataPlan
     from zoo_core.testing.fixtures import Zoo
 
-SOMEWHERE = CacheState(have=lambda _stages: False, reachable=lambda _url: False)
+SOMEWHERE = CacheState(is_cached=lambda _stages: False, is_reachable=lambda _url: False)
 
 
 @pytest.fixture

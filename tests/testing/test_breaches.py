@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import uuid4
 
 import pytest
+import toy_contracts as of_toy
 
 from zoo_core import testing
-from zoo_core.testing import toy_contracts as of_toy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,14 +76,14 @@ for _contract, _base, _hook, _name in (
     ("ToyTaskDecoder", "toy_parts.ToyDecoder", "zoo_decoders", "toy-grid"),
     ("ToyEvaluator", "toy_parts.ToyEvaluator", "zoo_evaluators", "toy-detection"),
     ("ToyTaskEvaluator", "toy_parts.ToyEvaluator", "zoo_evaluators", "toy-detection"),
-    ("ToyShipped", "toy_data.ToyDataset", "zoo_datasets", "toy-shapes"),
-    ("ToyDrawn", "toy_data.ToyDataset", "zoo_datasets", "toy-drawn"),
-    ("ToyGiven", "toy_data.ToyDataset", "zoo_datasets", "toy-shapes"),
+    ("ToyShipped", "toy_parts.ToyDataset", "zoo_datasets", "toy-shapes"),
+    ("ToyDrawn", "toy_parts.ToyDataset", "zoo_datasets", "toy-drawn"),
+    ("ToyGiven", "toy_parts.ToyDataset", "zoo_datasets", "toy-shapes"),
 ):
     BASES[_contract] = (
         f"import numpy as np\n"
         f"def base():\n"
-        f"    from zoo_core.testing import toy, toy_data, toy_parts, toy_stages\n"
+        f"    from zoo_core.testing import toy, toy_parts, toy_stages\n"
         f"    return {_base if '.' in _base else 'toy.' + _base}\n",
         f"@hookimpl\ndef {_hook}():\n"
         f"    yield Provider(name='{_name}', summary='broken', load=load)\n",
@@ -176,7 +176,7 @@ def running(body: str, *, opening: str = "") -> str:
         "class Session:\n"
         "    threads = 1\n"
         "    workers = 1\n"
-        "    takes = 'tensor'\n"
+        "    input_kind = 'tensor'\n"
         "    def __init__(self, inner):\n"
         "        self.inner, self.inputs, self.outputs = inner, inner.inputs, inner.outputs\n"
         "        self.calls = 0\n"
@@ -198,6 +198,29 @@ def opened(body: str) -> str:
     return part(body, method="open(self, artefact, target, hint='latency')").replace(
         "        def open", "        @contextmanager\n        def open"
     )
+
+
+OPENED_AS = """import json, shutil, tempfile
+with tempfile.TemporaryDirectory() as place:
+    folder = Path(place) / 'artefact'
+    shutil.copytree(artefact, folder)
+    path = folder / 'artefact.json'
+    try:
+        data = json.loads(path.read_text())
+        CHANGE
+        path.write_text(json.dumps(data))
+    except (OSError, ValueError, TypeError):
+        pass
+    with super().open(folder, target, hint) as inner:
+        yield inner
+"""
+
+
+def tracing(events: str, more: str = "") -> str:
+    """A runtime that traces these events."""
+    body = f"return Trace(runs=runs, events=({events},), {more})"
+    imports = "from zoo_core.api.trace import Event, Trace\n"
+    return imports + part(body, method="trace(self, artefact, target, feeds, runs)")
 
 
 def emitting(changes: str) -> str:
@@ -298,7 +321,7 @@ PLUGIN = [
     Row("ToyPlugin", "summaries_are_one_line", "has no summary",
         "@hookimpl\ndef zoo_exporters():\n"
         "    yield Provider(name='toy', summary=' ', load=ToyExporter)"),
-    Row("ToyPlugin", "summaries_are_one_line", "is no line of 100 characters",
+    Row("ToyPlugin", "summaries_are_one_line", "is not one line of 100 characters",
         "@hookimpl\ndef zoo_exporters():\n"
         "    yield Provider(name='toy', summary='one\\ntwo', load=ToyExporter)"),
     Row("ToyPlugin", "every_provider_loads", "no_such_library",
@@ -313,7 +336,7 @@ PLUGIN = [
 ]  # fmt: skip
 
 BACKEND = [
-    Row("ToyBackend", "its_parts_exist", "compiler 'nowhere' is provided by no plugin",
+    Row("ToyBackend", "its_parts_exist", "compiler 'nowhere' is not provided by any plugin",
         "broken = changed(compiler='nowhere')"),
     Row("ToyBackend", "its_parts_exist", "profiler 'nowhere'",
         "broken = changed(profiler='nowhere')"),
@@ -367,7 +390,7 @@ EXPORTER = [
         part("return []", before="formats = ()")),
     Row("ToyExporter", "it_declares_what_it_takes_and_makes", "'ONNX' is not lower-case",
         part("return []", before="formats = ('ONNX',)")),
-    Row("ToyExporter", "it_declares_what_it_takes_and_makes", "'toy' is no lower-case file name",
+    Row("ToyExporter", "it_declares_what_it_takes_and_makes", "'toy' is not a lower-case file name",
         part("return []", before="suffixes = {'toy': 'toy'}")),
     Row("ToyExporter", "planning_is_pure_and_light", "differs from call to call",
         planned("stages = with_stage(stages, 'export', cost=time.perf_counter())")),
@@ -390,8 +413,8 @@ EXPORTER = [
         planned("stages = with_stage(stages, 'export', run='zoo_core.testing.toy_stages:exprot')")),
     Row("ToyExporter", "every_stage_resolves", "No module named",
         planned("stages = with_stage(stages, 'export', run='zoo_core.testing.toy_stage:export')")),
-    Row("ToyExporter", "every_stage_resolves", "is no function",
-        planned("stages = with_stage(stages, 'export', run='zoo_core.testing.toy_stages:MAGIC')")),
+    Row("ToyExporter", "every_stage_resolves", "is not a function",
+        planned("stages = with_stage(stages, 'export', run='zoo_core.testing.toy_stages:_CELL')")),
     Row("ToyExporter", "outputs_chain", "needs 'exprot/graph.json'",
         planned("stages = with_stage(stages, 'verify', inputs={'graph': 'exprot/graph.json'})")),
     Row("ToyExporter", "outputs_chain", "'export' does not output it",
@@ -403,11 +426,11 @@ EXPORTER = [
     Row("ToyExporter", "outputs_chain", "no stage outputs verify.json",
         planned("stages = stages[:1]")),
     Row("ToyExporter", "outputs_chain", "no stage at all", planned("stages = []")),
-    Row("ToyExporter", "the_key_changes_with_what_is_asked", "does not change with the size",
+    Row("ToyExporter", "the_key_changes_with_the_request", "does not change with the size",
         planned("stages = with_stage(stages, 'export', params={'seed': request.seed})")),
-    Row("ToyExporter", "the_key_changes_with_what_is_asked", "does not change with the seed",
+    Row("ToyExporter", "the_key_changes_with_the_request", "does not change with the seed",
         planned("stages = with_stage(stages, 'export', params={'size': list(request.size)})")),
-    Row("ToyGivenExporter", "the_key_changes_with_what_is_asked", "with the weights",
+    Row("ToyGivenExporter", "the_key_changes_with_the_request", "with the weights",
         planned("stages = with_stage(stages, 'export', inputs={})")),
     Row("ToyExporter", "the_graph_comes_out_verified", "the graph's input is",
         exported("graph['inputs'][0]['shape'] = ['batch', 3, 8, 8]")),
@@ -421,7 +444,7 @@ EXPORTER = [
         exported("graph['form'] = 'e2e'")),
     Row("ToyExporter", "the_graph_comes_out_verified", "has format 'torchscript'",
         exported("graph['format'] = 'torchscript'")),
-    Row("ToyExporter", "the_graph_comes_out_verified", "which is not there",
+    Row("ToyExporter", "the_graph_comes_out_verified", "which does not exist",
         exported("graph['path'] = 'other.onnx'")),
     Row("ToyExporter", "the_graph_comes_out_verified", "max_rel None",
         verified('{"max_abs": 0.0, "reference": "NumPy"}')),
@@ -474,10 +497,10 @@ COMPILER = [
         part("return []", method="stages(self, request)", before="formats = ('torchscript',)")),
     Row("ToyCompiler", "it_declares_what_it_takes", "its form is 'tails'",
         part("return []", method="stages(self, request)", before="form = 'tails'")),
-    Row("ToyCompiler", "it_declares_what_it_takes", "stands for 'maximum', which is none",
+    Row("ToyCompiler", "it_declares_what_it_takes", "stands for 'maximum', which is not",
         part("return []", method="stages(self, request)",
              before="calibrators = {'max': 'maximum'}")),
-    Row("ToyCompiler", "it_declares_what_it_takes", "calibrated, by nothing",
+    Row("ToyCompiler", "it_declares_what_it_takes", "have no calibrator",
         part("return []", method="stages(self, request)", before="calibrators = {}")),
     Row("ToyCompiler", "planning_is_pure_and_light", "imports onnx", compiled("import onnx")),
     Row("ToyCompiler", "planning_is_pure_and_light", "differs from call to call",
@@ -527,7 +550,7 @@ COMPILER = [
             ("does not name the tool", "data['tool'] = ''"),
             ("artefact.json of fp32 says int8", "artefact['precision'] = 'int8'"),
             ("artefact.json of fp32 has no 'format'", "del artefact['format']"),
-            ("names no file", "artefact['model'] = 'other.onnx'"),
+            ("names a file that does not exist", "artefact['model'] = 'other.onnx'"),
             ("has the outputs ['head1']", "artefact['outputs'][0]['name'] = 'head1'"),
         )
     ),
@@ -551,7 +574,7 @@ RUNTIME = [
         running("return self.good(feeds)").replace("threads = 1", "threads = 0")),
     Row("ToyRuntime", "it_states_how_it_is_run", "it has 0 workers for latency",
         running("return self.good(feeds)").replace("workers = 1", "workers = 0")),
-    Row("ToyRuntime", "it_states_how_it_is_run", "input_kind is 'picture', which is none of tensor",
+    Row("ToyRuntime", "it_states_how_it_is_run", "input_kind is 'picture', not one of tensor",
         running("return self.good(feeds)").replace("_kind = 'tensor'", "_kind = 'picture'")),
     Row("ToyRuntime", "many_at_once_are_as_one", "1 runs at once change outputs by",
         running("scale = np.float32(1 + (hints[-1] == 'throughput'))\n"
@@ -574,7 +597,7 @@ RUNTIME = [
                "taken.clear()") + "taken = []\n"),
     Row("ToyRuntime", "wrong_feeds_are_refused", "an image of floats is not refused",
         running("return self.inner.run({'input': np.float32(feeds['image']) / 255})")
-        .replace("takes = 'tensor'", "takes = 'image'")
+        .replace("input_kind = 'tensor'", "input_kind = 'image'")
         .replace("self.calls = 0", "self.calls = 0\n"
                  "        self.inputs = (replace(inner.inputs[0], name='image', dtype='uint8'),)")),
     Row("ToyRuntime", "outputs_are_as_declared", "is float64",
@@ -598,6 +621,53 @@ RUNTIME = [
         running("return {'head0': 0}")),
     Row("ToyRuntime", "wrong_feeds_are_refused", "unknown name is not refused",
         running("return self.good({'input': a for a in feeds.values()})")),
+    Row("ToyRuntime", "wrong_feeds_are_refused", "without a batch axis is not refused",
+        running("if feeds['input'].ndim == 3:\n    return {'head0': 0}\nreturn self.good(feeds)")),
+    Row("ToyRuntime", "wrong_feeds_are_refused", "an input of bytes is not refused",
+        running("return self.good({n: np.float32(a) for n, a in feeds.items()})")),
+    Row("ToyRuntime", "wrong_feeds_are_refused", "an input too many is not refused",
+        running("feeds = dict(feeds)\nfeeds.pop('more', None)\nreturn self.good(feeds)")),
+    Row("ToyRuntime", "wrong_feeds_are_refused", "too large a batch is not refused",
+        running("return self.good(feeds)").replace("self.calls = 0", "self.calls = 0\n"
+                 "        (spec,) = inner.inputs\n"
+                 "        self.inputs = (replace(spec, shape=(2, *spec.shape[1:])),)", 1)),
+    Row("ToyRuntime", "wrong_feeds_are_refused", "does not name 'input': does not fit",
+        running("try:\n    return self.good(feeds)\nexcept ZooError:\n"
+                "    raise StageError('does not fit') from None")),
+    Row("ToyRuntime", "closing_frees_the_model", "a run of a closed session is not refused",
+        running("return {'head0': 0}")),
+    Row("ToyRuntime", "closing_frees_the_model", "a closed session keeps the model",
+        running("return self.good(feeds)", opening="kept.append(None)").replace(
+            "self.calls = 0", "self.calls = 0\n        kept[:] = [inner.network]", 1)
+        + "kept = []\n"),
+    Row("ToyRuntime", "nothing_is_printed", "it prints ready",
+        running("os.system('echo ready')\nreturn self.good(feeds)")),
+    Row("ToyRuntime", "nothing_is_printed", "in a fresh process: RuntimeError: no licence",
+        running("return self.good(feeds)",
+                opening="if 'pytest' not in sys.modules:\n    raise RuntimeError('no licence')")),
+    Row("ToyRuntime", "a_trace_has_every_run", "has no convolution",
+        tracing("Event(name='a', kind='Relu', start_us=0, duration_us=1)")),
+    Row("ToyRuntime", "a_trace_has_every_run", "3 runs are traced as {'a': 2}",
+        tracing("*[Event(name='a', kind='Conv', start_us=9 * at, duration_us=1)"
+                " for at in range(2)]")),
+    Row("ToyRuntime", "a_trace_has_every_run", "operators take 3 us of 2",
+        tracing("*[Event(name='a', kind='Conv', start_us=9 * at, duration_us=1)"
+                " for at in range(3)]", "whole_us=2")),
+    Row("ToyRuntime", "what_is_no_artefact_is_refused", "another format is not refused",
+        opened(OPENED_AS.replace("CHANGE", "data['format'] = 'onnx'"))),
+    Row("ToyRuntime", "what_is_no_artefact_is_refused", "the listing '[]' raises TypeError",
+        running("return self.good(feeds)",
+                opening="import json\npath = artefact / 'artefact.json'\n"
+                        "if path.exists() and path.read_text() == '[]':\n"
+                        "    json.loads(path.read_text())['format']")),
+    Row("ToyRuntime", "what_is_no_artefact_is_refused", "a cut model has several lines",
+        opened("try:\n    with super().open(artefact, target, hint) as inner:\n"
+               "        yield inner\nexcept StageError as error:\n"
+               "    raise StageError('a\\nb', where=error.where) from error")),
+    Row("ToyRuntime", "what_is_no_artefact_is_refused", "a cut model does not name",
+        opened("try:\n    with super().open(artefact, target, hint) as inner:\n"
+               "        yield inner\nexcept StageError as error:\n"
+               "    raise StageError('broken') from error")),
     Row("ToyRuntime", "what_is_no_artefact_is_refused", "an empty folder raises FileNotFoundError",
         running("return self.good(feeds)", opening="(artefact / 'artefact.json').read_text()")),
     Row("ToyRuntime", "what_is_no_artefact_is_refused", "a cut model raises",
@@ -622,7 +692,7 @@ EMITTER = [
     Row("ToyOfflineBuilder", "an_unknown_option_is_refused", "is not refused",
         part("return super().stages(replace(request, target=replace(request.target, options={})))",
              method="stages(self, request)")),
-    Row("ToyOfflineBuilder", "files_come_out_the_same_twice", "no file is emitted",
+    Row("ToyOfflineBuilder", "files_come_out_the_same_twice", "no file is written",
         emitted("[path.unlink() for path in files.iterdir()]")),
     Row("ToyOfflineBuilder", "files_come_out_the_same_twice", "build.json is empty",
         emitted("(files / 'build.json').write_text('')")),
@@ -630,7 +700,7 @@ EMITTER = [
         emitted("(files / 'build.json').write_text(str(context.out))")),
     Row("ToyOfflineBuilder", "files_come_out_the_same_twice", "build.json differs from time to",
         emitted("(files / 'build.json').write_text(str(time.perf_counter()))")),
-    Row("ToyOfflineBuilder", "files_come_out_the_same_twice", "is not emitted each time",
+    Row("ToyOfflineBuilder", "files_come_out_the_same_twice", "is not written each time",
         emitted("(files / str(time.perf_counter())).write_text('x')")),
 ]  # fmt: skip
 
@@ -646,9 +716,9 @@ DECODER = [
         decoding("found['boxes'] = np.round(found['boxes'])")),
     Row("ToyDecoder", "boxes_come_back_in_image_pixels", "gets label 1",
         decoding("found['label'] = 1 - found['label']")),
-    Row("ToyDecoder", "boxes_come_back_in_image_pixels", "no Candidates.to_arrays()",
+    Row("ToyDecoder", "boxes_come_back_in_image_pixels", "not return Candidates.to_arrays()",
         decoding("found['boxes'] = found['boxes'].astype(np.float64)")),
-    Row("ToyDecoder", "boxes_come_back_in_image_pixels", "no Candidates.to_arrays()",
+    Row("ToyDecoder", "boxes_come_back_in_image_pixels", "not return Candidates.to_arrays()",
         decoding("found = {'boxes': found['boxes']}")),
     Row("ToyDecoder", "boxes_come_back_in_image_pixels", "its size is (32, 32)",
         decoding("found['size'] = np.array([32, 32])")),
@@ -679,7 +749,7 @@ DECODER = [
                  "found['boxes'] = seen[0].to_image(geometry.to_network(found['boxes']))")),
     Row("ToyDecoder", "images_are_told_apart", "all outputs give the same",
         decoding("pass", before="outputs = {'scores': outputs['scores'] * 0}")),
-    Row("ToyDecoder", "candidates_can_be_stored", "'score' is a list, no array",
+    Row("ToyDecoder", "candidates_can_be_stored", "'score' is a list, not an array",
         decoding("found['score'] = found['score'].tolist()")),
     Row("ToyDecoder", "candidates_can_be_stored", "'label' is of object, not plain",
         decoding("found['label'] = found['label'].astype(object)")),
@@ -744,7 +814,7 @@ DATASET = [
     Row("ToyShipped", "the_order_is_fixed_and_a_limit_is_a_prefix", "choose the first samples",
         sampling("found = list(super().samples(view, 0, 4))\n"
                  "yield from found[4 - stop :] if stop == 2 else found[start:stop]")),
-    Row("ToyShipped", "the_order_is_fixed_and_a_limit_is_a_prefix", "no slice of the whole",
+    Row("ToyShipped", "the_order_is_fixed_and_a_limit_is_a_prefix", "not a slice of the whole",
         sampling("yield from super().samples(view, 0, stop)")),
     Row("ToyShipped", "the_order_is_fixed_and_a_limit_is_a_prefix", "what JSON can hold",
         sampling("for s in super().samples(view, start, stop):\n"
@@ -755,7 +825,7 @@ DATASET = [
     Row("ToyShipped", "samples_open", "does not open",
         sampling("for s in super().samples(view, start, stop):\n"
                  "    yield replace(s, size=s.size[::-1])")),
-    Row("ToyShipped", "its_truth_is_there", "there is no truth at",
+    Row("ToyShipped", "its_truth_is_there", "there is no ground truth at",
         part("return view.paths['images'] / 'absent.json'", method="truth(self, view)")
         + named()),
     Row("ToyGiven", "a_missing_image_is_a_data_error", "FileNotFoundError",
@@ -779,7 +849,7 @@ PROFILER = [
     Row("ToyProfiler", "units_are_in_the_names", "latency = 1.5 ends in no unit",
         profiling("figures['latency'] = 1.5")),
     Row("ToyProfiler", "it_keeps_the_raw_text", "keeps no raw text", profiling("del found['raw']")),
-    Row("ToyProfiler", "it_keeps_the_raw_text", "is no text",
+    Row("ToyProfiler", "it_keeps_the_raw_text", "is not a string",
         profiling("found['raw_lines'] = ['a', 'b']")),
     Row("ToyProfiler", "it_reports_the_same_names_twice", "other things the second time",
         profiling("calls.append(1)\nfound[f'call{len(calls)}'] = 1") + "calls = []\n"),
@@ -802,7 +872,7 @@ EVALUATOR = [
         part("pass", method="unused(self)", before="task = 'classification'")),
     Row("ToyEvaluator", "perfect_predictions_score_best", "perfect predictions score AP50 0.9",
         judging(SCORE, "return Metrics(values={'AP50': 0.9}, lines=('x',))")),
-    Row("ToyEvaluator", "perfect_predictions_score_best", "AP is 100.0, no fraction",
+    Row("ToyEvaluator", "perfect_predictions_score_best", "AP is 100.0, not a fraction",
         judging(SCORE, "return Metrics(values={'AP50': 1.0, 'AP': 100.0}, lines=('x',))")),
     Row("ToyEvaluator", "perfect_predictions_score_best", "no line to show",
         judging(SCORE, "return replace(super().score(predictions, truth, labels), lines=())")),
@@ -838,40 +908,40 @@ EVALUATOR = [
         judging(CHECK, "if values['conf'] > 1:\n    raise UsageError('conf')")),
     Row("ToyEvaluator", "a_wrong_value_is_refused", "wrong conf does not name it",
         judging(CHECK, "raise UsageError('wrong value')")),
-    Row("ToyEvaluator", "settling_is_pure", "changes the candidates' score",
+    Row("ToyEvaluator", "postprocessing_is_pure", "changes the candidates' score",
         judging(SETTLE, "found = super().postprocess(candidates, values)\n"
                         "candidates['score'][:] = 0\nreturn found")),
-    Row("ToyEvaluator", "settling_is_pure", "gives two results",
+    Row("ToyEvaluator", "postprocessing_is_pure", "gives two results",
         judging(SETTLE, "found = super().postprocess(candidates, values)\ncalls.append(1)\n"
                         "return {**found, 'scores': found['scores'] / len(calls)}")
         + "calls = []\n"),
-    Row("ToyEvaluator", "settled_candidates_score_best", "clear candidates, settled, score",
+    Row("ToyEvaluator", "postprocessed_candidates_score_best", "postprocessed candidates score",
         judging(SETTLE, "found = super().postprocess(candidates, values)\n"
                         "return {name: array[:0] for name, array in found.items()}")),
-    Row("ToyEvaluator", "settled_predictions_can_be_stored", "'scores' is of object, not plain",
+    Row("ToyEvaluator", "predictions_can_be_stored", "'scores' is of object, not plain",
         judging(SETTLE, "found = super().postprocess(candidates, values)\n"
                         "return {**found, 'scores': found['scores'].astype(object)}")),
-    Row("ToyEvaluator", "settling_keeps_what_was_found", "1 of 2 are kept",
+    Row("ToyEvaluator", "postprocessing_keeps_detections", "1 of 2 are kept",
         judging(SETTLE, "found = super().postprocess(candidates, values)\n"
                         "return {name: array[:1] for name, array in found.items()}")),
-    Row("ToyEvaluator", "settling_keeps_what_was_found", "boxes are changed",
+    Row("ToyEvaluator", "postprocessing_keeps_detections", "boxes are changed",
         judging(SETTLE, "found = super().postprocess(candidates, values)\n"
                         "return {**found, 'boxes': found['boxes'] + np.float32(1)}")),
-    Row("ToyEvaluator", "settling_keeps_what_was_found", "labels are changed",
+    Row("ToyEvaluator", "postprocessing_keeps_detections", "labels are changed",
         judging(SETTLE, "found = super().postprocess(candidates, values)\n"
                         "return {**found, 'labels': 1 - found['labels']}")),
-    Row("ToyEvaluator", "settling_keeps_what_was_found", "no Detections.to_arrays()",
+    Row("ToyEvaluator", "postprocessing_keeps_detections", "not return Detections.to_arrays()",
         judging(SETTLE, "return candidates")),
     Row("ToyEvaluator", "it_writes_files", "it writes no file", judging(WRITE, "pass")),
     Row("ToyEvaluator", "it_writes_files", "gives two results",
         judging(WRITE, "super().write(predictions, labels, folder)\n"
                        "(folder / 'when.txt').write_text(str(time.perf_counter()))")),
-    Row("ToyEvaluator", "it_writes_files", "does not write where it is told the truth",
+    Row("ToyEvaluator", "it_writes_files", "does not write where it gets the ground",
         judging(WRITE, "super().write(predictions, labels, folder)\n"
                        "if truth:\n    raise DataError('unknown ids')")),
     Row("ToyEvaluator", "it_writes_files", "the same without any",
         judging(WRITE, "(folder / 'a.txt').write_text('always')")),
-    Row("ToyEvaluator", "it_draws_on_a_copy", "into the image it is given",
+    Row("ToyEvaluator", "it_draws_on_a_copy", "into the image itself",
         judging(DRAW, "image[0] = 0\nreturn super().draw(image, prediction, labels, least)")),
     Row("ToyEvaluator", "it_draws_on_a_copy", "it draws nothing",
         judging(DRAW, "return image.copy()")),
@@ -951,7 +1021,8 @@ def breach_of(contract: Any, check: str, folder: Path) -> str:
 def test_a_breach_is_caught_and_named(broken: Any, row: Row, tmp_path: Path) -> None:
     module = broken(row)
     base = getattr(of_toy, row.contract)
-    contract = type("Contract", (base,), {"plugin": module, "partners": (), "patience": 0.25})
+    settings = {"plugin": module, "partners": (), "patience": 0.25}
+    contract = type("Contract", (base,), settings)
     found = breach_of(contract, f"test_{row.check}", tmp_path / "work")
     assert row.breach.replace("{me}", module.__name__) in found
 
@@ -967,9 +1038,9 @@ SCORES_AS_PERCENT = judging(
     ("changes", "check", "breach"),
     [
         ({}, "perfect_predictions_score_best", "score AP50 100.0, not 1.0"),
-        ({"best": 100.0}, "perfect_predictions_score_best", "AP50 is 100.0, no fraction"),
+        ({"best": 100.0}, "perfect_predictions_score_best", "AP50 is 100.0, not a fraction"),
         ({"best": 100.0, "ranges": {"AP50": (0, 100)}}, "perfect_predictions_score_best",
-         "error is 1.5, no fraction"),
+         "error is 1.5, not a fraction"),
         ({"best": 100.0, "ranges": {"AP50": (0, 100), "error": (2, 3)}},
          "perfect_predictions_score_best", "error is 1.5, not from 2 to 3"),
         ({"best": 100.0, "ranges": {"AP50": (0, 100), "error": (0, 2)}},

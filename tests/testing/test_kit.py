@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
+from zoo_core.plugins.manager import KINDS, Plugins
+from zoo_core.testing import toy, toy_parts, toy_profiler
+from zoo_core.testing.advice import advice
+from zoo_core.testing.contracts.base import Contract
 from zoo_core.testing.kit import own_tests
 
 if TYPE_CHECKING:
@@ -67,67 +70,102 @@ def tested(tmp_path: Path) -> Callable[[str], Ended]:
 
 
 def test_a_module_named_by_hand_is_tested(tested: Callable[[str], Ended]) -> None:
-    found = tested(FINE)
-    assert found.code == 0, found
-    assert "ok    plugin: it registers" in found.lines
-    assert "ok    decoder mine: wrong params are refused" in found.lines
-    (skipped,) = [line for line in found.lines if "decoder mine: it is pure" in line]
-    assert skipped.startswith("skip  ")
-    assert "subclass zoo_core.testing.DecoderContract" in skipped
-    assert " 0 broken" in found.said
+    done = tested(FINE)
+    assert done.code == 0, done
+    assert "ok    plugin: it registers" in done.lines
+    assert not [line for line in done.lines if line.startswith("FAIL")]
+    assert " 0 broken, 1 skipped" in done.said
 
 
-VOTES = """
-from zoo_core.errors import UsageError, did_you_mean
-from zoo_core.api.hooks import hookimpl
-from zoo_core.api import Provider
+def test_what_has_no_contract_tests_is_told_how_to_write_them(
+    tested: Callable[[str], Ended],
+) -> None:
+    lines = tested(FINE).lines
+    (at,) = [at for at, line in enumerate(lines) if line.startswith("skip  decoder mine: ")]
+    assert lines[at].endswith("it has no contract tests; subclass zoo_core.testing.DecoderContract")
+    assert [line.strip() for line in lines[at + 1 : at + 5]] == [
+        "import zoo_mine",
+        "from zoo_core.testing import DecoderContract",
+        "class TestDecoder(DecoderContract):",
+        "plugin, name = zoo_mine, 'mine'",
+    ]
 
-ZOO_API = 1
 
-
-@hookimpl
-def zoo_decoders():
-    yield Provider(name="votes", summary="for tests", load=Votes)
-
+VOTES = (
+    FINE.replace("ToyDecoder()", "Votes()").replace(
+        "    from zoo_core.testing.toy_parts import ToyDecoder\n", ""
+    )
+    + """
 
 class Votes:
     task = "classification"
 
-    def bind(self, params, classes, floor):
-        for key in params:
-            raise UsageError(f"unknown key '{key}'", next=did_you_mean(key, ()))
-
-        def decode(outputs, geometry):
-            (votes,) = outputs.values()
-            return {"scores": votes.reshape(classes)}
-
-        return decode
+    def bind(self, params, classes, floor): ...
 """
-
-
-def test_a_decoder_of_another_task_is_tested_with_noise(tested: Callable[[str], Ended]) -> None:
-    found = tested(VOTES)
-    assert found.code == 0, found
-    lines = [line for line in found.lines if " decoder votes: " in line]
-    assert len(lines) == 8
-    assert all(line.startswith("ok ") for line in lines), lines
-    assert not [line for line in lines if "box" in line]
-
-
-@pytest.mark.parametrize(
-    ("change", "line"),
-    [
-        (("votes.reshape(classes)", "votes.tolist()"), "candidates can be stored: candidates: 's"),
-        (("(votes,) =", "outputs['output'] *= 2; (votes,) ="), "it is pure: it changes the output"),
-        (("for key in params:", "for key in ():"), "wrong params are refused: decoder_params."),
-    ],
 )
-def test_a_breach_of_another_task_is_told(
-    tested: Callable[[str], Ended], change: tuple[str, str], line: str
+
+
+def test_a_decoder_of_another_task_needs_another_contract(
+    tested: Callable[[str], Ended],
 ) -> None:
-    found = tested(VOTES.replace(*change))
-    assert found.code == 1
-    assert [text for text in found.lines if text.startswith(f"FAIL  decoder votes: {line}")]
+    done = tested(VOTES)
+    assert done.code == 0, done
+    assert any("subclass zoo_core.testing.TaskDecoderContract" in line for line in done.lines)
+    assert any("task = 'classification'" in line for line in done.lines)
+
+
+def test_every_kind_has_lines_that_can_be_pasted() -> None:
+    """Each block is a test module whose class has the kind and name of the provider."""
+    plugins = Plugins([toy, toy_profiler])
+    providers = [(kind, name) for kind in KINDS for name in plugins.all(kind)]
+    blocks = list(advice(plugins, toy.__name__, providers))
+    assert len(blocks) == len(KINDS)
+    for sentence, lines in blocks:
+        scope: dict[str, Any] = {}
+        exec(lines, scope)
+        (contract,) = (v for n, v in scope.items() if n.startswith("Test"))
+        assert issubclass(contract, Contract)
+        assert sentence.startswith(f"{contract.kind} {contract.name}")
+        assert f"zoo_core.testing.{contract.__base__.__name__}" in sentence
+
+
+@pytest.mark.parametrize("kind", ["decoder", "evaluator"])
+def test_lines_for_another_task_can_be_pasted(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(toy_parts.ToyDecoder, "task", "segmentation")
+    monkeypatch.setattr(toy_parts.ToyEvaluator, "task", "segmentation")
+    plugins = Plugins([toy])
+    ((sentence, lines),) = advice(plugins, toy.__name__, [(kind, *plugins.all(kind))])
+    scope: dict[str, Any] = {}
+    exec(lines, scope)
+    assert f"Task{kind.capitalize()}Contract" in sentence
+    assert scope[f"Test{kind.capitalize()}"].task == "segmentation"
+
+
+def test_a_kind_that_own_tests_leave_out_is_named(
+    tested: Callable[..., Ended], tmp_path: Path
+) -> None:
+    """A checkout with contract tests for its decoder, and none for its data set."""
+    package, tests = tmp_path / "zoo_own", tmp_path / "tests"
+    package.mkdir()
+    tests.mkdir()
+    (tmp_path / "pyproject.toml").write_text("")
+    more = (
+        "\n\n@hookimpl\ndef zoo_datasets():\n"
+        "    yield Provider(name='a', summary='for tests', load=load)\n"
+        "    yield Provider(name='b', summary='for tests', load=load)\n"
+    )
+    (package / "__init__.py").write_text(FINE + more, encoding="utf-8")
+    (tests / "test_contracts.py").write_text(
+        "import zoo_own\nfrom zoo_core.testing import DecoderContract\n"
+        "class TestMine(DecoderContract):\n    plugin, name = zoo_own, 'mine'\n",
+        encoding="utf-8",
+    )
+    done = tested(FINE, "zoo_own", "zoo_own")
+    assert "ok    decoder mine [TestMine]: its task is the one said" in done.lines
+    assert "ok    plugin: it registers" in done.lines
+    (line,) = [line for line in done.lines if line.startswith("skip")]
+    assert line.startswith("skip  dataset a, b: it has no contract tests; ")
+    assert line.endswith("zoo_core.testing.DatasetContract, once for each")
 
 
 @pytest.mark.parametrize(
@@ -172,41 +210,6 @@ def test_a_plugin_that_kills_its_process_is_broken(tested: Callable[[str], Ended
         "def load():", "def load():\n    import os\n    os.kill(os.getpid(), 9)\n"
     )
     assert tested(deadly).code == 1
-
-
-def test_every_kind_of_the_toy_is_tested(tested: Callable[..., Ended]) -> None:
-    toy = "zoo_core.testing.toy"
-    found = tested(FINE, toy, toy)
-    assert found.code == 0, [line for line in found.lines if line.startswith("FAIL")]
-    kinds = {line.split()[1] for line in found.lines if line.startswith("ok")}
-    every = "plugin: exporter compiler runtime emitter decoder evaluator dataset backend"
-    assert kinds == set(every.split())
-
-
-def test_a_profiler_is_tested_with_its_backends_compiler(tested: Callable[..., Ended]) -> None:
-    toy = "zoo_core.testing.toy"
-    found = tested(FINE, f"{toy}_profiler", f"{toy},{toy}_profiler")
-    lines = [line for line in found.lines if " profiler toy: " in line]
-    assert len(lines) == 7
-    assert all(line.startswith("ok ") for line in lines), lines
-
-
-def test_an_evaluator_of_another_task_is_tested_as_far_as_it_is_known(
-    tested: Callable[..., Ended], tmp_path: Path
-) -> None:
-    """As an installed plugin, beside which no tests of its own lie."""
-    module = pytest.importorskip("zoo_classification")
-    shutil.copytree(Path(module.__file__).parent, tmp_path / "zoo_classification")
-    found = tested(FINE, "zoo_classification", "zoo_classification")
-    assert found.code == 0, found
-    lines = {
-        line.partition("evaluator topk: ")[2].partition(":")[0]: line
-        for line in found.lines
-        if " evaluator topk: " in line
-    }
-    known = ("its task is the one said", "settling is pure", "it draws on a copy")
-    assert all(lines[name].startswith("ok ") for name in known), lines
-    assert "subclass zoo_core.testing.TaskEvaluatorContract" in lines["scoring is pure"]
 
 
 def test_tests_of_a_checkout_are_those_with_contracts(tmp_path: Path) -> None:

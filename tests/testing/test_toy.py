@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import toy_contracts as of_toy
 
 from zoo_core.registry import load_registry
 from zoo_core.testing import toy
-from zoo_core.testing import toy_contracts as of_toy
 from zoo_core.testing.toy_stages import draw_images
 
 if TYPE_CHECKING:

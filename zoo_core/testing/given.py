@@ -12,7 +12,7 @@ from zoo_core.api import Graph, ModelCard, Repository, ScoringProtocol, Stage, T
 from zoo_core.system.hashing import file_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from zoo_core.api import StageContext
@@ -137,20 +137,18 @@ def write_tiny(context: StageContext) -> None:
     import onnx
 
     height, width = context.params["size"]
-    onnx.save(tiny_model((height, width)), context.out / "model.onnx")
+    path = context.out / "model.onnx"
+    onnx.save(tiny_model((height, width)), path)
+    image, head = tiny_specs((height, width))
     graph = Graph(
-        format="onnx",
-        path="model.onnx",
-        inputs=(TensorSpec(name="input", shape=("batch", 3, height, width)),),
-        outputs=(TensorSpec(name="head0", shape=("batch", 6, height // 4, width // 4)),),
-        facts={"opset": 17},
+        format="onnx", path=path.name, inputs=(image,), outputs=(head,), facts={"opset": 17}
     )
     (context.out / "graph.json").write_text(json.dumps(graph.to_data()), encoding="utf-8")
 
 
 def tiny_model(size: tuple[int, int] = SIZE, seed: int = 0) -> Any:
     """An ONNX model (opset 17): `input` [batch, 3, H, W] -> `head0` [batch, 6, H/4, W/4]."""
-    from onnx import TensorProto, helper, numpy_helper
+    from onnx import helper, numpy_helper
 
     random = np.random.default_rng(seed)
     constants, nodes, source, channels = [], [], "input", 3
@@ -160,33 +158,34 @@ def tiny_model(size: tuple[int, int] = SIZE, seed: int = 0) -> Any:
         weight = random.normal(0, (2 / fan) ** 0.5, (width, channels, side, side))
         names = [f"conv{number}.weight", f"conv{number}.bias"]
         bias = random.normal(0, 0.1, width)
-        constants += [
-            numpy_helper.from_array(array.astype(np.float32), name)
-            for array, name in zip((weight, bias), names, strict=True)
-        ]
+        for array, name in zip((weight, bias), names, strict=True):
+            constants.append(numpy_helper.from_array(array.astype(np.float32), name))
         target = f"conv{number}" if activation else "head0"
-        pads = [side // 2] * 4
-        nodes.append(
-            helper.make_node(
-                "Conv", [source, *names], [target], target, strides=[stride] * 2, pads=pads
-            )
-        )
+        shape: dict[str, Any] = {"strides": [stride] * 2, "pads": [side // 2] * 4}
+        nodes.append(helper.make_node("Conv", [source, *names], [target], target, **shape))
         source, channels = target, width
         if activation:
             source = f"act{number}"
             nodes.append(helper.make_node(activation, [target], [source], source))
+    return onnx_model(nodes, tiny_specs(size), constants)
+
+
+def tiny_specs(size: tuple[int, int]) -> tuple[TensorSpec, TensorSpec]:
+    """The tensors that go into the tiny graph and come out of it."""
     height, width = size
-    graph = helper.make_graph(
-        nodes,
-        "tiny",
-        [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["batch", 3, height, width])],
-        [
-            helper.make_tensor_value_info(
-                "head0", TensorProto.FLOAT, ["batch", 6, height // 4, width // 4]
-            )
-        ],
-        constants,
+    head = ("batch", 6, height // 4, width // 4)
+    return (
+        TensorSpec(name="input", shape=("batch", 3, height, width)),
+        TensorSpec(name="head0", shape=head),
     )
+
+
+def onnx_model(nodes: Sequence[Any], specs: Sequence[TensorSpec], constants: Sequence[Any]) -> Any:
+    """An ONNX model (opset 17) of float32 nodes; the two specs are its input and output."""
+    from onnx import TensorProto, helper
+
+    ends = [helper.make_tensor_value_info(s.name, TensorProto.FLOAT, s.shape) for s in specs]
+    graph = helper.make_graph(nodes, "graph", ends[:1], ends[1:], constants)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 

@@ -2,10 +2,12 @@
 
 `ZOO_PLUGINS=zoo_core.testing.toy zoo run toy-detector --backend toy` finds red and blue squares
 in four small images. The work is done in `toy_stages` (stages) and `toy_parts` (the rest).
+A profiler is in `toy_profiler`.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
@@ -13,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from zoo_core.api import Availability, Backend, Device, Provider, Stage
 from zoo_core.api.hooks import hookimpl
-from zoo_core.errors import UsageError, check_known, did_you_mean
+from zoo_core.errors import UsageError, check_known
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from zoo_core.api import (
         Compiler,
@@ -32,8 +34,6 @@ if TYPE_CHECKING:
     )
 
 ZOO_API = 1
-
-_STAGES = "zoo_core.testing.toy_stages"
 _OPTIONS = MappingProxyType({"clip": "largest activation that int8 holds; by default the one seen"})
 
 
@@ -52,26 +52,31 @@ def zoo_compilers() -> Iterable[Provider[Compiler]]:
 @hookimpl
 def zoo_runtimes() -> Iterable[Provider[Runtime]]:
     """The runtime `toy`."""
-    yield Provider(name="toy", summary="ONNX's reference evaluator", load=_runtime)
+    yield Provider(name="toy", summary="ONNX's reference evaluator", load=_part("ToyRuntime"))
 
 
 @hookimpl
 def zoo_decoders() -> Iterable[Provider[Decoder]]:
     """The decoder `toy-grid`."""
-    yield Provider(name="toy-grid", summary="a grid of scores, one box a cell", load=_decoder)
+    summary = "a grid of scores, one box a cell"
+    yield Provider(name="toy-grid", summary=summary, load=_part("ToyDecoder"))
 
 
 @hookimpl
 def zoo_evaluators() -> Iterable[Provider[Evaluator]]:
     """The evaluator `toy-detection`."""
-    yield Provider(name="toy-detection", summary="average precision at IoU .5", load=_evaluator)
+    summary = "average precision at IoU .5"
+    yield Provider(name="toy-detection", summary=summary, load=_part("ToyEvaluator"))
 
 
 @hookimpl
 def zoo_datasets() -> Iterable[Provider[Dataset]]:
     """Four images that come with the plugin, and four that a stage draws."""
-    yield Provider(name="toy-shapes", summary="four images of squares", load=_shapes)
-    yield Provider(name="toy-drawn", summary="four more, drawn when needed", load=_drawn)
+    for name, summary, seed in (
+        ("toy-shapes", "four images of squares", None),
+        ("toy-drawn", "four more, drawn when needed", 1),
+    ):
+        yield Provider(name=name, summary=summary, load=_part("ToyDataset", name, seed))
 
 
 @hookimpl
@@ -111,38 +116,18 @@ class ToyExporter:
     def stages(self, card: ModelCard, request: ExportRequest) -> Sequence[Stage]:
         """`export` and `verify`; raises UsageError for what it cannot make."""
         check_known(card.exporter_params, ("stride",), f"{card.id}.exporter_params")
+        check_known([request.form], ("heads",), "--form")
         stride = int(card.exporter_params.get("stride", 4))
-        if request.form != "heads":
-            raise UsageError(
-                f"no form '{request.form}'", next=did_you_mean(request.form, ("heads",))
-            )
         if any(side % stride for side in request.size):
             raise UsageError(f"the input must be a multiple of {stride}", where="--size")
-        random = request.weights == "random"
-        weights = {} if random else {"weights": request.files["weights"]}
-        params = {
-            "size": list(request.size),
-            "classes": request.classes,
-            "stride": stride,
-            "seed": request.seed if random else None,
-        }
-        export = Stage(
-            name="export",
-            run=f"{_STAGES}:export",
-            params=params,
-            inputs=weights,
-            outputs=("model.onnx", "graph.json"),
-            versions=("onnx",),
-        )
-        verify = Stage(
-            name="verify",
-            run=f"{_STAGES}:verify",
-            params=params,
-            inputs={**weights, "graph": "export/graph.json"},
-            outputs=("verify.json",),
-            versions=("onnx",),
-        )
-        return [export, verify]
+        params = {"size": list(request.size), "classes": request.classes, "stride": stride}
+        weights = {"weights": request.files["weights"]} if request.files else {}
+        params["seed"] = None if weights else request.seed
+        graph = {**weights, "graph": "export/graph.json"}
+        return [
+            _stage("export", "export", params, weights, "model.onnx", "graph.json"),
+            _stage("verify", "verify", params, graph, "verify.json"),
+        ]
 
 
 class ToyCompiler:
@@ -158,76 +143,46 @@ class ToyCompiler:
 
     def stages(self, request: CompileRequest) -> Sequence[Stage]:
         """One stage, `compile`."""
-        check_known(request.target.options, _OPTIONS, "--option")
-        inputs = {"graph": request.graph}
-        params: dict[str, Any] = {"precision": request.target.precision}
+        params, inputs = _to_build(request)
         if request.calibration:
             inputs["calibration"] = request.calibration
-            params |= {"preprocess": list(request.preprocess), **request.target.options}
-        return [
-            Stage(
-                name="compile",
-                run=f"{_STAGES}:build",
-                params=params,
-                inputs=inputs,
-                outputs=("artefact.json", "precision.json", "model.onnx"),
-                versions=("onnx", "numpy"),
-            )
-        ]
+            params["preprocess"] = list(request.preprocess)
+        files = ("artefact.json", "precision.json", "model.onnx")
+        return [_stage("compile", "build", params, inputs, *files)]
 
 
 class ToyOfflineBuilder:
-    """What another machine needs to build the artefact."""
+    """Files for a build of the artefact on another machine."""
 
     def stages(self, request: CompileRequest) -> Sequence[Stage]:
         """One stage, `emit`."""
-        check_known(request.target.options, _OPTIONS, "--option")
-        return [
-            Stage(
-                name="emit",
-                run=f"{_STAGES}:emit",
-                params={"precision": request.target.precision, **request.target.options},
-                inputs={"graph": request.graph},
-                outputs=("files",),
-            )
-        ]
+        return [_stage("emit", "emit", *_to_build(request), "files")]
+
+
+def _to_build(request: CompileRequest) -> tuple[dict[str, Any], dict[str, str]]:
+    """Parameters and inputs of a build; raises UsageError for an unknown option."""
+    check_known(request.target.options, _OPTIONS, "--option")
+    params = {"precision": request.target.precision, **request.target.options}
+    return params, {"graph": request.graph}
+
+
+def _stage(
+    name: str, function: str, params: Mapping[str, Any], inputs: Mapping[str, str], *outputs: str
+) -> Stage:
+    run, versions = f"zoo_core.testing.toy_stages:{function}", ("onnx", "numpy")
+    return Stage(
+        name=name, run=run, params=params, inputs=inputs, outputs=outputs, versions=versions
+    )
+
+
+def _part(name: str, *arguments: Any) -> Callable[[], Any]:
+    """A function that imports a class of `toy_parts` and makes one."""
+    return lambda: getattr(import_module("zoo_core.testing.toy_parts"), name)(*arguments)
 
 
 def _probe() -> Availability:
-    absent = Device(id="gpu", available=False, reason="the toy has no GPU")
-    if find_spec("onnx") is None:
-        reason = "the package onnx is not installed"
-        cpu = Device(id="cpu", available=False, reason=reason)
-        step = "pip install onnx"
-        return Availability(ok=False, reason=reason, next_step=step, devices=(cpu, absent))
-    return Availability(ok=True, version="1", devices=(Device(id="cpu", available=True), absent))
-
-
-def _runtime() -> Runtime:
-    from zoo_core.testing.toy_parts import ToyRuntime
-
-    return ToyRuntime()
-
-
-def _decoder() -> Decoder:
-    from zoo_core.testing.toy_parts import ToyDecoder
-
-    return ToyDecoder()
-
-
-def _evaluator() -> Evaluator:
-    from zoo_core.testing.toy_parts import ToyEvaluator
-
-    return ToyEvaluator()
-
-
-def _shapes() -> Dataset:
-    from zoo_core.testing.toy_data import ToyDataset
-
-    return ToyDataset("toy-shapes")
-
-
-def _drawn() -> Dataset:
-    from zoo_core.testing.toy_data import ToyDataset
-
-    return ToyDataset("toy-drawn", seed=1)
+    ok = find_spec("onnx") is not None
+    reason, step = ("", "") if ok else ("the package onnx is not installed", "pip install onnx")
+    cpu = Device(id="cpu", available=ok, reason=reason)
+    gpu = Device(id="gpu", available=False, reason="the toy has no GPU")
+    return Availability(ok=ok, version="1", reason=reason, next_step=step, devices=(cpu, gpu))

@@ -1,4 +1,4 @@
-"""What a plugin imports and does when it is only asked something, seen from a process of its own.
+"""What a plugin imports and does when one of its methods is called, in a process of its own.
 
 `python -m zoo_core.testing.watched ANSWER` reads a pickled `Question` and writes a JSON answer.
 """
@@ -36,13 +36,17 @@ _TIMEOUT = 120
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """List a plugin's providers; or call a provider's method, or probe a backend, if named."""
+    """List a plugin's providers; or call a provider's method, or probe a backend, if named.
+
+    Where the method opens a session, that is run once with `feeds`.
+    """
 
     plugin: str
     kind: str = ""
     name: str = ""
     method: str = ""
     arguments: tuple[Any, ...] = ()
+    feeds: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +54,8 @@ class Answer:
     """What happened.
 
     Heavy and inner modules that were imported, files that were written outside the cache folder,
-    hosts that were asked for, programs that were started, words that were said. `value` is the
-    answer as data (stages, a data plan, an availability), `error` what was raised.
+    hosts that were contacted, programs that were started, text that was printed. `value` is the
+    result as data (stages, a data plan, an availability), `error` what was raised.
     """
 
     heavy: list[str] = field(default_factory=list)
@@ -65,7 +69,7 @@ class Answer:
     seconds: float = 0.0
 
 
-def ask(question: Question, folder: Path, surroundings: Mapping[str, str] | None = None) -> Answer:
+def ask(question: Question, folder: Path, environment: Mapping[str, str] | None = None) -> Answer:
     """Put the question in a new process; `folder` takes its cache and its answer."""
     path = folder / "answer.json"
     path.unlink(missing_ok=True)
@@ -80,13 +84,13 @@ def ask(question: Question, folder: Path, surroundings: Mapping[str, str] | None
             **os.environ,
             "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry),
             "ZOO_HOME": str(folder / "home"),
-            **(surroundings or {}),
+            **(environment or {}),
         },
     )
-    said = (done.stdout + done.stderr).decode(errors="replace").strip()
+    printed = (done.stdout + done.stderr).decode(errors="replace").strip()
     if not path.exists():
-        return Answer(error=f"the process ended with {done.returncode}", printed=said)
-    return Answer(**{**json.loads(path.read_text(encoding="utf-8")), "printed": said})
+        return Answer(error=f"the process ended with {done.returncode}", printed=printed)
+    return Answer(**{**json.loads(path.read_text(encoding="utf-8")), "printed": printed})
 
 
 class _Watch:
@@ -126,7 +130,11 @@ def _answer(question: Question) -> Any:
     if question.kind == "backend":
         return plain(plugins.backend(question.name).probe())
     provided = plugins.load(question.kind, question.name)
-    return plain(getattr(provided, question.method)(*question.arguments))
+    value = getattr(provided, question.method)(*question.arguments)
+    if question.feeds is None:
+        return plain(value)
+    with value as session:
+        return list(session.run(question.feeds))
 
 
 def plain(value: Any) -> Any:
@@ -156,7 +164,7 @@ def _main(path: Path) -> None:
     value, error = None, ""
     try:
         value = _answer(question)
-    except BaseException as raised:  # whatever it is, the contract that asked will name it
+    except BaseException as raised:  # whatever it is, the contract names it
         error = f"{type(raised).__name__}: {raised}"
     answer = Answer(
         heavy=sorted((HEAVY | {NUMPY}) & set(sys.modules)),

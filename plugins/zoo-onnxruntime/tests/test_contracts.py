@@ -1,8 +1,13 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import zoo_onnxruntime
 
 from zoo_core.testing import BackendContract, CompilerContract, PluginContract, RuntimeContract
+
+if TYPE_CHECKING:
+    from zoo_core.api import Session
 
 
 class TestPlugin(PluginContract):
@@ -19,3 +24,7 @@ class TestCompiler(CompilerContract):
 
 class TestRuntime(RuntimeContract):
     plugin, name = zoo_onnxruntime, "onnxruntime"
+    threads = 4
+
+    def model(self, session: Session) -> Any:
+        return session._session  # type: ignore[attr-defined]

@@ -1,23 +1,13 @@
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
-import onnx
 import pytest
-from zoo_onnxruntime.runtime import OnnxRuntimeRuntime
 from zoo_onnxruntime.trace import read_profile
 
 from zoo_core.api import Target
-from zoo_core.api.trace import Traceable
-from zoo_core.benchmark.trace import chrome, kinds, operators
+from zoo_core.benchmark.trace import operators
 from zoo_core.errors import StageError
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from zoo_core.api import Session
 
 TARGET = Target(backend="onnxruntime", precision="fp32", device="cpu", options={"threads": "1"})
 
@@ -61,27 +51,3 @@ def test_the_first_run_is_left_out() -> None:
 def test_a_profile_without_the_runs_is_an_error() -> None:
     with pytest.raises(StageError, match="holds 1 of 2 runs"):
         read_profile([whole(0, 1)], 2, "model.onnx")
-
-
-def test_a_real_network_is_traced(nets: Any, tmp_path: Path) -> None:
-    onnx.save(nets.mish(), tmp_path / "model.onnx")
-    data = {
-        "format": "onnx",
-        "model": "model.onnx",
-        "inputs": [{"name": "input", "shape": ["batch", 3, 32, 32], "dtype": "float32"}],
-        "outputs": [{"name": "head0", "shape": ["batch", 12, 16, 16], "dtype": "float32"}],
-        "precision": "fp32",
-    }
-    (tmp_path / "artefact.json").write_text(json.dumps(data))
-    runtime = OnnxRuntimeRuntime()
-    assert isinstance(runtime, Traceable)
-
-    def feeds(session: Session) -> dict[str, Any]:
-        return {session.inputs[0].name: np.zeros((1, 3, 32, 32), np.float32)}
-
-    found = runtime.trace(tmp_path, TARGET, feeds, 3)
-    assert "Conv" in {item.kind for item in kinds(found)}
-    assert {item.calls for item in operators(found)} == {3}
-    assert found.whole_us is not None
-    assert sum(event.duration_us for event in found.events) <= found.whole_us
-    assert len(chrome(found)["traceEvents"]) == len(found.events)

@@ -1,11 +1,6 @@
 from __future__ import annotations
 
-import gc
 import json
-import subprocess
-import sys
-import weakref
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +12,7 @@ from zoo_openvino.engine import computing
 from zoo_openvino.runtime import OpenVinoRuntime
 
 from zoo_core.api import Target
-from zoo_core.errors import DataError, StageError, UnavailableError, UsageError
+from zoo_core.errors import UnavailableError, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -117,31 +112,6 @@ def test_what_is_computed_in(precision: str, remainder: str, able: set[str], fou
     assert computing(precision, remainder, frozenset(able)) == found
 
 
-@pytest.mark.parametrize(
-    ("shape", "dtype"),
-    [
-        ((1, 3, 32, 64), "float32"),
-        ((2, 3, 32, 32), "float32"),
-        ((3, 32, 32), "float32"),
-        ((1, 3, 32, 32), "uint8"),
-    ],
-)
-def test_other_tensors_are_refused(artefact: Path, shape: tuple[int, ...], dtype: str) -> None:
-    with (
-        RUNTIME.open(artefact, target()) as session,
-        pytest.raises(UsageError, match=r"'input' is .* not float32 \[1, 3, 32, 32\]"),
-    ):
-        session.run({"input": np.zeros(shape, dtype)})
-
-
-def test_other_names_are_refused(artefact: Path, images: NDArray[np.float32]) -> None:
-    with RUNTIME.open(artefact, target()) as session:
-        with pytest.raises(UsageError, match=r"'input' is not given; given: image"):
-            session.run({"image": images[:1]})
-        with pytest.raises(UsageError, match="unknown input 'more'"):
-            session.run({"input": images[:1], "more": images})
-
-
 def test_a_view_that_is_not_contiguous_is_read_right(
     artefact: Path, images: NDArray[np.float32]
 ) -> None:
@@ -149,28 +119,6 @@ def test_a_view_that_is_not_contiguous_is_read_right(
     with RUNTIME.open(artefact, target()) as session:
         found = session.run({"input": turned})["head0"]
         assert np.array_equal(found, session.run({"input": images[:1]})["head0"])
-
-
-def test_closing_frees_the_model(artefact: Path, images: NDArray[np.float32]) -> None:
-    with RUNTIME.open(artefact, target()) as session:
-        inner = weakref.ref(session._compiled)  # type: ignore[attr-defined]
-        session.run({"input": images[:1]})
-    gc.collect()
-    assert inner() is None
-    with pytest.raises(UsageError, match="closed"):
-        session.run({"input": images[:1]})
-
-
-@pytest.mark.parametrize("hint", ["latency", "throughput"])
-def test_several_threads_may_share_a_session(
-    artefact: Path, images: NDArray[np.float32], hint: str
-) -> None:
-    with RUNTIME.open(artefact, target(), hint) as session:
-        alone = [session.run({"input": image[None]})["head0"] for image in images]
-        with ThreadPoolExecutor(4) as pool:
-            jobs = [pool.submit(session.run, {"input": images[n % 5][None]}) for n in range(40)]
-        for number, job in enumerate(jobs):
-            assert np.array_equal(job.result()["head0"], alone[number % 5])
 
 
 def test_compiled_models_are_kept(
@@ -196,29 +144,6 @@ def test_no_cache_leaves_nothing(artefact: Path, own_home: Path, tmp_path: Path)
         assert list((tmp_path / "other").glob("*.blob"))
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": "onnx", "model": 3}'])
-def test_what_describes_no_artefact_is_refused(artefact: Path, content: str) -> None:
-    (artefact / "artefact.json").write_text(content, encoding="utf-8")
-    with pytest.raises(DataError, match="is no artefact"), RUNTIME.open(artefact, target()):
-        pass
-
-
-def test_another_format_is_refused(artefact: Path) -> None:
-    path = artefact / "artefact.json"
-    path.write_text(path.read_text().replace('"format": "onnx"', '"format": "tflite"'))
-    with pytest.raises(DataError, match="'tflite'"), RUNTIME.open(artefact, target()):
-        pass
-
-
-def test_a_broken_model_is_refused_in_one_line(artefact: Path) -> None:
-    model = artefact / "model.onnx"
-    model.write_bytes(model.read_bytes()[:2000])
-    with pytest.raises(StageError) as error, RUNTIME.open(artefact, target()):
-        pass
-    assert "\n" not in str(error.value)
-    assert str(model) in str(error.value)
-
-
 def test_a_device_that_is_not_there_says_which_are(artefact: Path) -> None:
     with (
         pytest.raises(UnavailableError, match=r"OpenVINO finds no NPU here; use --device .*cpu"),
@@ -237,21 +162,6 @@ def test_devices_that_the_probe_does_not_list_are_looked_for() -> None:
         backend.check_device("npu")
     with pytest.raises(UsageError, match="unknown device 'tpu'"):
         backend.check_device("tpu")
-
-
-def test_nothing_is_printed(artefact: Path) -> None:
-    code = (
-        "import sys, numpy, pathlib\n"
-        "from zoo_core.api import Target\n"
-        "from zoo_openvino.runtime import OpenVinoRuntime\n"
-        "target = Target(backend='openvino', precision='fp32', device='cpu')\n"
-        "with OpenVinoRuntime().open(pathlib.Path(sys.argv[1]), target) as session:\n"
-        "    session.run({'input': numpy.zeros((1, 3, 32, 32), 'float32')})\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(artefact)], capture_output=True, text=True, check=True
-    )
-    assert (done.stdout, done.stderr) == ("", "")
 
 
 def test_the_artefact_of_the_other_engine_opens_as_it_is(artefact: Path) -> None:

@@ -2,44 +2,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
 
 import pytest
-from zoo_openvino.runtime import OpenVinoRuntime
 from zoo_openvino.trace import _of_a_run
-
-from zoo_core.api import Target
-from zoo_core.api.trace import Traceable
-from zoo_core.benchmark.trace import kinds, operators
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from zoo_core.api import Session
-
-
-def test_a_real_network_is_traced(artefact: Path, images: NDArray[np.float32]) -> None:
-    runtime = OpenVinoRuntime()
-    assert isinstance(runtime, Traceable)
-    batches: list[Any] = []
-
-    def feeds(session: Session) -> dict[str, Any]:
-        batches.append(session.inputs[0].shape)
-        return {session.inputs[0].name: images[:2]}
-
-    target = Target(backend="openvino", precision="fp32", device="cpu", batch=2)
-    found = runtime.trace(artefact, target, feeds, 3)
-    assert batches == [(2, 3, 32, 32)]
-    assert "Convolution" in {item.kind for item in kinds(found)}
-    assert {item.calls for item in operators(found) if item.kind == "Convolution"} == {3}
-    assert found.whole_us is not None
-    assert 0 < sum(event.duration_us for event in found.events) <= found.whole_us
-    ends = [event.start_us + event.duration_us for event in found.events]
-    starts = [event.start_us for event in found.events]
-    assert all(end <= start + 1e-3 for end, start in zip(ends, starts[1:], strict=False))
 
 
 @dataclass(frozen=True)

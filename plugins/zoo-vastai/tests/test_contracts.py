@@ -10,7 +10,10 @@ import zoo_vastai
 from zoo_core.testing import (
     BackendContract,
     CompilerContract,
+    OfflineBuilderContract,
     PluginContract,
+    ProfilerContract,
+    RuntimeContract,
 )
 from zoo_core.testing.int8 import Int8Count
 
@@ -65,3 +68,15 @@ class TestCompiler(CompilerContract):
         assert [row["name"] for row in data["inputs"]] == ["image"]
         assert [row["name"] for row in data["outputs"]] == ["head0"]
         return data
+
+
+class TestRuntime(RuntimeContract):
+    plugin, name = zoo_vastai, "vastai"
+
+
+class TestProfiler(ProfilerContract):
+    plugin, name = zoo_vastai, "vamp"
+
+
+class TestOfflineBuilder(OfflineBuilderContract):
+    plugin, name = zoo_vastai, "vastai"

@@ -51,7 +51,7 @@ def check_storable(rows: Sequence[Arrays], folder: Path, what: str) -> None:
         must(sorted(row) == names, f"{what}: one image has {names}, another {sorted(row)}")
         for name, array in row.items():
             is_array = isinstance(array, np.ndarray)
-            must(is_array, f"{what}: '{name}' is a {type(array).__name__}, no array")
+            must(is_array, f"{what}: '{name}' is a {type(array).__name__}, not an array")
             must(array.dtype.kind in _PLAIN, f"{what}: '{name}' is of {array.dtype}, not plain")
     path = folder / "stored.npz"
     write_records(path, [{} for _ in rows], rows)

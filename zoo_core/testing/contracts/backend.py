@@ -1,30 +1,28 @@
-"""The contract of a backend: an honest, quiet, quick probe."""
+"""The contract of a backend: a true, quiet, quick probe."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from zoo_core.plugins.manager import Plugins
-from zoo_core.testing.contracts.checks import NAME, check_left_no_trace, must, plugins_of
-from zoo_core.testing.contracts.isolated import Isolated
-from zoo_core.testing.watched import Answer, Question, ask
+from zoo_core.testing.contracts.base import Contract
+from zoo_core.testing.contracts.checks import NAME, check_left_no_trace, must
+from zoo_core.testing.watched import Answer, ask
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from types import ModuleType
 
     from zoo_core.api import Backend
 
 
-class BackendContract(Isolated):
+class BackendContract(Contract):
     """What a backend keeps. Subclass it, set `plugin` and `name`.
 
     `patience` is how many seconds a probe may take, imports of the plugin included.
     """
 
-    plugin: ModuleType
-    name: str
+    kind: ClassVar[str] = "backend"
     patience: float = 5.0
 
     def test_its_parts_exist(self) -> None:
@@ -33,10 +31,10 @@ class BackendContract(Isolated):
         parts = {"compiler": backend.compiler, "runtime": backend.runtime}
         further = {"profiler": backend.profiler, "emitter": backend.emitter}
         parts |= {kind: name for kind, name in further.items() if name}
-        own = plugins_of(self.plugin)
+        own, installed = self._plugins(), Plugins.installed()
         for kind, name in parts.items():
-            known = name in own.all(kind) or name in Plugins.installed().all(kind)
-            must(known, f"its {kind} '{name}' is provided by no plugin")
+            known = name in own.all(kind) or name in installed.all(kind)
+            must(known, f"its {kind} '{name}' is not provided by any plugin")
 
     def test_precisions_and_options_are_well_formed(self) -> None:
         """Precisions are lower-case and differ; every option says what it is for."""
@@ -66,28 +64,27 @@ class BackendContract(Isolated):
         must(probe() == probe(), "its probe differs from call to call")
 
     def test_its_availability_is_of_use(self, tmp_path: Path) -> None:
-        """What is not available says why, and what to do; devices have ids that differ."""
-        found = self._probe(tmp_path).value or {}
-        must(found.get("devices"), "its probe names no device")
-        ids = [device["id"] for device in found["devices"]]
+        """It says why it is not available, and what to do; devices have ids that differ."""
+        availability = self._probe(tmp_path).value or {}
+        must(availability.get("devices"), "its probe names no device")
+        ids = [device["id"] for device in availability["devices"]]
         must(len(set(ids)) == len(ids), f"two of its devices are named alike: {', '.join(ids)}")
-        for device in found["devices"]:
-            told = device["available"] or device["reason"].strip()
-            must(told, f"device '{device['id']}' is not available and gives no reason")
-        if found["ok"]:
-            usable = any(device["available"] for device in found["devices"])
+        for device in availability["devices"]:
+            clear = device["available"] or device["reason"].strip()
+            must(clear, f"device '{device['id']}' is not available and gives no reason")
+        if availability["ok"]:
+            usable = any(device["available"] for device in availability["devices"])
             must(usable, "it is available, but none of its devices is")
-            must(found["version"], "it is available, but has no version")
+            must(availability["version"], "it is available, but has no version")
         else:
-            must(found["reason"].strip(), "it is not available and gives no reason")
-            must(found["next_step"].strip(), "it is not available and names no next step")
+            must(availability["reason"].strip(), "it is not available and gives no reason")
+            must(availability["next_step"].strip(), "it is not available and names no next step")
 
     def _backend(self) -> Backend:
-        return plugins_of(self.plugin).backend(self.name)
+        return self._plugins().backend(self.name)
 
-    def _probe(self, folder: Path, surroundings: dict[str, str] | None = None) -> Answer:
-        question = Question(plugin=self.plugin.__name__, kind="backend", name=self.name)
-        return ask(question, folder, surroundings)
+    def _probe(self, folder: Path, environment: dict[str, str] | None = None) -> Answer:
+        return ask(self._question(), folder, environment)
 
     def _check(self, answer: Answer) -> None:
         check_left_no_trace(replace(answer, started=[], inner=[]), "its probe")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
-    from zoo_core.api import Backend, Stage
+    from zoo_core.api import Stage
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 NONSENSE = "no-such-thing-anywhere"
@@ -31,19 +31,17 @@ def must(holds: object, breach: str) -> None:
         raise AssertionError(breach)
 
 
-def plugins_of(plugin: ModuleType, further: Iterable[ModuleType] = ()) -> Plugins:
-    """The plugin alone (with further ones it works with), which must register."""
-    plugins = Plugins([plugin, *further])
+def protocol_of(kind: str) -> str:
+    """The name in `zoo_core.api` of what a kind's providers implement."""
+    return "OfflineBuilder" if kind == "emitter" else kind.capitalize()
+
+
+def plugins_of(plugin: ModuleType, partners: Iterable[ModuleType] = ()) -> Plugins:
+    """The plugin with those it works with, and no others; all must register."""
+    plugins = Plugins([plugin, *partners])
     for failed in plugins.failures:
         raise AssertionError(f"{failed.name} does not register: {failed.failure}")
     return plugins
-
-
-def backend_with(plugins: Plugins, part: str, name: str) -> Backend:
-    """The backend whose compiler or runtime has this name."""
-    found = [b for b in plugins.backends().values() if getattr(b, part) == name]
-    must(found, f"no backend names the {part} '{name}'; set `backend`")
-    return found[0]
 
 
 def refusal(call: Callable[[], object], kind: type[ZooError], of: str) -> ZooError:
@@ -119,7 +117,7 @@ def check_resolves(stages: Sequence[Stage]) -> None:
             found = getattr(import_module(module), function)
         except (ImportError, AttributeError, ValueError) as error:
             raise AssertionError(f"stage '{stage.name}' runs '{stage.run}': {error}") from error
-        must(callable(found), f"stage '{stage.name}' runs '{stage.run}', which is no function")
+        must(callable(found), f"stage '{stage.name}' runs '{stage.run}', which is not a function")
 
 
 def check_chain(before: Sequence[Stage], stages: Sequence[Stage]) -> None:

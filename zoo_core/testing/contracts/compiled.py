@@ -1,4 +1,4 @@
-"""The tiny graph through a plugin's compiler, for the contracts of compilers and runtimes."""
+"""The tiny graph through a plugin's compiler, for the contracts of what a backend names."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import pytest
 
 from zoo_core.api import CompileRequest, Target
 from zoo_core.plugins.manager import Plugins
+from zoo_core.testing.contracts.base import Contract
+from zoo_core.testing.contracts.checks import must
 from zoo_core.testing.given import (
     IMAGES_STAGE,
     SIZE,
@@ -44,31 +46,31 @@ class TinyCompile:
 
     @property
     def target(self) -> Target:
-        """On the backend's first device that is there."""
+        """On the backend's first available device, or the first one where none is available."""
         devices = self.backend.probe().devices
         usable = [device.id for device in devices if device.available]
         return Target(
             backend=self.backend.name,
             precision=self.precision,
-            device=(usable or [devices[0].id])[0],
+            device=(usable or [device.id for device in devices] or ["0"])[0],
             batch=self.batch,
             options=dict(self.options),
         )
 
     @property
     def calibrated(self) -> bool:
-        """Whether the compiler wants images for this."""
+        """Whether the compiler needs calibration images for this precision."""
         return self.compiler.needs_calibration(self.precision)
 
     def before(self) -> list[Stage]:
         """The stages that make the graph and the calibration images."""
         return [tiny_stage(self.size), *([images_stage()] if self.calibrated else [])]
 
-    def request(self, target: Target | None = None) -> CompileRequest:
-        """What the compiler is asked, for its own target or another one."""
+    def request(self) -> CompileRequest:
+        """The request for the compiler or the offline builder."""
         return CompileRequest(
             card=model_card(size=self.size),
-            target=target or self.target,
+            target=self.target,
             graph=f"{TINY_STAGE}/graph.json",
             format="onnx",
             form="heads",
@@ -95,8 +97,43 @@ def installed_compiler(name: str) -> Compiler:
     return Plugins.installed().compiler(name)
 
 
-def require_here(backend: Backend) -> None:
-    """Skips the test where the backend has no device on this machine."""
-    found = backend.probe()
-    if not any(device.available for device in found.devices):
-        pytest.skip(f"backend '{backend.name}' is not available here: {found.reason}")
+class BackendPart(Contract):
+    """A contract for what a backend names: it is tested on the tiny graph, `size` (H, W)."""
+
+    size: tuple[int, int] = SIZE
+
+    def _backend(self) -> Backend:
+        """The backend that names the provider."""
+        backends = self._plugins().backends().values()
+        naming = [b for b in backends if getattr(b, self.kind) == self.name]
+        must(naming, f"no backend names the {self.kind} '{self.name}'; set `partners`")
+        return naming[0]
+
+    def _available(self) -> Backend:
+        """The same; skips the test where it has no device on this machine."""
+        backend = self._backend()
+        availability = backend.probe()
+        if not any(device.available for device in availability.devices):
+            pytest.skip(f"backend '{backend.name}' is not available: {availability.reason}")
+        return backend
+
+    def _case(self, precision: str, batch: int = 1) -> TinyCompile:
+        backend = self._backend()
+        return TinyCompile(
+            backend=backend,
+            compiler=self._plugins().compiler(backend.compiler),
+            precision=precision,
+            batch=batch,
+            size=self.size,
+        )
+
+    def _cases(self) -> list[TinyCompile]:
+        """One for each precision of the backend."""
+        return [self._case(precision) for precision in self._backend().precisions]
+
+    def _artefact(
+        self, folder: Path, precision: str | None = None, batch: int = 1
+    ) -> tuple[Path, Target]:
+        """What is compiled once for all tests of a session; `folder` is one test's own."""
+        case = self._case(precision or self._available().precisions[0], batch)
+        return case.build(folder.parent / "compiled-stages", self._plugins()), case.target

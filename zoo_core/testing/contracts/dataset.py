@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
 from zoo_core.api import DataRequest, DataView
 from zoo_core.errors import DataError, ZooError
-from zoo_core.testing.contracts.checks import (
-    check_chain,
-    check_planning,
-    check_resolves,
-    must,
-    plugins_of,
-    refusal,
-)
-from zoo_core.testing.contracts.isolated import Isolated
+from zoo_core.testing.contracts.base import Contract
+from zoo_core.testing.contracts.checks import check_chain, check_resolves, must, refusal
 from zoo_core.testing.stages import run_stages
-from zoo_core.testing.watched import Question
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from types import ModuleType
 
     from zoo_core.api import DataPlan, Dataset, Sample
 
@@ -31,15 +22,14 @@ _KINDS = ("published", "given", "sample")
 _SHARED = "dataset-stages"
 
 
-class DatasetContract(Isolated):
+class DatasetContract(Contract):
     """What a data set keeps. Subclass it, set `plugin` and `name`.
 
     `limit` is a number of samples below the whole. Override `request` where the set wants a folder
     of images, and `opened` where its stages need a network that tests do not have.
     """
 
-    plugin: ModuleType
-    name: str
+    kind: ClassVar[str] = "dataset"
     purpose: str = "evaluate"
     limit: int = 2
 
@@ -49,22 +39,14 @@ class DatasetContract(Isolated):
 
     def opened(self, plan: DataPlan, folder: Path) -> DataView:
         """The plan with its stages run, once for all tests: `folder` is one test's own."""
-        done = run_stages(plan.stages, folder.parent / _SHARED, plugins_of(self.plugin))
+        done = run_stages(plan.stages, folder.parent / _SHARED, self._plugins())
         paths = {name: done[ref.partition("/")[0]] / ref.partition("/")[2]
                  for name, ref in plan.inputs.items()}  # fmt: skip
         return DataView(paths=paths | _places(plan, folder), params=plan.params)
 
     def test_planning_is_pure_and_light(self, tmp_path: Path) -> None:
         """The same plan from call to call and from process to process; nothing is done."""
-        request = self.request(tmp_path, None)
-        question = Question(
-            plugin=self.plugin.__name__,
-            kind="dataset",
-            name=self.name,
-            method="plan",
-            arguments=(request,),
-        )
-        check_planning(question, lambda: self._dataset().plan(request), tmp_path)
+        self._check_planning(tmp_path, "plan", self.request(tmp_path, None))
 
     def test_its_stages_resolve_and_chain(self, tmp_path: Path) -> None:
         """And its inputs name what they leave."""
@@ -80,7 +62,7 @@ class DatasetContract(Isolated):
         """Its name, a known kind, and counts that fit together."""
         whole, part = self._plan(tmp_path), self._plan(tmp_path, self.limit)
         must(whole.dataset == self.name, f"the plan is of '{whole.dataset}'")
-        must(whole.kind in _KINDS, f"its kind is '{whole.kind}', none of {', '.join(_KINDS)}")
+        must(whole.kind in _KINDS, f"its kind is '{whole.kind}', not one of {', '.join(_KINDS)}")
         must(whole.count == whole.of, f"without a limit {whole.count} of {whole.of} are chosen")
         must(part.count == self.limit, f"a limit of {self.limit} chooses {part.count}")
         must(part.of == whole.of, f"with a limit the whole has {part.of}, without {whole.of}")
@@ -115,7 +97,7 @@ class DatasetContract(Isolated):
         part = [sample.id for sample in self._samples(tmp_path, self.limit)]
         must(part == ids[: self.limit], "a limit does not choose the first samples")
         middle = [s.id for s in self._samples(tmp_path, None, (1, self.limit))]
-        must(middle == ids[1 : self.limit], "samples(1, n) is no slice of the whole")
+        must(middle == ids[1 : self.limit], "samples(1, n) is not a slice of the whole")
 
     def test_samples_open(self, tmp_path: Path) -> None:
         """As images of the size that is stated."""
@@ -132,9 +114,9 @@ class DatasetContract(Isolated):
         """Where the plan says so."""
         plan = self._plan(tmp_path)
         if not plan.has_truth:
-            pytest.skip("it has no truth")
+            pytest.skip("it has no ground truth")
         truth = self._dataset().truth(self.opened(plan, tmp_path))
-        must(truth.exists() and truth.stat().st_size, f"there is no truth at {truth}")
+        must(truth.exists() and truth.stat().st_size, f"there is no ground truth at {truth}")
 
     def test_a_missing_image_is_a_data_error(self, tmp_path: Path) -> None:
         """Not a surprise further on."""
@@ -156,7 +138,7 @@ class DatasetContract(Isolated):
             read_rgb(sample.path)
 
     def _dataset(self) -> Dataset:
-        return plugins_of(self.plugin).dataset(self.name)
+        return self._plugins().dataset(self.name)
 
     def _plan(self, folder: Path, limit: int | None = None) -> DataPlan:
         return self._dataset().plan(self.request(folder, limit))

@@ -86,7 +86,7 @@ class DecoderContract(TaskDecoderContract):
         try:
             found = Candidates.from_arrays(decode(outputs, geometry))
         except (ZooError, KeyError) as error:
-            raise AssertionError(f"it returns no Candidates.to_arrays(): {error}") from error
+            raise AssertionError(f"it does not return Candidates.to_arrays(): {error}") from error
         must(found.size == geometry.source, f"its size is {found.size}, not {geometry.source}")
         return found
 

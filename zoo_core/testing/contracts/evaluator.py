@@ -101,7 +101,7 @@ class EvaluatorContract(TaskEvaluatorContract):
             found.append(Candidates.from_dense(one.boxes, table, 0.001, self.size).to_arrays())
         return found
 
-    def test_settling_keeps_what_was_found(self) -> None:
+    def test_postprocessing_keeps_detections(self) -> None:
         """Clear candidates become the detections they are; none become none."""
         for candidates, expected in zip(self.candidates(), self.detections(), strict=True):
             found = self._detections(candidates)
@@ -121,4 +121,4 @@ class EvaluatorContract(TaskEvaluatorContract):
         try:
             return Detections.from_arrays(self._evaluator().postprocess(candidates, self.values))
         except (ZooError, KeyError) as error:
-            raise AssertionError(f"it settles to no Detections.to_arrays(): {error}") from error
+            raise AssertionError(f"it does not return Detections.to_arrays(): {error}") from error

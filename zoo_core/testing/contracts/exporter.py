@@ -6,7 +6,7 @@ import json
 import math
 from dataclasses import replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
@@ -14,29 +14,25 @@ from zoo_core.api import ExportRequest, Graph
 from zoo_core.api.graph import GRAPH_FILE
 from zoo_core.errors import DataError, UsageError
 from zoo_core.system.hashing import file_digest
+from zoo_core.testing.contracts.base import Contract
 from zoo_core.testing.contracts.checks import (
     NAME,
     NONSENSE,
     check_chain,
     check_interruptible,
-    check_planning,
     check_resolves,
     hinted_refusal,
     keys,
     must,
-    plugins_of,
     refusal,
     with_wrong_key,
 )
-from zoo_core.testing.contracts.isolated import Isolated
 from zoo_core.testing.given import GivenWeights, files_stage, model_card, preprocess
 from zoo_core.testing.stages import run_stages
-from zoo_core.testing.watched import Question
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
-    from types import ModuleType
 
     from zoo_core.api import Exporter, ModelCard, Stage
 
@@ -44,15 +40,14 @@ VERIFY_FILE = "verify.json"
 _HTML = b"<!DOCTYPE html><html><body>Quota exceeded</body></html>\n" * 20
 
 
-class ExporterContract(Isolated):
+class ExporterContract(Contract):
     """What an exporter keeps. Subclass it, set `plugin` and `name`, and what fits the network.
 
     `params` are a card's `exporter_params`; `size` is (height, width); `tolerance` bounds max_abs
     of verify.json. Override `weights` where random weights alone cannot be had.
     """
 
-    plugin: ModuleType
-    name: str
+    kind: ClassVar[str] = "exporter"
     params: Mapping[str, Any] = MappingProxyType({})
     size: tuple[int, int] = (64, 96)
     labels: tuple[str, ...] = ("red", "blue")
@@ -71,19 +66,12 @@ class ExporterContract(Isolated):
             must(NAME.fullmatch(name), f"the format '{name}' is not lower-case")
         for suffix in (*exporter.suffixes, *exporter.companions.values()):
             good = suffix.startswith(".") and suffix == suffix.lower()
-            must(good, f"'{suffix}' is no lower-case file name ending")
+            must(good, f"'{suffix}' is not a lower-case file name ending")
 
     def test_planning_is_pure_and_light(self, tmp_path: Path) -> None:
         """The same stages from call to call and from process to process; nothing is done."""
         request = self._request(self.weights(tmp_path))
-        question = Question(
-            plugin=self.plugin.__name__,
-            kind="exporter",
-            name=self.name,
-            method="stages",
-            arguments=(self._card(), request),
-        )
-        check_planning(question, lambda: self._stages(request), tmp_path)
+        self._check_planning(tmp_path, "stages", self._card(), request)
 
     def test_every_stage_resolves(self, tmp_path: Path) -> None:
         """`Stage.run` is "module:function" and can be imported."""
@@ -98,7 +86,7 @@ class ExporterContract(Isolated):
         must(GRAPH_FILE in outputs, f"no stage outputs {GRAPH_FILE}")
         must(VERIFY_FILE in outputs, f"no stage outputs {VERIFY_FILE}")
 
-    def test_the_key_changes_with_what_is_asked(self, tmp_path: Path) -> None:
+    def test_the_key_changes_with_the_request(self, tmp_path: Path) -> None:
         """Another size or other weights make another graph."""
         given = self.weights(tmp_path)
         request = self._request(given)
@@ -116,9 +104,9 @@ class ExporterContract(Isolated):
 
     def test_the_graph_comes_out_verified(self, tmp_path: Path) -> None:
         """graph.json is true of its file; verify.json is within the tolerance."""
-        given = self.weights(tmp_path)
-        stages = self._stages(self._request(given))
-        done = run_stages([*self._before(given), *stages], tmp_path, plugins_of(self.plugin))
+        weights = self.weights(tmp_path)
+        stages = self._stages(self._request(weights))
+        done = run_stages([*self._before(weights), *stages], tmp_path, self._plugins())
         folders = {name: done[stage.name] for stage in stages for name in stage.outputs}
         data = json.loads((folders[GRAPH_FILE] / GRAPH_FILE).read_text(encoding="utf-8"))
         self.check_graph(Graph.from_data(data), folders[GRAPH_FILE])
@@ -138,7 +126,7 @@ class ExporterContract(Isolated):
         stages = self._stages(self._request(given))
         maker = next(stage for stage in reversed(stages) if GRAPH_FILE in stage.outputs)
         folders = [
-            run_stages([*self._before(given), *stages], tmp_path / turn, plugins_of(self.plugin))
+            run_stages([*self._before(given), *stages], tmp_path / turn, self._plugins())
             for turn in ("first", "second")
         ]
         for name in maker.outputs:
@@ -148,15 +136,15 @@ class ExporterContract(Isolated):
                 must(first == second, f"{name} of '{maker.name}' differs from time to time")
 
     def test_an_interrupt_goes_through(self, tmp_path: Path) -> None:
-        """Ctrl-C while a stage tells its progress ends it; the next run goes on."""
+        """Ctrl-C while a stage reports its progress ends it; the next run goes on."""
         given = self.weights(tmp_path)
         stages = [*self._before(given), *self._stages(self._request(given))]
-        check_interruptible(stages, tmp_path, plugins_of(self.plugin))
+        check_interruptible(stages, tmp_path, self._plugins())
 
     def check_graph(self, graph: Graph, folder: Path) -> None:
-        """What graph.json says holds for the file; ONNX files are looked into."""
+        """graph.json is true of the file; ONNX files are read."""
         must(graph.format in self._exporter().formats, f"graph.json has format '{graph.format}'")
-        must((folder / graph.path).exists(), f"graph.json names {graph.path}, which is not there")
+        must((folder / graph.path).exists(), f"graph.json names {graph.path}, which does not exist")
         must(graph.form == self.form, f"graph.json has form '{graph.form}', not '{self.form}'")
         (image,) = graph.inputs
         expected = ("input", ("batch", 3, *self.size), "float32")
@@ -177,7 +165,7 @@ class ExporterContract(Isolated):
         given = GivenWeights(kind="given", format=form, files=files)
         stages = [*self._before(given), *self._stages(self._request(given))]
         refusal(
-            lambda: run_stages(stages, tmp_path, plugins_of(self.plugin)),
+            lambda: run_stages(stages, tmp_path, self._plugins()),
             DataError,
             "an HTML page in place of weights",
         )
@@ -197,7 +185,7 @@ class ExporterContract(Isolated):
         refusal(lambda: self._stages(request), UsageError, f"form '{NONSENSE}'")
 
     def _exporter(self) -> Exporter:
-        return plugins_of(self.plugin).exporter(self.name)
+        return self._plugins().exporter(self.name)
 
     def _card(self) -> ModelCard:
         return model_card(

@@ -1,15 +1,20 @@
-"""What the contract of a runtime feeds a session, as the session wants it."""
+"""What the contract of a runtime feeds a session: right feeds, wrong feeds, wrong artefacts."""
 
 from __future__ import annotations
 
+import json
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zoo_core.testing.contracts.checks import NONSENSE
+from zoo_core.testing.contracts.compiled import ARTEFACT_FILE
 from zoo_core.testing.given import tiny_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -18,6 +23,7 @@ if TYPE_CHECKING:
 BATCH = 2
 HINTS = ("latency", "throughput")
 INPUT_KINDS = ("tensor", "image", "name")
+_NOT_ARTEFACTS = ("", "[]", "{}", '{"format": "onnx", "model": 3}')
 
 
 def noises(size: tuple[int, int]) -> NDArray[np.uint8]:
@@ -31,12 +37,12 @@ def tensors(images: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def reference(images: NDArray[np.uint8]) -> NDArray[Any]:
-    """What the tiny graph makes of them, by ONNX's reference evaluator."""
+    """What the tiny graph computes from them, by ONNX's reference evaluator."""
     from onnx.reference import ReferenceEvaluator
 
     height, width = images.shape[2:]
-    (found,) = ReferenceEvaluator(tiny_model((height, width))).run(None, {"input": tensors(images)})
-    return np.asarray(found)
+    (head,) = ReferenceEvaluator(tiny_model((height, width))).run(None, {"input": tensors(images)})
+    return np.asarray(head)
 
 
 def feeds_of(session: Session, images: NDArray[np.uint8]) -> tuple[dict[str, NDArray[Any]], int]:
@@ -48,19 +54,46 @@ def feeds_of(session: Session, images: NDArray[np.uint8]) -> tuple[dict[str, NDA
 
 def outputs_of(session: Session, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """`head0` of all images, in as many runs as it takes."""
+    batches = [images[at : at + 1] for at in range(len(images))]
     if session.input_kind != "image":
-        return session.run({"input": tensors(images)})["head0"].astype(np.float32)
-    single = [feeds_of(session, images[at : at + 1])[0] for at in range(len(images))]
-    return np.concatenate([session.run(feeds)["head0"] for feeds in single]).astype(np.float32)
+        batches = [images]
+    heads = [session.run(feeds_of(session, batch)[0])["head0"] for batch in batches]
+    return np.concatenate(heads).astype(np.float32)
 
 
-def wrong_feeds(session: Session, images: NDArray[np.uint8]) -> Iterator[tuple[str, Arrays]]:
-    """What must be refused, each with its name."""
-    right, _ = feeds_of(session, images)
-    ((name, array),) = right.items()
+def wrong_feeds(session: Session, images: NDArray[np.uint8]) -> Iterator[tuple[str, str, Arrays]]:
+    """What must be refused: its name, the input that the refusal must name, the feeds."""
+    ((name, array),) = feeds_of(session, images)[0].items()
     if session.input_kind == "image":
-        yield "an image of floats", {name: array.astype(np.float32)}
+        yield "an image of floats", name, {name: array.astype(np.float32)}
     else:
-        yield "an input of the wrong width", {name: np.concatenate([array, array], axis=3)}
-    yield "an input of one channel", {name: array[:, :1].copy()}
-    yield "an input of an unknown name", {f"not-{name}": array}
+        yield "an input of the wrong width", name, {name: np.concatenate([array, array], axis=3)}
+        yield "an input without a batch axis", name, {name: array[0]}
+        yield "an input of bytes", name, {name: array.astype(np.uint8)}
+        if isinstance(session.inputs[0].shape[0], int):
+            yield "too large a batch", name, {name: np.concatenate([array, array])}
+    yield "an input of one channel", name, {name: array[:, :1].copy()}
+    yield "an input of an unknown name", name, {f"not-{name}": array}
+    yield "an input too many", "more", {name: array, "more": array}
+
+
+def wrong_artefacts(artefact: Path, folder: Path) -> Iterator[tuple[str, str, Path]]:
+    """What must be refused: its name, words that the refusal must have, a folder with it."""
+    empty = folder / "empty"
+    empty.mkdir()
+    yield "an empty folder", "", empty
+    listing = (artefact / ARTEFACT_FILE).read_text(encoding="utf-8")
+    foreign = json.dumps({**json.loads(listing), "format": NONSENSE})
+    texts = {"another format": foreign, **{f"the listing {t!r}": t for t in _NOT_ARTEFACTS}}
+    for number, (of, text) in enumerate(texts.items()):
+        place = folder / f"listing{number}"
+        shutil.copytree(artefact, place)
+        (place / ARTEFACT_FILE).write_text(text, encoding="utf-8")
+        yield of, NONSENSE if text == foreign else "", place
+    cut = folder / "cut"
+    cut.mkdir()
+    for path in artefact.iterdir():
+        data = path.read_bytes()
+        whole = path.suffix == ".json"
+        (cut / path.name).write_bytes(data if whole else data[: len(data) // 2])
+    yield "a cut model", str(cut), cut

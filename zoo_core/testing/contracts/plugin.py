@@ -5,19 +5,22 @@ from __future__ import annotations
 import inspect
 import re
 import tomllib
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar
 
 from zoo_core import api
 from zoo_core.api.provider import HOOK_API
 from zoo_core.plugins.manager import GROUP, KINDS
-from zoo_core.testing.contracts.checks import NAME, check_left_no_trace, must, plugins_of
-from zoo_core.testing.contracts.isolated import Isolated
-from zoo_core.testing.watched import Question, ask
-
-if TYPE_CHECKING:
-    from types import ModuleType
+from zoo_core.testing.contracts.base import Contract
+from zoo_core.testing.contracts.checks import (
+    NAME,
+    check_left_no_trace,
+    must,
+    protocol_of,
+)
+from zoo_core.testing.watched import ask
 
 _VERBS = (
     "run|plan|fetch|export|compile|predict|eval|bench|models|datasets|protocols|show|backends"
@@ -27,19 +30,19 @@ _COMMAND = re.compile(rf"\bzoo(-[a-z]+)? ({_VERBS}|lint)\b")
 _LONGEST_SUMMARY = 100
 
 
-class PluginContract(Isolated):
+class PluginContract(Contract):
     """What every plugin keeps. Subclass it, set `plugin` to the module.
 
     `distribution` is derived from the module's name (`zoo_x` -> `zoo-x`); None is for a module that
     is no distribution of its own.
     """
 
-    plugin: ModuleType
+    kind: ClassVar[str] = "plugin"
     distribution: str | None = ""
 
     def test_it_registers(self) -> None:
         """No import error, no unknown hook, no wrong argument."""
-        plugins = plugins_of(self.plugin)
+        plugins = self._plugins()
         (found,) = plugins.plugins
         must(plugins.hooks(found), "it implements no hook (are they marked with @hookimpl?)")
 
@@ -51,7 +54,7 @@ class PluginContract(Isolated):
 
     def test_listing_is_light(self, tmp_path: Path) -> None:
         """Importing it and calling its hooks imports nothing heavy and nothing inside it."""
-        answer = ask(Question(plugin=self.plugin.__name__), tmp_path)
+        answer = ask(replace(self._question(), kind=""), tmp_path)
         check_left_no_trace(answer, "listing it")
 
     def test_names_are_lower_case_and_unique(self) -> None:
@@ -69,11 +72,13 @@ class PluginContract(Isolated):
                 text = item.summary
                 must(text.strip(), f"{kind} '{item.name}' has no summary")
                 short = "\n" not in text and len(text) <= _LONGEST_SUMMARY
-                must(short, f"the summary of {kind} '{item.name}' is no line of 100 characters")
+                must(
+                    short, f"the summary of {kind} '{item.name}' is not one line of 100 characters"
+                )
 
     def test_every_provider_loads(self) -> None:
         """And has what its contract in `zoo_core.api` asks for."""
-        plugins = plugins_of(self.plugin)
+        plugins = self._plugins()
         for kind in KINDS:
             for name in plugins.all(kind):
                 if kind == "backend":
@@ -138,7 +143,7 @@ class PluginContract(Isolated):
 
 
 def _breaches(kind: str, provided: object) -> list[str]:
-    protocol = api.OfflineBuilder if kind == "emitter" else getattr(api, kind.capitalize())
+    protocol = getattr(api, protocol_of(kind))
     wanted = set(protocol.__annotations__) | {n for n in vars(protocol) if not n.startswith("_")}
     breaches = [f"has no '{name}'" for name in sorted(wanted) if not hasattr(provided, name)]
     for name, method in vars(protocol).items():

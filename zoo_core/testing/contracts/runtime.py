@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pytest
 
+from zoo_core.api.trace import Traceable
+from zoo_core.benchmark.trace import operators
 from zoo_core.errors import ZooError
-from zoo_core.testing.contracts.checks import backend_with, must, plugins_of, refusal
-from zoo_core.testing.contracts.compiled import TinyCompile, require_here
+from zoo_core.testing.contracts.checks import must, refusal
+from zoo_core.testing.contracts.compiled import BackendPart
 from zoo_core.testing.contracts.feeding import (
     BATCH,
     HINTS,
@@ -22,23 +26,21 @@ from zoo_core.testing.contracts.feeding import (
     noises,
     outputs_of,
     reference,
+    wrong_artefacts,
     wrong_feeds,
 )
-from zoo_core.testing.contracts.isolated import Isolated
-from zoo_core.testing.given import SIZE
+from zoo_core.testing.watched import ask
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
-    from types import ModuleType
 
     from numpy.typing import NDArray
 
-    from zoo_core.api import Backend, Runtime, Session, Target
-    from zoo_core.plugins.manager import Plugins
+    from zoo_core.api import Runtime, Session, Target
 
-_SHARED = "runtime-stages"
 _MOST = 4
+_RUNS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,32 +49,35 @@ class _Made:
     target: Target
 
 
-class RuntimeContract(Isolated):
+class RuntimeContract(BackendPart):
     """What a runtime keeps. Subclass it, set `plugin` and `name`.
 
     It opens what the compiler of its backend makes of the kit's tiny graph; `partners` are the
-    plugins that give that compiler or backend where this one does not. `tolerance` is absolute, for
-    fp32, on outputs of magnitude 1; `loss` bounds the relative error (of the norm) in other
-    precisions. Sessions that take images get the images that the tensors are made of; those that
-    take names have nothing that this contract could feed them, and are skipped.
+    plugins that bring that compiler or backend where this one does not. `tolerance` is absolute,
+    for fp32, on outputs of magnitude 1; `loss` bounds the relative error (of the norm) in other
+    precisions; `threads` is how many threads may share a session that recommends fewer workers.
+    Sessions that take images get the images that the tensors are made of; those that take names
+    are skipped. Override `model` where the session holds one that must be freed.
     """
 
-    plugin: ModuleType
-    name: str
-    partners: tuple[ModuleType, ...] = ()
-    size: tuple[int, int] = SIZE
+    kind: ClassVar[str] = "runtime"
     tolerance: float = 1e-4
     loss: float = 0.2
+    threads: int = 1
+
+    def model(self, session: Session) -> Any:
+        """The object of an open session that holds the model's memory; None for none."""
+        return None
 
     def test_it_computes_what_the_graph_says(self, tmp_path: Path) -> None:
         """Against ONNX's reference evaluator, in every precision."""
         images = noises(self.size)
         expected = reference(images)
         for precision in self._backend().precisions:
-            found = self._run(self._make(tmp_path, precision), [images])[0]
-            must(found.shape == expected.shape, f"{precision}: outputs are {found.shape}")
-            difference = found - expected
-            must(np.isfinite(found).all(), f"{precision}: outputs are not finite")
+            outputs = self._run(self._make(tmp_path, precision), [images])[0]
+            must(outputs.shape == expected.shape, f"{precision}: outputs are {outputs.shape}")
+            difference = outputs - expected
+            must(np.isfinite(outputs).all(), f"{precision}: outputs are not finite")
             if precision == "fp32":
                 worst = float(np.abs(difference).max())
                 must(worst <= self.tolerance, f"fp32: outputs are off by {worst:g}")
@@ -81,15 +86,13 @@ class RuntimeContract(Isolated):
                 must(share <= self.loss, f"{precision}: outputs lose {share:.0%}")
 
     def test_it_states_how_it_is_run(self, tmp_path: Path) -> None:
-        """What a run takes, its threads, and how many may go on at once, for either hint."""
+        """Its kind of input, threads of one run, and concurrent runs, for either hint."""
         made = self._make(tmp_path)
         for hint in HINTS:
             with self._runtime().open(made.artefact, made.target, hint) as session:
                 kind, workers, threads = session.input_kind, session.workers, session.threads
-            must(
-                kind in INPUT_KINDS,
-                f"its input_kind is '{kind}', which is none of {', '.join(INPUT_KINDS)}",
-            )
+            known = ", ".join(INPUT_KINDS)
+            must(kind in INPUT_KINDS, f"its input_kind is '{kind}', not one of {known}")
             must(type(workers) is int and workers > 0, f"it has {workers} workers for {hint}")
             must(threads is None or threads > 0, f"it runs on {threads} threads (None: not known)")
 
@@ -99,12 +102,12 @@ class RuntimeContract(Isolated):
             feeds, rows = feeds_of(session, noises(self.size))
             names = [spec.name for spec in session.inputs]
             must(names == list(feeds), f"its inputs are {names}, not the graph's")
-            found = session.run(feeds)
-            specs = session.outputs
-        must(list(found) == [s.name for s in specs], f"outputs are {list(found)}, not as declared")
-        must(list(found) == ["head0"], f"outputs are {list(found)}, the graph has head0")
+            outputs, specs = session.run(feeds), session.outputs
+        names = list(outputs)
+        must(names == [s.name for s in specs], f"outputs are {names}, not as declared")
+        must(names == ["head0"], f"outputs are {names}, the graph has head0")
         for spec in specs:
-            array = found[spec.name]
+            array = outputs[spec.name]
             must(array.flags.c_contiguous, f"output '{spec.name}' is not C-contiguous")
             must(str(array.dtype) == spec.dtype, f"output '{spec.name}' is {array.dtype}")
             must(len(array) == rows, f"output '{spec.name}' has {len(array)} rows, not {rows}")
@@ -115,30 +118,27 @@ class RuntimeContract(Isolated):
         for precision in self._backend().precisions:
             made = self._make(tmp_path, precision)
             first, second = self._run(made, [images, images[::-1]])
-            worst = float(np.abs(first - second[::-1]).max())
-            must(
-                worst <= self.tolerance, f"{precision}: outputs change by {worst:g} with the order"
-            )
+            self._check_same(first, second[::-1], f"{precision}: outputs change with the order")
 
     def test_many_at_once_are_as_one(self, tmp_path: Path) -> None:
-        """Opened for throughput, by as many threads as it has workers: the same outputs."""
+        """For either hint, by as many threads as it has workers: the same outputs."""
         made, images = self._make(tmp_path), noises(self.size)
         (alone,) = self._run(made, [images])
-        with self._opened(made, "throughput") as session:
-            workers = min(max(session.workers, 1), _MOST)
-            turns = [images if at % 2 else images[::-1] for at in range(4 * workers)]
-            try:
-                with ThreadPoolExecutor(workers) as pool:
-                    found = list(pool.map(lambda turn: outputs_of(session, turn), turns))
-            except ZooError as error:
-                raise AssertionError(f"{workers} runs at once fail: {error}") from error
-        for at, array in enumerate(found):
-            expected = alone if at % 2 else alone[::-1]
-            worst = float(np.abs(array - expected).max())
-            must(worst <= self.tolerance, f"{workers} runs at once change outputs by {worst:g}")
+        for hint in HINTS:
+            with self._opened(made, hint) as session:
+                workers = max(self.threads, min(session.workers, _MOST))
+                turns = [images if at % 2 else images[::-1] for at in range(4 * workers)]
+                try:
+                    with ThreadPoolExecutor(workers) as pool:
+                        results = list(pool.map(partial(outputs_of, session), turns))
+                except ZooError as error:
+                    raise AssertionError(f"{workers} runs at once fail: {error}") from error
+            for at, array in enumerate(results):
+                expected = alone if at % 2 else alone[::-1]
+                self._check_same(array, expected, f"{workers} runs at once change outputs")
 
     def test_it_leaves_feeds_and_results_alone(self, tmp_path: Path) -> None:
-        """What goes in is unchanged; what came out is not overwritten by the next run."""
+        """Feeds are unchanged; results are not overwritten by the next run."""
         images = noises(self.size)
         with self._opened(self._make(tmp_path)) as session:
             feeds, _ = feeds_of(session, images)
@@ -160,6 +160,44 @@ class RuntimeContract(Isolated):
         same = np.array_equal(first, second) and np.array_equal(first, third)
         must(same, "the outputs of a session that is opened again differ")
 
+    def test_closing_frees_the_model(self, tmp_path: Path) -> None:
+        """And a closed session refuses to run."""
+        made, images = self._make(tmp_path), noises(self.size)
+        with self._opened(made) as session:
+            feeds, _ = feeds_of(session, images)
+            session.run(feeds)
+            model = self.model(session)
+            alive = weakref.ref(model) if model is not None else lambda: None
+            del model
+        gc.collect()
+        must(alive() is None, "a closed session keeps the model")
+        refusal(partial(session.run, feeds), ZooError, "a run of a closed session")
+
+    def test_nothing_is_printed(self, tmp_path: Path) -> None:
+        """By a process that opens the artefact and runs it."""
+        made = self._make(tmp_path)
+        with self._opened(made) as session:
+            feeds, _ = feeds_of(session, noises(self.size))
+        question = self._question("open", made.artefact, made.target)
+        answer = ask(replace(question, feeds=feeds), tmp_path)
+        must(not answer.error, f"opened in a fresh process: {answer.error}")
+        must(not answer.printed, f"it prints {answer.printed}")
+
+    def test_a_trace_has_every_run(self, tmp_path: Path) -> None:
+        """Where it can trace: operators by name, within the whole time."""
+        runtime, made = self._runtime(), self._make(tmp_path)
+        if not isinstance(runtime, Traceable):
+            pytest.skip("it cannot trace")
+        images = noises(self.size)
+        trace = runtime.trace(
+            made.artefact, made.target, lambda session: feeds_of(session, images)[0], _RUNS
+        )
+        calls = {row.name: row.calls for row in operators(trace) if row.kind.startswith("Conv")}
+        must(calls, "its trace has no convolution")
+        must(set(calls.values()) == {_RUNS}, f"{_RUNS} runs are traced as {calls}")
+        whole, total = trace.whole_us, sum(event.duration_us for event in trace.events)
+        must(whole is None or 0 < total <= whole, f"operators take {total} us of {whole} us")
+
     def test_an_interrupt_goes_through(self, tmp_path: Path) -> None:
         """Ctrl-C while a session is open ends it and is not swallowed; it opens again."""
         made, images = self._make(tmp_path), noises(self.size)
@@ -177,25 +215,20 @@ class RuntimeContract(Isolated):
         self._run(made, [images])
 
     def test_wrong_feeds_are_refused(self, tmp_path: Path) -> None:
-        """Another shape, another dtype of an image, and an unknown name are ZooErrors."""
+        """Another shape, another dtype, and an unknown name are ZooErrors that name the input."""
         with self._opened(self._make(tmp_path)) as session:
-            for of, feeds in wrong_feeds(session, noises(self.size)):
-                refusal(partial(session.run, feeds), ZooError, of)
+            for of, name, feeds in wrong_feeds(session, noises(self.size)):
+                error = refusal(partial(session.run, feeds), ZooError, of)
+                must(name in str(error), f"the refusal of {of} does not name '{name}': {error}")
 
     def test_what_is_no_artefact_is_refused(self, tmp_path: Path) -> None:
-        """An empty folder and a cut model are ZooErrors."""
+        """An empty folder, a listing of something else and a cut model: ZooErrors of one line."""
         made = self._make(tmp_path)
         self._run(made, [noises(self.size)])
-        empty = tmp_path / "empty"
-        empty.mkdir()
-        refusal(lambda: self._open(_Made(empty, made.target)), ZooError, "an empty folder")
-        cut = tmp_path / "cut"
-        cut.mkdir()
-        for path in made.artefact.iterdir():
-            data = path.read_bytes()
-            whole = path.suffix == ".json"
-            (cut / path.name).write_bytes(data if whole else data[: len(data) // 2])
-        refusal(lambda: self._open(_Made(cut, made.target)), ZooError, "a cut model")
+        for of, words, folder in wrong_artefacts(made.artefact, tmp_path):
+            error = refusal(partial(self._open, _Made(folder, made.target)), ZooError, of)
+            must("\n" not in str(error), f"the refusal of {of} has several lines: {error}")
+            must(words in str(error), f"the refusal of {of} does not name {words}: {error}")
 
     def _open(self, made: _Made) -> None:
         with self._runtime().open(made.artefact, made.target) as session:
@@ -212,23 +245,14 @@ class RuntimeContract(Isolated):
         with self._opened(made) as session:
             return [outputs_of(session, images) for images in batches]
 
+    def _check_same(
+        self, one: NDArray[np.float32], other: NDArray[np.float32], breach: str
+    ) -> None:
+        worst = float(np.abs(one - other).max())
+        must(worst <= self.tolerance, f"{breach} by {worst:g}")
+
     def _make(self, folder: Path, precision: str | None = None) -> _Made:
-        plugins, backend = self._plugins(), self._backend()
-        require_here(backend)
-        case = TinyCompile(
-            backend=backend,
-            compiler=plugins.compiler(backend.compiler),
-            precision=precision or backend.precisions[0],
-            batch=BATCH,
-            size=self.size,
-        )
-        return _Made(case.build(folder.parent / _SHARED, plugins), case.target)
-
-    def _plugins(self) -> Plugins:
-        return plugins_of(self.plugin, self.partners)
-
-    def _backend(self) -> Backend:
-        return backend_with(self._plugins(), "runtime", self.name)
+        return _Made(*self._artefact(folder, precision, BATCH))
 
     def _runtime(self) -> Runtime:
         return self._plugins().runtime(self.name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import cycle
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -16,15 +16,14 @@ from zoo_core.testing.contracts.arrays import (
     frozen,
     same,
 )
-from zoo_core.testing.contracts.checks import hinted_refusal, must, plugins_of, with_wrong_key
+from zoo_core.testing.contracts.base import Contract
+from zoo_core.testing.contracts.checks import hinted_refusal, must, with_wrong_key
 from zoo_core.testing.contracts.geometries import geometries
-from zoo_core.testing.contracts.isolated import Isolated
 from zoo_core.vision.geometry import Geometry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
-    from types import ModuleType
 
     from numpy.typing import NDArray
 
@@ -34,7 +33,7 @@ _FLOOR = 0.05
 _EXTREMES = (-1e30, -1e4, 0.0, 1e4, 1e30)
 
 
-class TaskDecoderContract(Isolated):
+class TaskDecoderContract(Contract):
     """What a decoder of any task keeps. Subclass it, set `plugin`, `name` and `task`.
 
     `params` are a card's `decoder_params`; `size` is the network's (height, width); `classes` the
@@ -42,8 +41,7 @@ class TaskDecoderContract(Isolated):
     boxes too.
     """
 
-    plugin: ModuleType
-    name: str
+    kind: ClassVar[str] = "decoder"
     task: str
     params: Mapping[str, Any] = MappingProxyType({})
     size: tuple[int, int] = (96, 128)
@@ -129,7 +127,7 @@ class TaskDecoderContract(Isolated):
         )
 
     def _decoder(self) -> Decoder:
-        return plugins_of(self.plugin).decoder(self.name)
+        return self._plugins().decoder(self.name)
 
     def _bind(self) -> Decode:
         return self._decoder().bind(self.params, self.classes, _FLOOR)

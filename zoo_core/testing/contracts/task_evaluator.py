@@ -6,25 +6,18 @@ import json
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from zoo_core.api import Metrics, Prediction, Sample
 from zoo_core.errors import UsageError, ZooError
 from zoo_core.testing.contracts.arrays import check_storable, copied, same
-from zoo_core.testing.contracts.checks import (
-    hinted_refusal,
-    must,
-    plugins_of,
-    refusal,
-    with_wrong_key,
-)
-from zoo_core.testing.contracts.isolated import Isolated
+from zoo_core.testing.contracts.base import Contract
+from zoo_core.testing.contracts.checks import hinted_refusal, must, refusal, with_wrong_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from types import ModuleType
 
     from zoo_core.api import Arrays, Evaluator
 
@@ -32,19 +25,18 @@ _CLOSE = 1e-6
 _FRACTION = (0.0, 1.0)
 
 
-class TaskEvaluatorContract(Isolated):
+class TaskEvaluatorContract(Contract):
     """What an evaluator of any task keeps. Subclass it, set `plugin`, `name`, `task` and `metric`.
 
     `values` is a whole set of the protocol fields it owns. `metric` is the figure that is `best`
     for perfect predictions and `worst` where nothing is found (None: only less good); wrong
     predictions are further than `margin` from the best. `ranges` holds (least, most) of each figure
-    that is no fraction. `least` is the score above which things are drawn, `size` (height, width)
-    of the images. Override `write_truth`, `perfect` and `nothing`, and what else does not fit. For
-    detection there is `EvaluatorContract`.
+    that is not from 0 to 1. `least` is the score above which things are drawn, `size` (height,
+    width) of the images. Override `write_truth`, `perfect` and `nothing`, and what else does not
+    fit. For detection there is `EvaluatorContract`.
     """
 
-    plugin: ModuleType
-    name: str
+    kind: ClassVar[str] = "evaluator"
     task: str
     metric: str
     values: Mapping[str, Any] = MappingProxyType({})
@@ -68,11 +60,11 @@ class TaskEvaluatorContract(Isolated):
         raise NotImplementedError(f"{type(self).__name__}.write_truth: say how truth looks")
 
     def perfect(self) -> Sequence[Arrays]:
-        """Settled predictions, one per sample, that say what the truth says; no two alike."""
+        """Postprocessed predictions, one per sample, that say what the truth says; no two alike."""
         raise NotImplementedError(f"{type(self).__name__}.perfect: say how predictions look")
 
     def nothing(self) -> Sequence[Arrays]:
-        """Settled predictions, one per sample, as they are where nothing is found."""
+        """Postprocessed predictions, one per sample, as they are where nothing is found."""
         raise NotImplementedError(f"{type(self).__name__}.nothing: say how predictions look")
 
     def wrong(self) -> Mapping[str, Sequence[Arrays]]:
@@ -81,7 +73,7 @@ class TaskEvaluatorContract(Isolated):
         return {"images": [*others, first]}
 
     def candidates(self) -> Sequence[Arrays]:
-        """Candidates, one set per sample, that settle to perfect predictions."""
+        """Candidates, one set per sample, that are postprocessed to perfect predictions."""
         return self.perfect()
 
     def test_its_task_is_the_one_said(self) -> None:
@@ -155,7 +147,7 @@ class TaskEvaluatorContract(Isolated):
             error = refusal(partial(self._evaluator().check, values), UsageError, name)
             must(name in str(error), f"the refusal of a wrong {name} does not name it: {error}")
 
-    def test_settling_is_pure(self) -> None:
+    def test_postprocessing_is_pure(self) -> None:
         """Candidates stay as they are; twice the same gives the same."""
         postprocess = self._evaluator().postprocess
         for candidates in self.candidates():
@@ -166,18 +158,18 @@ class TaskEvaluatorContract(Isolated):
             )
             for name, array in before.items():
                 must(np.array_equal(array, candidates[name]), f"it changes the candidates' {name}")
-            must(same(first, second), "settling the same candidates twice gives two results")
+            must(same(first, second), "postprocessing the same candidates twice gives two results")
 
-    def test_settled_candidates_score_best(self, tmp_path: Path) -> None:
+    def test_postprocessed_candidates_score_best(self, tmp_path: Path) -> None:
         """Clear candidates settle to what `score` reads, and nothing of them is lost."""
-        metrics = self._score(self._settled(), tmp_path)
+        metrics = self._score(self._postprocessed(), tmp_path)
         far = self._from_best(metrics)
         good = far is not None and far < _CLOSE
-        must(good, f"clear candidates, settled, score {self._told(metrics)}")
+        must(good, f"postprocessed candidates score {self._told(metrics)}")
 
-    def test_settled_predictions_can_be_stored(self, tmp_path: Path) -> None:
+    def test_predictions_can_be_stored(self, tmp_path: Path) -> None:
         """Arrays of plain dtypes, with the same names and dtypes for every image."""
-        check_storable(self._settled(), tmp_path, "predictions")
+        check_storable(self._postprocessed(), tmp_path, "predictions")
 
     def test_it_writes_files(self, tmp_path: Path) -> None:
         """The same ones each time, also where nothing was found."""
@@ -190,7 +182,7 @@ class TaskEvaluatorContract(Isolated):
             self._written(arrays, folder / "files", self.write_truth(folder))
         except (ZooError, TypeError) as error:
             raise AssertionError(
-                f"it does not write where it is told the truth: {error}"
+                f"it does not write where it gets the ground truth: {error}"
             ) from error
         must(first == second, "writing the same predictions twice gives two results")
         nothing = self._written(self.nothing(), tmp_path / "c")
@@ -200,13 +192,13 @@ class TaskEvaluatorContract(Isolated):
         """A picture of the same size, with something on it."""
         image = self._image()
         drawn = self._evaluator().draw(image, self._drawable(), self.labels, self.least)
-        must((image == self._image()).all(), "it draws into the image it is given")
+        must((image == self._image()).all(), "it draws into the image itself")
         fits = drawn.shape == image.shape and drawn.dtype == np.uint8
         must(fits, f"the picture is {drawn.dtype} {drawn.shape}")
         must((drawn != image).any(), "it draws nothing")
 
     def _evaluator(self) -> Evaluator:
-        return plugins_of(self.plugin).evaluator(self.name)
+        return self._plugins().evaluator(self.name)
 
     def _score(self, arrays: Sequence[Arrays], folder: Path) -> Metrics:
         return self._metrics(self._listed(arrays), folder)
@@ -219,7 +211,7 @@ class TaskEvaluatorContract(Isolated):
         pairs = zip(self.samples(), arrays, strict=True)
         return [Prediction(sample=s, arrays=a) for s, a in pairs]
 
-    def _settled(self) -> list[Arrays]:
+    def _postprocessed(self) -> list[Arrays]:
         postprocess = self._evaluator().postprocess
         return [postprocess(candidates, self.values) for candidates in self.candidates()]
 
@@ -248,7 +240,7 @@ class TaskEvaluatorContract(Isolated):
         must(json.loads(json.dumps(metrics.to_data())), "its metrics are not what JSON can hold")
         for name, value in metrics.values.items():
             least, most = self.ranges.get(name, _FRACTION)
-            what = f"not from {least:g} to {most:g}" if name in self.ranges else "no fraction"
+            what = f"not from {least:g} to {most:g}" if name in self.ranges else "not a fraction"
             must(value is None or least <= value <= most, f"{name} is {value}, {what}")
 
 

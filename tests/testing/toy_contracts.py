@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -65,9 +65,13 @@ class ToyCompiler(CompilerContract):
 
 
 class ToyRuntime(RuntimeContract):
-    """Nothing to add."""
+    """Its session holds a network."""
 
     plugin, name = toy, "toy"
+
+    def model(self, session: Any) -> Any:
+        """ONNX's evaluator."""
+        return getattr(session, "inner", session).network
 
 
 class ToyOfflineBuilder(OfflineBuilderContract):
