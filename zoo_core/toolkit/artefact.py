@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.api import Graph, TensorSpec
+from zoo_core.api.graph import GRAPH_FILE
 from zoo_core.errors import DataError
+from zoo_core.toolkit.files import write_json
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -51,6 +53,12 @@ def read_graph(path: Path) -> Graph:
     return Graph.from_data(json.loads(path.read_text(encoding="utf-8")))
 
 
+def write_graph(folder: Path, graph: Graph) -> Graph:
+    """Leave graph.json; returns the graph."""
+    write_json(folder / GRAPH_FILE, graph.to_data())
+    return graph
+
+
 def write_artefact(
     folder: Path, form: tuple[str, str], graph: Graph, report: Mapping[str, Any]
 ) -> None:
@@ -64,7 +72,7 @@ def write_artefact(
         "precision": report["requested"],
     }
     for name, content in ((ARTEFACT_FILE, data), (PRECISION_FILE, report)):
-        (folder / name).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        write_json(folder / name, content)
 
 
 def read_artefact(folder: Path, formats: Collection[str]) -> Artefact:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from zoo_core.api import Graph, TensorSpec
-from zoo_core.api.graph import GRAPH_FILE
+from zoo_core.toolkit.artefact import write_graph
 from zoo_core.toolkit.darknet import read_cfg
 from zoo_darknet.boxes import Decoded
 from zoo_darknet.heads import check_params, heads_to_data
@@ -51,8 +50,7 @@ def export(context: StageContext) -> None:
             "decoder": {"heads": heads_to_data(topology.heads)},
         },
     )
-    text = json.dumps(graph.to_data(), indent=1)
-    (context.out / GRAPH_FILE).write_text(text, encoding="utf-8")
+    write_graph(context.out, graph)
 
 
 def _outputs(topology: Topology, form: str) -> tuple[TensorSpec, ...]:

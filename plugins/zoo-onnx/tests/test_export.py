@@ -150,7 +150,7 @@ def lying() -> onnx.ModelProto:
         (with_input(["n", *SIZE, 3]), {}, "channels last"),
         (with_input(["n", 3, 64]), {}, "3 dimensions"),
         (two_inputs(), {}, "has the inputs input, sizes"),
-        (wrong_operator(), {}, "is no valid ONNX"),
+        (wrong_operator(), {}, "is not valid ONNX"),
         (lying(), {}, "as the file states"),
     ],
 )

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from typing import TYPE_CHECKING, Any
 
 import onnx
 
 from zoo_core.api import Graph
-from zoo_core.api.graph import GRAPH_FILE
 from zoo_core.errors import DataError
+from zoo_core.toolkit.artefact import write_graph
 from zoo_onnx.file import dims, domains, image_input, load, opset, outputs, spec
 
 if TYPE_CHECKING:
@@ -45,8 +44,7 @@ def export(context: StageContext) -> None:
         form=params["form"],
         facts=_facts(model, frozen),
     )
-    text = json.dumps(graph.to_data(), indent=1)
-    (context.out / GRAPH_FILE).write_text(text, encoding="utf-8")
+    write_graph(context.out, graph)
 
 
 def _freeze(model: ModelProto, image: ValueInfoProto, size: list[int], where: str) -> bool:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import time
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.api.calibration import images, tensors
 from zoo_core.errors import DataError
+from zoo_core.toolkit.files import write_json
 from zoo_core.toolkit.machine import cpu_threads
 from zoo_onnxruntime.calibrators import choose
 from zoo_onnxruntime.engine import tool
@@ -50,7 +50,8 @@ def build(ctx: StageContext) -> None:
         ranges = tried[0].ranges
     else:
         ranges = {name: choose(each, calibrator, percentile) for name, each in seen.items()}
-    _write(ctx, {**found, "images": count, "tool": tool(), "ranges": ranges, "seen": _ends(seen)})
+    known = {"images": count, "tool": tool(), "ranges": ranges, "seen": _ends(seen)}
+    write_json(ctx.out / RANGES_FILE, {**found, **known})
     ctx.progress(1, 1)
     with ctx.log.open("a", encoding="utf-8") as log:
         took = time.perf_counter() - began
@@ -69,7 +70,3 @@ def _observe(ctx: StageContext, model: Path, steps: tuple[int, int]) -> dict[str
 
 def _ends(seen: dict[str, Seen]) -> dict[str, tuple[float, float]]:
     return {name: (each.low, each.high) for name, each in seen.items()}
-
-
-def _write(ctx: StageContext, data: dict[str, Any]) -> None:
-    (ctx.out / RANGES_FILE).write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")

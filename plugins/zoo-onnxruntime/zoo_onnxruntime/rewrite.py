@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from typing import TYPE_CHECKING
 
-from zoo_core.api import Graph
-from zoo_core.api.graph import GRAPH_FILE
+from zoo_core.toolkit.artefact import read_graph, write_graph
+from zoo_core.toolkit.files import write_json
 from zoo_core.toolkit.similarity import seeded_feeds
 from zoo_onnxruntime.files import MODEL_FILE, REWRITES_FILE
 from zoo_onnxruntime.rewrites.chain import REWRITES, rewrite
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 def build(ctx: StageContext) -> None:
     """Leave `model.onnx`, its `graph.json`, and `rewrites.json` with what each rewrite did."""
     listing = ctx.inputs["graph"]
-    graph = Graph.from_data(json.loads(listing.read_text(encoding="utf-8")))
+    graph = read_graph(listing)
     rewrites = REWRITES if ctx.params["rewrites"] == "all" else ()
     done = []
     ctx.progress(0, len(rewrites) + 1, "run the graph as exported")
@@ -30,11 +29,6 @@ def build(ctx: StageContext) -> None:
     ):
         done.append(applied.to_data())
         ctx.progress(len(done), len(rewrites) + 1, f"{applied.name} proved")
-    rewritten = dataclasses.replace(graph, path=MODEL_FILE)
-    _write(ctx, GRAPH_FILE, rewritten.to_data())
-    _write(ctx, REWRITES_FILE, {"rewrites": done})
+    write_graph(ctx.out, dataclasses.replace(graph, path=MODEL_FILE))
+    write_json(ctx.out / REWRITES_FILE, {"rewrites": done})
     ctx.progress(1, 1)
-
-
-def _write(ctx: StageContext, name: str, data: object) -> None:
-    (ctx.out / name).write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")

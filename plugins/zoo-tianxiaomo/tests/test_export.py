@@ -83,8 +83,8 @@ def test_a_difference_from_the_network_is_an_error(
         run_stage(verify, tmp_path / "verify", done)
     record = json.loads((tmp_path / "verify" / "verify.json").read_text())
     assert record["max_abs"] == pytest.approx(0.05, rel=1e-3)
-    assert record["per_output"]["head8"]["max_abs"] < 1e-4
-    assert record["per_output"]["head16"]["max_rel"] < record["max_abs"]
+    assert record["outputs"]["head8"]["max_abs"] < 1e-4
+    assert record["outputs"]["head16"]["max_rel"] < record["max_abs"]
 
 
 @pytest.mark.parametrize(("seed", "widths"), [(0, THIN), (1, (8, 16, 16, 32, 64, 128))])

@@ -85,7 +85,7 @@ def test_heads_of_the_exported_graph(
     for head in HEADS:
         np.testing.assert_allclose(found[head], golden[head], atol=1e-4, rtol=0)
     assert record["max_abs"] < 1e-4
-    assert set(record["per_output"]) == set(HEADS)
+    assert set(record["outputs"]) == set(HEADS)
 
 
 def test_boxes_and_confs_of_the_exported_graph(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from onnx import ModelProto, TensorProto, ValueInfoProto, checker, helper, shape
 
 from zoo_core.api import Graph
 from zoo_core.errors import StageError
+from zoo_core.toolkit.artefact import write_graph
 from zoo_tianxiaomo.onnx_file import write
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from zoo_tianxiaomo.layout import Layout
     from zoo_tianxiaomo.onnx_file import Values
 
-GRAPH_FILE, MODEL_FILE = "graph.json", "model.onnx"
+MODEL_FILE = "model.onnx"
 
 SMALL = 256
 """Constants of at most so many values are kept where shapes are inferred: they may be shapes."""
@@ -65,9 +65,7 @@ def finish(
         form=layout.form,
         facts={**_facts(model), **facts},
     )
-    text = json.dumps(graph.to_data(), indent=1)
-    (folder / GRAPH_FILE).write_text(text, encoding="utf-8")
-    return graph
+    return write_graph(folder, graph)
 
 
 def _check_opset(model: ModelProto, opset: int) -> None:

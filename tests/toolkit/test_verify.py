@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx
+import pytest
+
+from zoo_core.api import StageContext
+from zoo_core.errors import DataError, StageError
+from zoo_core.testing.given import tiny_model
+from zoo_core.toolkit.artefact import read_graph, write_graph
+from zoo_core.toolkit.verify import run_onnx, verify_graph
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from zoo_core.api import Graph
+
+SIZE = (32, 48)
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> StageContext:
+    from zoo_core.api import Graph, TensorSpec
+
+    model = tiny_model(SIZE)
+    onnx.save(model, tmp_path / "model.onnx")
+    specs = {
+        value.name: TensorSpec(
+            name=value.name,
+            shape=tuple(d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim),
+        )
+        for value in (*model.graph.input, *model.graph.output)
+    }
+    graph = Graph(
+        format="onnx",
+        path="model.onnx",
+        inputs=tuple(specs[value.name] for value in model.graph.input),
+        outputs=tuple(specs[value.name] for value in model.graph.output),
+        facts={},
+    )
+    write_graph(tmp_path, graph)
+    inputs = {"graph": tmp_path / "graph.json", "model": tmp_path / "model.onnx"}
+    ignore: Any = None
+    return StageContext(
+        inputs=inputs,
+        params={},
+        locations={},
+        out=tmp_path,
+        log=tmp_path / "log",
+        resume_dir=tmp_path,
+        progress=lambda *_: None,
+        plugins=ignore,
+        sessions=ignore,
+    )
+
+
+def changed(
+    context: StageContext, change: Callable[[NDArray[Any]], NDArray[Any]], *, last: int = 2
+) -> Callable[[Graph, Mapping[str, NDArray[Any]]], list[NDArray[Any]]]:
+    """The graph itself as reference, of its last samples, with its first output changed."""
+
+    def run(graph: Graph, feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        outputs, _ = run_onnx(context.inputs["model"], graph, feeds)
+        outputs[0] = change(outputs[0])
+        return [array[-last:] for array in outputs]
+
+    return run
+
+
+def record(context: StageContext) -> dict[str, Any]:
+    data: dict[str, Any] = json.loads((context.out / "verify.json").read_text())
+    return data
+
+
+@pytest.mark.parametrize("last", [1, 2])
+def test_equal_outputs(context: StageContext, last: int) -> None:
+    run = changed(context, lambda array: array, last=last)
+    verify_graph(context, "itself", run, finite=True, facts={"more": 1})
+    found = record(context)
+    assert (found["max_abs"], found["max_rel"], found["reference"]) == (0, 0, "itself")
+    assert found["engine"].startswith("ONNX Runtime ")
+    assert found["input"]["shape"] == [2, 3, *SIZE]
+    assert found["more"] == 1
+    graph = read_graph(context.inputs["graph"])
+    assert list(found["outputs"]) == [spec.name for spec in graph.outputs]
+    assert all(row["snr_db"] is None for row in found["outputs"].values())
+
+
+def test_a_difference_is_recorded_and_raised(context: StageContext) -> None:
+    def move(array: NDArray[Any]) -> NDArray[Any]:
+        array[1, 0, 0, 0] += np.float32(0.01) * np.abs(array).max()
+        return array
+
+    with pytest.raises(StageError, match="of the graph differs by"):
+        verify_graph(context, "moved", changed(context, move))
+    found = record(context)
+    assert found["max_rel"] == pytest.approx(0.01, rel=0.05)
+    first, *rest = found["outputs"].values()
+    assert first["max_abs"] == found["max_abs"]
+    assert 20 < first["snr_db"] < 120
+    assert all(row["max_abs"] == 0 for row in rest)
+
+
+def test_nan_is_a_difference_and_a_fault(context: StageContext) -> None:
+    def spoil(array: NDArray[Any]) -> NDArray[Any]:
+        array[1, 0, 0, 0] = np.nan
+        return array
+
+    with pytest.raises(StageError, match="differs by nan"):
+        verify_graph(context, "spoilt", changed(context, spoil))
+    with pytest.raises(DataError, match="not finite"):
+        verify_graph(context, "spoilt", changed(context, spoil), finite=True)
+
+
+def test_shapes_and_files_that_do_not_fit(context: StageContext) -> None:
+    with pytest.raises(StageError, match="the network's is"):
+        verify_graph(context, "less", changed(context, lambda array: array[:, :1]))
+    context.inputs["model"].write_bytes(b"no model")
+    with pytest.raises(DataError, match="ONNX Runtime cannot run it"):
+        verify_graph(context, "itself", changed(context, lambda array: array))
