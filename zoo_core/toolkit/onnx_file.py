@@ -1,23 +1,158 @@
-"""Parts of a protocol buffer, for messages too large to be held twice.
+"""ONNX files, read and written constant by constant, so that those are not held twice.
 
-Serialising a message makes one string of all of it. Where most of that is a few large fields, the
-rest is serialised without them and each is written where it belongs: a field is a tag, a length and
-its bytes (protobuf.dev, "Encoding"). Read back, such fields are found without being read.
+Most of a network's file is its initialisers. Serialising a message makes one string of all of it:
+here the rest is serialised without them, and each is written where it belongs. A field is a tag, a
+length and its bytes (protobuf.dev, "Encoding"); read back, such fields are located without being
+read, and an engine can map the large ones from the file itself.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+import math
+from dataclasses import dataclass
+from mmap import ACCESS_READ, mmap
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from google.protobuf.message import DecodeError
 
+from zoo_core.errors import DataError
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from mmap import mmap
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from google.protobuf.message import Message
+    from numpy.typing import NDArray
+    from onnx import ModelProto, TensorProto, ValueInfoProto
+
+    Fill = Callable[[TensorProto, mmap, "Span"], None]
+    Values = Mapping[str, Callable[[], NDArray[Any]]]
 
 M = TypeVar("M", bound="Message")
+
+_LIMIT = 2_000_000_000
+_SMALL = 1024
+"""Bytes up to which a constant is not left in its file: engines read small ones with the graph."""
+
+_FLOAT_BYTES = 4
+_STANDARD = ("", "ai.onnx")
+_VARINT, _LENGTH = 0, 2
+_FIXED = {1: 8, 5: 4}
+_LONGEST_VARINT = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """A model whose large initialisers are external data, in files of a folder."""
+
+    model: bytes
+    folder: Path
+
+
+def load(path: Path) -> ModelProto:
+    """The model in a file; raises DataError for what is not an ONNX file or does not fit in one."""
+    from onnx.external_data_helper import load_external_data_for_model, uses_external_data
+
+    model = _read(path, _whole)
+    if any(uses_external_data(tensor) for tensor in model.graph.initializer):
+        load_external_data_for_model(model, str(path.parent))
+    return model
+
+
+def mapped(path: Path) -> Mapped:
+    """The model in a file, for an engine to map the large initialisers from that file.
+
+    Raises DataError as `load` does.
+    """
+    from onnx import TensorProto
+
+    def refer(tensor: TensorProto, data: mmap, span: Span) -> None:
+        rest, values = apart(TensorProto, "raw_data", data, span)
+        if sum(end - begin for begin, end in values) <= _SMALL:
+            _whole(tensor, data, span)
+            return
+        tensor.CopyFrom(rest)
+        tensor.data_location = TensorProto.EXTERNAL
+        begin, end = values[-1]
+        for key, value in (("location", path.name), ("offset", begin), ("length", end - begin)):
+            tensor.external_data.add(key=key, value=str(value))
+
+    return Mapped(_read(path, refer).SerializeToString(), path.parent)
+
+
+def save(model: ModelProto, path: Path, values: Values = MappingProxyType({})) -> None:
+    """Write the model; raises OSError as any writing does.
+
+    `values` makes the float32 values of initialisers that have none in `model`, by name: each is
+    called when it is time to write them.
+    """
+    from onnx import GraphProto, ModelProto, TensorProto
+
+    tensors = model.graph.initializer
+    heads = {t.name: _hollow(t) for t in tensors if t.name in values}
+    sizes = [_size(t) if t.name in values else t.ByteSize() for t in tensors]
+    starts = [start(GraphProto, "initializer", size) for size in sizes]
+    rest = without(model.graph, "initializer").SerializeToString()
+    with path.open("wb") as stream:
+        stream.write(without(model, "graph").SerializeToString())
+        whole = len(rest) + sum(map(len, starts)) + sum(sizes)
+        stream.write(start(ModelProto, "graph", whole) + rest)
+        for tensor, first in zip(tensors, starts, strict=True):
+            stream.write(first)
+            if tensor.name in values:
+                stream.write(heads[tensor.name])
+                stream.write(values[tensor.name]().data)
+                continue
+            raw = tensor.raw_data  # serialising the message would copy them three times
+            stream.write(without(tensor, "raw_data").SerializeToString())
+            if tensor.HasField("raw_data"):
+                stream.write(start(TensorProto, "raw_data", len(raw)))
+                stream.write(raw)
+
+
+def opset(model: ModelProto) -> int:
+    """The version of the standard operators that the model is written in."""
+    return max((row.version for row in model.opset_import if row.domain in _STANDARD), default=0)
+
+
+def domains(model: ModelProto) -> list[str]:
+    """Operator sets beyond the standard that its nodes use."""
+    return sorted({node.domain for node in model.graph.node} - set(_STANDARD))
+
+
+def facts(model: ModelProto) -> dict[str, Any]:
+    """What `graph.json` says of every ONNX file."""
+    producer = f"{model.producer_name} {model.producer_version}".strip()
+    return {"opset": opset(model), "ir_version": model.ir_version, "producer": producer or None}
+
+
+def skeleton(
+    model: ModelProto,
+    inputs: Sequence[ValueInfoProto],
+    outputs: Sequence[ValueInfoProto],
+    small: int,
+) -> ModelProto:
+    """The model for shape inference, which copies it: constants above `small` values are inputs.
+
+    `inputs` and `outputs` stand in place of its own.
+    """
+    from onnx import helper
+
+    constants = model.graph.initializer
+    large = [each for each in constants if math.prod(each.dims) > small]
+    declared = [
+        helper.make_tensor_value_info(each.name, each.data_type, list(each.dims)) for each in large
+    ]
+    graph = helper.make_graph(
+        list(model.graph.node),
+        "shapes",
+        [*inputs, *declared],
+        outputs,
+        [each for each in constants if math.prod(each.dims) <= small],
+    )
+    imports = list(model.opset_import)
+    return helper.make_model(graph, opset_imports=imports, ir_version=max(model.ir_version, 4))
 
 
 def without(message: M, field: str) -> M:
@@ -68,6 +203,41 @@ def start(kind: type[Message], field: str, size: int) -> bytes:
     return _varint(number << 3 | 2) + _varint(size)
 
 
+def _read(path: Path, fill: Fill) -> ModelProto:
+    """The model in a file, each of its initialisers made by `fill` from where it lies."""
+    from onnx import GraphProto, ModelProto
+
+    try:
+        if path.stat().st_size > _LIMIT:
+            raise DataError("more than 2 GB do not fit in one ONNX file", where=str(path))
+        with path.open("rb") as stream, mmap(stream.fileno(), 0, access=ACCESS_READ) as data:
+            model, graphs = apart(ModelProto, "graph", data, Span(0, len(data)))
+            for each in graphs:
+                graph, tensors = apart(GraphProto, "initializer", data, each)
+                model.graph.MergeFrom(graph)
+                for span in tensors:
+                    fill(model.graph.initializer.add(), data, span)
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror}", where=str(path)) from error
+    except (DecodeError, ValueError) as error:
+        raise DataError("is not an ONNX file", where=str(path)) from error
+    return model
+
+
+def _whole(tensor: TensorProto, data: mmap, span: Span) -> None:
+    tensor.ParseFromString(data[span.begin : span.end])
+
+
+def _hollow(tensor: TensorProto) -> bytes:
+    """What comes before the values of an initialiser that has none yet."""
+    size = _FLOAT_BYTES * math.prod(map(int, tensor.dims))
+    return bytes(tensor.SerializeToString()) + start(type(tensor), "raw_data", size)
+
+
+def _size(tensor: TensorProto) -> int:
+    return len(_hollow(tensor)) + _FLOAT_BYTES * math.prod(map(int, tensor.dims))
+
+
 def _varint(number: int) -> bytes:
     """Seven bits a byte, the lowest first; the highest bit says that more follow."""
     parts = bytearray()
@@ -76,11 +246,6 @@ def _varint(number: int) -> bytes:
         number >>= 7
     parts.append(number)
     return bytes(parts)
-
-
-_VARINT, _LENGTH = 0, 2
-_FIXED = {1: 8, 5: 4}
-_LONGEST_VARINT = 10
 
 
 def _fields(data: mmap | bytes, whole: Span) -> Iterator[tuple[int, Span]]:

@@ -1,7 +1,7 @@
 """From a PyTorch module to an ONNX file with few copies of its values in memory.
 
-PyTorch's exporter and protobuf each copy all values several times. So the exporter is asked for
-the graph alone, and the values go into the file one by one.
+PyTorch's exporter and protobuf each copy all values several times. So the exporter writes the graph
+alone, and the values go into the file one by one.
 """
 
 from __future__ import annotations
@@ -9,20 +9,17 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING
 
-import numpy as np
 import onnx
 import torch
-from onnx import numpy_helper
 from torch import nn
 
-from zoo_core.toolkit.onnx_file import start
+from zoo_core.toolkit.onnx_file import opset as opset_of
+from zoo_core.toolkit.onnx_file import save
 from zoo_darknet.network import ConvolutionLayer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-
-    from torch import Tensor
 
     from zoo_core.api import TensorSpec
 
@@ -39,16 +36,24 @@ def write_onnx(
         fold(network)
     model = _skeleton(network, (given, *outputs), opset, path.with_suffix(".graph"))
     values = {**dict(network.named_parameters()), **dict(network.named_buffers())}
-    names = [info.name for info in model.graph.input if info.name != given.name]
-    kept = [info for info in model.graph.input if info.name == given.name]
+    kept, parameters = [], {}
+    for info in model.graph.input:
+        if info.name == given.name:
+            kept.append(info)
+            continue
+        tensor = parameters[info.name] = values[info.name].detach()
+        model.graph.initializer.add(
+            name=info.name, data_type=onnx.TensorProto.FLOAT, dims=tensor.shape
+        )
     del model.graph.input[:]
     model.graph.input.extend(kept)
     for info, spec in zip(
         (*model.graph.input, *model.graph.output), (given, *outputs), strict=True
     ):
         _state_shape(info, spec)
-    _save(model, [(name, values[name]) for name in names], path)
-    return next(int(item.version) for item in model.opset_import if not item.domain)
+    arrays = {name: tensor.contiguous().numpy for name, tensor in parameters.items()}
+    save(model, path, arrays)
+    return opset_of(model)
 
 
 def fold(network: nn.Module) -> None:
@@ -108,22 +113,3 @@ def _state_shape(info: onnx.ValueInfoProto, spec: TensorSpec) -> None:
             dimension.dim_value = side
         else:
             dimension.dim_param = side
-
-
-def _save(model: onnx.ModelProto, values: Sequence[tuple[str, Tensor]], path: Path) -> None:
-    """Write a model with further initializers, of which only one at a time is in memory."""
-    graph = model.graph.SerializeToString()
-    model.ClearField("graph")
-    size = len(graph) + sum(len(_initializer(*pair)) for pair in values)
-    with path.open("wb") as stream:
-        stream.write(model.SerializeToString())
-        stream.write(start(onnx.ModelProto, "graph", size) + graph)
-        for pair in values:
-            stream.write(_initializer(*pair))
-
-
-def _initializer(name: str, value: Tensor) -> bytes:
-    """The field of a graph that holds one constant."""
-    array = np.ascontiguousarray(value.detach().numpy())
-    content = bytes(numpy_helper.from_array(array, name).SerializeToString())
-    return start(onnx.GraphProto, "initializer", len(content)) + content

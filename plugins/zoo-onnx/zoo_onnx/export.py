@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import onnx
 
 from zoo_core.api import Graph
 from zoo_core.errors import DataError
 from zoo_core.toolkit.artefact import write_graph
-from zoo_onnx.file import dims, domains, image_input, load, opset, outputs, spec
+from zoo_core.toolkit.onnx_file import domains, facts
+from zoo_onnx.file import dims, image_input, load, outputs, spec
 
 if TYPE_CHECKING:
     from onnx import ModelProto, ValueInfoProto
@@ -42,7 +43,7 @@ def export(context: StageContext) -> None:
         inputs=(spec(image, batch),),
         outputs=tuple(spec(value, batch) for value in results),
         form=params["form"],
-        facts=_facts(model, frozen),
+        facts={**facts(model), "size_made_fixed": frozen, "domains": domains(model)},
     )
     write_graph(context.out, graph)
 
@@ -79,14 +80,3 @@ def _complete(model: ModelProto, where: str) -> bool:
             raise DataError(f"output '{value.name}' has no shape", where=where, next=step)
         value.CopyFrom(known)
     return True
-
-
-def _facts(model: ModelProto, frozen: bool) -> dict[str, Any]:
-    producer = f"{model.producer_name} {model.producer_version}".strip()
-    return {
-        "opset": opset(model),
-        "ir_version": model.ir_version,
-        "producer": producer or None,
-        "size_made_fixed": frozen,
-        "domains": domains(model),
-    }

@@ -21,13 +21,11 @@ if TYPE_CHECKING:
 BATCH = "batch"
 """The name of a batch dimension that the file leaves unnamed."""
 
-_STANDARD = ("", "ai.onnx")
-
 
 def load(path: Path) -> ModelProto:
     """The model in a file.
 
-    Raises `DataError` for what is no ONNX file, and for one that keeps its weights elsewhere.
+    Raises `DataError` for what is not an ONNX file, and for one that keeps its weights elsewhere.
     """
     kind = kind_of(read_head(path))
     if kind:
@@ -35,23 +33,13 @@ def load(path: Path) -> ModelProto:
     try:
         model = onnx.load(str(path), load_external_data=False)
     except DecodeError as error:
-        raise DataError("is no ONNX file", where=path.name, next="bring it again") from error
+        raise DataError("is not an ONNX file", where=path.name, next="bring it again") from error
     if not model.graph.node:
-        raise DataError("is no ONNX file, or an empty one", where=path.name)
+        raise DataError("is not an ONNX file, or an empty one", where=path.name)
     if any(item.data_location == TensorProto.EXTERNAL for item in model.graph.initializer):
         step = "save it as one: onnx.save(onnx.load(FILE), NEW)"
         raise DataError("keeps its weights in another file", where=path.name, next=step)
     return model
-
-
-def opset(model: ModelProto) -> int:
-    """The version of the standard operators that the file is written in."""
-    return max((row.version for row in model.opset_import if row.domain in _STANDARD), default=0)
-
-
-def domains(model: ModelProto) -> list[str]:
-    """Operator sets beyond the standard that its nodes use."""
-    return sorted({node.domain for node in model.graph.node} - set(_STANDARD))
 
 
 def image_input(model: ModelProto, name: str | None, where: str) -> ValueInfoProto:

@@ -9,11 +9,11 @@ import pytest
 import zoo_onnxruntime.observe
 from onnx import TensorProto, helper, numpy_helper
 from zoo_onnxruntime.histogram import HALF
-from zoo_onnxruntime.model_file import load
 from zoo_onnxruntime.observe import Observer, quantisable
 from zoo_onnxruntime.segments import split
 
 from zoo_core.errors import StageError
+from zoo_core.toolkit.onnx_file import load
 
 if TYPE_CHECKING:
     from pathlib import Path

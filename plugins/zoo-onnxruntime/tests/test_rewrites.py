@@ -7,7 +7,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
-from zoo_onnxruntime.graph import is_portable, opset
+from zoo_onnxruntime.graph import is_portable
 from zoo_onnxruntime.rewrites.chain import REWRITES, Applied, Rewrite, rewrite
 from zoo_onnxruntime.rewrites.fold import fold
 from zoo_onnxruntime.rewrites.mish import rewrite_mish
@@ -16,6 +16,7 @@ from zoo_onnxruntime.rewrites.proof import BATCH, Reference, agreement, outputs
 
 from zoo_core.api import TensorSpec
 from zoo_core.errors import DataError, StageError
+from zoo_core.toolkit.onnx_file import opset
 from zoo_core.toolkit.similarity import seeded_feeds
 
 if TYPE_CHECKING:

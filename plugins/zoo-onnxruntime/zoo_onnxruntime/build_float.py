@@ -7,10 +7,10 @@ import shutil
 from typing import TYPE_CHECKING
 
 from zoo_core.toolkit.artefact import read_graph, write_artefact
+from zoo_core.toolkit.onnx_file import load, save
 from zoo_core.toolkit.similarity import poor, ratios_db, rounded, seeded_feeds
 from zoo_onnxruntime.files import FORMAT, MODEL_FILE
 from zoo_onnxruntime.half import store_half
-from zoo_onnxruntime.model_file import load, save
 from zoo_onnxruntime.precision import node_precisions, other_operators, report
 from zoo_onnxruntime.rewrites.proof import outputs
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from zoo_core.api.calibration import tensors
 from zoo_core.toolkit.artefact import read_graph, write_artefact
+from zoo_core.toolkit.onnx_file import load, save
 from zoo_core.toolkit.similarity import poor, ratios_db, rounded
 from zoo_onnxruntime.files import FORMAT, MODEL_FILE
-from zoo_onnxruntime.model_file import load, save
 from zoo_onnxruntime.precision import (
     node_precisions,
     other_operators,

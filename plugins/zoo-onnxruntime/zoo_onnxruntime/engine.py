@@ -9,7 +9,7 @@ import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as _state
 
 from zoo_core.errors import StageError
-from zoo_onnxruntime.model_file import Mapped
+from zoo_core.toolkit.onnx_file import Mapped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from onnx import numpy_helper
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     import numpy as np
     from onnx import GraphProto, ModelProto, NodeProto, TensorProto
@@ -17,11 +17,6 @@ MATRIX_OPERATORS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 """Operators that hold nearly all arithmetic of a network."""
 
 _STANDARD = frozenset({"", "ai.onnx"})
-
-
-def opset(model: ModelProto) -> int:
-    """The version of the standard operators the graph is written in."""
-    return max((o.version for o in model.opset_import if o.domain in _STANDARD), default=0)
 
 
 def is_portable(model: ModelProto) -> bool:
@@ -112,3 +107,14 @@ def drop_unused_constants(graph: GraphProto) -> None:
     for index in reversed(range(len(graph.initializer))):
         if graph.initializer[index].name not in used:
             del graph.initializer[index]
+
+
+def live_nodes(nodes: Sequence[NodeProto], wanted: Iterable[str]) -> list[NodeProto]:
+    """The nodes that the tensors in `wanted` depend on, in order."""
+    alive = set(wanted)
+    kept = []
+    for node in reversed(nodes):
+        if any(name in alive for name in node.output):
+            alive.update(uses(node))
+            kept.append(node)
+    return kept[::-1]

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo_core.errors import StageError
+from zoo_core.toolkit.onnx_file import load
 from zoo_onnxruntime.calibrators import Seen
 from zoo_onnxruntime.engine import open_session, run
 from zoo_onnxruntime.histogram import Histogram
-from zoo_onnxruntime.model_file import load
 from zoo_onnxruntime.segments import split
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from zoo_core.toolkit.artefact import NodePrecision
 from zoo_core.toolkit.machine import cpu_features, has_int8_dot
+from zoo_core.toolkit.onnx_file import load
 from zoo_onnxruntime.engine import open_session, tool
 from zoo_onnxruntime.graph import MATRIX_OPERATORS
-from zoo_onnxruntime.model_file import load
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

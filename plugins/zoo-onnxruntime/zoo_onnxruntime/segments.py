@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import onnx
 from onnx import helper, shape_inference
 
-from zoo_onnxruntime.graph import constants, uses
+from zoo_core.toolkit.onnx_file import skeleton
+from zoo_onnxruntime.graph import constants, live_nodes, uses
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
+    from onnx import ModelProto, NodeProto, ValueInfoProto
 
 _SMALL = 4096
 _FLOAT_BYTES = 4
@@ -46,7 +47,7 @@ def split(
     """
     values = _inferred(model, shapes)
     weights = {t.name: _FLOAT_BYTES * math.prod(t.dims) for t in model.graph.initializer}
-    nodes = _needed(model.graph.node, set(observed))
+    nodes = live_nodes(model.graph.node, observed)
     last = {name: at for at, node in enumerate(nodes) for name in uses(node)}
     alive = [value.name for value in model.graph.input]
     own: list[NodeProto] = []
@@ -98,16 +99,6 @@ def _value(values: Mapping[str, ValueInfoProto], name: str) -> ValueInfoProto:
     return helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None)
 
 
-def _needed(nodes: Sequence[NodeProto], wanted: set[str]) -> list[NodeProto]:
-    alive = set(wanted)
-    kept = []
-    for node in reversed(nodes):
-        if any(name in alive for name in node.output):
-            alive.update(uses(node))
-            kept.append(node)
-    return kept[::-1]
-
-
 def _inferred(model: ModelProto, shapes: Mapping[str, Sequence[int]]) -> dict[str, ValueInfoProto]:
     """Types and shapes of all tensors where they can be told, without copying the weights."""
     inputs = []
@@ -116,25 +107,11 @@ def _inferred(model: ModelProto, shapes: Mapping[str, Sequence[int]]) -> dict[st
         if value.name not in known:
             kind = value.type.tensor_type.elem_type
             inputs.append(helper.make_tensor_value_info(value.name, kind, shapes[value.name]))
-    small = [t for t in model.graph.initializer if math.prod(t.dims) <= _SMALL]
-    large = [t for t in model.graph.initializer if math.prod(t.dims) > _SMALL]
-    graph = helper.make_graph(
-        list(model.graph.node),
-        "shapes",
-        [*inputs, *map(_declared, large)],
-        [helper.make_empty_tensor_value_info(value.name) for value in model.graph.output],
-        small,
-    )
-    bare = helper.make_model(
-        graph, opset_imports=list(model.opset_import), ir_version=model.ir_version
-    )
+    outputs = [helper.make_empty_tensor_value_info(value.name) for value in model.graph.output]
+    bare = skeleton(model, inputs, outputs, _SMALL)
     graph = shape_inference.infer_shapes(bare, data_prop=True).graph
     found = [*inputs, *graph.value_info, *graph.output]
     return {value.name: value for value in found if value.type.tensor_type.elem_type}
-
-
-def _declared(tensor: TensorProto) -> ValueInfoProto:
-    return helper.make_tensor_value_info(tensor.name, tensor.data_type, list(tensor.dims))
 
 
 def _bytes(value: ValueInfoProto | None) -> int:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zoo_core.toolkit.onnx_file import load
 from zoo_core.toolkit.similarity import ratios_db
 from zoo_onnxruntime.calibrators import choose
 from zoo_onnxruntime.engine import open_session, run
-from zoo_onnxruntime.model_file import load
 from zoo_onnxruntime.quantize import quantize
 from zoo_onnxruntime.sensitive import output_convolutions
 

@@ -10,12 +10,12 @@ import pytest
 import torch
 from onnx import numpy_helper
 from zoo_tianxiaomo.attach import attach
-from zoo_tianxiaomo.onnx_file import write
 from zoo_tianxiaomo.params import ExportSpec, NetworkSpec
 from zoo_tianxiaomo.tracing import trace, wrapped
 from zoo_tianxiaomo.weights import load_network
 
 from zoo_core.errors import StageError
+from zoo_core.toolkit.onnx_file import save
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,7 +61,7 @@ def _values(model: ModelProto) -> dict[str, Any]:
 def _exported(spec: ExportSpec, module: torch.nn.Module, path: Path) -> ModelProto:
     model, _ = trace(spec)
     values = attach(model, module.state_dict())
-    write(model, values, path)
+    save(model, path, values)
     return onnx.load(path)
 
 

@@ -13,7 +13,7 @@ from zoo_tianxiaomo.layout import INPUT
 from zoo_tianxiaomo.onnx_graph import SMALL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from numpy.typing import NDArray
     from onnx import ModelProto, NodeProto
@@ -34,13 +34,13 @@ class Constant:
         return np.ascontiguousarray((self.tensor * self.factor.reshape(-1, 1, 1, 1)).numpy())
 
 
-def attach(model: ModelProto, state: Mapping[str, Tensor]) -> dict[str, Constant]:
+def attach(model: ModelProto, state: Mapping[str, Tensor]) -> dict[str, Callable[[], NDArray[Any]]]:
     """Make an initialiser of each input that `state` has, in place.
 
-    Large ones are left without values, which are returned by name. A normalisation after a
-    convolution goes: its scale g / sqrt(v + eps) multiplies the kernels, and b - m times the scale
-    becomes their bias, in float32 as PyTorch's exporter computes it. Raises StageError for an input
-    that `state` lacks, or a normalisation after something else.
+    Large ones are left without values; what makes those is returned by name. A normalisation after
+    a convolution goes: its scale g / sqrt(v + eps) multiplies the kernels, and b - m times the
+    scale becomes their bias, in float32 as PyTorch's exporter computes it. Raises StageError for an
+    input that `state` lacks, or a normalisation after something else.
     """
     graph = model.graph
     made = {node.output[0]: node for node in graph.node}
@@ -95,7 +95,9 @@ def _unmade(model: ModelProto) -> Iterator[str]:
     yield from (name for name in read if name not in known)
 
 
-def _initialised(model: ModelProto, values: Mapping[str, Constant]) -> dict[str, Constant]:
+def _initialised(
+    model: ModelProto, values: Mapping[str, Constant]
+) -> dict[str, Callable[[], NDArray[Any]]]:
     graph = model.graph
     large = {name: value for name, value in values.items() if value.tensor.numel() > SMALL}
     for name, value in values.items():
@@ -107,4 +109,4 @@ def _initialised(model: ModelProto, values: Mapping[str, Constant]) -> dict[str,
     kept = [each for each in graph.input if each.name == INPUT]
     del graph.input[:]
     graph.input.extend(kept)
-    return large
+    return {name: value.array for name, value in large.items()}

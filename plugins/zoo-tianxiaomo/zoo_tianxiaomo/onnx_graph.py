@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -13,15 +14,15 @@ from onnx import ModelProto, TensorProto, ValueInfoProto, checker, helper, shape
 from zoo_core.api import Graph
 from zoo_core.errors import StageError
 from zoo_core.toolkit.artefact import write_graph
-from zoo_tianxiaomo.onnx_file import write
+from zoo_core.toolkit.onnx_file import facts, save, skeleton
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from zoo_core.api import TensorSpec
+    from zoo_core.toolkit.onnx_file import Values
     from zoo_tianxiaomo.layout import Layout
-    from zoo_tianxiaomo.onnx_file import Values
 
 MODEL_FILE = "model.onnx"
 
@@ -45,10 +46,10 @@ def finish(
     folder: Path,
     layout: Layout,
     opset: int,
-    facts: Mapping[str, Any],
-    values: Mapping[str, Values] = MappingProxyType({}),
+    own: Mapping[str, Any],
+    values: Values = MappingProxyType({}),
 ) -> Graph:
-    """Write `model.onnx` and `graph.json` into `folder`; `values` are those `model` lacks.
+    """Write `model.onnx` and `graph.json` with its `own` facts; `values` are those `model` lacks.
 
     Outputs are taken in their order and get the layout's names and shapes, whatever they were.
     Raises StageError for a model that is not valid, of another opset or other shapes.
@@ -56,14 +57,14 @@ def finish(
     _check_opset(model, opset)
     _rename(model, layout)
     _infer(model, layout)
-    write(model, values, folder / MODEL_FILE)
+    save(model, folder / MODEL_FILE, values)
     graph = Graph(
         format="onnx",
         path=MODEL_FILE,
         inputs=(layout.input,),
         outputs=layout.outputs,
         form=layout.form,
-        facts={**_facts(model), **facts},
+        facts={**_facts(model), **own},
     )
     return write_graph(folder, graph)
 
@@ -105,24 +106,12 @@ def _check_shape(value: ValueInfoProto, spec: TensorSpec) -> None:
 
 def _infer(model: ModelProto, layout: Layout) -> None:
     """Check the graph and add the shapes of its inner tensors, on a copy without the weights."""
-    bare = ModelProto()
-    bare.ir_version = max(model.ir_version, 4)
-    bare.opset_import.extend(model.opset_import)
-    bare.graph.name = model.graph.name
-    bare.graph.node.extend(model.graph.node)
-    bare.graph.input.extend(model.graph.input)
     # Outputs are declared with open shapes, so that those they really have are what is inferred.
     free = [
         helper.make_tensor_value_info(spec.name, TensorProto.FLOAT, [""] * len(spec.shape))
         for spec in layout.outputs
     ]
-    bare.graph.output.extend(free)
-    for value in model.graph.initializer:
-        if _elements(value) <= SMALL:
-            bare.graph.initializer.append(value)
-        else:
-            info = helper.make_tensor_value_info(value.name, value.data_type, value.dims)
-            bare.graph.input.append(info)
+    bare = skeleton(model, model.graph.input, free, SMALL)
     try:
         checker.check_model(bare)
         inferred = shape_inference.infer_shapes(bare, check_type=True, strict_mode=True)
@@ -135,20 +124,11 @@ def _infer(model: ModelProto, layout: Layout) -> None:
     model.graph.value_info.extend(inferred.graph.value_info)
 
 
-def _elements(value: TensorProto) -> int:
-    count = 1
-    for dim in value.dims:
-        count *= dim
-    return count
-
-
 def _facts(model: ModelProto) -> dict[str, Any]:
     kinds = Counter(node.op_type for node in model.graph.node)
     return {
-        "opset": model.opset_import[0].version,
-        "ir_version": model.ir_version,
-        "producer": f"{model.producer_name} {model.producer_version}".strip(),
+        **facts(model),
         "nodes": len(model.graph.node),
         "operators": dict(sorted(kinds.items())),
-        "constants": sum(_elements(value) for value in model.graph.initializer),
+        "constants": sum(math.prod(value.dims) for value in model.graph.initializer),
     }

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.errors import DataError
+from zoo_core.toolkit.onnx_file import load, save
 from zoo_onnxruntime.graph import constants_aside, name_nodes
-from zoo_onnxruntime.model_file import load, save
 from zoo_onnxruntime.rewrites.fold import fold
 from zoo_onnxruntime.rewrites.mish import rewrite_mish
 from zoo_onnxruntime.rewrites.opset import lift

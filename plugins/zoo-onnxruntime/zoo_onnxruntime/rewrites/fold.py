@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from zoo_core.toolkit.onnx_file import load
 from zoo_onnxruntime.engine import open_session
 from zoo_onnxruntime.graph import drop_unused_domains, is_portable
-from zoo_onnxruntime.model_file import load
 
 if TYPE_CHECKING:
     from pathlib import Path

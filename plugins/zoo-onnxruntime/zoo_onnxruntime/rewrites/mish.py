@@ -13,9 +13,9 @@ from zoo_onnxruntime.graph import (
     constants,
     consumers,
     drop_unused_constants,
+    live_nodes,
     producers,
     replace_nodes,
-    uses,
 )
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def rewrite_mish(model: ModelProto, _scratch: Path) -> tuple[ModelProto, int]:
     for node in graph.node:
         match = matches.get(node.output[0])
         nodes.extend(_exact_form(match) if match else [node])
-    replace_nodes(graph, _without_dead(nodes, {value.name for value in graph.output}))
+    replace_nodes(graph, live_nodes(nodes, (value.name for value in graph.output)))
     drop_unused_constants(graph)
     graph.initializer.append(constant(_CEILING, np.array(_HIGHEST, np.float32)))
     graph.initializer.append(constant(_TWO, np.array(2, np.float32)))
@@ -124,14 +124,3 @@ def _exact_form(match: _Match) -> list[NodeProto]:
         helper.make_node(op, inputs, [output], name=f"{base}/mish{index}")
         for index, (op, inputs, output) in enumerate(steps)
     ]
-
-
-def _without_dead(nodes: list[NodeProto], wanted: set[str]) -> list[NodeProto]:
-    """The nodes whose results somebody reads, in order."""
-    alive = set(wanted)
-    kept = []
-    for node in reversed(nodes):
-        if any(name in alive for name in node.output):
-            alive.update(uses(node))
-            kept.append(node)
-    return kept[::-1]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from onnx import version_converter
 
-from zoo_onnxruntime.graph import opset
+from zoo_core.toolkit.onnx_file import opset
 
 if TYPE_CHECKING:
     from pathlib import Path

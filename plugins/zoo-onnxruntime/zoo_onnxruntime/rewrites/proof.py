@@ -10,9 +10,9 @@ import numpy as np
 
 from zoo_core.errors import StageError
 from zoo_core.toolkit.machine import cpu_threads
+from zoo_core.toolkit.onnx_file import mapped
 from zoo_core.toolkit.similarity import snr_db
 from zoo_onnxruntime.engine import open_session, run
-from zoo_onnxruntime.model_file import mapped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
