@@ -127,7 +127,12 @@ def test_a_distribution_is_listed_wherever_it_must_be(name: str) -> None:
 
     assert f"-e plugins/{name}" in requirements
     assert f"| [{name}](plugins/{name}/README.md) |" in (ROOT / "README.md").read_text("utf-8")
-    assert name.replace("-", "_") in linter["root_packages"]
+    package = name.replace("-", "_")
+    assert package in linter["root_packages"]
+    for contract in linter["contracts"]:
+        for key in ("modules", "source_modules", "forbidden_modules"):
+            modules = contract.get(key, [])
+            assert package in modules or "zoo_coco" not in modules, contract["name"]
 
 
 def test_a_finding_states_what_it_shows() -> None:
