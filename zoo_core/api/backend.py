@@ -78,6 +78,7 @@ class Backend:
 
     `probe` looks at what is installed without importing it; it never raises and never prints.
     `options` names the `--option KEY=VALUE` keys the pair understands, each with one line.
+    `default` is true for the backend that runs where the user names none.
 
     What only some backends have is None by default: `profiler` and `emitter` are names of those;
     `decoding` says which decoder reads the outputs where it is not the card's, as where the device
@@ -103,6 +104,7 @@ class Backend:
     diagnostics: Callable[[], Sequence[DiagnosticStep]] | None = None
     check_device: Callable[[str], None] | None = None
     options: Mapping[str, str] = field(default_factory=dict)
+    default: bool = False
 
     def availability(self) -> Availability:
         """What the probe finds; one that raises all the same makes the backend unavailable."""

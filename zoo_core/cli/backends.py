@@ -19,7 +19,7 @@ def backends(json_wanted: JsonFlag = False) -> int:
     warn_of_failures(plugins)
     table = [
         (
-            r["name"],
+            f"{r['name']} (default)" if r["default"] else r["name"],
             r["compiler"],
             r["runtime"],
             " ".join(r["precisions"]),

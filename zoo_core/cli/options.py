@@ -36,8 +36,12 @@ def target(
         typer.Argument(help="A model's id; see `zoo models`.", autocompletion=completion.models),
     ],
     backend: Annotated[
-        str, typer.Option(help="See `zoo backends`.", autocompletion=completion.backends)
-    ] = "onnxruntime",
+        str | None,
+        typer.Option(
+            help="See `zoo backends`, which names the default.",
+            autocompletion=completion.backends,
+        ),
+    ] = None,
     precision: Annotated[str, typer.Option(help="What the backend offers.")] = "fp32",
     device: Annotated[str | None, typer.Option(help="A device of the backend.")] = None,
     batch: Annotated[int, typer.Option(min=1, help="Images per inference.")] = 1,

@@ -21,6 +21,7 @@ def _backend(plugins: Plugins, backend: Backend) -> dict[str, Any]:
     return {
         "name": backend.name,
         "summary": backend.summary,
+        "default": backend.default,
         "distribution": plugins.owner("backend", backend.name).distribution,
         "compiler": backend.compiler,
         "runtime": backend.runtime,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -54,6 +54,7 @@ def plan_run(
     needs_data = goal in (Goal.FETCH, Goal.PREDICT, Goal.SCORE)
     resolved = resolve(request, registry, plugins, cache, needs_data)
     builder = _Builder(request, resolved, plugins)
+    request = replace(request, backend=resolved.backend.name)
     return Run(request=request, resolved=resolved, plan=make_plan(builder.stages(goal)))
 
 

@@ -20,7 +20,7 @@ class RunRequest:
     """
 
     model: str
-    backend: str = "onnxruntime"
+    backend: str | None = None
     precision: str = "fp32"
     device: str | None = None
     batch: int = 1

@@ -81,7 +81,7 @@ def resolve(
     `needs_data` is false where nothing is scored, as for an export.
     """
     card = _labelled(_runnable(registry.model(request.model)), request.names)
-    backend = plugins.backend(request.backend)
+    backend = _backend(request, plugins)
     target = _target(request, backend)
     size = request.size or card.size
     protocol = derive(
@@ -283,6 +283,18 @@ def _labelled(card: ModelCard, names: Path | None) -> ModelCard:
     if not labels:
         raise DataError("holds no label name", where=str(names), next="write one name a line")
     return replace(card, labels=labels)
+
+
+def _backend(request: RunRequest, plugins: Plugins) -> Backend:
+    """The backend that the request names, else the default one of those that are installed."""
+    if request.backend is not None:
+        return plugins.backend(request.backend)
+    known = plugins.backends()
+    for backend in known.values():
+        if backend.default:
+            return backend
+    step = f"name one with --backend: {', '.join(known)}" if known else "install one"
+    raise UsageError("no default backend is installed", next=step)
 
 
 def _target(request: RunRequest, backend: Backend) -> Target:

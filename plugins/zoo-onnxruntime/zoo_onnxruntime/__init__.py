@@ -57,6 +57,7 @@ def zoo_backends() -> Iterable[Backend]:
         precisions=("fp32", "fp16", "int8"),
         probe=probe,
         options=OPTIONS,
+        default=True,
     )
 
 

@@ -80,7 +80,7 @@ def second(request: RunRequest, spelling: str, backends: Mapping[str, Backend]) 
         name, pairs = "", [name, *pairs]
     backend, colon, precision = (part.strip() for part in name.partition(":"))
     if backend and backend not in backends:
-        mine = backends[request.backend]
+        mine = backends[request.backend or ""]
         if colon or backend not in mine.precisions:
             what = (
                 f"no backend or precision '{backend}'" if not colon else f"no backend '{backend}'"
