@@ -6,7 +6,6 @@ import errno
 import lzma
 import shutil
 import stat
-import tempfile
 import zipfile
 import zlib
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from zoo_core.errors import DataError
+from zoo_core.system.files import temporary_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -69,8 +69,8 @@ def unpack_zip(
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.exists():
         raise DataError("exists already", where=str(target), next="remove it first")
-    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as beside:
-        tree = Path(beside) / target.name
+    with temporary_folder(target.parent) as parent:
+        tree = parent / target.name
         with _told(path, target):
             tree.mkdir()
             with zipfile.ZipFile(path) as archive:

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from zoo_core.system.file_cache import file_digest_cached, file_digests
-from zoo_core.system.files import copy_file, kind_of, read_head, replacing, write_json, write_text
+from zoo_core.system.files import (
+    copy_file,
+    kind_of,
+    read_head,
+    replacing,
+    temporary_folder,
+    write_json,
+    write_text,
+)
 from zoo_core.system.hashing import digest, file_digest
 from zoo_core.system.paths import cache, folder
 from zoo_core.system.source_digest import source_digest
@@ -20,6 +28,7 @@ __all__ = [
     "read_head",
     "replacing",
     "source_digest",
+    "temporary_folder",
     "write_json",
     "write_text",
 ]

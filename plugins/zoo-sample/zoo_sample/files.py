@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -16,9 +13,12 @@ import numpy as np
 
 from zoo_core.errors import DataError, UsageError, did_you_mean
 from zoo_core.toolkit.coco import COCO_IDS, COCO_NAMES
+from zoo_core.toolkit.files import temporary_folder
 from zoo_sample.scenes import SPLITS, draw_scene
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
 IMAGES = "images"
@@ -49,9 +49,7 @@ def write_coco(directory: Path, split: str, count: int, size: int | tuple[int, i
     """
     seeds = split_seeds(split, count)
     directory.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
-    try:
-        part.chmod(0o755)
+    with temporary_folder(directory.parent) as part:
         (part / IMAGES).mkdir()
         draw = partial(_write_scene, folder=part / IMAGES, size=size)
         with ThreadPoolExecutor(min(os.cpu_count() or 1, 4)) as pool:
@@ -59,8 +57,6 @@ def write_coco(directory: Path, split: str, count: int, size: int | tuple[int, i
         text = json.dumps(_instances(split, scenes), separators=(",", ":"))
         (part / ANNOTATIONS).write_text(text, "utf-8")
         _move(part, directory)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return directory / ANNOTATIONS
 
 
