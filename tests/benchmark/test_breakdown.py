@@ -3,11 +3,11 @@ from __future__ import annotations
 from itertools import repeat
 
 import pytest
+from timed import Clock, bench
 
 from zoo_core.benchmark.block import HEAD, block
 from zoo_core.benchmark.breakdown import Step, break_down
 from zoo_core.system.machine import peak_memory, reset_peak_memory, resident_memory
-from zoo_core.testing.timed import Clock, bench
 
 
 def timed(clock: Clock, seconds: float) -> Step:

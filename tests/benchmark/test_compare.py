@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from timed import Clock, Opened, Timed, tools
 
 from zoo_core.benchmark import BenchSettings
 from zoo_core.benchmark.compare import Versus, compare, turns
 from zoo_core.errors import UsageError
-from zoo_core.testing.timed import Clock, Opened, Timed, tools
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from timed import Clock, Opened, Timed, bench, tools
 
 from zoo_core.benchmark import BenchSettings, measure
 from zoo_core.benchmark.measure import whole_batch
 from zoo_core.benchmark.text import lines
 from zoo_core.errors import UsageError
-from zoo_core.testing.timed import Clock, Opened, Timed, bench, tools
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

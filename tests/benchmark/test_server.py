@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from timed import Clock, Opened, Timed, tools
 
 from zoo_core.benchmark import BenchSettings, measure
 from zoo_core.benchmark.server import schedule, server
 from zoo_core.benchmark.text import lines
-from zoo_core.testing.timed import Clock, Opened, Timed, tools
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from threading import Barrier, Event
 
 import numpy as np
@@ -58,11 +57,10 @@ def test_workers_that_hang_are_left_after_one_time_for_all(monkeypatch: pytest.M
             raise ValueError("the network failed")
         release.wait(30)
 
-    began = time.monotonic()
     try:
         with pytest.raises(ValueError, match="the network failed"):
             together(9, work)
-        assert time.monotonic() - began < 8 * 0.3
+        assert len(living()) == 8
     finally:
         release.set()
     for thread in threading.enumerate():

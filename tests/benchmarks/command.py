@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from zoo_core.system.machine import environment
 
-from . import calibration, coco, engines, exports, hangs, image, runs, startup
+from . import calibration, coco, engines, exports, hangs, image, runs, startup, waits
 from .rows import FAILED, MISSED, failed, table
 from .workshop import Workshop
 
@@ -25,7 +25,18 @@ if TYPE_CHECKING:
     from .rows import Row
 
 _ENGINES = frozenset({"ort", "openvino"})
-GROUPS = ("image", "startup", "export", "run", "calibration", "ort", "openvino", "coco", "hangs")
+GROUPS = (
+    "image",
+    "startup",
+    "export",
+    "run",
+    "calibration",
+    "ort",
+    "openvino",
+    "coco",
+    "waits",
+    "hangs",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -57,6 +68,7 @@ def measure(workshop: Workshop, groups: frozenset[str], hang_runs: int) -> Itera
         "calibration": lambda: calibration.rows(workshop),
         "engines": lambda: engines.rows(workshop, groups),
         "coco": coco.rows,
+        "waits": waits.rows,
         "hangs": lambda: hangs.rows(workshop, hang_runs),
     }
     for name, rows in measured.items():

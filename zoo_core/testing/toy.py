@@ -20,57 +20,46 @@ from zoo_core.errors import UsageError, check_known
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from zoo_core.api import (
-        Compiler,
-        CompileRequest,
-        Dataset,
-        Decoder,
-        Evaluator,
-        Exporter,
-        ExportRequest,
-        ModelCard,
-        OfflineBuilder,
-        Runtime,
-    )
+    from zoo_core import api
 
 ZOO_API = 1
 _OPTIONS = MappingProxyType({"clip": "largest activation that int8 holds; by default the one seen"})
 
 
 @hookimpl
-def zoo_exporters() -> Iterable[Provider[Exporter]]:
+def zoo_exporters() -> Iterable[Provider[api.Exporter]]:
     """The exporter `toy`."""
     yield Provider(name="toy", summary="four numbers to a network of three nodes", load=ToyExporter)
 
 
 @hookimpl
-def zoo_compilers() -> Iterable[Provider[Compiler]]:
+def zoo_compilers() -> Iterable[Provider[api.Compiler]]:
     """The compiler `toy`."""
     yield Provider(name="toy", summary="ONNX as it is, or with int8 convolutions", load=ToyCompiler)
 
 
 @hookimpl
-def zoo_runtimes() -> Iterable[Provider[Runtime]]:
+def zoo_runtimes() -> Iterable[Provider[api.Runtime]]:
     """The runtime `toy`."""
     yield Provider(name="toy", summary="ONNX's reference evaluator", load=_part("ToyRuntime"))
 
 
 @hookimpl
-def zoo_decoders() -> Iterable[Provider[Decoder]]:
+def zoo_decoders() -> Iterable[Provider[api.Decoder]]:
     """The decoder `toy-grid`."""
     summary = "a grid of scores, one box a cell"
     yield Provider(name="toy-grid", summary=summary, load=_part("ToyDecoder"))
 
 
 @hookimpl
-def zoo_evaluators() -> Iterable[Provider[Evaluator]]:
+def zoo_evaluators() -> Iterable[Provider[api.Evaluator]]:
     """The evaluator `toy-detection`."""
     summary = "average precision at IoU .5"
     yield Provider(name="toy-detection", summary=summary, load=_part("ToyEvaluator"))
 
 
 @hookimpl
-def zoo_datasets() -> Iterable[Provider[Dataset]]:
+def zoo_datasets() -> Iterable[Provider[api.Dataset]]:
     """Four images that come with the plugin, and four that a stage draws."""
     for name, summary, seed in (
         ("toy-shapes", "four images of squares", None),
@@ -80,7 +69,7 @@ def zoo_datasets() -> Iterable[Provider[Dataset]]:
 
 
 @hookimpl
-def zoo_emitters() -> Iterable[Provider[OfflineBuilder]]:
+def zoo_emitters() -> Iterable[Provider[api.OfflineBuilder]]:
     """The emitter `toy`."""
     yield Provider(name="toy", summary="the graph, and what to build of it", load=ToyOfflineBuilder)
 
@@ -113,7 +102,7 @@ class ToyExporter:
     suffixes: Mapping[str, str] = MappingProxyType({".toy": "toy"})
     companions: Mapping[str, str] = MappingProxyType({})
 
-    def stages(self, card: ModelCard, request: ExportRequest) -> Sequence[Stage]:
+    def stages(self, card: api.ModelCard, request: api.ExportRequest) -> Sequence[Stage]:
         """`export` and `verify`; raises UsageError for what it cannot make."""
         check_known(card.exporter_params, ("stride",), f"{card.id}.exporter_params")
         check_known([request.form], ("heads",), "--form")
@@ -141,7 +130,7 @@ class ToyCompiler:
         """Only int8 does."""
         return precision == "int8"
 
-    def stages(self, request: CompileRequest) -> Sequence[Stage]:
+    def stages(self, request: api.CompileRequest) -> Sequence[Stage]:
         """One stage, `compile`."""
         params, inputs = _to_build(request)
         if request.calibration:
@@ -154,12 +143,12 @@ class ToyCompiler:
 class ToyOfflineBuilder:
     """Files for a build of the artefact on another machine."""
 
-    def stages(self, request: CompileRequest) -> Sequence[Stage]:
+    def stages(self, request: api.CompileRequest) -> Sequence[Stage]:
         """One stage, `emit`."""
         return [_stage("emit", "emit", *_to_build(request), "files")]
 
 
-def _to_build(request: CompileRequest) -> tuple[dict[str, Any], dict[str, str]]:
+def _to_build(request: api.CompileRequest) -> tuple[dict[str, Any], dict[str, str]]:
     """Parameters and inputs of a build; raises UsageError for an unknown option."""
     check_known(request.target.options, _OPTIONS, "--option")
     params = {"precision": request.target.precision, **request.target.options}

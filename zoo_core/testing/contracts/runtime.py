@@ -6,7 +6,7 @@ import gc
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -39,14 +39,10 @@ if TYPE_CHECKING:
 
     from zoo_core.api import Runtime, Session, Target
 
+    Made = tuple[Path, Target]
+
 _MOST = 4
 _RUNS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class _Made:
-    artefact: Path
-    target: Target
 
 
 class RuntimeContract(BackendPart):
@@ -89,7 +85,7 @@ class RuntimeContract(BackendPart):
         """Its kind of input, threads of one run, and concurrent runs, for either hint."""
         made = self._make(tmp_path)
         for hint in HINTS:
-            with self._runtime().open(made.artefact, made.target, hint) as session:
+            with self._runtime().open(*made, hint) as session:
                 kind, workers, threads = session.input_kind, session.workers, session.threads
             known = ", ".join(INPUT_KINDS)
             must(kind in INPUT_KINDS, f"its input_kind is '{kind}', not one of {known}")
@@ -178,7 +174,7 @@ class RuntimeContract(BackendPart):
         made = self._make(tmp_path)
         with self._opened(made) as session:
             feeds, _ = feeds_of(session, noises(self.size))
-        question = self._question("open", made.artefact, made.target)
+        question = self._question("open", *made)
         answer = ask(replace(question, feeds=feeds), tmp_path)
         must(not answer.error, f"opened in a fresh process: {answer.error}")
         must(not answer.printed, f"it prints {answer.printed}")
@@ -189,9 +185,7 @@ class RuntimeContract(BackendPart):
         if not isinstance(runtime, Traceable):
             return
         images = noises(self.size)
-        trace = runtime.trace(
-            made.artefact, made.target, lambda session: feeds_of(session, images)[0], _RUNS
-        )
+        trace = runtime.trace(*made, lambda session: feeds_of(session, images)[0], _RUNS)
         calls = {row.name: row.calls for row in operators(trace) if row.kind.startswith("Conv")}
         must(calls, "its trace has no convolution")
         must(set(calls.values()) == {_RUNS}, f"{_RUNS} runs are traced as {calls}")
@@ -225,23 +219,23 @@ class RuntimeContract(BackendPart):
         """An empty folder, a listing of something else and a cut model: ZooErrors of one line."""
         made = self._make(tmp_path)
         self._run(made, [noises(self.size)])
-        for of, words, folder in wrong_artefacts(made.artefact, tmp_path):
-            error = refusal(partial(self._open, _Made(folder, made.target)), ZooError, of)
+        for of, words, folder in wrong_artefacts(made[0], tmp_path):
+            error = refusal(partial(self._open, (folder, made[1])), ZooError, of)
             must("\n" not in str(error), f"the refusal of {of} has several lines: {error}")
             must(words in str(error), f"the refusal of {of} does not name {words}: {error}")
 
-    def _open(self, made: _Made) -> None:
-        with self._runtime().open(made.artefact, made.target) as session:
+    def _open(self, made: Made) -> None:
+        with self._runtime().open(*made) as session:
             outputs_of(session, noises(self.size))
 
     @contextmanager
-    def _opened(self, made: _Made, hint: str = "latency") -> Iterator[Session]:
-        with self._runtime().open(made.artefact, made.target, hint) as session:
+    def _opened(self, made: Made, hint: str = "latency") -> Iterator[Session]:
+        with self._runtime().open(*made, hint) as session:
             if session.input_kind == "name":
                 pytest.skip("it reads what another program has stored, by the names of samples")
             yield session
 
-    def _run(self, made: _Made, batches: Iterable[NDArray[np.uint8]]) -> list[NDArray[np.float32]]:
+    def _run(self, made: Made, batches: Iterable[NDArray[np.uint8]]) -> list[NDArray[np.float32]]:
         with self._opened(made) as session:
             return [outputs_of(session, images) for images in batches]
 
@@ -251,8 +245,8 @@ class RuntimeContract(BackendPart):
         worst = float(np.abs(one - other).max())
         must(worst <= self.tolerance, f"{breach} by {worst:g}")
 
-    def _make(self, folder: Path, precision: str | None = None) -> _Made:
-        return _Made(*self._artefact(folder, precision, BATCH))
+    def _make(self, folder: Path, precision: str | None = None) -> Made:
+        return self._artefact(folder, precision, BATCH)
 
     def _runtime(self) -> Runtime:
         return self._plugins().runtime(self.name)
