@@ -4,15 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from zoo_vastai import decoder, options
-from zoo_vastai.compile import nms as suppression
+from zoo_vastai.card import CALIBRATORS, calibrate_mode, card_options
 from zoo_vastai.names import ARITHMETICS
-from zoo_vastai.options import (
-    CALIBRATORS,
-    calibrate_mode,
-    card_options,
-    check_options,
-    compile_timeout,
-)
+from zoo_vastai.options import Options, options_of
 
 from zoo_core.api import Target
 from zoo_core.errors import RegistryError, UsageError
@@ -65,7 +59,7 @@ def test_variants_lie_over_the_rest_for_their_precision_alone() -> None:
         ({"compile": [1]}, "must be a mapping"),
         ({"extra_ops": {"params": {}}}, "needs a 'type'"),
         ({"extra_ops": {"type": "yolov4_nms", "parms": {}}}, "did you mean 'params'"),
-        ({"variants": {"int4": {}}}, "unknown key 'int4'"),
+        ({"variants": {"int4": {}}}, "unknown 'int4'"),
         ({"variants": {"int8": {"quantise": {}}}}, "did you mean 'quantize'"),
         ({"variants": {"host": {"compile": 1}}}, "must be a mapping"),
         ({"nms": "devise"}, "did you mean 'device'"),
@@ -81,12 +75,13 @@ def test_a_wrong_map_is_refused_with_its_place(told: Mapping[str, Any], words: s
 
 def test_an_unknown_option_is_refused() -> None:
     with pytest.raises(UsageError, match="did you mean 'sdk_python'"):
-        check_options(target(sdk_pyhton="3"))
+        options_of(target(sdk_pyhton="3"))
 
 
 @pytest.mark.parametrize(
     ("key", "value"),
     [
+        ("nms", "devise"),
         ("queue", "many"),
         ("timeout", "0"),
         ("restarts", "-1"),
@@ -98,21 +93,21 @@ def test_an_unknown_option_is_refused() -> None:
 )
 def test_a_wrong_value_is_refused_before_anything_is_compiled(key: str, value: str) -> None:
     with pytest.raises(UsageError, match=value):
-        check_options(target(**{key: value}))
+        options_of(target(**{key: value}))
 
 
 @pytest.mark.parametrize("arithmetic", ARITHMETICS)
 def test_arithmetics_are_those_of_the_decoder(arithmetic: str) -> None:
-    check_options(target(arithmetic=arithmetic))
+    options_of(target(arithmetic=arithmetic))
     assert callable(decoder.DeviceNmsDecoder().bind({"arithmetic": arithmetic}, 2, 0.001))
-    for module in (decoder, options, suppression):
+    for module in (decoder, options):
         assert module.ARITHMETICS is ARITHMETICS
 
 
 @pytest.mark.parametrize("text", ["soon", "0", "-1", "nan", "inf", "604801"])
 def test_a_timeout_is_a_number_of_seconds(text: str) -> None:
     with pytest.raises(UsageError, match="compile_timeout"):
-        compile_timeout(target(compile_timeout=text))
+        options_of(target(compile_timeout=text))
 
 
 def test_the_calibrator_is_the_users_then_the_cards_then_the_default() -> None:
@@ -125,3 +120,39 @@ def test_the_calibrator_is_the_users_then_the_cards_then_the_default() -> None:
     assert calibrate_mode(silent, None) == next(iter(CALIBRATORS)) == "percentile"
     with pytest.raises(UsageError, match="did you mean 'percentile'"):
         calibrate_mode(told, "percentle")
+
+
+def test_options_become_values() -> None:
+    told = target(
+        instances="2", processes="3", iterations="64", shape="[3, 416, 416]", vamp_timeout="5"
+    )
+
+    assert options_of(told) == Options(
+        instances=2, processes=3, iterations=64, shape="[3,416,416]", vamp_timeout=5.0
+    )
+    assert options_of(target()) == Options()
+    assert options_of(target(shape="[[1,512],[1,512]]")).shape == "[[1,512],[1,512]]"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("instances", "0"),
+        ("instances", "-1"),
+        ("instances", "65"),
+        ("processes", "two"),
+        ("processes", "٣"),
+        ("iterations", "1e3"),
+        ("shape", "3,416,416"),
+        ("shape", "[3,0,416]"),
+        ("shape", "[]"),
+        ("shape", '["a"]'),
+        ("shape", "[true]"),
+        ("vamp_timeout", "0"),
+        ("vamp_timeout", "nan"),
+        ("vamp_timeout", "soon"),
+    ],
+)
+def test_bad_options_are_refused_by_name(key: str, value: str) -> None:
+    with pytest.raises(UsageError, match=key):
+        options_of(target(**{key: value}))

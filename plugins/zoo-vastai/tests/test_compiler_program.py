@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 from zoo_vastai.compile.complaints import last_words
-from zoo_vastai.compile.outputs import complaint, results_folder, snapshot
 from zoo_vastai.compile.program import Program, signal_of
+from zoo_vastai.compile.vamc import complaint, results_folder, snapshot
 
 from zoo_core.errors import UnavailableError
 

@@ -4,14 +4,14 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 import zoo_vastai
 from zoo_vastai.cli.app import main
+from zoo_vastai.options import READERS, Options
 from zoo_vastai.sdk.tools import tools
-from zoo_vastai.stream.options import STREAM_OPTIONS
-from zoo_vastai.vamp.settings import OPTIONS as VAMP_OPTIONS
 
 from zoo_core.api import Target
 from zoo_core.errors import UnavailableError
@@ -46,9 +46,8 @@ def test_stored_outputs_need_no_graph(device: str, needed: bool) -> None:
     assert zoo_vastai._needs_graph(target) is needed
 
 
-def test_options_of_the_parts_are_those_of_the_backend() -> None:
-    assert set(STREAM_OPTIONS) <= set(zoo_vastai.OPTIONS)
-    assert set(VAMP_OPTIONS) <= set(zoo_vastai.OPTIONS)
+def test_each_option_of_the_backend_is_read_and_has_a_default() -> None:
+    assert set(READERS) == set(zoo_vastai.OPTIONS) == {item.name for item in fields(Options)}
 
 
 def test_the_readme_explains_every_option() -> None:

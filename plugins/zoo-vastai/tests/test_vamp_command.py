@@ -1,15 +1,10 @@
-"""How vamp is called, and which options it is called by."""
+"""How vamp is called."""
 
 from __future__ import annotations
 
 import shlex
 
-import pytest
-import zoo_vastai
 from zoo_vastai.vamp.command import VampCommand
-from zoo_vastai.vamp.settings import OPTIONS, VampSettings, vamp_settings
-
-from zoo_core.errors import UsageError
 
 
 def test_the_plain_call_is_the_documented_one_with_a_real_p() -> None:
@@ -40,46 +35,3 @@ def test_shapes_are_quoted_for_a_shell_and_only_there() -> None:
     assert "-s '[3,416,416]'" in command.shell()
     assert "'a folder/mod'" in command.shell()
     assert shlex.split(command.shell(("python", "-m", "x.vamp"))) == list(argv)
-
-
-def test_options_become_settings_and_others_are_left_alone() -> None:
-    options = {
-        "instances": "2",
-        "processes": "3",
-        "iterations": "64",
-        "shape": "[3, 416, 416]",
-        "vamp_timeout": "5",
-        "nms": "host",
-    }
-
-    assert vamp_settings(options) == VampSettings(
-        instances=2, processes=3, iterations=64, shape="[3,416,416]", timeout=5.0
-    )
-    assert vamp_settings({}) == VampSettings()
-    assert vamp_settings({"shape": "[[1,512],[1,512]]"}).shape == "[[1,512],[1,512]]"
-    assert set(options) - {"nms"} == set(OPTIONS)
-    assert set(OPTIONS) <= set(zoo_vastai.OPTIONS)
-
-
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("instances", "0"),
-        ("instances", "-1"),
-        ("instances", "65"),
-        ("processes", "two"),
-        ("processes", "٣"),
-        ("iterations", "1e3"),
-        ("shape", "3,416,416"),
-        ("shape", "[3,0,416]"),
-        ("shape", "[]"),
-        ("shape", '["a"]'),
-        ("shape", "[true]"),
-        ("vamp_timeout", "0"),
-        ("vamp_timeout", "nan"),
-        ("vamp_timeout", "soon"),
-    ],
-)
-def test_bad_options_are_refused_by_name(key: str, value: str) -> None:
-    with pytest.raises(UsageError, match=key):
-        vamp_settings({key: value})

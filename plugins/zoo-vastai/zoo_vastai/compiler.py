@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.api import Stage
-from zoo_core.errors import UsageError, did_you_mean
+from zoo_core.errors import UsageError, check_one_of
+from zoo_vastai.card import CALIBRATORS, PRECISIONS, calibrate_mode, card_options
 from zoo_vastai.compile.nms import device_nms, is_suppressing
 from zoo_vastai.compile.notes import build_notes
 from zoo_vastai.compile.preprocess import render_process_ops, render_vdsp
@@ -21,14 +22,7 @@ from zoo_vastai.names import (
     NAME,
     VDSP_FILE,
 )
-from zoo_vastai.options import (
-    CALIBRATORS,
-    PRECISIONS,
-    calibrate_mode,
-    card_options,
-    check_options,
-    compile_timeout,
-)
+from zoo_vastai.options import options_of
 from zoo_vastai.sdk.findings import sdk_version
 from zoo_vastai.sdk.host import Host
 from zoo_vastai.whole import is_whole
@@ -70,8 +64,8 @@ class VastaiCompiler:
 def check_request(request: CompileRequest) -> None:
     """Raises UsageError for what no stage could do."""
     target = request.target
-    check_options(target)
-    _known("precision", target.precision, PRECISIONS)
+    options_of(target)
+    check_one_of(f"{NAME} precision", target.precision, PRECISIONS)
     for device in target.devices:
         if not is_whole(device) and target.devices not in ((EMULATOR,), (FILES,)):
             raise UsageError(
@@ -142,7 +136,7 @@ def _compile(request: CompileRequest) -> Stage:
         params={
             "emulated": emulated,
             "sdk": None if emulated else sdk_version(Host()),
-            "timeout": compile_timeout(request.target),
+            "timeout": options_of(request.target).compile_timeout,
             "notes": list(build_notes(request)),
         },
         inputs=build_inputs(request),
@@ -161,9 +155,3 @@ def _interpreter(target: Target) -> dict[str, str]:
 def _extra_op(request: CompileRequest) -> dict[str, Any] | None:
     op = card_options(request.card, request.target.precision).extra_op
     return {"type": op.type, "params": dict(op.params)} if op else None
-
-
-def _known(what: str, name: str, known: Sequence[str]) -> None:
-    if name not in known:
-        hint = did_you_mean(name, known)
-        raise UsageError(f"{NAME} has no {what} '{name}'", next=hint)

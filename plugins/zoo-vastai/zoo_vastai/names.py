@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from zoo_core.toolkit.artefact import ARTEFACT_FILE, PRECISION_FILE
+
 NAME = "vastai"
 """Of the backend, its compiler, runtime and emitter, and of a card's map for it."""
 
 EMULATOR = "emulator"
 FILES = "files"
+
+NMS_PLACES = ("auto", "device", "host")
+"""Where boxes may be suppressed, the default first."""
 
 ARITHMETICS = ("exact", "vsx", "npz")
 """How boxes that the device's NMS left come into the image, the default first.
@@ -23,7 +28,5 @@ WORKSPACE = "deploy_weights"
 LOG_FILE = "vamc.log"
 MODEL = "mod"
 THREE_PIECES = ("mod.json", "mod.so", "mod.params")
-ARTEFACT_FILE = "artefact.json"
-PRECISION_FILE = "precision.json"
 ARTEFACT = (*THREE_PIECES, VDSP_FILE, CONFIG_FILE, LOG_FILE, ARTEFACT_FILE, PRECISION_FILE)
 """What the stage `compile` leaves."""

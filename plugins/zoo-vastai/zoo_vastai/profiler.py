@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 import signal
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.errors import StageError, UsageError
-from zoo_vastai.names import ARTEFACT_FILE, EMULATOR, MODEL, THREE_PIECES, VDSP_FILE
+from zoo_core.toolkit.artefact import ARTEFACT_FILE
+from zoo_vastai.names import EMULATOR, MODEL, THREE_PIECES, VDSP_FILE
+from zoo_vastai.options import Options, options_of
 from zoo_vastai.sdk.host import Outcome, run
 from zoo_vastai.sdk.tools import tools
 from zoo_vastai.sdk.vasmi import device_facts
 from zoo_vastai.vamp.command import VampCommand
 from zoo_vastai.vamp.invariants import check, doubts
 from zoo_vastai.vamp.parse import VampText, parse_output
-from zoo_vastai.vamp.settings import VampSettings, vamp_settings
 from zoo_vastai.whole import is_whole
 
 if TYPE_CHECKING:
@@ -43,9 +45,10 @@ class VampProfiler:
         `StageError` for one that fails, hangs or prints no block, `UsageError` for options or
         devices it cannot take.
         """
-        settings = vamp_settings({**target.options, **options})
+        target = replace(target, options={**target.options, **options})
+        settings = options_of(target)
         device = _one_die(target)
-        found = tools(device, {**target.options, **options}, needs=("vamp",))
+        found = tools(device, target.options, needs=("vamp",))
         folder = artefact.resolve()
         _complete(folder)
         command = VampCommand(
@@ -72,7 +75,7 @@ class VampProfiler:
         }
 
 
-def _data(block: VampBlock, read: VampText, settings: VampSettings) -> dict[str, Any]:
+def _data(block: VampBlock, read: VampText, settings: Options) -> dict[str, Any]:
     found = check(block, settings.processes)
     return {
         "figures": block.flat(),
@@ -108,10 +111,10 @@ def _vdsp_file(folder: Path) -> str:
     return str(data.get("vdsp") or VDSP_FILE) if isinstance(data, dict) else VDSP_FILE
 
 
-def _run(command: VampCommand, found: Tools, settings: VampSettings) -> Outcome:
+def _run(command: VampCommand, found: Tools, settings: Options) -> Outcome:
     """Vamp's whole text; it works in a folder of its own, where what it may leave is dropped."""
     with TemporaryDirectory(prefix="zoo-vamp-") as place:
-        outcome = run(command.argv(found.vamp), settings.timeout, found.env, Path(place))
+        outcome = run(command.argv(found.vamp), settings.vamp_timeout, found.env, Path(place))
     if outcome.code == 0:
         return outcome
     if outcome.code is None:

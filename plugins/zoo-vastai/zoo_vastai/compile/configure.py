@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.api import Graph, TensorSpec, calibration
 from zoo_core.errors import UsageError
-from zoo_core.toolkit.files import digest, file_digest
+from zoo_core.toolkit.artefact import read_graph
+from zoo_core.toolkit.files import digest, file_digest, write_json, write_text
 from zoo_core.vision import read_rgb, write_image
 from zoo_vastai.compile.config import Build, CalibrationImages, build_name, render_config
 from zoo_vastai.compile.heads import operator_params
@@ -44,7 +44,7 @@ def build(ctx: StageContext) -> None:
     Paths in config.yaml are relative: `graph` and `calibration` lie beside it, and results come to
     lie under `deploy_weights`. build.json tells the name of the build, its form and its tensors.
     """
-    graph = Graph.from_data(json.loads(ctx.inputs["graph"].read_text(encoding="utf-8")))
+    graph = read_graph(ctx.inputs["graph"])
     params = ctx.params
     images = _images(ctx) if "images" in ctx.inputs else None
     extra = _extra_ops(params, graph)
@@ -66,13 +66,12 @@ def build(ctx: StageContext) -> None:
         )
     )
     size = (params["size"][0], params["size"][1])
-    _write(ctx.out / CONFIG_FILE, config_text(config))
-    _write(ctx.out / VDSP_FILE, vdsp_text(render_vdsp(params["preprocess"], size)))
-    told = _told(params, graph, name, images)
-    _write(ctx.out / BUILD_FILE, json.dumps(told, indent=1) + "\n")
+    write_text(ctx.out / CONFIG_FILE, config_text(config))
+    write_text(ctx.out / VDSP_FILE, vdsp_text(render_vdsp(params["preprocess"], size)))
+    write_json(ctx.out / BUILD_FILE, _record(params, graph, name, images))
 
 
-def _told(
+def _record(
     params: Mapping[str, Any], graph: Graph, name: str, images: CalibrationImages | None
 ) -> dict[str, Any]:
     nms = params["nms"]
@@ -181,7 +180,3 @@ def _link(source: Path, place: Path) -> None:
         os.link(source, place)
     except OSError:  # another file system, or one without links
         shutil.copyfile(source, place)
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from zoo_core.api import Decoding
 from zoo_core.errors import UsageError
-from zoo_vastai.names import ARITHMETICS
-from zoo_vastai.options import card_options, nms_place
+from zoo_vastai.card import card_options, nms_place
+from zoo_vastai.options import options_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from zoo_core.api import CompileRequest
-    from zoo_vastai.options import CardOptions, ExtraOp
+    from zoo_vastai.card import CardOptions, ExtraOp
 
 OPERATORS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -91,7 +91,7 @@ def decoding(request: CompileRequest) -> Decoding | None:
     params = {
         "conf": found.confidence_threshold,
         "iou": found.nms_threshold,
-        "arithmetic": request.target.options.get("arithmetic", ARITHMETICS[0]),
+        "arithmetic": options_of(request.target).arithmetic,
     }
     return Decoding(decoder=DECODER, params=params)
 

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.errors import StageError
+from zoo_core.toolkit.artefact import ARTEFACT_FILE, PRECISION_FILE
+from zoo_core.toolkit.files import file_digest, write_json
 from zoo_vastai.compile.complaints import last_words, without_stamp
-from zoo_vastai.compile.outputs import complaint, results_folder, snapshot
 from zoo_vastai.compile.precision import precision_report
 from zoo_vastai.compile.program import Ending, Program
 from zoo_vastai.names import (
-    ARTEFACT_FILE,
     CALIBRATION_FOLDER,
     CONFIG_FILE,
     EMULATOR,
     GRAPH_FOLDER,
     LOG_FILE,
     MODEL,
-    PRECISION_FILE,
     THREE_PIECES,
     VDSP_FILE,
     WORKSPACE,
@@ -57,8 +57,8 @@ def build(ctx: StageContext) -> None:
         shutil.move(folder / name, ctx.out / name)
     shutil.copyfile(ctx.inputs["config"], ctx.out / CONFIG_FILE)
     shutil.copyfile(ctx.inputs["vdsp"], ctx.out / VDSP_FILE)
-    _write(ctx.out / ARTEFACT_FILE, _artefact(told, ctx.params["emulated"]))
-    _write(ctx.out / PRECISION_FILE, precision_report(ctx.out, told, ctx.params))
+    write_json(ctx.out / ARTEFACT_FILE, _artefact(told, ctx.params["emulated"]))
+    write_json(ctx.out / PRECISION_FILE, precision_report(ctx.out, told, ctx.params))
     shutil.rmtree(work)
 
 
@@ -128,5 +128,48 @@ def _text(path: Path) -> str:
     return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
 
 
-def _write(path: Path, data: dict[str, Any]) -> None:
-    path.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+@dataclass(frozen=True, slots=True)
+class FileState:
+    """What tells one writing of a file from another."""
+
+    size: int
+    modified_ns: int
+    sha256: str
+
+
+Snapshot = dict[str, FileState]
+
+
+def snapshot(folder: Path) -> Snapshot:
+    """The three files by name, as far as they are there."""
+    found = {}
+    for name in THREE_PIECES:
+        path = folder / name
+        if path.is_file():
+            state = path.stat()
+            found[name] = FileState(state.st_size, state.st_mtime_ns, file_digest(path))
+    return found
+
+
+def complaint(folder: Path, before: Snapshot) -> str:
+    """What is wrong with the three files in words; nothing where all are there, new and filled."""
+    after = snapshot(folder)
+    missing = [name for name in THREE_PIECES if name not in after]
+    if missing:
+        return f"left no {', '.join(missing)}"
+    empty = [name for name in THREE_PIECES if not after[name].size]
+    if empty:
+        return f"left an empty {', '.join(empty)}"
+    stale = [name for name in THREE_PIECES if after[name] == before.get(name)]
+    if stale:
+        return f"left {', '.join(stale)} of an earlier build as it was"
+    return ""
+
+
+def results_folder(workspace: Path, name: str) -> Path:
+    """Where the three files lie: `workspace`/`name`, else the one folder below that has them."""
+    usual = workspace / name
+    if all((usual / piece).exists() for piece in THREE_PIECES):
+        return usual
+    others = {path.parent for path in workspace.rglob(THREE_PIECES[0])}
+    return others.pop() if len(others) == 1 else usual

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.api import Graph, TensorSpec
+from zoo_core.api import TensorSpec
 from zoo_core.errors import DataError, UsageError
+from zoo_core.toolkit.artefact import ARTEFACT_FILE, PRECISION_FILE, read_graph
+from zoo_core.toolkit.files import write_json
 from zoo_vastai.decoder import OUTPUTS
 from zoo_vastai.files.datalist import read_datalist
 from zoo_vastai.files.outputs import HEADS, NMS, form_of, npz_outputs, output_name
 from zoo_vastai.files.store import FOLDER, FORMAT, write_outputs
-from zoo_vastai.names import ARTEFACT_FILE, PRECISION_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -77,7 +77,7 @@ def adopt(ctx: StageContext) -> None:
         "warnings": [_ORIGIN, *ctx.params.get("notes", ())],
     }
     for name, data in ((ARTEFACT_FILE, artefact), (PRECISION_FILE, precision)):
-        (ctx.out / name).write_text(json.dumps(data, indent=1), encoding="utf-8")
+        write_json(ctx.out / name, data)
     with ctx.log.open("a", encoding="utf-8") as log:
         log.write(f"{len(datalist)} outputs of the form {form} from {outputs}\n")
 
@@ -106,7 +106,7 @@ def _known(ctx: StageContext) -> Mapping[str, Any]:
     """The params, with the names and shapes of the graph's outputs where there is a graph."""
     if "graph" not in ctx.inputs:
         return ctx.params
-    graph = Graph.from_data(json.loads(ctx.inputs["graph"].read_text(encoding="utf-8")))
+    graph = read_graph(ctx.inputs["graph"])
     names = [spec.name for spec in graph.outputs]
     return {"heads": names, **ctx.params, "shapes": [spec.shape for spec in graph.outputs]}
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from zoo_core.api import TensorSpec
 from zoo_core.errors import DataError, SampleError, UsageError
+from zoo_core.toolkit.artefact import ARTEFACT_FILE
 from zoo_vastai.files.datalist import Lines
 from zoo_vastai.files.store import FOLDER, FORMAT, StoredOutputs
-from zoo_vastai.names import ARTEFACT_FILE
 from zoo_vastai.stream.artefact import read_description
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo_core.errors import DataError
-from zoo_vastai.names import ARTEFACT_FILE, PRECISION_FILE
+from zoo_core.toolkit.artefact import ARTEFACT_FILE, PRECISION_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from zoo_core.api import TensorSpec
 from zoo_core.errors import DataError, StageError, UsageError
-from zoo_vastai.names import ARTEFACT_FILE, EMULATOR, MODEL, NAME, THREE_PIECES
+from zoo_core.toolkit.artefact import ARTEFACT_FILE
+from zoo_vastai.names import EMULATOR, MODEL, NAME, THREE_PIECES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

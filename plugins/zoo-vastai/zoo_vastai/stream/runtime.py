@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from zoo_core.errors import UsageError
 from zoo_vastai.names import EMULATOR, FILES
+from zoo_vastai.options import options_of
 from zoo_vastai.sdk.tools import tools
 from zoo_vastai.stream.artefact import read_artefact
-from zoo_vastai.stream.options import stream_options
 from zoo_vastai.stream.process import WorkerProcess
 from zoo_vastai.stream.session import StreamSession
 from zoo_vastai.whole import is_whole
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zoo_core.api import Session, Target
+    from zoo_vastai.options import Options
     from zoo_vastai.stream.artefact import Artefact
-    from zoo_vastai.stream.options import StreamOptions
 
 _HINTS = ("latency", "throughput")
 
@@ -52,7 +52,7 @@ def _opened(folder: Path, target: Target, hint: str) -> Iterator[Session]:
     numbers = dies(target)
     if hint == "latency":
         numbers = numbers[:1]
-    options = stream_options(target.options)
+    options = options_of(target)
     artefact = read_artefact(folder, target.device)
     found = tools(target.device, target.options, needs=("python",))
     order = _order(artefact, numbers, options, hint)
@@ -86,9 +86,7 @@ def dies(target: Target) -> list[int]:
     return found
 
 
-def _order(
-    artefact: Artefact, numbers: list[int], options: StreamOptions, hint: str
-) -> dict[str, Any]:
+def _order(artefact: Artefact, numbers: list[int], options: Options, hint: str) -> dict[str, Any]:
     return {
         "prefix": str(artefact.prefix),
         "vdsp": str(artefact.vdsp),

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zoo_core.api import Arrays, TensorSpec
+    from zoo_vastai.options import Options
     from zoo_vastai.stream.artefact import Artefact
-    from zoo_vastai.stream.options import StreamOptions
 
 
 class StreamSession:
@@ -40,7 +40,7 @@ class StreamSession:
         self,
         artefact: Artefact,
         start: Callable[[Path], WorkerProcess],
-        options: StreamOptions,
+        options: Options,
         workers: int,
     ) -> None:
         """Start the first worker with a log; `start` raises what `WorkerProcess` does.
