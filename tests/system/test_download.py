@@ -384,6 +384,16 @@ def test_nobody_there(site: Site, tmp_path: Path) -> None:
     assert "refused" in fails(site, tmp_path, url=url)
 
 
+def test_what_failed_before_is_not_the_reason(site: Site, tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}/"
+    try:
+        raise ValueError("something else")
+    except ValueError:
+        assert "refused (3 attempts)" in fails(site, tmp_path, url=url)
+
+
 def test_a_silent_server_is_given_up(site: Site, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/"

@@ -194,13 +194,12 @@ class PartialFile:
         return self.path.with_name(self.path.name + ".json")
 
 
+@dataclass(eq=False)
 class _TransientError(Exception):
     """An attempt failed in a way that the next one may not; `wait` in s is the server's."""
 
-    def __init__(self, reason: str, wait: float | None = None) -> None:
-        self.reason = reason
-        self.wait = wait
-        super().__init__(reason)
+    reason: str
+    wait: float | None = None
 
 
 def _retry(transfer: _Transfer, policy: RetryPolicy) -> None:
@@ -449,7 +448,13 @@ def _number(text: str) -> int | None:
 
 
 def _root_cause(error: BaseException) -> BaseException:
-    while inner := error.__cause__ or error.__context__:
+    """The failure of the network that urllib3 has wrapped, in one error or several."""
+    from http.client import HTTPException
+
+    import urllib3
+
+    kinds = OSError, HTTPException, urllib3.exceptions.HTTPError
+    while isinstance(inner := error.__cause__ or error.__context__, kinds):
         error = inner
     return error
 
