@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
-from zoo_core.api import Backend
 from zoo_core.errors import UsageError
 from zoo_core.planning.build import Goal, plan_run
 from zoo_core.planning.request import RunRequest
@@ -14,6 +14,9 @@ from zoo_core.planning.resolve import CacheState
 from zoo_core.plugins.manager import Plugins
 from zoo_core.registry import load_registry
 from zoo_core.testing import toy
+
+if TYPE_CHECKING:
+    from zoo_core.api import Backend
 
 CACHE = CacheState(is_cached=lambda _: False, is_reachable=lambda _: False)
 
