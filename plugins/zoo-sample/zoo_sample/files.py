@@ -102,7 +102,7 @@ def _jpeg(image: NDArray[np.uint8]) -> bytes:
 def _instances(
     split: str, scenes: list[tuple[dict[str, Any], list[dict[str, Any]]]]
 ) -> dict[str, Any]:
-    annotations = [annotation for _, found in scenes for annotation in found]
+    annotations = [annotation for _, boxes in scenes for annotation in boxes]
     return {
         "info": {"description": f"sample scenes drawn by zoo-sample, {split}"},
         "images": [record for record, _ in scenes],

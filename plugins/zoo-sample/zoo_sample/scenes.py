@@ -92,8 +92,8 @@ def _cut(kind: int, side: int, draws: Draws) -> Cutout:
     inside = (u >= 0) & (u < wide) & (v >= 0) & (v < high)
     samples = np.concatenate([picture, mask[..., None]], 2) * mask[..., None]
     packed = samples.view(np.uint32).reshape(-1)
-    found = packed[(v * wide + u) * inside] * inside
-    quads = _quads(found.view(np.uint8).reshape(*inside.shape, 4))
+    pixels = packed[(v * wide + u) * inside] * inside
+    quads = _quads(pixels.view(np.uint8).reshape(*inside.shape, 4))
     return _trim(quads[..., :3], quads[..., 3])
 
 
@@ -135,11 +135,11 @@ def _find_spot(
         left, top = max(x, 0), max(y, 0)
         area = np.s_[top : min(y + high, height), left : min(x + wide, width)]
         part = solid[top - y : area[0].stop - y, left - x : area[1].stop - x]
-        shown = part & ~taken[area]
-        if int(shown.sum()) * 100 < total * _LEAST_VISIBLE:
+        visible = part & ~taken[area]
+        if int(visible.sum()) * 100 < total * _LEAST_VISIBLE:
             continue
         taken[area] |= part
-        rows, columns = np.flatnonzero(shown.any(1)), np.flatnonzero(shown.any(0))
+        rows, columns = np.flatnonzero(visible.any(1)), np.flatnonzero(visible.any(0))
         box = (left + columns[0], top + rows[0], left + columns[-1] + 1, top + rows[-1] + 1)
         return x, y, (int(box[0]), int(box[1]), int(box[2]), int(box[3]))
     return None

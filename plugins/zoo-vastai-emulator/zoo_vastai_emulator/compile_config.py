@@ -81,9 +81,9 @@ def _checkpoint(frontend: Mapping[str, Any]) -> Path:
     return path
 
 
-def _shapes(given: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+def _shapes(shapes_by_input: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
     shapes = {}
-    for name, shape in given.items():
+    for name, shape in shapes_by_input.items():
         if not isinstance(shape, list) or not shape:
             raise RefusedError(f"frontend.shape {name}: not a list of numbers: {shape!r}")
         if any(isinstance(side, list) for side in shape):
@@ -97,11 +97,11 @@ def _shapes(given: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
 
 
 def _extra_ops(graph: object) -> Mapping[str, Any] | None:
-    found = graph.get("extra_ops") if isinstance(graph, Mapping) else None
-    if not found or not found.get("type"):
+    extra = graph.get("extra_ops") if isinstance(graph, Mapping) else None
+    if not extra or not extra.get("type"):
         return None
-    kind = _one_of(found["type"], tuple(EXTRA_OPS), "graph.extra_ops.type")
-    params = found.get("params") or {}
+    kind = _one_of(extra["type"], tuple(EXTRA_OPS), "graph.extra_ops.type")
+    params = extra.get("params") or {}
     missing = [key for key in EXTRA_OPS[kind] if key not in params]
     if missing:
         raise RefusedError(f"graph.extra_ops {kind}: params lack {', '.join(missing)}")
@@ -140,8 +140,8 @@ def _samples(dataset: object, backend: Mapping[str, Any]) -> Samples:
     )
 
 
-def _process_ops(given: object) -> tuple[Mapping[str, Any], ...]:
-    ops = given or []
+def _process_ops(value: object) -> tuple[Mapping[str, Any], ...]:
+    ops = value or []
     if not isinstance(ops, list) or not all(isinstance(op, Mapping) for op in ops):
         raise RefusedError("dataset.process_ops is not a list of operations")
     for op in ops:

@@ -83,10 +83,11 @@ class Engine:
         return self._run(image)
 
     def _run(self, planes: NDArray[np.uint8]) -> list[Any]:
-        wanted = self._operator.fused.format
-        planar = wanted.name.endswith("PLANAR")
+        image_format = self._operator.fused.format
+        planar = image_format.name.endswith("PLANAR")
         array = np.ascontiguousarray(planes if planar else planes.transpose(1, 2, 0))
-        image = vsx.create_image(array, wanted, planes.shape[2], planes.shape[1], self._device)
+        height, width = planes.shape[1:]
+        image = vsx.create_image(array, image_format, width, height, self._device)
         started = time.perf_counter()
         results = self._stream.run_sync([image])[0]
         self._seconds.append(time.perf_counter() - started)

@@ -78,12 +78,12 @@ def shapes_of(model: ModelProto) -> dict[str, tuple[int, ...]]:
 
 def round_weights(model: ModelProto) -> int:
     """Store weights as float16, in place, computed with in float32; returns how many."""
-    wanted = {
+    needed = {
         name for node in model.graph.node if node.op_type in _WEIGHTED for name in node.input[1:]
     }
     casts = []
     for tensor in model.graph.initializer:
-        if tensor.name not in wanted or tensor.data_type != TensorProto.FLOAT:
+        if tensor.name not in needed or tensor.data_type != TensorProto.FLOAT:
             continue
         values = numpy_helper.to_array(tensor)
         half = np.clip(values, -_LARGEST, _LARGEST).astype(np.float16)

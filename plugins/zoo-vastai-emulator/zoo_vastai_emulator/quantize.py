@@ -114,8 +114,8 @@ def _small(model: ModelProto, tensor: Any, per_channel: bool) -> list[Any]:
 
 def _place(model: ModelProto, nodes: Mapping[str, list[Any]]) -> None:
     """Each pair right behind what makes its tensor, so that the order stays topological."""
-    made = {output for node in model.graph.node for output in node.output}
-    ordered = [pair for name, both in nodes.items() if name not in made for pair in both]
+    outputs = {output for node in model.graph.node for output in node.output}
+    ordered = [pair for name, both in nodes.items() if name not in outputs for pair in both]
     for node in model.graph.node:
         ordered.append(node)
         for output in node.output:

@@ -53,13 +53,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(path: Path, log: logging.Logger) -> int:
     log.info("vamc %s of zoo-vastai: no card will ever run what it makes", VERSION)
     log.info("config file: %s", path)
-    asked = faults()
-    _act(asked)
-    if "tvmerror" in asked:
+    requested = faults()
+    _act(requested)
+    if "tvmerror" in requested:
         log.error(_TVM_ERROR)
         return 1
     try:
-        _compile(path, asked, log)
+        _compile(path, requested, log)
     except RefusedError as refusal:
         log.error("err info: %s", refusal)
         return 1
@@ -67,22 +67,22 @@ def _run(path: Path, log: logging.Logger) -> int:
     return 0
 
 
-def _act(asked: Mapping[str, str]) -> None:
+def _act(requested: Mapping[str, str]) -> None:
     """The faults that strike before any work."""
-    if "segfault" in asked:
+    if "segfault" in requested:
         die()
-    if asked.get("hang") == "":
+    if requested.get("hang") == "":
         hang()
-    if "slow" in asked:
-        time.sleep(float(asked["slow"]))
+    if "slow" in requested:
+        time.sleep(float(requested["slow"]))
 
 
-def _compile(path: Path, asked: Mapping[str, str], log: logging.Logger) -> None:
+def _compile(path: Path, requested: Mapping[str, str], log: logging.Logger) -> None:
     from zoo_vastai_emulator.compile_config import read_request
 
     request = read_request(path)
     log.info("model %s, %s, inputs %s", request.name, request.dtype, dict(request.shapes))
-    if "stale" in asked:
+    if "stale" in requested:
         return
     with tempfile.TemporaryDirectory(prefix="vamc-") as work:
         model, facts = _built(request, Path(work), log)
@@ -94,7 +94,7 @@ def _compile(path: Path, asked: Mapping[str, str], log: logging.Logger) -> None:
         }
     for name in files:
         (request.folder / name).unlink(missing_ok=True)
-    for name, content in _spoilt(files, asked).items():
+    for name, content in _spoilt(files, requested).items():
         (request.folder / name).write_bytes(content)
         log.info("wrote %s, %d bytes", request.folder / name, len(content))
 
@@ -120,12 +120,12 @@ def _built(request: Request, work: Path, log: logging.Logger) -> tuple[bytes, di
     return content, facts_of(request, kinds, built, source)
 
 
-def _spoilt(files: dict[str, bytes], asked: Mapping[str, str]) -> dict[str, bytes]:
+def _spoilt(files: dict[str, bytes], requested: Mapping[str, str]) -> dict[str, bytes]:
     """The files to write, with the fault that was asked for."""
-    if "missing-file" in asked:
-        files.pop(asked["missing-file"] or "mod.so", None)
-    if "empty-file" in asked:
-        files[asked["empty-file"] or "mod.params"] = b""
+    if "missing-file" in requested:
+        files.pop(requested["missing-file"] or "mod.so", None)
+    if "empty-file" in requested:
+        files[requested["empty-file"] or "mod.params"] = b""
     return files
 
 

@@ -31,13 +31,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             parser.error(f"unrecognized arguments: {word}")
         sys.stderr.write(f"vamp: warning: {word!r} belongs to no flag and is ignored\n")
     sys.stderr.write(NOTE)
-    asked = faults()
+    requested = faults()
     try:
-        _profile(arguments, asked)
+        _profile(arguments, requested)
     except (RefusedError, RuntimeError, OSError, ValueError) as error:
         sys.stderr.write(f"vamp: error: {error}\n")
         return 1
-    return int(asked["rc"]) if asked.get("rc") else 0
+    return int(requested["rc"]) if requested.get("rc") else 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _profile(arguments: argparse.Namespace, asked: Mapping[str, str]) -> None:
+def _profile(arguments: argparse.Namespace, requested: Mapping[str, str]) -> None:
     from zoo_vastai_emulator.engine import Engine
     from zoo_vastai_emulator.vamp_figures import Figures, block
 
@@ -68,7 +68,7 @@ def _profile(arguments: argparse.Namespace, asked: Mapping[str, str]) -> None:
     if listed is None:
         engine.warm(arguments.shape)
     else:
-        _store(engine, listed, arguments.path_output, asked)
+        _store(engine, listed, arguments.path_output, requested)
     total = arguments.iterations * arguments.processes if listed is None else len(listed)
     figures = Figures(
         instances=arguments.instance,
@@ -79,7 +79,7 @@ def _profile(arguments: argparse.Namespace, asked: Mapping[str, str]) -> None:
         memory_mb=engine.memory_mb,
     )
     _say(_banner(figures, started, arguments.processes))
-    _say(block(figures, asked))
+    _say(block(figures, requested))
 
 
 def _banner(figures: Figures, started: datetime, processes: int) -> list[str]:
@@ -106,7 +106,7 @@ def _listed(datalist: Path | None) -> list[Path] | None:
 
 
 def _store(
-    engine: Engine, paths: Sequence[Path], folder: Path | None, asked: Mapping[str, str]
+    engine: Engine, paths: Sequence[Path], folder: Path | None, requested: Mapping[str, str]
 ) -> None:
     """Run each npz of the list; its outputs go to a file named by its line."""
     if folder is not None:
@@ -114,15 +114,15 @@ def _store(
     outputs = []
     for index, path in enumerate(paths):
         outputs = engine.run_npz(path)
-        if folder is None or asked.get("missing-npz") == str(index):
+        if folder is None or requested.get("missing-npz") == str(index):
             continue
-        is_stale = asked.get("stale-npz") == str(index)
+        is_stale = requested.get("stale-npz") == str(index)
         kept = [out * 0 for out in outputs] if is_stale else outputs
         file = folder / f"output_{index:06d}.npz"
         _save(file, kept)
         if is_stale:
             _age(file)
-    if folder is not None and "extra-npz" in asked:
+    if folder is not None and "extra-npz" in requested:
         _save(folder / f"output_{len(paths):06d}.npz", outputs)
 
 

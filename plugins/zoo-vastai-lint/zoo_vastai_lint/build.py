@@ -35,10 +35,10 @@ def build_findings(source: Source) -> Iterator[Finding]:
 def _name(source: Source) -> Iterator[Finding]:
     dtype = source.at("backend", "dtype")
     for where, text in (("name", source.at("name")), ("", source.path.stem)):
-        told = set(_PRECISION.findall(str(text or "").lower().replace("_", " ")))
-        if len(told) != 1 or dtype not in ("fp16", "int8") or dtype in told:
+        precisions = set(_PRECISION.findall(str(text or "").lower().replace("_", " ")))
+        if len(precisions) != 1 or dtype not in ("fp16", "int8") or dtype in precisions:
             continue
-        other = told.pop()
+        other = precisions.pop()
         what = f"the {'name' if where else 'file name'} says {other}, backend.dtype is {dtype}"
         step = f"rename it, or set dtype {other}"
         yield Finding("name-dtype", "warning", where or "backend.dtype", what, step)
@@ -72,7 +72,7 @@ def _sampler(source: Source) -> Iterator[Finding]:
     suffix, count = (source.at("dataset", "sampler", key) for key in ("suffix", "get_data_num"))
     where, ops = "dataset.sampler.suffix", source.at("dataset", "process_ops")
     if not isinstance(suffix, str) or not suffix:
-        what = "is not given: which files of the folder count is vamc's affair"
+        what = "is missing: vamc decides which files of the folder count"
         yield Finding("sampler", "info", where, what, "name the ending, such as jpg")
     elif suffix.startswith("."):
         step = f"write {suffix[1:]}"
@@ -92,7 +92,7 @@ def _sampler(source: Source) -> Iterator[Finding]:
 
 def _folder(source: Source, folder: str, suffix: str) -> Iterator[Finding]:
     """What a folder that lies there holds; one that does not lie there may be elsewhere."""
-    place = _found(source, folder)
+    place = _existing(source, folder)
     if place is None or not place.is_dir():
         return
     endings = {item.suffix.lstrip(".") for item in place.iterdir() if item.is_file()}
@@ -110,19 +110,19 @@ def _checkpoint(source: Source) -> Iterator[Finding]:
     fitting = [name for name, endings in FRONTENDS.items() if ending in endings]
     where = "frontend.checkpoint"
     if kind is None and not fitting:
-        what = f"no type is given, and '{ending}' tells none"
+        what = f"no type is stated, and '{ending}' does not imply one"
         yield Finding("checkpoint-type", "warning", where, what, "add frontend.type")
     elif isinstance(kind, str) and FRONTENDS.get(kind):
         if fitting and kind not in fitting:
             what = f"type is {kind}, the file ends in {ending} as for {fitting[0]}"
             yield Finding("checkpoint-type", "error", where, what, f"set type {fitting[0]}")
         elif not fitting:
-            what = f"type is {kind}, '{ending}' is none of {', '.join(FRONTENDS[kind])}"
+            what = f"type is {kind}, '{ending}' is not one of {', '.join(FRONTENDS[kind])}"
             yield Finding("checkpoint-type", "warning", where, what, "check the path")
     elif kind == "huggingface" and fitting:
         what = f"type is huggingface, which takes a folder, the file ends in {ending}"
         yield Finding("checkpoint-type", "error", where, what, f"set type {fitting[0]}")
-    place = _found(source, checkpoint)
+    place = _existing(source, checkpoint)
     if place is not None and ending == ".onnx":
         yield from _inputs(source, place)
 
@@ -133,13 +133,13 @@ def _inputs(source: Source, graph: Path) -> Iterator[Finding]:
     try:
         import onnx
     except ImportError:
-        what = "the graph's inputs are not looked at: onnx is not installed"
+        what = "the graph's inputs are not checked: onnx is not installed"
         yield Finding("graph-inputs", "info", where, what, "pip install onnx")
         return
     try:
         model = onnx.load(str(graph), load_external_data=False)
     except Exception as error:  # protobuf raises its own kinds for what is no graph
-        what = f"{graph.name} is no ONNX graph: {type(error).__name__}"
+        what = f"{graph.name} is not an ONNX graph: {type(error).__name__}"
         yield Finding("graph-inputs", "error", "frontend.checkpoint", what)
         return
     weights = {item.name for item in model.graph.initializer}
@@ -150,18 +150,18 @@ def _inputs(source: Source, graph: Path) -> Iterator[Finding]:
         yield Finding("graph-inputs", "error", f"{where}.{name}", what, step)
     for name in sorted(shape.keys() & inputs.keys()):
         dims = [d.dim_value or d.dim_param for d in inputs[name].type.tensor_type.shape.dim]
-        given = shape[name]
-        if _differs(given, dims):
-            what = f"is {given}, the graph has {dims}"
+        sides = shape[name]
+        if _differs(sides, dims):
+            what = f"is {sides}, the graph has {dims}"
             yield Finding("graph-inputs", "error", f"{where}.{name}", what, "use the graph's")
 
 
-def _differs(given: object, dims: list[int | str]) -> bool:
-    if not isinstance(given, list) or any(isinstance(side, list) for side in given):
+def _differs(sides: object, dims: list[int | str]) -> bool:
+    if not isinstance(sides, list) or any(isinstance(side, list) for side in sides):
         return False
-    if len(given) != len(dims):
+    if len(sides) != len(dims):
         return True
-    return any(isinstance(d, int) and d and d != g for g, d in zip(given, dims, strict=True))
+    return any(isinstance(d, int) and d and d != g for g, d in zip(sides, dims, strict=True))
 
 
 def _paths(source: Source) -> Iterator[Finding]:
@@ -189,7 +189,7 @@ def _paths(source: Source) -> Iterator[Finding]:
             yield Finding("calibration-set", "warning", "dataset.path", what, step)
 
 
-def _found(source: Source, path: str) -> Path | None:
+def _existing(source: Source, path: str) -> Path | None:
     """The path from the current folder, or else from the file's."""
     for place in (Path(path), source.path.parent / path):
         try:

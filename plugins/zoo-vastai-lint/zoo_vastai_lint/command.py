@@ -22,7 +22,7 @@ def lint(
         str | None,
         typer.Option("--vdsp", help="The vdsp file that every configuration is held against."),
     ] = None,
-    json_wanted: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+    json_wanted: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> int:
     """Check vamc configurations and vdsp files: keys, precision, thresholds, preprocessing.
 
@@ -36,12 +36,12 @@ def lint(
     if json_wanted:
         sys.stdout.write(json.dumps(document(reports), indent=1) + "\n")
     else:
-        for line in _told(reports):
+        for line in _lines(reports):
             typer.echo(line)
     return 0 if all(report.clean for report in reports) else 1
 
 
-def _told(reports: Sequence[FileReport]) -> Iterator[str]:
+def _lines(reports: Sequence[FileReport]) -> Iterator[str]:
     for report in reports:
         for finding in report.findings:
             place = f"{report.path}: {finding.where}: " if finding.where else f"{report.path}: "
@@ -50,6 +50,6 @@ def _told(reports: Sequence[FileReport]) -> Iterator[str]:
     kinds = Counter(report.kind for report in reports)
     severities = Counter(finding.severity for report in reports for finding in report.findings)
     files = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())) or "none"
-    found = ", ".join(f"{severities[name]} {name}" for name in ("error", "warning", "info"))
+    counts = ", ".join(f"{severities[name]} {name}" for name in ("error", "warning", "info"))
     same = sum(report.round_trip for report in reports)
-    yield f"{len(reports)} files ({files}), {same} come back equal; {found}"
+    yield f"{len(reports)} files ({files}), {same} come back equal; {counts}"

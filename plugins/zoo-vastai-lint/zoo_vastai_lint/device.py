@@ -79,7 +79,7 @@ def _numbers(form: str, mean: list[float], std: list[float]) -> Iterator[Finding
         what = f"{mean} is meant for 0..1, {form} does not divide by 255"
         yield Finding("normalise", "warning", where, what, "DIV255_MINUSMEAN_DIVSTD is meant")
     if any(float(np.float16(value)) != value for value in (*mean, *std)):
-        what = "are no half floats: the device rounds them"
+        what = "are not half floats: the device rounds them"
         yield Finding("mean-rounding", "info", "OpConfig.Mean, OpConfig.Std", what)
 
 

@@ -47,21 +47,21 @@ def key_findings(source: Source) -> Iterator[Finding]:
 
 
 def unknown_keys(
-    given: Mapping[str, Any], known: Sequence[str], level: str, opaque: bool = False
+    mapping: Mapping[str, Any], known: Sequence[str], level: str, opaque: bool = False
 ) -> Iterator[Finding]:
     """A finding for every key that is not known, with the nearest one where there is one."""
-    for key in given:
+    for key in mapping:
         place = f"{level}.{key}" if level else str(key)
         if key in known or place in STALE:
             continue
         near = nearest(str(key), known, 0.85 if opaque else 0.7)
         if near:
-            what = f"is no key here: {_IGNORED}"
+            what = f"is not a key here: {_IGNORED}"
             yield Finding("misspelt-key", "error", place, what, f"did you mean '{near}'?")
             continue
         homes = [home for home, keys in LEVELS.items() if key in keys and home != level]
         if homes:
-            what = f"is no key here: {_IGNORED}"
+            what = f"is not a key here: {_IGNORED}"
             step = f"it belongs under {homes[0] or 'the top level'}"
             yield Finding("misplaced-key", "warning", place, what, step)
         elif opaque:
@@ -109,10 +109,10 @@ def _params(source: Source) -> Iterator[Finding]:
     if kind not in EXTRA_OPS:
         yield value_finding("unknown-operator", f"{where}.type", kind, tuple(EXTRA_OPS))
         return
-    params, wanted = source.mapping("graph", "extra_ops", "params"), EXTRA_OPS[kind]
-    known = (*wanted, *(OPTIONAL_PARAMS if wanted else ()))
+    params, required = source.mapping("graph", "extra_ops", "params"), EXTRA_OPS[kind]
+    known = (*required, *(OPTIONAL_PARAMS if required else ()))
     yield from unknown_keys(params, known, f"{where}.params")
-    for name in wanted:
+    for name in required:
         if name not in params:
             what = f"{kind} needs {name}"
             yield Finding("missing-key", "error", f"{where}.params", what, f"add {name}")

@@ -53,12 +53,12 @@ def spatial_size(ops: Sequence[Mapping[str, Any]]) -> tuple[int, int] | None:
     """Height and width that the operations give every image, None where that cannot be told."""
     size: tuple[int, int] | None = None
     for op in ops:
-        kind, given = (
+        kind, value = (
             op.get("type"),
             op.get("crop_size" if op.get("type") == "CenterCrop" else "size"),
         )
-        if kind in ("Resize", "CenterCrop") and isinstance(given, list) and len(given) == 2:
-            size = (given[0], given[1])
+        if kind in ("Resize", "CenterCrop") and isinstance(value, list) and len(value) == 2:
+            size = (value[0], value[1])
         elif kind == "Pad" and op.get("pad_to_square") and size and size[1] == -1:
             size = (size[0], size[0])
     if size is None or not _sides(list(size)):
@@ -138,17 +138,17 @@ def _anchors(source: Source) -> Iterator[Finding]:
             yield Finding("anchors", "error", f"{_PARAMS}.anchor", what, "turn them round")
     size = image_shape(source)
     if size and any(side % max(strides) for side in size):
-        what = f"{list(size)} is no multiple of the largest stride {max(strides)}"
+        what = f"{list(size)} is not a multiple of the largest stride {max(strides)}"
         yield Finding("anchors", "warning", "frontend.shape", what)
 
 
 def _multiple(source: Source) -> Iterator[Finding]:
-    told = " ".join(
+    text = " ".join(
         str(source.at(*keys))
         for keys in (("name",), ("frontend", "checkpoint"), ("graph", "extra_ops", "type"))
     )
     size = image_shape(source)
-    if size and _NEEDS_128.search(told.lower()) and any(side % 128 for side in size):
+    if size and _NEEDS_128.search(text.lower()) and any(side % 128 for side in size):
         what = (
             f"{list(size)}: YOLO11 and YOLOv12 need sides that are multiples of 128 on the device"
         )
@@ -157,11 +157,11 @@ def _multiple(source: Source) -> Iterator[Finding]:
 
 def _operator(source: Source) -> Iterator[Finding]:
     kind = source.at("graph", "extra_ops", "type")
-    told = f"{source.at('name')} {source.at('frontend', 'checkpoint')}".lower()
-    found = _NEEDS_128.search(told)
-    if kind == "yolov8_nms" and found:
-        own = f"yolov{found.group()[-2:]}_nms"
-        what = f"yolov8_nms for {found.group()}: since the end of 2025 vamc has {own}"
+    text = f"{source.at('name')} {source.at('frontend', 'checkpoint')}".lower()
+    match = _NEEDS_128.search(text)
+    if kind == "yolov8_nms" and match:
+        own = f"yolov{match.group()[-2:]}_nms"
+        what = f"yolov8_nms for {match.group()}: since the end of 2025 vamc has {own}"
         yield Finding("operator", "warning", "graph.extra_ops.type", what, f"use {own}")
     if (
         source.at("backend", "dtype") == "fp16"
@@ -183,12 +183,12 @@ def _tokens(source: Source) -> Iterator[Finding]:
     )
     odd = [side for side in lengths if type(side) is int and side % 16]
     if odd:
-        what = f"{odd[0]} is no multiple of 16"
+        what = f"{odd[0]} is not a multiple of 16"
         yield Finding("tokens", "warning", "frontend.shape.input_ids", what)
 
 
 def _resize(source: Source) -> Iterator[Finding]:
-    ops, wanted = process_ops(source), image_shape(source)
+    ops, expected = process_ops(source), image_shape(source)
     for number, op in enumerate(ops):
         where = f"dataset.process_ops[{number}]"
         size = op.get("size")
@@ -203,9 +203,9 @@ def _resize(source: Source) -> Iterator[Finding]:
             what = "keeps the aspect, and no Pad follows: images come out in different sizes"
             yield Finding("resize", "warning", where, what, "add {type: Pad, pad_to_square: true}")
     size = spatial_size(ops)
-    if size and wanted and size != wanted:
-        swapped = size == wanted[::-1]
-        what = f"calibration images become {list(size)} (H, W), the network takes {list(wanted)}"
+    if size and expected and size != expected:
+        swapped = size == expected[::-1]
+        what = f"calibration images become {list(size)} (H, W), the network takes {list(expected)}"
         step = "exchange the numbers: size is [H, W]" if swapped else "use the network's size"
         yield Finding("resize-shape", "error", "dataset.process_ops", what, step)
 

@@ -31,15 +31,15 @@ def pair_findings(config: Source, op: VdspOp, file: str) -> list[Finding]:
     if ops:
         found += [_form(ops, op), _numbers(ops, op), _colour(ops, op), *_geometry(ops, op)]
     next_step = "let both do the same"
-    told = [
+    findings = [
         Finding("vdsp-differs", "warning", where, f"{what} ({file})", next_step)
         for where, what in (item for item in found if item)
     ]
     resampler = _resampler(ops, op)
     if resampler:
         where, what = resampler
-        told.append(Finding("resampler", "info", where, f"{what} ({file})"))
-    return told
+        findings.append(Finding("resampler", "info", where, f"{what} ({file})"))
+    return findings
 
 
 def norma_type(ops: Sequence[Mapping[str, Any]]) -> str:
@@ -61,26 +61,26 @@ Difference = tuple[str, str] | None
 
 
 def _size(config: Source, op: VdspOp) -> Difference:
-    wanted = image_shape(config) or spatial_size(process_ops(config))
-    if wanted is None or op.output_width is None or op.output_height is None:
+    expected = image_shape(config) or spatial_size(process_ops(config))
+    if expected is None or op.output_width is None or op.output_height is None:
         return None
-    given = (op.output_height, op.output_width)
-    if given == wanted:
+    actual = (op.output_height, op.output_width)
+    if actual == expected:
         return None
-    return "frontend.shape", f"the network takes {list(wanted)}, the device gives {list(given)}"
+    return "frontend.shape", f"the network takes {list(expected)}, the device gives {list(actual)}"
 
 
 def _form(ops: Sequence[Mapping[str, Any]], op: VdspOp) -> Difference:
-    wanted = norma_type(ops)
-    if op.norm is None or _same_form(wanted, op, ops):
+    expected = norma_type(ops)
+    if op.norm is None or _same_form(expected, op, ops):
         return None
-    return f"{_OPS}: Normalize", f"calibration does {wanted}, the device {op.norm}"
+    return f"{_OPS}: Normalize", f"calibration does {expected}, the device {op.norm}"
 
 
-def _same_form(wanted: str, op: VdspOp, ops: Sequence[Mapping[str, Any]]) -> bool:
+def _same_form(expected: str, op: VdspOp, ops: Sequence[Mapping[str, Any]]) -> bool:
     """Whether two forms do the same: mean 0 and std 1 change nothing."""
-    plain = (wanted, op.norm)
-    if wanted == op.norm:
+    plain = (expected, op.norm)
+    if expected == op.norm:
         return True
     still = _still(op.mean, op.std) if op.uses_mean else _still(*_mean_std(ops))
     return still and {item.removesuffix("_MINUSMEAN_DIVSTD") for item in plain if item} in (
@@ -105,12 +105,12 @@ def _numbers(ops: Sequence[Mapping[str, Any]], op: VdspOp) -> Difference:
         return None
     if op.mean is None or op.std is None:
         return None
-    for name, wanted, given in (("mean", mean, op.mean), ("std", std, op.std)):
-        each = wanted * len(given) if len(wanted) == 1 else wanted
-        if len(each) != len(given) or any(
-            abs(a - b) > _HALF * max(abs(a), abs(b)) for a, b in zip(each, given, strict=True)
+    for name, expected, actual in (("mean", mean, op.mean), ("std", std, op.std)):
+        each = expected * len(actual) if len(expected) == 1 else expected
+        if len(each) != len(actual) or any(
+            abs(a - b) > _HALF * max(abs(a), abs(b)) for a, b in zip(each, actual, strict=True)
         ):
-            what = f"calibration has {name} {list(wanted)}, the device {list(given)}"
+            what = f"calibration has {name} {list(expected)}, the device {list(actual)}"
             return f"{_OPS}: Normalize", what
     return None
 
@@ -154,10 +154,10 @@ def _resampler(ops: Sequence[Mapping[str, Any]], op: VdspOp) -> Difference:
 
 def _resized(ops: Sequence[Mapping[str, Any]], op: VdspOp) -> Difference:
     size = next((item.get("size") for item in ops if item.get("type") == "Resize"), None)
-    given = [op.resize_height, op.resize_width]
-    if not isinstance(size, list) or None in given or -1 in size or size == given:
+    actual = [op.resize_height, op.resize_width]
+    if not isinstance(size, list) or None in actual or -1 in size or size == actual:
         return None
     return (
         f"{_OPS}: Resize",
-        f"calibration resizes to {size} before the crop, the device to {given}",
+        f"calibration resizes to {size} before the crop, the device to {actual}",
     )

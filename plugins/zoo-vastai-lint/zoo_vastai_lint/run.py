@@ -67,10 +67,10 @@ def lint(paths: Sequence[Path], vdsp: Path | None = None) -> tuple[FileReport, .
         for file in _files(path):
             files[file] = files.get(file, False) or file == path
     checked = [_check(file, named=by_name) for file, by_name in files.items()]
-    given = [_check(vdsp, named=True)] if vdsp else []
+    references = [_check(vdsp, named=True)] if vdsp else []
     loose = [item for item in checked if item.op and files[Path(item.report.path)]]
     folders: dict[Path, list[_Checked]] = {}
-    paired = [_paired(item, given or loose, checked, folders) for item in checked]
+    paired = [_paired(item, references or loose, checked, folders) for item in checked]
     return tuple(item.report for item in _collisions(paired))
 
 
@@ -194,7 +194,7 @@ def _report(
 
 def _paired(
     item: _Checked,
-    given: Sequence[_Checked],
+    references: Sequence[_Checked],
     checked: Sequence[_Checked],
     folders: dict[Path, list[_Checked]],
 ) -> _Checked:
@@ -205,14 +205,14 @@ def _paired(
     if item.report.kind != "vamc" or item.source is None:
         return item
     known = {Path(other.report.path): other for other in checked}
-    others = list(given) or _beside(Path(item.report.path), known, folders)
+    others = list(references) or _beside(Path(item.report.path), known, folders)
     pairs = [
         pair_findings(item.source, other.op, Path(other.report.path).name)
         for other in others
         if other.op
     ]
     least = min(pairs, key=_weight, default=[])
-    if not given and all(finding.where == "frontend.shape" for finding in least):
+    if not references and all(finding.where == "frontend.shape" for finding in least):
         least = [replace(finding, severity="info") for finding in least]  # made for another size
     places = [replace(finding, where=_place(item.source, finding.where)) for finding in least]
     report = replace(item.report, findings=(*item.report.findings, *places))

@@ -218,9 +218,9 @@ def test_a_batch_is_compiled_in(case: Case) -> None:
 FAULTS = {
     "tvmerror": r"failed with exit code 1: TVMError: .*Check failed",
     "segfault": r"was killed by SIGSEGV",
-    "missing-file": r"ended well but left no mod\.so",
-    "empty-file:mod.json": r"ended well but left an empty mod\.json",
-    "stale": r"ended well but left no mod\.json, mod\.so, mod\.params",
+    "missing-file": r"exited with code 0 but left no mod\.so",
+    "empty-file:mod.json": r"exited with code 0 but left an empty mod\.json",
+    "stale": r"exited with code 0 but left no mod\.json, mod\.so, mod\.params",
 }
 
 
@@ -244,7 +244,7 @@ def test_a_failure_is_one_clear_line_and_the_log_is_kept(
 def test_a_hang_ends_when_time_is_up(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ZOO_VASTAI_FAULT", "hang")
 
-    with pytest.raises(StageError, match="took longer than 2 s and was ended; it last said: conf"):
+    with pytest.raises(StageError, match="exceeded 2 s and was stopped; last output: conf"):
         built(case.with_(options={"compile_timeout": "2"}))
 
 

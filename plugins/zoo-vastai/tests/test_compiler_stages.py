@@ -194,7 +194,7 @@ def test_stored_outputs_must_be_named(case: Case, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("device", ["cpu", "0,emulator", "files,0", "", "-1", "²", "٣"])
 def test_a_wrong_device_is_refused(case: Case, device: str) -> None:
-    with pytest.raises(UsageError, match="is no die"):
+    with pytest.raises(UsageError, match="is not a die"):
         case.with_(device=device).stages()
 
 

@@ -128,10 +128,10 @@ def test_files_are_read_and_bad_ones_named_with_their_line(tmp_path: Path) -> No
     path.write_text(DETECTOR, encoding="utf-8")
     assert read_config(path).to_data() == yaml.safe_load(DETECTOR)
     path.write_text("name: x\nfrontend: [1,\n", encoding="utf-8")
-    with pytest.raises(RegistryError, match=r"config\.yaml:3: is no YAML"):
+    with pytest.raises(RegistryError, match=r"config\.yaml:3: is not YAML"):
         read_config(path)
     path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(DataError, match="no text in UTF-8"):
+    with pytest.raises(DataError, match="not UTF-8 text"):
         read_config(path)
     with pytest.raises(DataError, match="No such file"):
         read_config(tmp_path / "none.yaml")

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 def emitted(case: Case, place: Path) -> Path:
     """The emitted folder, moved away from all that it was made of."""
-    stages = zoo_vastai._emitter().stages(case.request)
+    stages = zoo_vastai._offline_builder().stages(case.request)
     assert stages[-1].name == "emit"
     assert stages[-1].outputs == ("files",)
     shutil.copytree(case.run(stages)["emit"] / "files", place)
@@ -150,4 +150,4 @@ def test_the_readme_says_how_outputs_come_back(case: Case, tmp_path: Path) -> No
 
 def test_what_is_stored_already_is_not_emitted(case: Case) -> None:
     with pytest.raises(UsageError, match="--emit-only writes what a card is compiled for"):
-        zoo_vastai._emitter().stages(case.with_(device="files").request)
+        zoo_vastai._offline_builder().stages(case.with_(device="files").request)

@@ -157,7 +157,7 @@ def test_heads_are_named_by_their_stride(tmp_path: Path) -> None:
     with VastaiRuntime().open(named, TARGET) as session:
         assert [spec.name for spec in session.outputs] == ["x", "y", "z"]
     other = store(tmp_path / "other", [heads(1, 160)] * 2)
-    with pytest.raises(DataError, match="no heads of an input 96 pixels high"):
+    with pytest.raises(DataError, match="not heads of an input 96 pixels high"):
         adopt(context(tmp_path, other, datalist, size=[96, 96]))
     with pytest.raises(DataError, match="holds 3 outputs, not 1: x"):
         adopt(context(tmp_path, outputs, datalist, heads=["x"]))

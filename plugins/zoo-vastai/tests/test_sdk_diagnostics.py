@@ -286,7 +286,7 @@ def test_packages_that_hide_the_sdk_are_told(whole: Machine) -> None:
 
     assert found["Python packages"][0] is False
     assert found["Python packages"][1].endswith("python 3.8.10; no vaststreamx")
-    assert found["cards"] == (False, "not asked: no vaststreamx")
+    assert found["cards"] == (False, "not checked: no vaststreamx")
 
 
 @pytest.mark.parametrize(
@@ -299,7 +299,7 @@ def test_packages_that_hide_the_sdk_are_told(whole: Machine) -> None:
             "ImportError: libvaccrt.so",
         ),
         (Outcome(code=None, trouble="gave no answer within 1 s"), "gave no answer within 1 s"),
-        (Outcome(code=-11), "it said nothing"),
+        (Outcome(code=-11), "no output"),
     ],
 )
 def test_cards_that_cannot_be_counted_are_told(whole: Machine, outcome: Outcome, told: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from zoo_vastai.sdk.host import Host, is_importable, run
-from zoo_vastai.sdk.interpreter import VARIABLE, Interpreter, asked, find_interpreter
+from zoo_vastai.sdk.interpreter import VARIABLE, Interpreter, ask, find_interpreter
 from zoo_vastai.sdk.tools import tools
 
 from zoo_core.errors import UnavailableError, UsageError
@@ -125,8 +125,8 @@ def test_only_asking_tells_of_a_named_interpreter(tmp_path: Path) -> None:
     machine = host(tmp_path)
 
     assert find_interpreter(machine, with_sdk).has_sdk is None
-    assert asked(machine, find_interpreter(machine, with_sdk)).has_sdk is True
-    assert asked(machine, find_interpreter(machine, without)).has_sdk is False
+    assert ask(machine, find_interpreter(machine, with_sdk)).has_sdk is True
+    assert ask(machine, find_interpreter(machine, without)).has_sdk is False
     with pytest.raises(UnavailableError, match=r"\(option sdk_python\) has no vaststreamx"):
         tools("0", {"sdk_python": without}, ("python",), machine)
 
@@ -137,9 +137,9 @@ def test_a_real_interpreter_is_asked(tmp_path: Path) -> None:
     machine = host(tmp_path, PYTHONPATH=str(folder))
     named = find_interpreter(machine, sys.executable)
 
-    assert asked(machine, named).has_sdk is True
+    assert ask(machine, named).has_sdk is True
     (folder / "vaststreamx").rmdir()
-    assert asked(machine, named).has_sdk is False
+    assert ask(machine, named).has_sdk is False
 
 
 def test_an_interpreter_that_is_not_there_is_named(tmp_path: Path) -> None:
@@ -168,7 +168,7 @@ def test_the_emulators_tools_are_this_interpreters() -> None:
         launcher = machine.which(name)
         assert launcher is not None
         assert "emulator" in launcher
-    assert asked(machine, find_interpreter(machine, sys.executable)).has_sdk is True
+    assert ask(machine, find_interpreter(machine, sys.executable)).has_sdk is True
 
 
 def test_a_command_that_hangs_is_ended_with_all_it_started(tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ def test_how_a_command_ended_is_kept(tmp_path: Path) -> None:
     assert (failed.code, failed.text, failed.last_line) == (3, "out\n", "two")
 
     killed = run(("/bin/sh", "-c", "kill -11 $$"), 10)
-    assert (killed.code, killed.last_line) == (-signal.SIGSEGV, "it said nothing")
+    assert (killed.code, killed.last_line) == (-signal.SIGSEGV, "no output")
 
     absent = run((str(tmp_path / "absent"),), 10)
     assert absent.code is None

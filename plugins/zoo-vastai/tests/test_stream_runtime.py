@@ -342,17 +342,17 @@ def test_artefacts_are_checked(artefact: Path) -> None:
     (artefact / "artefact.json").write_text("{", encoding="utf-8")
     assert "cannot be read" in refused()
     (artefact / "artefact.json").unlink()
-    assert "this is no artefact" in refused()
+    assert "holds no artefact" in refused()
 
 
 @pytest.mark.parametrize(
     ("device", "message"),
     [
-        ("x", "'x' is no die"),
-        ("0,emulator", "no die"),
+        ("x", "'x' is not a die"),
+        ("0,emulator", "not a die"),
         ("0,0", "twice"),
-        ("-1", "no die"),
-        ("²", "no die"),
+        ("-1", "not a die"),
+        ("²", "not a die"),
     ],
 )
 def test_devices_are_dies(device: str, message: str) -> None:

@@ -135,9 +135,13 @@ def test_images_without_a_text(texts: Path, truth: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("999.txt", "", r"1 texts are of no annotated image: 999\.txt"),
-        ("street.txt", "", r"1 texts are of no annotated image: street\.png"),
-        ("0002.txt", "persn 0.5 1 2 3 4\n", "label 'persn' is no category; did you mean 'person'"),
+        ("999.txt", "", r"1 texts belong to no annotated image: 999\.txt"),
+        ("street.txt", "", r"1 texts belong to no annotated image: street\.png"),
+        (
+            "0002.txt",
+            "persn 0.5 1 2 3 4\n",
+            "label 'persn' is not a category; did you mean 'person'",
+        ),
         ("0002.txt", "person 0.5 1 2 3\n", r"0002\.txt:1: 'person 0\.5 1 2 3' is no line"),
         ("0002.txt", "person 0.5 1 2 3 nan\n", "is no line"),
     ],

@@ -159,8 +159,8 @@ def test_a_broken_invariant_is_told(card: Card, artefact: Path) -> None:
     ("body", "message"),
     [
         ("echo 'no card' >&2; exit 3", "it failed with code 3: no card"),
-        ("kill -11 $$", "it was ended by SIGSEGV: it said nothing"),
-        ("exit 0", "it printed no block of figures; its last line: it said nothing"),
+        ("kill -11 $$", "it was ended by SIGSEGV: no output"),
+        ("exit 0", "it printed no block of figures; its last line: no output"),
         ("echo hello", "its last line: hello"),
     ],
 )

@@ -88,7 +88,7 @@ def test_files(tmp_path: Path) -> None:
     path.write_text(json.dumps(FULL), encoding="utf-8")
     assert read_vdsp(path).to_data() == FULL
     path.write_text('{\n"OpType": }', encoding="utf-8")
-    with pytest.raises(RegistryError, match=r"vdsp\.json:2: is no JSON"):
+    with pytest.raises(RegistryError, match=r"vdsp\.json:2: is not JSON"):
         read_vdsp(path)
     with pytest.raises(DataError):
         read_vdsp(tmp_path / "none.json")

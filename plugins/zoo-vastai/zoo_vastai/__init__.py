@@ -1,4 +1,4 @@
-"""VastAI cards: a compiler around vamc, runtimes on vaststreamx and stored outputs, an emulator."""
+"""VastAI cards: compile with vamc, run with vaststreamx or stored outputs, profile with vamp."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ if TYPE_CHECKING:
 ZOO_API = 1
 
 OPTIONS = {
-    "nms": "auto, device or host: where boxes are suppressed; the device has thresholds built in",
-    "sdk_python": "the interpreter that has vaststreamx; by default the one that can be found",
-    "compile_timeout": "seconds that vamc compile may take (14400)",
+    "nms": "where boxes are suppressed: auto, device (thresholds become part of the build) or host",
+    "sdk_python": "Python interpreter that has vaststreamx; searched by default",
+    "compile_timeout": "time limit of vamc compile in seconds (14400)",
     "queue": "images in flight on each die (8)",
-    "timeout": "seconds that one image may take before it counts as hung (60)",
-    "restarts": "how often the process with the SDK is started again after it failed (20)",
-    "instances": "of the model that vamp runs at once on the die (1)",
-    "processes": "that vamp starts (1)",
-    "iterations": "samples that vamp runs; by default its own, 1024",
-    "shape": "of the raw input for vamp, such as [3,416,416]; by default what the build says",
-    "vamp_timeout": "seconds that vamp may take (900)",
-    "outputs": "for --device files: the folder that vamp --path_output wrote",
-    "datalist": "for --device files: the list that vamp --datalist read",
-    "arithmetic": "exact, vsx or npz: how boxes are mapped back; the last two are the vendor's",
+    "timeout": "time limit of one image in seconds (60)",
+    "restarts": "how often the SDK process is restarted after a failure (20)",
+    "instances": "instances of the model that vamp runs at once on a die (1)",
+    "processes": "processes that vamp starts (1)",
+    "iterations": "samples that vamp runs (vamp's default, 1024)",
+    "shape": "raw input shape for vamp, such as [3,416,416] (that of the build)",
+    "vamp_timeout": "time limit of vamp in seconds (900)",
+    "outputs": "for --device files: folder that vamp --path_output wrote",
+    "datalist": "for --device files: list that vamp --datalist read",
+    "arithmetic": "how boxes are mapped to the image: exact, or vsx or npz as by the vendor",
 }
 """Keys of `--option`, each with one line; see zoo_vastai.options for those of a card."""
 
@@ -56,11 +56,11 @@ def zoo_compilers() -> Iterable[Provider[Compiler]]:
 
 @hookimpl
 def zoo_emitters() -> Iterable[Provider[OfflineBuilder]]:
-    """The emitter `vastai`."""
+    """The offline builder `vastai`."""
     yield Provider(
         name="vastai",
-        summary="configuration, calibration images and a script for a machine with the SDK",
-        load=_emitter,
+        summary="build folder for a machine with the SDK: configuration, images, script",
+        load=_offline_builder,
     )
 
 
@@ -69,7 +69,7 @@ def zoo_runtimes() -> Iterable[Provider[Runtime]]:
     """The runtime `vastai`."""
     yield Provider(
         name="vastai",
-        summary="vaststreamx in a process of its own, or outputs that vamp has stored",
+        summary="vaststreamx in a separate process, or outputs stored by vamp",
         load=_runtime,
     )
 
@@ -79,7 +79,7 @@ def zoo_decoders() -> Iterable[Provider[Decoder]]:
     """The decoder `vastai-nms`."""
     yield Provider(
         name="vastai-nms",
-        summary="ids, scores and boxes of the device's own NMS",
+        summary="ids, scores and boxes of the device's NMS operator",
         load=_decoder,
     )
 
@@ -120,10 +120,10 @@ def _compiler() -> Compiler:
     return VastaiCompiler()
 
 
-def _emitter() -> OfflineBuilder:
-    from zoo_vastai.offline import VastaiEmitter
+def _offline_builder() -> OfflineBuilder:
+    from zoo_vastai.offline import VastaiOfflineBuilder
 
-    return VastaiEmitter()
+    return VastaiOfflineBuilder()
 
 
 def _runtime() -> Runtime:

@@ -70,18 +70,18 @@ def card_options(card: ModelCard, precision: str) -> CardOptions:
     Raises RegistryError for an unknown key or a value of another form.
     """
     where = f"{card.origin}: {card.id}: backends.{NAME}" if card.origin else card.id
-    told = _section(card.backends.get(NAME, {}), _KEYS, where)
+    section = _section(card.backends.get(NAME, {}), _KEYS, where)
     variants = {
-        name: _maps(_section(section, _OPAQUE, place), place)
-        for name, section in _section(
-            told.get("variants", {}), _VARIANTS, f"{where}.variants"
+        name: _maps(_section(values, _OPAQUE, place), place)
+        for name, values in _section(
+            section.get("variants", {}), _VARIANTS, f"{where}.variants"
         ).items()
         for place in [f"{where}.variants.{name}"]
     }
     plain = CardOptions(
-        **_maps(told, where),
-        extra_op=_extra_op(told.get("extra_ops"), f"{where}.extra_ops"),
-        nms=_nms(told.get("nms", NMS_PLACES[0]), f"{where}.nms"),
+        **_maps(section, where),
+        extra_op=_extra_op(section.get("extra_ops"), f"{where}.extra_ops"),
+        nms=_nms(section.get("nms", NMS_PLACES[0]), f"{where}.nms"),
         variants=variants,
     )
     return plain.variant(precision)
@@ -105,8 +105,8 @@ def _section(value: Any, known: tuple[str, ...], where: str) -> Mapping[str, Any
     return section
 
 
-def _maps(told: Mapping[str, Any], where: str) -> dict[str, Mapping[str, Any]]:
-    return {key: dict(_mapping(told.get(key, {}), f"{where}.{key}")) for key in _OPAQUE}
+def _maps(section: Mapping[str, Any], where: str) -> dict[str, Mapping[str, Any]]:
+    return {key: dict(_mapping(section.get(key, {}), f"{where}.{key}")) for key in _OPAQUE}
 
 
 def _mapping(value: Any, where: str) -> Mapping[str, Any]:

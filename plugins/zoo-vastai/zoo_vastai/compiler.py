@@ -69,7 +69,7 @@ def check_request(request: CompileRequest) -> None:
     for device in target.devices:
         if not is_whole(device) and target.devices not in ((EMULATOR,), (FILES,)):
             raise UsageError(
-                f"'{device}' in --device {target.device} is no die",
+                f"'{device}' in --device {target.device} is not a die",
                 next="give numbers with commas between, emulator, or files",
             )
     if target.batch < 1:

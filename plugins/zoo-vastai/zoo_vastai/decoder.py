@@ -117,14 +117,14 @@ def _choices(params: Mapping[str, Any], classes: int, floor: float) -> _Choices:
     if arithmetic not in ARITHMETICS:
         hint = did_you_mean(str(arithmetic), ARITHMETICS)
         raise UsageError(f"no arithmetic '{arithmetic}'", where="decoder_params", next=hint)
-    given = {key: params[key] for key in ("conf", "iou") if params.get(key) is not None}
-    for key, value in given.items():
+    thresholds = {key: params[key] for key in ("conf", "iou") if params.get(key) is not None}
+    for key, value in thresholds.items():
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if not number or not 0 <= value <= 1:
             what = f"must lie within 0..1, not {value!r}"
             raise UsageError(what, where=f"decoder_params.{key}")
-    if len(given) == 1:
-        what = f"gives '{next(iter(given))}' alone"
+    if len(thresholds) == 1:
+        what = f"gives '{next(iter(thresholds))}' alone"
         raise UsageError(what, where="decoder_params", next="give conf and iou, or neither")
-    suppressed = (float(given["conf"]), float(given["iou"])) if given else None
+    suppressed = (float(thresholds["conf"]), float(thresholds["iou"])) if thresholds else None
     return _Choices(suppressed=suppressed, arithmetic=arithmetic, classes=classes, floor=floor)

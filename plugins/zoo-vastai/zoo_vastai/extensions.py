@@ -39,10 +39,10 @@ def check_emulator() -> None:
 
 def emulated_sdk() -> EmulatedSdk:
     """The emulator; raises UnavailableError where its distribution is not installed."""
-    found = _entry_points(_SDK).get("emulator")
-    if found is None:
+    sdk = _entry_points(_SDK).get("emulator")
+    if sdk is None:
         raise _no_emulator()
-    return cast("EmulatedSdk", found)
+    return cast("EmulatedSdk", sdk)
 
 
 def commands() -> dict[str, Callable[..., int]]:

@@ -1,4 +1,4 @@
-"""The emitter: all that a machine with the SDK needs to compile and measure, written without it."""
+"""The offline builder: a folder to compile and measure on a machine with the SDK."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _OUTPUTS = "npz_output"
 _IMAGES = f"  {CALIBRATION_FOLDER}/      images for int8, listed in {_LIST}\n"
 
 
-class VastaiEmitter:
+class VastaiOfflineBuilder:
     """Writes a folder to carry to a machine with the SDK."""
 
     def stages(self, request: CompileRequest) -> Sequence[Stage]:
@@ -67,15 +67,15 @@ class VastaiEmitter:
 
 def build(ctx: StageContext) -> None:
     """Leaves `files`: graph, config.yaml, vdsp.json, calibration images, compile.sh, README.txt."""
-    told = json.loads(ctx.inputs["build"].read_text(encoding="utf-8"))
+    record = json.loads(ctx.inputs["build"].read_text(encoding="utf-8"))
     folder = ctx.out / _FOLDER
     folder.mkdir()
     for argument, name in (("config", CONFIG_FILE), ("vdsp", VDSP_FILE), ("build", BUILD_FILE)):
         shutil.copyfile(ctx.inputs[argument], folder / name)
-    _copy_graph(ctx.inputs["graph"].parent / told["graph"], folder / GRAPH_FOLDER)
+    _copy_graph(ctx.inputs["graph"].parent / record["graph"], folder / GRAPH_FOLDER)
     if "calibration" in ctx.inputs:
         _copy_images(ctx, folder)
-    words = _words(told, ctx.params)
+    words = _words(record, ctx.params)
     for name in (_SCRIPT, _README):
         template = files("zoo_vastai").joinpath(f"templates/{name}").read_text(encoding="utf-8")
         (folder / name).write_text(Template(template).substitute(words), encoding="utf-8")
@@ -100,23 +100,23 @@ def _copy_images(ctx: StageContext, folder: Path) -> None:
     (folder / _LIST).write_text("".join(lines), encoding="utf-8")
 
 
-def _words(told: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, str]:
-    height, width = told["size"]
-    vamp = VampCommand(prefix=told["prefix"], vdsp_params=VDSP_FILE, batch=told["batch"])
+def _words(record: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, str]:
+    height, width = record["size"]
+    vamp = VampCommand(prefix=record["prefix"], vdsp_params=VDSP_FILE, batch=record["batch"])
     options = " ".join(
         f"--option {shlex.quote(f'{key}={value}')}" for key, value in params["options"].items()
     )
     notes = [f"- {text}\n" for text in params["notes"]]
     return {
-        "name": told["name"],
-        "prefix": shlex.quote(told["prefix"]),
-        "folder": shlex.quote(told["prefix"].rpartition("/")[0]),
-        "model": shlex.quote(told["model"]),
-        "precision": told["precision"],
+        "name": record["name"],
+        "prefix": shlex.quote(record["prefix"]),
+        "folder": shlex.quote(record["prefix"].rpartition("/")[0]),
+        "model": shlex.quote(record["model"]),
+        "precision": record["precision"],
         "measure": replace(vamp, shape=f"[3,{height},{width}]").shell(),
         "store": replace(vamp, datalist=_LOCAL_LIST, path_output=_OUTPUTS).shell(),
         "npz": f"zoo-vastai npz IMAGES --output npz --datalist {_DATALIST}",
-        "images": _IMAGES if told["calibration"] else "",
+        "images": _IMAGES if record["calibration"] else "",
         "protocol": shlex.quote(params["protocol"]),
         "options": f" {options}" if options else "",
         "notes": "".join(notes) or "- none\n",
@@ -125,5 +125,5 @@ def _words(told: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, str]
 
 def _carried(request: CompileRequest) -> dict[str, str]:
     """Options that the stored outputs must be read with, as they were compiled."""
-    told = request.target.options
-    return {"nms": told["nms"]} if "nms" in told else {}
+    options = request.target.options
+    return {"nms": options["nms"]} if "nms" in options else {}

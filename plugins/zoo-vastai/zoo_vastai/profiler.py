@@ -40,7 +40,7 @@ class VampProfiler:
         """Vamp's figures with units in their names, invariants, facts of the die, and raw text.
 
         `figures` holds throughput in images a second, the network's own latency, and the latency
-        in vamp's queue, which is no image's; `broken` names invariants that they break. What is
+        in vamp's queue, which is not an image's; `broken` names invariants that they break. What is
         `emulated` says nothing of a card's speed. Raises `UnavailableError` without vamp,
         `StageError` for one that fails, hangs or prints no block, `UsageError` for options or
         devices it cannot take.
@@ -48,26 +48,26 @@ class VampProfiler:
         target = replace(target, options={**target.options, **options})
         settings = options_of(target)
         device = _one_die(target)
-        found = tools(device, target.options, needs=("vamp",))
+        sdk = tools(device, target.options, needs=("vamp",))
         folder = artefact.resolve()
         _complete(folder)
         command = VampCommand(
             prefix=str(folder / MODEL),
             vdsp_params=str(folder / _vdsp_file(folder)),
-            device="0" if found.emulated else device,
+            device="0" if sdk.emulated else device,
             instances=settings.instances,
             processes=settings.processes,
             batch=target.batch,
             shape=settings.shape,
             iterations=settings.iterations,
         )
-        outcome = _run(command, found, settings)
+        outcome = _run(command, sdk, settings)
         read = parse_output(outcome.text)
         block = _last_block(read, outcome)
         return {
             "tool": "vamp",
             "command": command.shell(),
-            "emulated": found.emulated,
+            "emulated": sdk.emulated,
             **_data(block, read, settings),
             "device": device_facts(device),
             "raw": outcome.text,
@@ -76,11 +76,11 @@ class VampProfiler:
 
 
 def _data(block: VampBlock, read: VampText, settings: Options) -> dict[str, Any]:
-    found = check(block, settings.processes)
+    invariants = check(block, settings.processes)
     return {
         "figures": block.flat(),
-        "invariants": [item.to_data() for item in found],
-        "broken": [item.name for item in found if item.ok is False],
+        "invariants": [item.to_data() for item in invariants],
+        "broken": [item.name for item in invariants if item.ok is False],
         "doubts": list(doubts(block)),
         "banner": dict(read.banner),
         "blocks": len(read.blocks),
@@ -111,10 +111,10 @@ def _vdsp_file(folder: Path) -> str:
     return str(data.get("vdsp") or VDSP_FILE) if isinstance(data, dict) else VDSP_FILE
 
 
-def _run(command: VampCommand, found: Tools, settings: Options) -> Outcome:
+def _run(command: VampCommand, sdk: Tools, settings: Options) -> Outcome:
     """Vamp's whole text; it works in a folder of its own, where what it may leave is dropped."""
     with TemporaryDirectory(prefix="zoo-vamp-") as place:
-        outcome = run(command.argv(found.vamp), settings.vamp_timeout, found.env, Path(place))
+        outcome = run(command.argv(sdk.vamp), settings.vamp_timeout, sdk.env, Path(place))
     if outcome.code == 0:
         return outcome
     if outcome.code is None:

@@ -18,7 +18,7 @@ from zoo_vastai.extensions import EMULATOR_DISTRIBUTION, LINT_DISTRIBUTION
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-_HELP = "What is the vendor's alone: check files, read vamp, make npz, run the emulated tools."
+_HELP = "Tools for VastAI cards: check files, read vamp output, write npz files, emulate the SDK."
 _ELSEWHERE = MappingProxyType({"lint": LINT_DISTRIBUTION, "emulate": EMULATOR_DISTRIBUTION})
 """Commands that other distributions bring."""
 
@@ -75,8 +75,8 @@ def script() -> None:
     sys.exit(main())
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(value: bool) -> None:
+    if value:
         from importlib.metadata import version
 
         typer.echo(f"zoo-vastai {version('zoo-vastai')}")

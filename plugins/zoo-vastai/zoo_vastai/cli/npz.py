@@ -24,9 +24,9 @@ def npz(
     """Turn images into the npz files that vamp takes, and a list of them in a fixed order."""
     from zoo_vastai.files.images import find_images, images_to_npz
 
-    found = find_images(Path(images))
+    paths = find_images(Path(images))
     talk = _progress if sys.stderr.isatty() else None
-    files = images_to_npz(found, Path(output), Path(datalist), talk)
+    files = images_to_npz(paths, Path(output), Path(datalist), talk)
     typer.echo(f"{len(files)} images in {output}, listed in {datalist}")
     return 0
 
@@ -34,7 +34,7 @@ def npz(
 def txt(
     folder: Annotated[str, typer.Argument(help="A folder with one text for each image.")],
     annotations: Annotated[
-        str, typer.Option("--annotations", help="The images' annotations, in COCO's form.")
+        str, typer.Option("--annotations", help="Ground-truth annotations in COCO's format.")
     ],
     output: Annotated[
         str | None, typer.Option("--output", help="New folder for predictions.json and txt/.")
@@ -42,8 +42,8 @@ def txt(
     missing: Annotated[
         str, typer.Option("--missing", help="Images without a text: error, skip or empty.")
     ] = "error",
-    evaluator: Annotated[str, typer.Option("--evaluator", help="Who scores.")] = EVALUATOR,
-    json_wanted: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+    evaluator: Annotated[str, typer.Option("--evaluator", help="The evaluator.")] = EVALUATOR,
+    json_wanted: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> int:
     """Score detections in the vendor's text form, and write them as COCO JSON."""
     from zoo_core.errors import DataError

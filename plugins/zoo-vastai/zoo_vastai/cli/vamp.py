@@ -26,7 +26,7 @@ _MARKS = {True: "ok", False: "BROKEN", None: "-"}
 
 def vamp(
     file: Annotated[str, typer.Argument(help="A text with vamp's block or several; - is stdin.")],
-    json_wanted: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+    json_wanted: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> int:
     """Read saved output of vamp, show its figures and check what must hold of them.
 
@@ -38,7 +38,7 @@ def vamp(
     if json_wanted:
         sys.stdout.write(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
     else:
-        for line in _told(report):
+        for line in _lines(report):
             typer.echo(line)
     return 0 if report["ok"] else 1
 
@@ -55,7 +55,7 @@ def _data(file: str) -> bytes:
         raise DataError(error.strerror or "cannot be read", where=file, next=step) from error
 
 
-def _told(report: Mapping[str, Any]) -> Iterator[str]:
+def _lines(report: Mapping[str, Any]) -> Iterator[str]:
     for block in report["blocks"]:
         yield from _block(block)
     for name, trouble in (("incomplete", "incomplete"), ("unknown", "not read")):

@@ -26,8 +26,8 @@ def last_words(log: str) -> str:
     if errors:
         return _shortened(_tvm(lines[errors[-1] :]))
     named = [text for line, text in zip(whole, lines, strict=True) if _ERROR.search(line)]
-    told = named or lines
-    return _shortened(told[-1].removeprefix("err info: ")) if told else ""
+    candidates = named or lines
+    return _shortened(candidates[-1].removeprefix("err info: ")) if candidates else ""
 
 
 def without_stamp(line: str) -> str:

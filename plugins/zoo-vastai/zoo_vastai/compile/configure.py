@@ -115,10 +115,10 @@ def _extra_ops(params: Mapping[str, Any], graph: Graph) -> dict[str, Any] | None
         return None
     if not nms:
         return {"type": op["type"], **({"params": op["params"]} if op["params"] else {})}
-    told = {**params["decoder"], **graph.facts.get("decoder", {})}
+    described = {**params["decoder"], **graph.facts.get("decoder", {})}
     return {
         "type": op["type"],
-        "params": operator_params(nms, op["params"], told, str(params["model"])),
+        "params": operator_params(nms, op["params"], described, str(params["model"])),
     }
 
 
@@ -144,32 +144,32 @@ def _name(ctx: StageContext, graph: Graph, images: CalibrationImages | None) -> 
 
 
 def _quantize(params: Mapping[str, Any]) -> dict[str, Any]:
-    told = params.get("quantize", {})
+    quantize = params.get("quantize", {})
     return {
-        key: value for key, value in told.items() if key not in ("calibrate_mode", _PER_CHANNEL)
+        key: value for key, value in quantize.items() if key not in ("calibrate_mode", _PER_CHANNEL)
     }
 
 
 def _images(ctx: StageContext) -> CalibrationImages:
     """The calibration images in a folder of their own, all of one ending, as the sampler needs."""
-    found = calibration.images(ctx.inputs["images"])
+    images = calibration.images(ctx.inputs["images"])
     folder = ctx.out / CALIBRATION_FOLDER
     folder.mkdir()
-    suffixes = {image.path.suffix.lower().lstrip(".") for image in found}
+    suffixes = {image.path.suffix.lower().lstrip(".") for image in images}
     same = suffixes.pop() if len(suffixes) == 1 else ""
     suffix = same if same in _SUFFIXES else "png"
-    for number, image in enumerate(found):
+    for number, image in enumerate(images):
         place = folder / f"{image.path.stem}.{suffix}"
         if same == suffix:
             _link(image.path, place)
         else:
             write_image(place, read_rgb(image.path))
-        ctx.progress(number + 1, len(found), "calibration images")
+        ctx.progress(number + 1, len(images), "calibration images")
     quantize = ctx.params["quantize"]
     return CalibrationImages(
         path=f"./{CALIBRATION_FOLDER}/",
         suffix=suffix,
-        count=len(found),
+        count=len(images),
         mode=ctx.params["calibrate_mode"],
         per_channel=bool(quantize.get(_PER_CHANNEL, True)),
     )

@@ -22,16 +22,16 @@ class _Head:
 
 
 def operator_params(
-    nms: Mapping[str, Any], stated: Mapping[str, Any], told: Mapping[str, Any], model: str
+    nms: Mapping[str, Any], stated: Mapping[str, Any], described: Mapping[str, Any], model: str
 ) -> dict[str, Any]:
     """The `params` of graph.extra_ops: the protocol's thresholds, and what describes the heads.
 
-    What the card has `stated` goes first, then what is `told` by the card's decoder and by the
+    What the card has `stated` goes first, then what is `described` by the card's decoder and by the
     exporter: {"heads": [{"stride", "anchors", ...}]}, or {"strides", "anchors"}. Raises UsageError
     where nothing is known, or the network's boxes are not those that the operator decodes.
     """
     needed = OPERATORS[str(nms["type"])]
-    heads = _heads(told)
+    heads = _heads(described)
     crooked = [head.stride for head in heads if not head.plain]
     if crooked and "anchor" in needed:
         raise UsageError(
@@ -62,13 +62,14 @@ def _described(heads: Sequence[_Head]) -> dict[str, Any]:
     return {"anchor": [_plain(side) for side in flat], "strides": [h.stride for h in ordered]}
 
 
-def _heads(told: Mapping[str, Any]) -> list[_Head]:
-    if "heads" in told:
-        return [_head(row) for row in told["heads"]]
-    if "strides" not in told or "anchors" not in told:
+def _heads(described: Mapping[str, Any]) -> list[_Head]:
+    if "heads" in described:
+        return [_head(row) for row in described["heads"]]
+    if "strides" not in described or "anchors" not in described:
         return []
-    count = len(told["strides"])
-    rows = zip(told["strides"], told["anchors"], told.get("scale_x_y", [1.0] * count), strict=True)
+    count = len(described["strides"])
+    scales = described.get("scale_x_y", [1.0] * count)
+    rows = zip(described["strides"], described["anchors"], scales, strict=True)
     return [_head({"stride": s, "anchors": a, "scale_x_y": x}) for s, a, x in rows]
 
 

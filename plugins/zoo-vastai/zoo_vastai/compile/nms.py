@@ -83,14 +83,14 @@ def device_nms(request: CompileRequest) -> DeviceNms | None:
 
 def decoding(request: CompileRequest) -> Decoding | None:
     """Which decoder reads the device's outputs; None where it is the card's own."""
-    found = device_nms(request)
-    if found is None:
+    nms = device_nms(request)
+    if nms is None:
         op = card_options(request.card, request.target.precision).extra_op
         softmax = op is not None and op.type == SOFTMAX
         return Decoding(decoder=SOFTMAX, params=request.card.decoder_params) if softmax else None
     params = {
-        "conf": found.confidence_threshold,
-        "iou": found.nms_threshold,
+        "conf": nms.confidence_threshold,
+        "iou": nms.nms_threshold,
         "arithmetic": options_of(request.target).arithmetic,
     }
     return Decoding(decoder=DECODER, params=params)

@@ -39,7 +39,7 @@ def _variants(request: CompileRequest) -> Iterator[str]:
     if vendors and sources:
         yield (
             "the image is stretched, where the vendor's recipe letterboxes. Published: "
-            f"{_told(sources[0])}; {_told(vendors[0])}. Neither was measured on this build"
+            f"{_summary(sources[0])}; {_summary(vendors[0])}. Neither was measured on this build"
         )
 
 
@@ -49,7 +49,7 @@ def resize_mode(request: CompileRequest) -> str:
     return modes[0] if modes else "none"
 
 
-def _told(row: PublishedResult) -> str:
+def _summary(row: PublishedResult) -> str:
     figures = " ".join(f"{name} {row.metrics[name]:.3f}" for name in list(row.metrics)[:1])
     return (
         f"{row.id} {figures} ({row.protocol} protocol, {row.precision}, {row.device}; "

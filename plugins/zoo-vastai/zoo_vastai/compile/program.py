@@ -47,8 +47,8 @@ class Program:
     env: Mapping[str, str]
     timeout: float
 
-    def run(self, log: Path, told: Callable[[str], None]) -> Ending:
-        """Run it; all that it says goes to `log` as it comes, line by line to `told`.
+    def run(self, log: Path, on_line: Callable[[str], None]) -> Ending:
+        """Run it; all that it says goes to `log` as it comes, line by line to `on_line`.
 
         Time that runs out, Ctrl-C and any other error end it with all its children. Raises
         UnavailableError where it cannot be started.
@@ -56,7 +56,7 @@ class Program:
         process = self._start()
         group = process.pid
         try:
-            ended = self._follow(process, log, told)
+            ended = self._follow(process, log, on_line)
         except BaseException:
             _kill(process, group)
             raise
@@ -85,7 +85,7 @@ class Program:
             ) from error
 
     def _follow(
-        self, process: subprocess.Popen[bytes], log: Path, told: Callable[[str], None]
+        self, process: subprocess.Popen[bytes], log: Path, on_line: Callable[[str], None]
     ) -> bool:
         """Whether it ended in time."""
         lines: queue.Queue[bytes | None] = queue.Queue()
@@ -97,7 +97,7 @@ class Program:
             def keep(line: bytes) -> None:
                 stream.write(line)
                 stream.flush()
-                told(line.decode("utf-8", "replace").strip())
+                on_line(line.decode("utf-8", "replace").strip())
 
             while time.monotonic() < deadline:
                 try:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from zoo_core.api import StageContext
 
 _WHERE = "vamc compile"
-_NEXT = f"{LOG_FILE} holds all that it said"
+_NEXT = f"{LOG_FILE} holds its whole output"
 _NOTE = 60
 _FIRST_DIE = "0"
 
@@ -43,22 +43,22 @@ def build(ctx: StageContext) -> None:
     Raises UnavailableError without vamc, StageError where it fails, is killed, takes too long, or
     ends well without leaving the three files anew.
     """
-    told = json.loads(ctx.inputs["build"].read_text(encoding="utf-8"))
+    record = json.loads(ctx.inputs["build"].read_text(encoding="utf-8"))
     work = ctx.out / "work"
     _lay_out(ctx, work)
     workspace = work / WORKSPACE
-    before = snapshot(workspace / told["name"])
+    before = snapshot(workspace / record["name"])
     _run(ctx, work)
-    folder = results_folder(workspace, told["name"])
+    folder = results_folder(workspace, record["name"])
     wrong = complaint(folder, before)
     if wrong:
-        raise StageError(f"ended well but {wrong}", where=_WHERE, next=_NEXT)
+        raise StageError(f"exited with code 0 but {wrong}", where=_WHERE, next=_NEXT)
     for name in THREE_PIECES:
         shutil.move(folder / name, ctx.out / name)
     shutil.copyfile(ctx.inputs["config"], ctx.out / CONFIG_FILE)
     shutil.copyfile(ctx.inputs["vdsp"], ctx.out / VDSP_FILE)
-    write_json(ctx.out / ARTEFACT_FILE, _artefact(told, ctx.params["emulated"]))
-    write_json(ctx.out / PRECISION_FILE, precision_report(ctx.out, told, ctx.params))
+    write_json(ctx.out / ARTEFACT_FILE, _artefact(record, ctx.params["emulated"]))
+    write_json(ctx.out / PRECISION_FILE, precision_report(ctx.out, record, ctx.params))
     shutil.rmtree(work)
 
 
@@ -73,54 +73,54 @@ def _lay_out(ctx: StageContext, work: Path) -> None:
 
 def _run(ctx: StageContext, work: Path) -> None:
     device = EMULATOR if ctx.params["emulated"] else _FIRST_DIE
-    found = tools(device, dict(ctx.locations), needs=("vamc",))
+    sdk = tools(device, dict(ctx.locations), needs=("vamc",))
     program = Program(
-        command=(*found.vamc, "compile", CONFIG_FILE),
+        command=(*sdk.vamc, "compile", CONFIG_FILE),
         folder=work,
-        env=found.env,
+        env=sdk.env,
         timeout=ctx.params["timeout"],
     )
 
-    def told(line: str) -> None:
+    def show(line: str) -> None:
         if line:
             ctx.progress(0, 1, without_stamp(line)[:_NOTE])
 
     log = ctx.out / LOG_FILE
     try:
-        ending = program.run(log, told)
+        ending = program.run(log, show)
     finally:
         if log.exists():
             with ctx.log.open("ab") as stream:
                 stream.write(log.read_bytes())
     if not ending.good:
-        raise StageError(_told(ending, program.timeout, _text(log)), where=_WHERE, next=_NEXT)
+        raise StageError(_failure(ending, program.timeout, _text(log)), where=_WHERE, next=_NEXT)
     ctx.progress(1, 1, "compiled")
 
 
-def _told(ending: Ending, timeout: float, log: str) -> str:
+def _failure(ending: Ending, timeout: float, log: str) -> str:
     words = last_words(log)
-    said = f": {words}" if words else ""
+    last_line = f": {words}" if words else ""
     if ending.timed_out:
-        return f"took longer than {timeout:g} s and was ended; it last said{said or ' nothing'}"
+        return f"exceeded {timeout:g} s and was stopped; last output{last_line or ': none'}"
     if ending.signal:
-        return f"was killed by {ending.signal}{said}"
-    return f"failed with exit code {ending.code}{said}"
+        return f"was killed by {ending.signal}{last_line}"
+    return f"failed with exit code {ending.code}{last_line}"
 
 
-def _artefact(told: dict[str, Any], emulated: bool) -> dict[str, Any]:
+def _artefact(record: dict[str, Any], emulated: bool) -> dict[str, Any]:
     return {
         "format": "vastai",
         "model": MODEL,
         "vdsp": VDSP_FILE,
-        "precision": told["precision"],
-        "batch": told["batch"],
+        "precision": record["precision"],
+        "batch": record["batch"],
         "emulated": emulated,
-        "form": told["form"],
-        "nms": told["nms"],
-        "name": told["name"],
+        "form": record["form"],
+        "nms": record["nms"],
+        "name": record["name"],
         "inputs": [{"name": "image", "shape": [1, 3, "height", "width"], "dtype": "uint8"}],
-        "preprocess": told["preprocess"],
-        "outputs": told["outputs"],
+        "preprocess": record["preprocess"],
+        "outputs": record["outputs"],
     }
 
 

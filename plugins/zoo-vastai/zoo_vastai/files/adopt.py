@@ -95,9 +95,9 @@ def _counted(
 
 def _form(arrays: list[NDArray[Any]], where: str, params: Mapping[str, Any]) -> str:
     form = form_of(arrays, where)
-    wanted = params.get("form", form)
-    if form != wanted:
-        what = f"holds outputs of the form {form}, the plan expects {wanted}"
+    expected = params.get("form", form)
+    if form != expected:
+        what = f"holds outputs of the form {form}, the plan expects {expected}"
         raise UsageError(what, where=where, next=f"choose {_CHANGE[form]}")
     return form
 
@@ -112,30 +112,30 @@ def _known(ctx: StageContext) -> Mapping[str, Any]:
 
 
 def _head_names(arrays: list[NDArray[Any]], where: str, params: Mapping[str, Any]) -> list[str]:
-    given = params.get("heads")
-    if given:
-        if len(given) != len(arrays):
-            what = f"holds {len(arrays)} outputs, not {len(given)}: {', '.join(given)}"
+    heads = params.get("heads")
+    if heads:
+        if len(heads) != len(arrays):
+            what = f"holds {len(arrays)} outputs, not {len(heads)}: {', '.join(heads)}"
             raise DataError(what, where=where, next=_OTHER_MODEL)
-        for name, array, shape in zip(given, arrays, params.get("shapes", ()), strict=False):
+        for name, array, shape in zip(heads, arrays, params.get("shapes", ()), strict=False):
             if not _fits(array.shape, shape):
                 what = f"holds {list(array.shape)} for '{name}', the graph has {list(shape)}"
                 raise DataError(what, where=where, next=_OTHER_MODEL)
-        return list(given)
+        return list(heads)
     highest = max(array.shape[2] for array in arrays)
     height = (params.get("size") or (highest * _LEAST_STRIDE,))[0]
     strides = [height / array.shape[2] for array in arrays]
     if any(stride != int(stride) for stride in strides):
-        told = ", ".join(f"{array.shape[3]} x {array.shape[2]}" for array in arrays)
-        what = f"maps of {told} are no heads of an input {height} pixels high"
+        sizes = ", ".join(f"{array.shape[3]} x {array.shape[2]}" for array in arrays)
+        what = f"maps of {sizes} are not heads of an input {height} pixels high"
         raise DataError(what, where=where, next="give the size of the compiled model: --size H,W")
     if len(set(strides)) < len(strides):
         return [f"output_{number}" for number in range(len(arrays))]
     return [f"head{int(stride)}" for stride in strides]
 
 
-def _fits(found: tuple[int, ...], wanted: Sequence[int | str]) -> bool:
-    return len(found) == len(wanted) and all(
+def _fits(actual: tuple[int, ...], expected: Sequence[int | str]) -> bool:
+    return len(actual) == len(expected) and all(
         isinstance(side, str) or side == have
-        for have, side in zip(found[1:], wanted[1:], strict=True)
+        for have, side in zip(actual[1:], expected[1:], strict=True)
     )

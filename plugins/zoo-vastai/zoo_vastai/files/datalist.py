@@ -36,7 +36,7 @@ def read_datalist(path: Path) -> Datalist:
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror}", where=str(path)) from error
     except UnicodeDecodeError as error:
-        raise DataError("is no UTF-8 text", where=str(path)) from error
+        raise DataError("is not UTF-8 text", where=str(path)) from error
     lines = [line.strip() for line in text.rstrip().split("\n")]
     if lines == [""]:
         raise DataError("has no line", where=str(path), next="give the list that vamp read")

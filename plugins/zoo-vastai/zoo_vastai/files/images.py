@@ -23,18 +23,18 @@ def find_images(folder: Path) -> dict[str, Path]:
     Raises `DataError` for a folder without one.
     """
     if not folder.is_dir():
-        raise DataError("is no folder", where=str(folder), next="give the folder of the images")
-    found = {
+        raise DataError("is not a folder", where=str(folder), next="give the folder of the images")
+    images = {
         path.relative_to(folder).as_posix(): path
         for path in folder.rglob("*")
         if path.suffix.lower() in IMAGE_SUFFIXES
         and path.is_file()
         and not path.name.startswith(".")
     }
-    if not found:
+    if not images:
         known = ", ".join(sorted(IMAGE_SUFFIXES))
         raise DataError("holds no image", where=str(folder), next=f"known are {known}")
-    return dict(sorted(found.items()))
+    return dict(sorted(images.items()))
 
 
 def images_to_npz(

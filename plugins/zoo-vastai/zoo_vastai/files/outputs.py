@@ -78,8 +78,8 @@ def form_of(arrays: list[NDArray[Any]], where: str) -> str:
             return NMS
     if all(len(shape) == 4 and shape[0] == 1 and min(shape) > 0 for shape in shapes):
         return HEADS
-    told = ", ".join(str(list(shape)) for shape in shapes)
-    what = f"outputs {told} are neither ids, scores, boxes [1, N, 1 / 1 / 4] nor heads [1, C, h, w]"
+    text = ", ".join(str(list(shape)) for shape in shapes)
+    what = f"outputs {text} are neither ids, scores, boxes [1, N, 1 / 1 / 4] nor heads [1, C, h, w]"
     raise DataError(what, where=where, next="run vamp with -b 1 on a model that zoo compiled")
 
 
@@ -102,14 +102,14 @@ def content(outputs: Path, datalist: Path) -> str:
 def _check_files(folder: Path, datalist: Datalist) -> None:
     if not folder.is_dir():
         step = "give the folder that vamp --path_output wrote: --option outputs=DIR"
-        raise DataError("is no folder", where=str(folder), next=step)
-    wanted = [output_name(number) for number in range(len(datalist))]
+        raise DataError("is not a folder", where=str(folder), next=step)
+    expected = [output_name(number) for number in range(len(datalist))]
     there = {path.name for path in folder.glob("*.npz")}
-    missing = [name for name in wanted if name not in there]
+    missing = [name for name in expected if name not in there]
     if missing:
-        what = f"{len(missing)} of {len(wanted)} outputs are missing: {_listed(missing)}"
+        what = f"{len(missing)} of {len(expected)} outputs are missing: {_listed(missing)}"
         raise DataError(what, where=str(folder), next=_AGAIN)
-    extra = sorted(there - set(wanted))
+    extra = sorted(there - set(expected))
     if extra:
         what = f"{len(extra)} files belong to no line of {datalist.path}: {_listed(extra)}"
         raise DataError(what, where=str(folder), next=f"they may be of an earlier run: {_AGAIN}")
@@ -124,9 +124,9 @@ def _stale(folder: Path, datalist: Datalist) -> list[str]:
     listed = datalist.path.stat().st_mtime_ns
     found = []
     for number, source in enumerate(datalist.inputs()):
-        made = (folder / output_name(number)).stat().st_mtime_ns
-        given = source.stat().st_mtime_ns if source.is_file() else 0
-        if made < max(listed, given):
+        written_ns = (folder / output_name(number)).stat().st_mtime_ns
+        source_ns = source.stat().st_mtime_ns if source.is_file() else 0
+        if written_ns < max(listed, source_ns):
             found.append(output_name(number))
     return found
 
@@ -139,6 +139,6 @@ def _listed(names: list[str]) -> str:
 def _check_alike(path: Path, arrays: list[NDArray[Any]], first: list[NDArray[Any]]) -> None:
     found = [(array.shape, array.dtype) for array in arrays]
     if found != [(array.shape, array.dtype) for array in first]:
-        told = ", ".join(f"{dtype} {list(shape)}" for shape, dtype in found)
-        what = f"holds {told}, unlike {output_name(0)}"
+        text = ", ".join(f"{dtype} {list(shape)}" for shape, dtype in found)
+        what = f"holds {text}, unlike {output_name(0)}"
         raise DataError(what, where=str(path), next=_AGAIN)

@@ -49,10 +49,10 @@ class FilesSession:
         Raises `SampleError` where the list names no such image, or where two images would have
         the same line.
         """
-        given = feeds.get(self.inputs[0].name)
-        if given is None or given.size != 1 or given.dtype.kind != "U":
+        feed = feeds.get(self.inputs[0].name)
+        if feed is None or feed.size != 1 or feed.dtype.kind != "U":
             raise UsageError(f"the only input is '{self.inputs[0].name}', the name of one sample")
-        name = str(given.reshape(-1)[0])
+        name = str(feed.reshape(-1)[0])
         try:
             number = self._lines.find(name)
         except DataError as error:

@@ -62,13 +62,13 @@ def read_texts(folder: Path, annotations: Path, missing: str = MISSING[0]) -> Te
     `missing` is one of `MISSING`. Labels are found in COCO's spelling or darknet's, whatever the
     case. Raises `DataError` that names the file: for annotations that are none or name two
     categories alike, a text of no image, an image without a text, a line that is none, a label that
-    is no category, and for a text that two images would share.
+    is not a category, and for a text that two images would share.
     """
     if missing not in MISSING:
         raise UsageError(f"no missing '{missing}'", next=did_you_mean(missing, MISSING))
     truth = _truth(annotations)
     if not folder.is_dir():
-        raise DataError("is no folder", where=str(folder), next="give the folder of the texts")
+        raise DataError("is not a folder", where=str(folder), next="give the folder of the texts")
     texts = _texts(folder, truth)
     absent = [image.name for row, image in enumerate(truth.images) if row not in texts]
     if absent and (missing == "error" or len(absent) == len(truth.images)):
@@ -116,7 +116,7 @@ def _texts(folder: Path, truth: _Truth) -> dict[int, Path]:
             break
     extra = sorted(set(there) - set(owners))
     if extra:
-        what = f"{len(extra)} texts are of no annotated image: {_some(extra)}"
+        what = f"{len(extra)} texts belong to no annotated image: {_some(extra)}"
         raise DataError(what, where=str(folder), next=_OTHER)
     return found
 
@@ -161,7 +161,7 @@ def _label(row: TextDetection, known: Mapping[str, int], text: Path | None) -> i
     number = known.get(name_key(row.label))
     if number is None:
         hint = did_you_mean(row.label, known)
-        raise DataError(f"label '{row.label}' is no category", where=str(text), next=hint)
+        raise DataError(f"label '{row.label}' is not a category", where=str(text), next=hint)
     return number
 
 

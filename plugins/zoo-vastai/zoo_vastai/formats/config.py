@@ -148,7 +148,7 @@ def parse_config(data: Any, where: str = "") -> VamcConfig:
     known key that holds another type.
     """
     if not isinstance(data, Mapping):
-        raise RegistryError("is no vamc configuration: not a mapping", where=where)
+        raise RegistryError("is not a vamc configuration: not a mapping", where=where)
     if is_second_generation(data):
         raise RegistryError(
             "is a configuration of vamc 2 (model, engine), which `vamc compile` does not take",
@@ -161,8 +161,8 @@ def parse_config(data: Any, where: str = "") -> VamcConfig:
 def is_second_generation(data: Mapping[str, Any]) -> bool:
     """Whether it has the shape that `vamc build` took until 2023."""
     model = data.get("model")
-    told = isinstance(model, Mapping) and bool({"checkpoint", "inputs"} & model.keys())
-    return "frontend" not in data and (told or ("engine" in data and "workspace" in data))
+    has_model = isinstance(model, Mapping) and bool({"checkpoint", "inputs"} & model.keys())
+    return "frontend" not in data and (has_model or ("engine" in data and "workspace" in data))
 
 
 def read_config(path: Path) -> VamcConfig:
@@ -177,11 +177,11 @@ def read_text(path: Path) -> str:
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror}", where=str(path)) from error
     except UnicodeDecodeError as error:
-        raise DataError("is no text in UTF-8", where=str(path)) from error
+        raise DataError("is not UTF-8 text", where=str(path)) from error
 
 
 def load_yaml(text: str, where: str) -> Any:
-    """What the YAML holds; raises `RegistryError` with the line for what is no YAML.
+    """What the YAML holds; raises `RegistryError` with the line for what is not YAML.
 
     Also where a part holds itself, or references unfold to more than a million values.
     """
@@ -192,7 +192,7 @@ def load_yaml(text: str, where: str) -> Any:
         mark = getattr(error, "problem_mark", None)
         place = f"{where}:{mark.line + 1}" if mark else where
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise RegistryError(f"is no YAML: {problem}", where=place) from error
+        raise RegistryError(f"is not YAML: {problem}", where=place) from error
     except RecursionError as error:
         raise RegistryError("is nested too deeply", where=where) from error
     return data

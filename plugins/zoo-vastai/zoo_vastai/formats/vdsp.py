@@ -97,7 +97,7 @@ def parse_vdsp(data: Any, where: str = "") -> VdspOp:
     and for a known key that holds another type.
     """
     if not isinstance(data, Mapping):
-        raise RegistryError("is no vdsp operation: not a JSON object", where=where)
+        raise RegistryError("is not a vdsp operation: not a JSON object", where=where)
     if is_legacy(data):
         raise RegistryError(
             "is a vdsp file of the old form (vdsp_op_type), which vamp since 2.1 does not read",
@@ -106,7 +106,7 @@ def parse_vdsp(data: Any, where: str = "") -> VdspOp:
         )
     op, config = data.get("OpType"), data.get("OpConfig", {})
     if not isinstance(op, str):
-        raise RegistryError("is no vdsp operation: no OpType", where=where)
+        raise RegistryError("is not a vdsp operation: no OpType", where=where)
     if not isinstance(config, Mapping):
         raise RegistryError(f"OpConfig must be an object, not {config!r}", where=where)
     typed = {
@@ -135,12 +135,12 @@ def read_vdsp(path: Path) -> VdspOp:
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror}", where=str(path)) from error
     except UnicodeDecodeError as error:
-        raise DataError("is no text in UTF-8", where=str(path)) from error
+        raise DataError("is not UTF-8 text", where=str(path)) from error
     return parse_vdsp(load_json(text, str(path)), str(path))
 
 
 def load_json(text: str, where: str) -> Any:
-    """What the JSON holds; raises `RegistryError` with the line for what is no JSON."""
+    """What the JSON holds; raises `RegistryError` with the line for what is not JSON."""
     try:
         return json.loads(text)
     except RecursionError as error:
@@ -148,7 +148,7 @@ def load_json(text: str, where: str) -> Any:
     except ValueError as error:
         place = f"{where}:{error.lineno}" if isinstance(error, json.JSONDecodeError) else where
         what = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
-        raise RegistryError(f"is no JSON: {what}", where=place) from error
+        raise RegistryError(f"is not JSON: {what}", where=place) from error
 
 
 def vdsp_text(op: VdspOp) -> str:

@@ -29,7 +29,7 @@ for name in {_PACKAGES!r}:
     try:
         found[name] = metadata.version(name)
     except metadata.PackageNotFoundError:
-        found[name] = "no version told" if find_spec(name) else None
+        found[name] = "version unknown" if find_spec(name) else None
 print(json.dumps(found))
 """
 _CARDS = f"import {MODULE} as v; print('cards:', v.get_all_cards_count())"
@@ -70,7 +70,9 @@ def _pci(host: Host, clock: _Clock) -> DiagnosticStep:
     name = "PCI devices"
     found = _pci_devices(host, clock)
     if found is None:
-        return DiagnosticStep(name=name, ok=False, found="neither lspci nor /sys/bus/pci tells any")
+        return DiagnosticStep(
+            name=name, ok=False, found="neither lspci nor /sys/bus/pci lists PCI devices"
+        )
     others = f"; the id {findings.PCI_DEVICE} is also that of vendor {', '.join(found.others)}"
     more = others if found.others else ""
     if found.ours:
@@ -111,9 +113,9 @@ def _nodes(host: Host) -> DiagnosticStep:
     if mask is None:
         return DiagnosticStep(name=name, ok=True, found=found)
     seen = [str(index) for index in nodes if str(index) in mask]
-    told = f"{found}; {findings.MASK} leaves {', '.join(seen) or 'none'}"
+    summary = f"{found}; {findings.MASK} leaves {', '.join(seen) or 'none'}"
     step = "" if seen else f"unset {findings.MASK}, or name dies that are there"
-    return DiagnosticStep(name=name, ok=bool(seen), found=told, next_step=step)
+    return DiagnosticStep(name=name, ok=bool(seen), found=summary, next_step=step)
 
 
 def _driver(host: Host) -> DiagnosticStep:
@@ -121,7 +123,7 @@ def _driver(host: Host) -> DiagnosticStep:
     if version:
         return DiagnosticStep(name="driver", ok=True, found=version)
     step = "see whether the driver is loaded and the node may be read"
-    missing = f"{findings.DRIVER_FILE} tells no version"
+    missing = f"{findings.DRIVER_FILE} states no version"
     return DiagnosticStep(name="driver", ok=False, found=missing, next_step=step)
 
 
@@ -152,22 +154,22 @@ def _packages(host: Host, interpreter: Interpreter, clock: _Clock) -> Diagnostic
     if versions is None:
         why = outcome.trouble or f"ended with code {outcome.code}"
         return DiagnosticStep(name=name, ok=False, found=f"{where} {why}", next_step=step)
-    told = ", ".join(f"{key} {value}" for key, value in versions.items() if value)
+    summary = ", ".join(f"{key} {value}" for key, value in versions.items() if value)
     ok = bool(versions.get(MODULE))
-    found = f"{where}: {told}" if ok else f"{where}: {told}; no {MODULE}"
+    found = f"{where}: {summary}" if ok else f"{where}: {summary}; no {MODULE}"
     return DiagnosticStep(name=name, ok=ok, found=found, next_step="" if ok else step)
 
 
 def _cards(host: Host, interpreter: Interpreter, has_sdk: bool, clock: _Clock) -> DiagnosticStep:
     name = "cards"
     if not has_sdk or not findings.die_nodes(host):
-        why = f"not asked: no {MODULE}" if not has_sdk else "not asked: no device nodes"
+        why = f"not checked: no {MODULE}" if not has_sdk else "not checked: no device nodes"
         return DiagnosticStep(name=name, ok=False, found=why, next_step="see the steps above")
     outcome = host.run((interpreter.path, "-c", _CARDS), clock.left(BUDGET), host.env)
-    told = outcome.text.rpartition("cards:")[2].strip() if outcome.code == 0 else ""
-    if is_whole(told) and int(told) > 0:
-        return DiagnosticStep(name=name, ok=True, found=told)
-    why = f"{MODULE} counts {told}" if told else outcome.trouble or outcome.last_line
+    count = outcome.text.rpartition("cards:")[2].strip() if outcome.code == 0 else ""
+    if is_whole(count) and int(count) > 0:
+        return DiagnosticStep(name=name, ok=True, found=count)
+    why = f"{MODULE} counts {count}" if count else outcome.trouble or outcome.last_line
     step = f"run {interpreter.path} -c 'import {MODULE}' and look at what it says"
     return DiagnosticStep(name=name, ok=False, found=why, next_step=step)
 

@@ -106,8 +106,8 @@ def _hex(text: str | None) -> str:
 
 
 def _lines(text: str | None) -> list[str]:
-    shown = "".join(
+    printable = "".join(
         letter if letter.isprintable() else "\n" if letter in "\r\n" else " "
         for letter in text or ""
     )
-    return [line.strip() for line in shown.splitlines() if line.strip()]
+    return [line.strip() for line in printable.splitlines() if line.strip()]

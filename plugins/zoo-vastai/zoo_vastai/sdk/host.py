@@ -31,12 +31,12 @@ class Outcome:
     @property
     def last_line(self) -> str:
         """The last line that it said, errors going first."""
-        for said in (self.errors, self.text):
-            lines = [line for line in said.splitlines() if line.strip()]
+        for output in (self.errors, self.text):
+            lines = [line for line in output.splitlines() if line.strip()]
             if lines:
                 plain = "".join(letter if letter.isprintable() else " " for letter in lines[-1])
                 return plain.strip()[:200]
-        return "it said nothing"
+        return "no output"
 
 
 def run(

@@ -42,10 +42,10 @@ def find_interpreter(host: Host, named: str = "") -> Interpreter:
     vaststreamx lies among its packages, else the interpreter at work. A named one that is not
     there has `has_sdk` False.
     """
-    for given, source in ((named, "option sdk_python"), (host.env.get(VARIABLE, ""), VARIABLE)):
-        if given:
-            path = host.which(str(Path(given).expanduser()))
-            return Interpreter(path=path or given, source=source, has_sdk=None if path else False)
+    for name, source in ((named, "option sdk_python"), (host.env.get(VARIABLE, ""), VARIABLE)):
+        if name:
+            path = host.which(str(Path(name).expanduser()))
+            return Interpreter(path=path or name, source=source, has_sdk=None if path else False)
     for program in ("python3", "python"):
         path = host.which(program)
         if path and _holds_module(host, Path(path)):
@@ -53,7 +53,7 @@ def find_interpreter(host: Host, named: str = "") -> Interpreter:
     return Interpreter(path=host.python, source="this interpreter", has_sdk=host.has_module(MODULE))
 
 
-def asked(host: Host, interpreter: Interpreter, timeout: float = 10.0) -> Interpreter:
+def ask(host: Host, interpreter: Interpreter, timeout: float = 10.0) -> Interpreter:
     """The interpreter with `has_sdk` settled; one that is known not to have it is asked too.
 
     Its packages may lie where files do not show it, as behind a .pth file.

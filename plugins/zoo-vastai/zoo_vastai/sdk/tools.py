@@ -11,7 +11,7 @@ from zoo_core.errors import UnavailableError, UsageError
 from zoo_vastai.extensions import emulated_sdk
 from zoo_vastai.names import EMULATOR, FILES
 from zoo_vastai.sdk.host import Host
-from zoo_vastai.sdk.interpreter import MODULE, VARIABLE, asked, find_interpreter
+from zoo_vastai.sdk.interpreter import MODULE, VARIABLE, ask, find_interpreter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -100,18 +100,18 @@ def _real(options: Mapping[str, str], needs: tuple[str, ...], host: Host) -> Too
     interpreter = find_interpreter(host, options.get("sdk_python", ""))
     if "python" in needs:
         interpreter = _with_sdk(host, interpreter)
-    found = {name: find_program(host, name, interpreter.path) for name in PROGRAMS}
+    paths = {name: find_program(host, name, interpreter.path) for name in PROGRAMS}
     for name in needs:
-        if name in found and found[name] is None:
+        if name in paths and paths[name] is None:
             raise UnavailableError(
                 f"the program {name} is not on PATH",
                 next="install the vendor's SDK or put its folder on PATH; "
                 "--device emulator does without it",
             )
     return Tools(
-        vamc=(found["vamc"] or "vamc",),
-        vamp=(found["vamp"] or "vamp",),
-        vasmi=(found["vasmi"] or "vasmi",),
+        vamc=(paths["vamc"] or "vamc",),
+        vamp=(paths["vamp"] or "vamp",),
+        vasmi=(paths["vasmi"] or "vasmi",),
         python=(interpreter.path,),
         env=dict(host.env),
         emulated=False,
@@ -119,12 +119,12 @@ def _real(options: Mapping[str, str], needs: tuple[str, ...], host: Host) -> Too
 
 
 def _with_sdk(host: Host, interpreter: Interpreter) -> Interpreter:
-    settled = asked(host, interpreter)
-    if settled.has_sdk:
-        return settled
-    trouble = f"has no {MODULE}" if host.which(settled.path) else "is not a program"
+    answer = ask(host, interpreter)
+    if answer.has_sdk:
+        return answer
+    trouble = f"has no {MODULE}" if host.which(answer.path) else "is not a program"
     raise UnavailableError(
-        f"{settled.path} ({settled.source}) {trouble}",
+        f"{answer.path} ({answer.source}) {trouble}",
         next=f"name the SDK's interpreter with --option sdk_python=PATH or {VARIABLE}; "
         "--device emulator does without it",
     )

@@ -113,9 +113,9 @@ def _die_facts(found: Tools, die: str, host: Host) -> dict[str, object]:
     Only `list` and `getfreq` are documented; `getcardmode` is the counterpart of `setcardmode` and
     only reads, so an unknown command costs nothing but the mode.
     """
-    asked = (("getcardmode", "-d", die), ("getfreq", "-d", die, "-i", "0"))
+    commands = (("getcardmode", "-d", die), ("getfreq", "-d", die, "-i", "0"))
     texts, troubles = [], []
-    for words in (*asked, ("list", "--display-format=json")):
+    for words in (*commands, ("list", "--display-format=json")):
         outcome = host.run((*found.vasmi, *words), TIMEOUT, found.env)
         texts.append(outcome.text if outcome.code == 0 else "")
         if outcome.code != 0:

@@ -42,7 +42,7 @@ def read_description(folder: Path) -> Mapping[str, Any]:
         data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise DataError(
-            "is not there: this is no artefact", where=str(path), next=_AGAIN
+            "is missing: the folder holds no artefact", where=str(path), next=_AGAIN
         ) from error
     except (OSError, ValueError) as error:
         raise DataError(f"cannot be read: {error}", where=str(path), next=_AGAIN) from error

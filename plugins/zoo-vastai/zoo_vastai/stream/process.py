@@ -153,8 +153,8 @@ class WorkerProcess:
         with contextlib.suppress(OSError):
             data = self.log.read_bytes()[-_TAIL_BYTES:]
             lines = [line.strip() for line in data.decode("utf-8", "replace").splitlines()]
-            told = [line for line in lines if line and not line.startswith(_STACK)]
-            return " | ".join(told[-_TAIL_LINES:])
+            words = [line for line in lines if line and not line.startswith(_STACK)]
+            return " | ".join(words[-_TAIL_LINES:])
         return ""
 
     def _spawn(self, argv: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[bytes]:
@@ -204,7 +204,7 @@ class WorkerProcess:
         source.close()
         self._process.wait()
         with self._lock:
-            self.reason = self.reason or self._told()
+            self.reason = self.reason or self._reason_from_log()
             lost = list(self._waiting.values())
             self._waiting.clear()
         self._outbox.put(None)
@@ -232,7 +232,7 @@ class WorkerProcess:
                 waiting.refusal = str(header["what"])
             waiting.done.set()
 
-    def _told(self) -> str:
+    def _reason_from_log(self) -> str:
         if self._fault is not None:
             return str(self._fault["what"])
         return f"the SDK's process ended: {_ending(self._process.returncode)}"

@@ -54,11 +54,11 @@ def _opened(folder: Path, target: Target, hint: str) -> Iterator[Session]:
         numbers = numbers[:1]
     options = options_of(target)
     artefact = read_artefact(folder, target.device)
-    found = tools(target.device, target.options, needs=("python",))
+    sdk = tools(target.device, target.options, needs=("python",))
     order = _order(artefact, numbers, options, hint)
 
     def start(log: Path) -> WorkerProcess:
-        return WorkerProcess(found.python, found.env, order, log)
+        return WorkerProcess(sdk.python, sdk.env, order, log)
 
     workers = max(options.queue, artefact.batch) * len(numbers) if hint == "throughput" else 1
     session = StreamSession(artefact, start, options, workers)
@@ -75,15 +75,15 @@ def dies(target: Target) -> list[int]:
     """
     if target.device == EMULATOR:
         return [0]
-    found: list[int] = []
+    numbers: list[int] = []
     for part in target.devices:
         if not is_whole(part):
-            what = f"device '{part}' is no die"
+            what = f"device '{part}' is not a die"
             raise UsageError(what, next="give numbers such as 0 or 0,1, or emulator, or files")
-        if int(part) in found:
+        if int(part) in numbers:
             raise UsageError(f"device {part} is named twice", next="name each die once")
-        found.append(int(part))
-    return found
+        numbers.append(int(part))
+    return numbers
 
 
 def _order(artefact: Artefact, numbers: list[int], options: Options, hint: str) -> dict[str, Any]:

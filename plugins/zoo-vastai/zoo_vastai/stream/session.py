@@ -55,7 +55,7 @@ class StreamSession:
         self._gate = _Gate()
         self._restarts = 0
         self._closed = False
-        self._told = False  # whether an error has named the log
+        self._log_is_named = False  # whether an error has named the log
         self._broken: ZooError | None = None
         self._log = _log_file()
         try:
@@ -87,7 +87,7 @@ class StreamSession:
         """End the worker for sure; a second time does nothing."""
         self._closed = True
         self._worker.close()
-        if not self._told:
+        if not self._log_is_named:
             self._log.unlink(missing_ok=True)
 
     def _ask(self, image: NDArray[np.uint8]) -> list[NDArray[Any]]:
@@ -131,24 +131,24 @@ class StreamSession:
         try:
             self._worker = self._start(self._log)
         except ZooError as error:
-            self._broken, self._told = error, True
+            self._broken, self._log_is_named = error, True
             raise
         if self._closed:
             self._worker.close()
 
     def _exhausted(self) -> StageError:
-        self._told = True
+        self._log_is_named = True
         reason, tail = self._worker.reason, self._worker.tail()
-        said = f"; its log ends: {tail}" if tail else ""
+        log_end = f"; its log ends: {tail}" if tail else ""
         return StageError(
-            f"the SDK's process failed, after {self._restarts} restarts: {reason}{said}",
+            f"the SDK's process failed, after {self._restarts} restarts: {reason}{log_end}",
             where=f"log {self._log}",
             next="see the log and `zoo doctor`; --option restarts=N allows more restarts",
         )
 
     def _spoilt(self, what: str) -> SampleError:
-        self._told = self._told or self._restarts > 0
-        log = f", see {self._log}" if self._told else ""
+        self._log_is_named = self._log_is_named or self._restarts > 0
+        log = f", see {self._log}" if self._log_is_named else ""
         return SampleError(what, next=f"leave this image out or repair it{log}")
 
     def _image(self, feeds: Arrays) -> NDArray[np.uint8]:

@@ -33,7 +33,7 @@ def receive(source: BinaryIO) -> tuple[dict[str, Any], bytes] | None:
         return None
     text, size = _HEAD.unpack(head)
     if text > _MOST_TEXT or size > _MOST_PAYLOAD:
-        raise ValueError(f"{head!r} is no head of a message")
+        raise ValueError(f"{head!r} is not the head of a message")
     header, payload = _take(source, text), _take(source, size)
     if header is None or payload is None:
         return None

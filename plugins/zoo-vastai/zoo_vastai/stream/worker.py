@@ -114,11 +114,11 @@ class Network:
         if status != 0:
             raise RuntimeError(f"status {status}, not 0")
 
-    def image(self, array: Any, told: Any) -> tuple[Any, Any]:
+    def image(self, array: Any, params: Any) -> tuple[Any, Any]:
         """An image of the device from uint8 [3, height, width], RGB; what operators are told."""
         height, width = array.shape[1:]
         planar = self._vsx.ImageFormat.RGB_PLANAR
-        return self._vsx.create_image(array, planar, int(width), int(height), self._die), told
+        return self._vsx.create_image(array, planar, int(width), int(height), self._die), params
 
     def run(self, images: list[Any]) -> list[list[Any]]:
         """Outputs image by image, synchronously."""

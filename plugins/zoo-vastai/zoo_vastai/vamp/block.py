@@ -80,14 +80,14 @@ class VampBlock:
 
     def flat(self) -> dict[str, object]:
         """The figures that were told, each a number or word of its own: model_latency_avg_us."""
-        told: dict[str, object] = {}
+        flat: dict[str, object] = {}
         for name, value in self.figures().items():
             if isinstance(value, dict):
                 stem = name.removesuffix("_us")
-                told |= {f"{stem}_{key}_us": figure for key, figure in value.items()}
+                flat |= {f"{stem}_{key}_us": figure for key, figure in value.items()}
             elif value is not None:
-                told[name] = value
-        return told
+                flat[name] = value
+        return flat
 
     def to_data(self) -> dict[str, object]:
         """The JSON form: figures, and where the block stood."""

@@ -115,9 +115,9 @@ def _closest(key: str) -> str | None:
 def _is_unit(unit: str | None, expected: str, live: bool) -> bool:
     if unit is None:
         return not expected or not live
-    said = unit.strip()
-    return said == unicodedata.normalize("NFKC", expected) or (
-        not live and _MISPRINTS.get(said) == expected
+    printed = unit.strip()
+    return printed == unicodedata.normalize("NFKC", expected) or (
+        not live and _MISPRINTS.get(printed) == expected
     )
 
 
@@ -248,9 +248,9 @@ class _Reading:
         if not text.strip():
             return
         found = read_field(text, self.live)
-        said = read_banner(text) if found is None else None
-        if said is not None:
-            self._say(said)
+        banner = read_banner(text) if found is None else None
+        if banner is not None:
+            self._say(banner)
         elif found is not None and found.name == START:
             self.open = _Draft(number, self.heading, {START: found.value})
             self.drafts.append(self.open)
@@ -261,8 +261,8 @@ class _Reading:
         else:
             self._other(number, text)
 
-    def _say(self, said: Mapping[str, str]) -> None:
-        for name, value in said.items():
+    def _say(self, banner: Mapping[str, str]) -> None:
+        for name, value in banner.items():
             if name in ("inputs", "outputs"):
                 self.banner.setdefault(name, []).append(value)
             else:

@@ -92,11 +92,11 @@ def create_image(
         raise ValueError(f"create_image: not an ImageFormat: {format!r}")
     if not isinstance(array, np.ndarray) or array.dtype != np.uint8:
         raise ValueError(f"create_image: not an array of uint8: {getattr(array, 'dtype', array)}")
-    wanted = _shape(format, height, width)
-    if array.shape != wanted or 0 in wanted:
+    expected = _shape(format, height, width)
+    if array.shape != expected or 0 in expected:
         raise ValueError(
             f"create_image: {format.name} of width {width} and height {height} has shape"
-            f" {wanted}, this array {array.shape}"
+            f" {expected}, this array {array.shape}"
         )
     return Image(np.ascontiguousarray(array).copy(), format, device)
 

@@ -25,9 +25,9 @@ _thread = threading.local()
 
 def set_device(device_id: int) -> int:
     """Give this thread a die; 0 for success, else a status."""
-    asked = faults()
-    if "set-device" in asked:
-        return int(asked["set-device"] or 1)
+    requested = faults()
+    if "set-device" in requested:
+        return int(requested["set-device"] or 1)
     if not 0 <= device_id < DIES:
         return 1
     _thread.device = device_id

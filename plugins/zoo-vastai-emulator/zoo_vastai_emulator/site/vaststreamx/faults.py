@@ -91,8 +91,8 @@ def hang() -> None:
 class ImageFaults:
     """Which image of one stream meets which fault."""
 
-    def __init__(self, asked: Mapping[str, str]) -> None:
-        self._asked = asked
+    def __init__(self, requested: Mapping[str, str]) -> None:
+        self._requested = requested
         self._count = 0
         self._lock = threading.Lock()
 
@@ -113,7 +113,7 @@ class ImageFaults:
             raise Broken(Exception(RUN_ERROR))
 
     def _is_hit(self, name: str, pixels: NDArray[Any], number: int) -> bool:
-        argument = self._asked.get(name)
+        argument = self._requested.get(name)
         return argument is not None and _WAYS[name[_cut(name) :]](argument, pixels, number)
 
 
@@ -143,8 +143,8 @@ def _has_hash(argument: str, pixels: NDArray[Any], number: int) -> bool:
 
 
 def _is_first(argument: str, pixels: NDArray[Any], number: int) -> bool:
-    path, _, wanted = argument.partition("@")
-    if number != int(wanted or 1):
+    path, _, count = argument.partition("@")
+    if number != int(count or 1):
         return False
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))

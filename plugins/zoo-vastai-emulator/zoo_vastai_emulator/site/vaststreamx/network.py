@@ -43,10 +43,10 @@ class Network:
 
         Raises RuntimeError where number or shapes of the inputs are not the model's.
         """
-        wanted = [tuple(shape[1:]) for shape in self.input_shapes]
-        given = [tuple(array.shape[1:]) for array in inputs]
-        if wanted != given or any(array.shape[:1] != (1,) for array in inputs):
-            raise RuntimeError(f"the model takes {wanted} for each sample, this is {given}")
+        expected = [tuple(shape[1:]) for shape in self.input_shapes]
+        actual = [tuple(array.shape[1:]) for array in inputs]
+        if expected != actual or any(array.shape[:1] != (1,) for array in inputs):
+            raise RuntimeError(f"the model takes {expected} for each sample, this is {actual}")
         feeds = {}
         for index, name in enumerate(self._names):
             array = inputs[index].astype(self._kinds[index])
