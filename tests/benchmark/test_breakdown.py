@@ -5,8 +5,8 @@ from itertools import repeat
 import pytest
 from timed import Clock, bench
 
-from zoo_core.benchmark.block import HEAD, block
 from zoo_core.benchmark.breakdown import Step, break_down
+from zoo_core.benchmark.text import HEAD, block
 from zoo_core.system.machine import peak_memory, reset_peak_memory, resident_memory
 
 

@@ -29,6 +29,10 @@ def compared(
     return compare(sides[0], sides[1], settings, tools(clock))
 
 
+def verdict(found: Versus) -> str:
+    return found.figures("a", "b").verdict
+
+
 def constant(seconds: float) -> Callable[[Clock], Iterator[float]]:
     return lambda clock: repeat(seconds)
 
@@ -57,18 +61,18 @@ def test_turns_come_as_abba() -> None:
 
 def test_a_known_ratio_is_found() -> None:
     found = compared(constant(0.010), constant(0.025))
-    data = found.to_data()
+    data = found.figures("a", "b").to_data()
     assert data["speedup"] == pytest.approx(2.5)
     assert data["speedup_interval"] == pytest.approx([2.5, 2.5])
     assert (data["median_ms"], data["other_median_ms"]) == (10.0, 25.0)
     assert data["verdict"] == "faster"
     assert data["blocks"] >= 12
-    assert any("2.500 times as fast" in line for line in found.lines("a", "b"))
-    assert compared(constant(0.025), constant(0.010)).verdict == "slower"
+    assert any("2.500 times as fast" in line for line in found.figures("a", "b").lines())
+    assert verdict(compared(constant(0.025), constant(0.010))) == "slower"
 
 
 def test_a_small_difference_in_noise_is_shown_with_its_interval() -> None:
-    data = compared(noisy(0.0100, 1), noisy(0.0105, 2)).to_data()
+    data = compared(noisy(0.0100, 1), noisy(0.0105, 2)).figures("a", "b").to_data()
     low, high = data["speedup_interval"]
     assert low < 1.05 < high
     assert low > 1
@@ -78,7 +82,7 @@ def test_a_small_difference_in_noise_is_shown_with_its_interval() -> None:
 
 def test_the_same_build_twice_shows_no_difference_as_often_as_it_should() -> None:
     verdicts = [
-        compared(noisy(0.02, 2 * seed), noisy(0.02, 2 * seed + 1)).verdict for seed in range(60)
+        verdict(compared(noisy(0.02, 2 * seed), noisy(0.02, 2 * seed + 1))) for seed in range(60)
     ]
     assert verdicts.count("no difference shown") >= 52
 
@@ -94,19 +98,19 @@ def test_a_drift_of_the_machine_is_no_difference() -> None:
         return series
 
     found = compared(drifting(0.010), drifting(0.020))
-    assert found.to_data()["speedup"] == pytest.approx(2.0, rel=0.005)
+    assert found.figures("a", "b").speedup == pytest.approx(2.0, rel=0.005)
 
 
 def test_stalls_of_one_block_do_not_decide() -> None:
     stalls = lambda clock: cycle([*repeat(0.01, 97), 0.5])  # noqa: E731
     found = compared(stalls, constant(0.02))
-    assert found.to_data()["speedup"] == pytest.approx(2.0, rel=0.01)
+    assert found.figures("a", "b").speedup == pytest.approx(2.0, rel=0.01)
 
 
 def test_slow_builds_get_twelve_blocks() -> None:
     found = compared(constant(2.0), constant(2.2))
     assert found.first.shape == (12, 2)
-    assert found.verdict == "faster"
+    assert verdict(found) == "faster"
 
 
 def test_offline_compares_whole_batches_per_sample() -> None:
@@ -114,7 +118,7 @@ def test_offline_compares_whole_batches_per_sample() -> None:
     one = Opened(Timed(clock, lambda _: repeat(0.04), 4), clock, batch=4)
     two = Opened(Timed(clock, lambda _: repeat(0.02), 1), clock)
     how = BenchSettings(scenario="offline")
-    found = compare(one.workload, two.workload, how, tools(clock)).to_data()
+    found = compare(one.workload, two.workload, how, tools(clock)).figures("a", "b").to_data()
     assert one.hints == two.hints == ["throughput"]
     assert found["median_ms"] == pytest.approx(10.0)
     assert found["speedup"] == pytest.approx(2.0)

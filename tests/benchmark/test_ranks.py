@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from zoo_core.benchmark.ranks import MOST, shift, signed_ranks
+from zoo_core.benchmark.statistics import MOST_PAIRS, shift, signed_ranks
 
 
 def by_hand(count: int) -> np.ndarray:
@@ -73,7 +73,7 @@ def test_no_difference_at_all() -> None:
     assert (found.estimate, found.low, found.high, found.p) == (0, 0, 0, 1)
 
 
-@pytest.mark.parametrize("count", [0, 5, MOST + 1])
+@pytest.mark.parametrize("count", [0, 5, MOST_PAIRS + 1])
 def test_too_few_or_too_many(count: int) -> None:
     with pytest.raises(ValueError, match="differences"):
         shift(np.ones(count))

@@ -120,11 +120,11 @@ def test_the_report_of_a_server() -> None:
     held = Opened(Timed(clock, lambda _: repeat(0.02)), clock)
     calm = measure(held.workload, settings(5.0, 30.0), tools(clock))
     assert held.hints == ["throughput"]
-    assert calm.to_data()["server"]["overloaded"] is False
-    assert calm.to_data()["steady"] is True
-    assert calm.to_data()["throughput"] == pytest.approx(5.0, rel=0.15)
+    assert calm.figures().to_data()["server"]["overloaded"] is False
+    assert calm.figures().to_data()["steady"] is True
+    assert calm.figures().to_data()["throughput"] == pytest.approx(5.0, rel=0.15)
     busy = measure(held.workload, settings(200.0, 5.0), tools(clock))
-    assert busy.to_data()["steady"] is False
-    assert busy.to_data()["steady_reason"].startswith("overloaded: given up")
-    assert any(line.startswith("  overloaded  given up") for line in lines(busy))
+    assert busy.figures().to_data()["steady"] is False
+    assert busy.figures().to_data()["steady_reason"].startswith("overloaded: given up")
+    assert any(line.startswith("  overloaded  given up") for line in lines(busy.figures()))
     assert set(busy.raw()) == {"latency_ms", "service_ms", "completed_ms"}

@@ -11,7 +11,7 @@ import pytest
 from zoo_core.benchmark import BenchSettings, Instruments, threads
 from zoo_core.benchmark.offline import offline
 from zoo_core.benchmark.server import server
-from zoo_core.benchmark.threads import together
+from zoo_core.benchmark.threads import run_workers
 
 
 def living() -> list[str]:
@@ -26,14 +26,14 @@ def test_as_many_workers_run_at_once_as_asked() -> None:
         barrier.wait()
         numbers.append(number)
 
-    together(3, work)
+    run_workers(3, work)
     assert sorted(numbers) == [0, 1, 2]
     assert living() == []
 
 
 def test_a_single_worker_runs_in_the_callers_thread() -> None:
     seen = list[threading.Thread]()
-    together(1, lambda number, stop: seen.append(threading.current_thread()))
+    run_workers(1, lambda number, stop: seen.append(threading.current_thread()))
     assert seen == [threading.current_thread()]
 
 
@@ -44,12 +44,12 @@ def test_the_first_error_stops_all_and_is_raised() -> None:
         assert stop.wait(30)
 
     with pytest.raises(ValueError, match="the network failed"):
-        together(3, work)
+        run_workers(3, work)
     assert living() == []
 
 
 def test_workers_that_hang_are_left_after_one_time_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threads, "_HUNG_SECONDS", 0.3)
+    monkeypatch.setattr(threads, "HUNG_SECONDS", 0.3)
     release = Event()
 
     def work(number: int, stop: Event) -> None:
@@ -59,7 +59,7 @@ def test_workers_that_hang_are_left_after_one_time_for_all(monkeypatch: pytest.M
 
     try:
         with pytest.raises(ValueError, match="the network failed"):
-            together(9, work)
+            run_workers(9, work)
         assert len(living()) == 8
     finally:
         release.set()
@@ -78,7 +78,7 @@ def test_an_interrupt_stops_all_and_passes() -> None:
         stopped.append(stop.wait(30))
 
     with pytest.raises(KeyboardInterrupt):
-        together(2, work, interrupted)
+        run_workers(2, work, interrupted)
     assert stopped == [True, True]
     assert living() == []
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from zoo_core.api import TensorSpec
 from zoo_core.benchmark import BenchSettings, Instruments, Workload, measure
+from zoo_core.commands.bench.artefact import TimedSession
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from zoo_core.api import Arrays, Session
+    from zoo_core.api import Arrays
     from zoo_core.benchmark import Benchmark
 
 
@@ -74,16 +73,13 @@ class Opened:
         self.session = session
         self.hints: list[str] = []
         self._clock, self._load = clock, load
-        self.workload = Workload(open=self._open, feeds=self._feeds, batch=batch)
+        self.workload = Workload(open=self._open, batch=batch)
 
     @contextmanager
-    def _open(self, hint: str) -> Iterator[Session]:
+    def _open(self, hint: str) -> Iterator[TimedSession]:
         self.hints.append(hint)
         self._clock.now += self._load
-        yield self.session
-
-    def _feeds(self, session: Session, count: int) -> dict[str, Any]:
-        return {"input": np.zeros((count, 3, 4, 4), np.float32)}
+        yield TimedSession(self.session, (4, 4), self.workload.batch)
 
 
 def tools(clock: Clock, told: list[str] | None = None) -> Instruments:

@@ -74,7 +74,7 @@ def test_a_score_that_is_drawn_lies_within_0_and_1(zoo: Zoo, tmp_path: Path, val
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        (("predict", *TOY), "since no image was given"),
+        (("predict", *TOY), "because no image was given"),
         (("predict", *TOY, "--assets", "sample"), "as --assets sample asks"),
         (("eval", *TOY, "--assets", "sample"), "as --assets sample asks"),
     ],
@@ -124,8 +124,7 @@ def test_predict_counts_by_label_the_most_frequent_first(tmp_path: Path) -> None
 
     def told(least: float, **arrays: Any) -> str:
         view = _View(ToyEvaluator(), ["cat", "dog"], least, exif=True)
-        row: dict[str, Any] = view.row(Prediction(sample=sample, arrays=arrays))
-        return str(row["told"])
+        return view.row(Prediction(sample=sample, arrays=arrays), "a.jpg").told
 
     assert told(0.25, scores=scores, labels=labels) == "dog 2, cat 1"
     assert told(0.95, scores=scores, labels=labels) == "nothing found"

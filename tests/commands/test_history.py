@@ -24,7 +24,7 @@ def test_a_whole_run_folder_stays_where_only_the_history_cannot_be_written(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setenv("ZOO_PLUGINS", "zoo_core.testing.toy")
-    monkeypatch.setattr("zoo_core.commands.run._remember", full)
+    monkeypatch.setattr("zoo_core.commands.run.remember", full)
     asked = ("toy-detector", "--backend", "toy", "--assets", "sample", "--no-bench")
     done = zoo("run", *asked, "--output", "out")
     assert done.code == 6

@@ -33,8 +33,8 @@ def test_what_is_shown_is_above_the_limit_and_seen_as_the_network_saw_it(tmp_pat
 
     views = [_View(ToyEvaluator(), ["red"], 0.25, exif) for exif in (False, True)]
 
-    assert views[0].row(prediction)["found"] == 1
-    assert views[0].row(prediction)["told"] == "red 1"
+    assert views[0].row(prediction, "").found == 1
+    assert views[0].row(prediction, "").told == "red 1"
     unnamed = _View(ToyEvaluator(), [], 0.25, False)
-    assert unnamed.row(prediction)["told"] == "class 0 1"
+    assert unnamed.row(prediction, "").told == "class 0 1"
     assert [view.picture(prediction)[-1, -1].mean() > 128 for view in views] == [False, True]

@@ -1,26 +1,49 @@
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from itertools import repeat
 
 import pytest
+from zoo_core.testing.timed import bench
 
+from zoo_core.benchmark.compare import VersusFigures
 from zoo_core.errors import DataError, SpeedGateError, UsageError, ZooError
 from zoo_core.reporting.gates import SpeedGates, parse
+from zoo_core.reporting.report import Assets, BenchReport, ReportHeader, SpeedReport
 
 
-def report(steady: bool = True, p90: float | None = 10.0, speedup: float = 2.0) -> dict[str, Any]:
-    return {
-        "output": "runs/x",
-        "benchmark": {
-            "steady": steady,
-            "steady_reason": "window 1 of 5 is 9.0% above the median (limit 5%)",
-            "latency_ms": {"p90": p90, "p99": None},
-            "withheld": {"p99": 662, **({} if p90 else {"p90": 64})},
-            "throughput": 100.0,
-            "samples": 20,
-        },
-        "versus": {"speedup": speedup},
-    }
+def report(steady: bool = True, p90: float | None = 10.0, speedup: float = 2.0) -> BenchReport:
+    figures = replace(
+        bench(repeat(0.01))[0].figures(),
+        steady=steady,
+        steady_reason="window 1 of 5 is 9.0% above the median (limit 5%)",
+        latency_ms={"p90": p90, "p99": None},
+        withheld={"p99": 662, **({} if p90 else {"p90": 64})},
+        throughput=100.0,
+        samples=20,
+    )
+    header = ReportHeader(
+        model="m",
+        backend="b",
+        device="d",
+        precision="fp32",
+        assets=Assets(weights="random"),
+        output="runs/x",
+    )
+    versus = VersusFigures(
+        this="a",
+        other="b",
+        scenario="offline",
+        blocks=12,
+        runs=24,
+        median_ms=1.0,
+        other_median_ms=2.0,
+        speedup=speedup,
+        speedup_interval=(1.9, 2.1),
+        p=0.01,
+        verdict="faster",
+    )
+    return BenchReport(header=header, benchmark=SpeedReport(figures=figures), versus=versus)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +93,7 @@ def test_gates_on_what_has_no_speed_are_refused() -> None:
 
 @pytest.mark.parametrize("value", [0.0, -1.0, float("nan")])
 def test_senseless_gates(value: float) -> None:
-    with pytest.raises(UsageError, match="is none"):
+    with pytest.raises(UsageError, match="must be greater than 0"):
         SpeedGates(min_throughput=value)
 
 
@@ -79,7 +102,7 @@ def test_accuracy_gates_are_fractions() -> None:
 
 
 @pytest.mark.parametrize("text", ["AP=nan", "AP=inf", "AP=", "AP", "AP=high"])
-def test_what_is_no_number_is_no_gate(text: str) -> None:
-    with pytest.raises(UsageError, match="is no gate") as raised:
+def test_what_is_not_a_number_is_an_invalid_gate(text: str) -> None:
+    with pytest.raises(UsageError, match="invalid gate") as raised:
         parse([text])
     assert raised.value.next == "write NAME=FRACTION as in AP=0.43"

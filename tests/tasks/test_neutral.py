@@ -17,8 +17,8 @@ from zoo_core.planning.request import RunRequest
 from zoo_core.planning.resolve import CacheState
 from zoo_core.plugins.manager import Plugins
 from zoo_core.registry import load_registry
+from zoo_core.reporting.build import versions
 from zoo_core.reporting.owned_files import OwnedFiles
-from zoo_core.reporting.report import versions
 from zoo_core.testing import toy
 from zoo_core.testing.toy_parts import ToyDataset, ToyEvaluator
 
@@ -73,12 +73,25 @@ def test_truth_of_another_task_is_refused(toys: Plugins, monkeypatch: pytest.Mon
 def test_versions_are_those_the_stages_name() -> None:
     """pycocotools is told of a run that is scored with it, and of no other."""
     plain = make_plan([Stage(name="a", run="json:dumps", outputs=("x",), versions=("numpy",))])
-    scored = make_plan([Stage(name="a", run="json:dumps", outputs=("x",), versions=("pluggy",))])
+    scored = make_plan([Stage(name="a", run="json:dumps", outputs=("x",), versions=("pytest",))])
 
     assert "pycocotools" not in versions(plain)
-    assert "pluggy" not in versions(plain)
-    assert versions(scored).keys() == {*versions(plain), "pluggy"}
-    assert versions()["numpy"] == np.__version__
+    assert "pytest" not in versions(plain)
+    assert versions(scored).keys() == {*versions(plain), "pytest"}
+    assert versions(make_plan([]))["numpy"] == np.__version__
+
+
+def test_versions_are_those_of_the_plugins_whose_code_runs() -> None:
+    """With what they require; no other plugin's."""
+    pytest.importorskip("zoo_onnxruntime")
+    own = Stage(name="a", run="zoo_onnxruntime.runtime:open", outputs=("x",))
+    other = Stage(name="a", run="json:dumps", outputs=("x",), sources=("zoo_onnxruntime.runtime",))
+
+    for stage in (own, other):
+        found = versions(make_plan([stage]))
+        assert {"zoo-core", "zoo-onnxruntime", "onnxruntime", "numpy"} <= found.keys()
+        assert "openvino" not in found
+    assert "onnxruntime" not in versions(make_plan([]))
 
 
 def test_predict_counts_where_an_evaluator_tells_nothing(zoo: Zoo, toys: Plugins) -> None:

@@ -109,7 +109,10 @@ class Evaluator(Protocol):
         """The lowest score that these values let through; decoders keep what is above."""
 
     def postprocess(self, candidates: Arrays, values: Mapping[str, Any]) -> Arrays:
-        """Apply the protocol to one image's candidates."""
+        """Apply the protocol to one image's candidates.
+
+        `zoo bench` calls this step by an attribute `postprocess_label`, else "postprocess".
+        """
 
     def score(self, predictions: Predictions, truth: Path, labels: Sequence[str]) -> Metrics:
         """The task's metrics; no prediction at all scores 0.0, undefined ones are None."""

@@ -1,4 +1,4 @@
-"""What a runtime that profiles its operators implements and returns."""
+"""What a runtime may say besides: how long each operator of a network takes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from zoo_core.api.backend import Session, Target
@@ -27,11 +27,32 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
-    """Events of `runs` runs, and the whole time of these in microseconds; None where not told."""
+    """Events of `runs` runs, and the whole time of these in microseconds; None where unknown."""
 
     events: tuple[Event, ...]
     runs: int
     whole_us: float | None = None
+
+    def durations(self) -> Iterator[tuple[str, str, float]]:
+        """Name, type and microseconds of each event."""
+        return ((event.name, event.kind, event.duration_us) for event in self.events)
+
+    def chrome(self) -> dict[str, Any]:
+        """The trace in the format that chrome://tracing and Perfetto read."""
+        rows = [
+            {
+                "name": event.name,
+                "cat": event.kind,
+                "ph": "X",
+                "ts": event.start_us,
+                "dur": event.duration_us,
+                "pid": 1,
+                "tid": event.thread,
+                "args": {"type": event.kind, **event.facts},
+            }
+            for event in self.events
+        ]
+        return {"traceEvents": rows, "displayTimeUnit": "ms"}
 
 
 @runtime_checkable

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from zoo_core.benchmark.result import milli
+from zoo_core.system.record import Parts, Record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-
-    from numpy.typing import NDArray
+    from collections.abc import Callable, Iterable
 
     from zoo_core.benchmark.series import Clock
 
@@ -20,50 +19,38 @@ Step = tuple[str, "Callable[[Any], Any]"]
 """A name, and what makes of one step's result the next one's argument."""
 
 
-@dataclass(frozen=True, slots=True)
-class Breakdown:
-    """Seconds of each step on each image, float64 [images], by the step's name in order."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepTime(Record):
+    """A step's median over the images, and its share of the summed times."""
 
-    seconds: Mapping[str, NDArray[np.float64]]
+    step: str
+    median_ms: float
+    share: float
 
-    @property
-    def images(self) -> int:
-        """How many were timed."""
-        return len(next(iter(self.seconds.values())))
 
-    @property
-    def end_to_end(self) -> float:
-        """The median of whole images, in seconds; medians of steps need not add up to it."""
-        return float(np.median(sum(self.seconds.values())))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Breakdown(Record):
+    """Where the time of an image goes.
 
-    def to_data(self) -> dict[str, Any]:
-        """The JSON form; shares are those of the summed times."""
-        total = float(sum(part.sum() for part in self.seconds.values())) or 1.0
-        steps = [
-            {
-                "step": name,
-                "median_ms": milli(float(np.median(part)) * 1e3),
-                "share": round(float(part.sum()) / total, 4),
-            }
-            for name, part in self.seconds.items()
-        ]
-        return {
-            "images": self.images,
-            "end_to_end_ms": milli(self.end_to_end * 1e3),
-            "steps": steps,
-        }
+    `end_to_end_ms` is the median of whole images; medians of steps need not add up to it.
+    """
+
+    parts: ClassVar[Parts] = {"steps": StepTime}
+
+    images: int
+    end_to_end_ms: float
+    steps: tuple[StepTime, ...]
 
     def lines(self) -> list[str]:
         """The steps for a terminal."""
-        data = self.to_data()
-        names = max(len(step["step"]) for step in data["steps"])
+        width = max(len(row.step) for row in self.steps)
         return [
-            f"one image after the other, {data['images']} images",
+            f"one image after the other, {self.images} images",
             *(
-                f"  {step['step']:<{names}}  {step['median_ms']:9.3f} ms  {step['share']:6.1%}"
-                for step in data["steps"]
+                f"  {row.step:<{width}}  {row.median_ms:9.3f} ms  {row.share:6.1%}"
+                for row in self.steps
             ),
-            f"  {'end to end':<{names}}  {data['end_to_end_ms']:9.3f} ms",
+            f"  {'end to end':<{width}}  {self.end_to_end_ms:9.3f} ms",
         ]
 
 
@@ -84,7 +71,16 @@ def break_down(items: Iterable[Any], steps: list[Step], clock: Clock, seconds: f
     if not rows:
         raise ValueError("no items")
     table = np.array(rows)
-    return Breakdown({name: table[:, at] for at, (name, _) in enumerate(steps)})
+    medians, sums = np.median(table, axis=0).tolist(), table.sum(axis=0).tolist()
+    whole = sum(sums) or 1.0
+    return Breakdown(
+        images=len(rows),
+        end_to_end_ms=milli(float(np.median(table.sum(axis=1)))),
+        steps=tuple(
+            StepTime(step=name, median_ms=milli(median), share=round(part / whole, 4))
+            for (name, _), median, part in zip(steps, medians, sums, strict=True)
+        ),
+    )
 
 
 def _walk(item: Any, steps: list[Step], clock: Clock) -> list[float]:

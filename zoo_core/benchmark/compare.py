@@ -8,23 +8,22 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from zoo_core.benchmark.measure import HINTS, queries
-from zoo_core.benchmark.ranks import shift
 from zoo_core.benchmark.result import milli
 from zoo_core.benchmark.series import Instruments, warm_up
+from zoo_core.benchmark.statistics import shift
 from zoo_core.benchmark.text import row
 from zoo_core.errors import UsageError
+from zoo_core.system.record import Record
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from zoo_core.api import Session
-    from zoo_core.benchmark.measure import Workload
-    from zoo_core.benchmark.ranks import Shift
+    from zoo_core.benchmark.measure import Network, Workload
     from zoo_core.benchmark.series import Clock, Query
     from zoo_core.benchmark.settings import BenchSettings
 
@@ -32,65 +31,73 @@ SCENARIOS = ("single-stream", "offline")
 LEAST_BLOCKS, MOST_BLOCKS = 12, 200
 
 _TURN_SECONDS = 0.1
-_CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersusFigures(Record):
+    """Two builds, `this` and `other`; `speedup` is how many times as fast the first is.
+
+    `verdict` is `faster` or `slower` (the first), or `no difference shown`; `p` is that of equal.
+    """
+
+    this: str
+    other: str
+    scenario: str
+    order: str = "ABBA"
+    blocks: int
+    runs: int
+    median_ms: float
+    other_median_ms: float
+    speedup: float
+    speedup_interval: tuple[float, ...]
+    confidence: float = 0.95
+    p: float
+    test: str = "Wilcoxon signed-rank over blocks, Hodges-Lehmann estimate"
+    verdict: str
+
+    def lines(self) -> list[str]:
+        """The comparison for a terminal."""
+        low, high = self.speedup_interval
+        medians = f"{self.median_ms:.3f} against {self.other_median_ms:.3f} ms a sample"
+        interval = f"({low:.3f} to {high:.3f} with 95% confidence)"
+        return [
+            f"{self.this} against {self.other}, {self.scenario}, {self.blocks} blocks of A B B A",
+            row("median", medians),
+            row("speedup", f"{self.speedup:.3f} times as fast {interval}"),
+            row("verdict", f"{self.verdict} (p = {self.p:.2g})"),
+        ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Versus:
-    """Times of two builds in seconds per sample, float64 [blocks, runs of a block].
-
-    `ratio` is the first's time over the second's: an estimate, a 95 % interval, and the p of equal.
-    """
+    """Times of two builds in seconds per sample, float64 [blocks, runs of a block]."""
 
     scenario: str
     first: NDArray[np.float64]
     second: NDArray[np.float64]
 
-    @property
-    def ratio(self) -> Shift:
-        """From the logarithms of the blocks' ratios of medians."""
-        return shift(np.log(np.median(self.first, axis=1) / np.median(self.second, axis=1)))
+    def figures(self, this: str, other: str) -> VersusFigures:
+        """What a report holds; the speedup is from the logarithms of the blocks' median ratios."""
+        medians = np.median(self.first, axis=1), np.median(self.second, axis=1)
+        found = shift(np.log(medians[0] / medians[1]))
+        verdict = "faster" if found.high < 0 else "slower"
+        return VersusFigures(
+            this=this,
+            other=other,
+            scenario=self.scenario,
+            blocks=int(self.first.shape[0]),
+            runs=int(self.first.size),
+            median_ms=milli(float(np.median(self.first))),
+            other_median_ms=milli(float(np.median(self.second))),
+            speedup=round(math.exp(-found.estimate), 5),
+            speedup_interval=tuple(round(math.exp(-end), 5) for end in (found.high, found.low)),
+            p=found.p,
+            verdict="no difference shown" if found.low <= 0 <= found.high else verdict,
+        )
 
-    @property
-    def verdict(self) -> str:
-        """`faster` or `slower` (the first), or `no difference shown`."""
-        found = self.ratio
-        if found.low <= 0 <= found.high:
-            return "no difference shown"
-        return "faster" if found.high < 0 else "slower"
-
-    def to_data(self) -> dict[str, Any]:
-        """The JSON form; `speedup` is how many times as fast the first is."""
-        found = self.ratio
-        return {
-            "scenario": self.scenario,
-            "order": "ABBA",
-            "blocks": int(self.first.shape[0]),
-            "runs": int(self.first.size),
-            "median_ms": milli(float(np.median(self.first)) * 1e3),
-            "other_median_ms": milli(float(np.median(self.second)) * 1e3),
-            "speedup": round(math.exp(-found.estimate), 5),
-            "speedup_interval": [round(math.exp(-end), 5) for end in (found.high, found.low)],
-            "confidence": _CONFIDENCE,
-            "p": found.p,
-            "test": "Wilcoxon signed-rank over blocks, Hodges-Lehmann estimate",
-            "verdict": self.verdict,
-        }
-
-    def lines(self, first: str, second: str) -> list[str]:
-        """The comparison for a terminal."""
-        data = self.to_data()
-        low, high = data["speedup_interval"]
-        told = f"{data['speedup']:.3f} times as fast ({low:.3f} to {high:.3f} with 95% confidence)"
-        return [
-            f"{first} against {second}, {self.scenario}, {data['blocks']} blocks of A B B A",
-            row(
-                "median",
-                f"{data['median_ms']:.3f} against {data['other_median_ms']:.3f} ms a sample",
-            ),
-            row("speedup", told),
-            row("verdict", f"{data['verdict']} (p = {data['p']:.2g})"),
-        ]
+    def raw(self) -> dict[str, list[list[float]]]:
+        """Every run in milliseconds per sample, by block."""
+        return {"this_ms": (self.first * 1e3).tolist(), "other_ms": (self.second * 1e3).tolist()}
 
 
 def compare(
@@ -109,8 +116,8 @@ def compare(
     with first.open(hint) as one, second.open(hint) as two:
         sides = [_size(scenario, *side) for side in ((first, one), (second, two))]
         with (
-            queries(first, one, *sides[0]) as run_first,
-            queries(second, two, *sides[1]) as run_second,
+            queries(one, *sides[0]) as run_first,
+            queries(two, *sides[1]) as run_second,
         ):
             found = turns(run_first, run_second, settings, tools, scenario)
     scale = [1.0 / (size * calls) for size, calls in sides]
@@ -132,7 +139,7 @@ def turns(
     count = max(1, min(50, round(_TURN_SECONDS / pace)))
     tools.tell(f"{scenario}: in turns for {2 * settings.seconds:g} s")
     rows: tuple[list[list[float]], list[list[float]]] = ([], [])
-    start = told = clock()
+    start = reported = clock()
     while len(rows[0]) < MOST_BLOCKS and (
         len(rows[0]) < LEAST_BLOCKS or clock() - start < 2 * settings.seconds
     ):
@@ -143,17 +150,17 @@ def turns(
             block[side].extend(_once(query, clock) for _ in range(count))
         rows[0].append(block[0])
         rows[1].append(block[1])
-        if clock() - told > 5:
-            told = clock()
-            tools.tell(f"{scenario}: {len(rows[0])} blocks in {told - start:.0f} s")
+        if clock() - reported > 5:
+            reported = clock()
+            tools.tell(f"{scenario}: {len(rows[0])} blocks in {reported - start:.0f} s")
     return np.array(rows[0]), np.array(rows[1])
 
 
-def _size(scenario: str, workload: Workload, session: Session) -> tuple[int, int]:
+def _size(scenario: str, workload: Workload, network: Network) -> tuple[int, int]:
     """Samples of a run, and runs of a query."""
     if scenario == "offline":
-        return workload.samples(session, workload.batch), session.workers
-    return workload.samples(session, 1), 1
+        return network.samples(workload.batch), network.workers
+    return network.samples(1), 1
 
 
 def _once(query: Query, clock: Clock) -> float:

@@ -1,4 +1,4 @@
-"""Offline: as many batches at once as the session takes, back to back; throughput counts."""
+"""Offline: as many batches at once as the network takes, back to back; throughput counts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zoo_core.benchmark.series import Instruments, Series, Ticker
-from zoo_core.benchmark.threads import together
+from zoo_core.benchmark.threads import run_workers
 
 if TYPE_CHECKING:
     from threading import Event
@@ -57,7 +57,7 @@ def offline(
             if workers == 1:
                 tick(len(tally.ended), now)
 
-    together(workers, work, lambda: tick(len(tally.ended), clock()))
+    run_workers(workers, work, lambda: tick(len(tally.ended), clock()))
     stamps = np.array(sorted(tally.ended), np.float64)
     ends = stamps[:, 0] - start
     return Series(

@@ -1,13 +1,15 @@
-"""What a measurement found, as data."""
+"""The result of a measurement: series with their statistics, and the figures that reports hold."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from zoo_core.benchmark import statistics
+from zoo_core.benchmark.series import ServerFigures
+from zoo_core.system.record import Parts, Record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,8 +24,86 @@ RANKED = {"single-stream": "p90", "multi-stream": "p99", "server": "p99"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Take:
-    """One scenario on one session. `threads` None stands for what is not known."""
+class Memory(Record):
+    """Bytes of the process before the network was loaded, and at most; None where not known.
+
+    `peak_since` says since when the peak counts.
+    """
+
+    before_bytes: int | None
+    peak_bytes: int | None
+    peak_since: str
+
+    @property
+    def whole_process(self) -> bool:
+        """Whether the peak is that of the whole process, not of the measurement."""
+        return self.peak_since != _BENCHMARK
+
+    @classmethod
+    def of(cls, before: int | None, peak: int | None, fresh: bool) -> Memory:
+        """`fresh` is false where the peak is that of the whole process."""
+        since = _BENCHMARK if fresh else "the process's start"
+        return cls(before_bytes=before, peak_bytes=peak, peak_since=since)
+
+
+_BENCHMARK = "the benchmark's start"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures(Record):
+    """The figures of a benchmark as reports hold them: times in ms or s as named, rates per second.
+
+    `withheld` names the percentiles that have too few samples, with how many they need;
+    `early_stopping_ms` bounds the true value of the others. `sessions` has a row for each scenario.
+    """
+
+    parts: ClassVar[Parts] = {"server": ServerFigures, "memory": Memory}
+
+    scenario: str
+    throughput: float
+    throughput_scenario: str
+    throughput_interval: tuple[float, ...] | None
+    latency_ms: Mapping[str, float | None]
+    withheld: Mapping[str, int]
+    early_stopping_ms: Mapping[str, float]
+    samples: int
+    samples_per_query: int
+    seconds: float
+    coefficient_of_variation: float
+    steady: bool
+    steady_reason: str
+    requirements: Mapping[str, Any]
+    warnings: tuple[str, ...]
+    device_name: str
+    threads: int | None
+    workers: int
+    batch: int
+    batches: int
+    warmup_samples: int
+    warmup: Mapping[str, Any]
+    first_inference_ms: float
+    load_ms: float
+    sessions: tuple[Mapping[str, Any], ...]
+    server: ServerFigures | None
+    memory: Memory
+    input: str = "seeded noise, one batch repeated"
+    percentile_definition: str = "nearest rank, sorted[ceil(p * n) - 1]"
+    environment: Mapping[str, Any]
+
+    @property
+    def varies(self) -> bool:
+        """Whether single latencies vary; a steady measurement may vary like that throughout."""
+        return self.coefficient_of_variation > statistics.COV_LIMIT
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """The warnings beside that of the variation."""
+        return self.warnings[1:] if self.varies else self.warnings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScenarioRun:
+    """One scenario on one open network. `threads` is None where that is not known."""
 
     series: Series
     warmup: Warmup
@@ -39,26 +119,9 @@ class Take:
             "threads": self.threads,
             "workers": self.series.workers,
             "warmup": self.warmup.to_data(),
-            "first_inference_ms": milli(self.warmup.first * 1e3),
-            "load_ms": milli(self.load_ms),
+            "first_inference_ms": milli(self.warmup.first),
+            "load_ms": round(self.load_ms, 4),
         }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Memory:
-    """Bytes the process held before the network was loaded, and at most; None where not told.
-
-    `fresh` is false where the peak is that of the whole process, not of the measurement.
-    """
-
-    before: int | None
-    peak: int | None
-    fresh: bool
-
-    def to_data(self) -> dict[str, Any]:
-        """The JSON form."""
-        since = "the benchmark's start" if self.fresh else "the process's start"
-        return {"before_bytes": self.before, "peak_bytes": self.peak, "peak_since": since}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,8 +130,8 @@ class Benchmark:
 
     device_name: str
     settings: BenchSettings
-    latency: Take
-    throughput: Take
+    latency: ScenarioRun
+    throughput: ScenarioRun
     memory: Memory
     environment: Mapping[str, Any]
 
@@ -79,7 +142,7 @@ class Benchmark:
 
     @cached_property
     def steadiness(self) -> statistics.Steadiness:
-        """Whether runs took the same time throughout, where they are enough to tell."""
+        """Whether runs took the same time throughout, where there are enough to judge."""
         first, second = self.latency.series, self.throughput.series
         arrivals = first.arrivals
         if arrivals and arrivals.overloaded:
@@ -93,83 +156,65 @@ class Benchmark:
         if second.work.size < rule.windows * rule.least:
             return latency
         batches = rule.judge(second.work)
-        return (
-            latency
-            if batches.steady
-            else statistics.Steadiness(False, f"offline: {batches.reason}")
-        )
-
-    @cached_property
-    def throughput_interval(self) -> tuple[float, float] | None:
-        """Images/s between which the throughput lies with 95 % confidence; None for few queries.
-
-        By a bootstrap of blocks of consecutive completions, which keeps slow drifts together, and
-        the workers that take turns.
-        """
-        return interval(self.throughput.series, self.settings.least_samples)
+        if batches.steady:
+            return latency
+        return statistics.Steadiness(False, f"offline: {batches.reason}")
 
     @property
     def requirements(self) -> dict[str, Any]:
         """What MLPerf asks of a valid result: duration, queries, early stopping."""
-        series, settings = self.latency.series, self.settings
-        wanted = RANKED.get(series.scenario)
-        known = wanted is None or self.summary.percentiles[wanted] is not None
+        series, settings, count = self.latency.series, self.settings, self.summary.count
+        ranked = RANKED.get(series.scenario)
         arrived = series.seconds >= settings.seconds * 0.999
-        found: dict[str, Any] = {
+        rows: dict[str, Any] = {
             "duration": {"wanted": settings.seconds, "have": series.seconds, "met": arrived},
-            "queries": _count(settings.min_samples, self.summary.count),
+            "queries": _count(settings.min_samples, count),
         }
-        if wanted:
-            found["early_stopping"] = {
-                **_count(
-                    statistics.samples_needed(statistics.PERCENTILES[wanted]), self.summary.count
-                ),
-                "percentile": wanted,
-                "met": known,
-            }
-        return found
+        if ranked:
+            needed = statistics.samples_needed(statistics.PERCENTILES[ranked])
+            known = self.summary.percentiles[ranked] is not None
+            row = {**_count(needed, count), "percentile": ranked, "met": known}
+            rows["early_stopping"] = row
+        return rows
 
-    def to_data(self) -> dict[str, Any]:
-        """The `benchmark` object of reports; `raw` holds the samples."""
-        summary, steady = self.summary, self.steadiness
-        interval = self.throughput_interval
-        latency, throughput = self.latency, self.throughput
+    def figures(self) -> Figures:
+        """What reports hold; `raw` has the samples."""
+        summary, latency, throughput = self.summary, self.latency, self.throughput
+        ends = interval(throughput.series, self.settings.least_samples)
         arrivals = latency.series.arrivals
-        return {
-            "scenario": latency.series.scenario,
-            "throughput": round(throughput.series.samples_per_second, 4),
-            "throughput_scenario": throughput.series.scenario,
-            "throughput_interval": [round(end, 4) for end in interval] if interval else None,
-            "latency_ms": {name: milli(value) for name, value in summary.to_data().items()},
-            "withheld": dict(summary.withheld),
-            "early_stopping_ms": {n: milli(bound.value) for n, bound in summary.bounds.items()},
-            "samples": summary.count,
-            "samples_per_query": latency.series.samples_per_query,
-            "seconds": round(latency.series.seconds, 4),
-            "coefficient_of_variation": round(self.variation, 5),
-            "steady": steady.steady,
-            "steady_reason": steady.reason,
-            "requirements": self.requirements,
-            "warnings": self.warnings(),
-            "device_name": self.device_name,
-            "threads": latency.threads,
-            "workers": throughput.series.workers,
-            "batch": throughput.series.samples_per_query,
-            "batches": int(throughput.series.durations.size),
-            "warmup_samples": latency.warmup.calls,
-            "warmup": latency.warmup.to_data(),
-            "first_inference_ms": milli(latency.warmup.first * 1e3),
-            "load_ms": milli(latency.load_ms),
-            "sessions": [take.to_data() for take in self.takes],
-            "server": arrivals.to_data() if arrivals else None,
-            "memory": self.memory.to_data(),
-            "input": "seeded noise, one batch repeated",
-            "percentile_definition": "nearest rank, sorted[ceil(p * n) - 1]",
-            "environment": dict(self.environment),
-        }
+        return Figures(
+            scenario=latency.series.scenario,
+            throughput=round(throughput.series.samples_per_second, 4),
+            throughput_scenario=throughput.series.scenario,
+            throughput_interval=tuple(round(end, 4) for end in ends) if ends else None,
+            latency_ms={name: _rounded(value) for name, value in summary.to_data().items()},
+            withheld=dict(summary.withheld),
+            early_stopping_ms={n: round(bound.value, 4) for n, bound in summary.bounds.items()},
+            samples=summary.count,
+            samples_per_query=latency.series.samples_per_query,
+            seconds=round(latency.series.seconds, 4),
+            coefficient_of_variation=round(self.variation, 5),
+            steady=self.steadiness.steady,
+            steady_reason=self.steadiness.reason,
+            requirements=self.requirements,
+            warnings=tuple(self.warnings()),
+            device_name=self.device_name,
+            threads=latency.threads,
+            workers=throughput.series.workers,
+            batch=throughput.series.samples_per_query,
+            batches=int(throughput.series.durations.size),
+            warmup_samples=latency.warmup.calls,
+            warmup=latency.warmup.to_data(),
+            first_inference_ms=milli(latency.warmup.first),
+            load_ms=round(latency.load_ms, 4),
+            sessions=tuple(run.to_data() for run in self.runs),
+            server=arrivals.figures() if arrivals else None,
+            memory=self.memory,
+            environment=dict(self.environment),
+        )
 
     @property
-    def takes(self) -> list[Take]:
+    def runs(self) -> list[ScenarioRun]:
         """One for each scenario."""
         return [self.latency, *([self.throughput] if self.throughput is not self.latency else [])]
 
@@ -178,29 +223,18 @@ class Benchmark:
         """The coefficient of variation of single latencies."""
         return statistics.variation(self.latency.series.work)
 
-    @property
-    def varies(self) -> bool:
-        """Whether that is worth a warning; a steady measurement may vary like that throughout."""
-        return self.variation > statistics.COV_LIMIT
-
     def warnings(self) -> list[str]:
-        """What makes the figures doubtful, one sentence each."""
-        limit = f"{statistics.COV_LIMIT:.1%}"
-        told = f"coefficient of variation is {self.variation:.1%}, above {limit}"
-        varying = [f"single latencies vary: their {told}"] if self.varies else []
-        return [*varying, *self.doubts()]
-
-    def doubts(self) -> list[str]:
-        """The warnings beside that of the variation."""
+        """What makes the figures doubtful, one sentence each; that of the variation comes first."""
         found = []
+        if round(self.variation, 5) > statistics.COV_LIMIT:
+            above = f"is {self.variation:.1%}, above {statistics.COV_LIMIT:.1%}"
+            found.append(f"single latencies vary: their coefficient of variation {above}")
         load, quota = self.environment.get("load_average"), self.environment.get("cpu_quota") or 1
         if load and load[0] > 0.5 * quota:
             found.append(f"the load was {load[0]:g} on {quota:g} processors before the start")
-        cut = [take.series.scenario for take in self.takes if not take.warmup.agreed]
+        cut = [run.series.scenario for run in self.runs if not run.warmup.agreed]
         if cut:
-            found.append(
-                f"warming up was ended by time, its windows did not agree: {', '.join(cut)}"
-            )
+            found.append(f"warm-up hit its time limit before converging: {', '.join(cut)}")
         return found
 
     def raw(self) -> dict[str, list[float]]:
@@ -216,7 +250,11 @@ class Benchmark:
 
 
 def interval(series: Series, least: int) -> tuple[float, float] | None:
-    """Samples/s of a series between which the truth lies with 95 % confidence; None for few."""
+    """Samples/s of a series between which the truth lies with 95 % confidence; None for few.
+
+    By a bootstrap of blocks of consecutive completions, which keeps slow drifts together, and the
+    workers that take turns.
+    """
     gaps = series.gaps
     if gaps.size < max(least, 2 * series.workers):
         return None
@@ -225,13 +263,17 @@ def interval(series: Series, least: int) -> tuple[float, float] | None:
     return series.samples_per_query / long, series.samples_per_query / short
 
 
-def milli(value: float | None) -> float | None:
-    """Milliseconds as they are written."""
+def milli(seconds: float) -> float:
+    """Seconds as milliseconds, as they are written."""
+    return round(seconds * 1e3, 4)
+
+
+def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 4)
 
 
-def _count(wanted: int, have: int) -> dict[str, Any]:
-    return {"wanted": wanted, "have": have, "met": have >= wanted}
+def _count(least: int, have: int) -> dict[str, Any]:
+    return {"wanted": least, "have": have, "met": have >= least}
 
 
 def _list(seconds: Any) -> list[float]:

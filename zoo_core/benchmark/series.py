@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo_core.benchmark.statistics import agree
+from zoo_core.system.record import Record
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,12 +30,12 @@ _TELL_SECONDS = 5.0
 
 
 def silent(text: str) -> None:
-    """Tells nobody."""
+    """Report to nobody."""
 
 
 @dataclass(frozen=True, slots=True)
 class Instruments:
-    """What measures: a clock in seconds, a way to wait, and whom to tell how far it is."""
+    """What a measurement uses: a clock in seconds, a way to wait, and a report of progress."""
 
     clock: Clock = time.perf_counter
     sleep: Callable[[float], None] = time.sleep
@@ -42,7 +43,7 @@ class Instruments:
 
 
 class Ticker:
-    """Tells every five seconds how far a scenario is; called between queries, never inside one."""
+    """Reports progress every five seconds; called between queries, never inside one."""
 
     def __init__(self, name: str, instruments: Instruments) -> None:
         self._name = name
@@ -54,6 +55,19 @@ class Ticker:
         if now - self._last >= _TELL_SECONDS:
             self._last = now
             self._tools.tell(f"{self._name}: {count:,} queries in {now - self._began:.0f} s")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerFigures(Record):
+    """`Arrivals` as a report holds them; `reason` says why a server is overloaded."""
+
+    target_qps: float
+    offered_qps: float
+    completed_qps: float
+    utilisation: float
+    waiting: int
+    overloaded: bool
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,17 +96,17 @@ class Arrivals:
             return f"{self.completed:.2f} of {self.offered:.2f} arrivals a second are completed"
         return ""
 
-    def to_data(self) -> dict[str, Any]:
-        """The JSON form."""
-        return {
-            "target_qps": self.target,
-            "offered_qps": round(self.offered, 4),
-            "completed_qps": round(self.completed, 4),
-            "utilisation": round(self.utilisation, 4),
-            "waiting": self.waiting,
-            "overloaded": bool(self.overloaded),
-            "reason": self.overloaded,
-        }
+    def figures(self) -> ServerFigures:
+        """What a report says of them."""
+        return ServerFigures(
+            target_qps=self.target,
+            offered_qps=round(self.offered, 4),
+            completed_qps=round(self.completed, 4),
+            utilisation=round(self.utilisation, 4),
+            waiting=self.waiting,
+            overloaded=bool(self.overloaded),
+            reason=self.overloaded,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +167,7 @@ def warm_up(query: Query, settings: BenchSettings, clock: Clock, scenario: str) 
     """Runs queries until the medians of the last three windows agree, or the time is over.
 
     A window has at least three calls and 50 ms. The very first call belongs to none: it pays for
-    what is set up lazily, and is told apart.
+    what is set up lazily, and is reported by itself.
     """
     limit = settings.warmup_limit(scenario)
     start = now = clock()

@@ -1,4 +1,4 @@
-"""Server: samples arrive at random at a given rate, whether or not the session has time for them.
+"""Server: samples arrive at random at a given rate, whether or not the network has time for them.
 
 Latency counts from when a sample should have arrived, so that a slow answer delays none of the
 others in the figures but all of them in the queue (no "coordinated omission").
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zoo_core.benchmark.series import Arrivals, Instruments, Series, Ticker
-from zoo_core.benchmark.threads import together
+from zoo_core.benchmark.threads import run_workers
 
 if TYPE_CHECKING:
     from threading import Event
@@ -83,7 +83,7 @@ def server(query: Query, workers: int, settings: BenchSettings, tools: Instrumen
             if workers == 1:
                 tick(len(desk.rows), now)
 
-    together(workers, work, lambda: tick(len(desk.rows), clock()))
+    run_workers(workers, work, lambda: tick(len(desk.rows), clock()))
     return _series(desk, rate, workers, clock() - start)
 
 

@@ -1,6 +1,9 @@
 """Statistics of measured durations: percentiles with their sample counts, steadiness, intervals.
 
 A percentile is the nearest rank: `sorted(samples)[ceil(p * n) - 1]`, a value that was measured.
+Pairs are compared by their ranks: Wilcoxon's signed-rank test, Hodges and Lehmann's estimate; both
+assume that differences are independent and symmetric about what is estimated, not that they are
+normal (Wilcoxon 1945; Hodges, Lehmann 1963). The null distribution is exact, without ties.
 """
 
 from __future__ import annotations
@@ -8,7 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -28,6 +31,9 @@ CONFIDENCE = 0.99
 
 COV_LIMIT = 0.025
 """A coefficient of variation above this is worth a warning, trtexec's choice."""
+
+MOST_PAIRS = 400
+"""Differences above which the exact distribution of signed ranks would take long."""
 
 _ELEMENTS = 1 << 20
 
@@ -210,6 +216,46 @@ def bootstrap_interval(
     tail = (1 - how.confidence) / 2
     low, high = np.quantile(found, [tail, 1 - tail])
     return float(low), float(high)
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """By how much pairs differ: the estimate, an interval, the two-sided p of "not at all"."""
+
+    estimate: float
+    low: float
+    high: float
+    p: float
+
+
+def shift(differences: ArrayLike, confidence: float = 0.95) -> Shift:
+    """The pseudo-median of paired differences; raises ValueError for under 6, or over `MOST_PAIRS`.
+
+    The interval is that of all means of two differences (Walsh averages) which the test would not
+    reject.
+    """
+    values = np.asarray(differences, np.float64).ravel()
+    if not 6 <= values.size <= MOST_PAIRS:
+        raise ValueError(f"{values.size} differences, not 6 to {MOST_PAIRS}")
+    rows, columns = np.triu_indices(values.size)
+    walsh = np.sort((values[rows] + values[columns]) / 2)
+    below = np.cumsum(signed_ranks(values.size))
+    cut = int(np.searchsorted(below, (1 - confidence) / 2, side="right"))
+    cut = max(cut, 1)
+    ranks = int((walsh > 0).sum()), int((walsh < 0).sum())
+    p = min(1.0, 2 * float(below[walsh.size - max(ranks)]))
+    return Shift(float(np.median(walsh)), float(walsh[cut - 1]), float(walsh[-cut]), p)
+
+
+@lru_cache(maxsize=8)
+def signed_ranks(count: int) -> NDArray[np.float64]:
+    """P[T = t] for t = 0 .. n (n + 1) / 2: the sum of the ranks 1 .. n with random signs."""
+    chances = np.zeros(count * (count + 1) // 2 + 1)
+    chances[0] = 1.0
+    for rank in range(1, count + 1):
+        chances[rank:] = (chances[rank:] + chances[:-rank]) / 2
+        chances[:rank] /= 2
+    return chances
 
 
 def _weights(count: int, row: int, how: Resampling) -> Iterator[NDArray[np.int64]]:

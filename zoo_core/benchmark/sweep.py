@@ -1,53 +1,61 @@
-"""Climbing: larger and larger values of one setting, as long as it is worth it."""
+"""A greedy sweep: increase one setting after the other until throughput stops improving."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from zoo_core.errors import StageError
+from zoo_core.system.record import Parts, Record
 from zoo_core.system.tables import columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 LEAST_GAIN = 0.03
-"""A step that gains less than this ends a ladder, whatever its noise."""
+"""Minimum relative gain to continue, whatever the noise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Point:
+class Point(Record):
     """One combination of settings and its score (more is better).
 
     `noise` is half the width of the score's 95 % interval, relative to it. `failure` is set where
-    it could not be measured; `figures` are what a reader wants to see.
+    it could not be measured; `latency_ms` and `steady` are None then.
     """
 
     settings: Mapping[str, int]
     score: float
     noise: float
-    figures: Mapping[str, Any] = field(default_factory=dict)
     failure: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class SweepResult:
-    """Points in the order they were measured, the best of them, and why each ladder ended."""
-
-    points: list[Point]
-    best: Point
-    endings: dict[str, str]
+    latency_ms: float | None = None
+    steady: bool | None = None
 
     def to_data(self) -> dict[str, Any]:
-        """The JSON form."""
-        return {
-            "points": [_row(point) for point in self.points],
-            "best": _row(self.best),
-            "endings": self.endings,
-        }
+        """The JSON form, without what is None."""
+        rounded = {"score": round(self.score, 4), "noise": round(self.noise, 5)}
+        data = {**Record.to_data(self), **rounded}
+        return {name: value for name, value in data.items() if value is not None}
 
-    def lines(self, unit: str) -> list[str]:
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepResult(Record):
+    """Points in the order they were measured, the best of them, and why each setting's sweep ended.
+
+    `unit` and `scenario` say what a score is; `left_out` names settings that could not be swept.
+    """
+
+    parts: ClassVar[Parts] = {"points": Point, "best": Point}
+
+    points: tuple[Point, ...]
+    best: Point
+    endings: Mapping[str, str]
+    unit: str = ""
+    scenario: str = ""
+    left_out: tuple[str, ...] = ()
+
+    def lines(self) -> list[str]:
         """A table, and the best point."""
         names = list(dict.fromkeys(name for point in self.points for name in point.settings))
         rows = [
@@ -55,32 +63,32 @@ class SweepResult:
                 *(str(point.settings.get(name, "")) for name in names),
                 point.failure or f"{point.score:.3f}",
                 "" if point.failure else f"+-{point.noise:.1%}",
-                "best" if point is self.best else "",
+                "best" if point == self.best else "",
             )
             for point in self.points
         ]
-        ended = [f"  {name}: {why}" for name, why in self.endings.items()]
+        endings = [f"  {name}: {why}" for name, why in self.endings.items()]
         best = ", ".join(f"{name} {value}" for name, value in self.best.settings.items())
-        table = columns((*names, unit, "noise", ""), rows)
-        return [*table, *ended, f"best: {best}: {self.best.score:.3f} {unit}"]
+        table = columns((*names, self.unit, "noise", ""), rows)
+        head = f"sweep, {self.scenario}"
+        return [head, *table, *endings, f"best: {best}: {self.best.score:.3f} {self.unit}"]
 
 
 def find_best(
-    ladders: Mapping[str, Sequence[int]], measure: Callable[[Mapping[str, int]], Point]
+    values: Mapping[str, Sequence[int]], measure: Callable[[Mapping[str, int]], Point]
 ) -> SweepResult:
     """One setting after the other, each from its first value up; what is best so far is kept.
 
-    A ladder ends with a step that gains less than its noise or 3 %, or that fails; a value is only
-    better where it gains more than that. Raises StageError where the first values fail.
+    A setting's sweep ends with a step that gains less than its noise or 3 %, or that fails; a value
+    is only better where it gains more than that. Raises StageError where the first values fail.
     """
-    settings = {name: values[0] for name, values in ladders.items()}
-    best = measure(settings)
+    best = measure({name: each[0] for name, each in values.items()})
     if best.failure:
         raise StageError(best.failure, where="--sweep")
     points, endings = [best], {}
-    for name, values in ladders.items():
+    for name, each in values.items():
         endings[name] = "all values were tried"
-        for value in values[1:]:
+        for value in each[1:]:
             point = measure({**best.settings, name: value})
             points.append(point)
             gain, least = _gain(best, point)
@@ -91,7 +99,7 @@ def find_best(
                 f"ended at {value}: gained {gain:+.1%}, less than {least:.1%}"
             )
             break
-    return SweepResult(points, best, endings)
+    return SweepResult(points=tuple(points), best=best, endings=endings)
 
 
 def _gain(before: Point, after: Point) -> tuple[float, float]:
@@ -100,13 +108,3 @@ def _gain(before: Point, after: Point) -> tuple[float, float]:
         return -1.0, 0.0
     gain = after.score / before.score - 1 if before.score else math.inf
     return gain, max(LEAST_GAIN, math.hypot(before.noise, after.noise))
-
-
-def _row(point: Point) -> dict[str, Any]:
-    return {
-        "settings": dict(point.settings),
-        "score": round(point.score, 4),
-        "noise": round(point.noise, 5),
-        "failure": point.failure,
-        **point.figures,
-    }

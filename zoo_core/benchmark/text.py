@@ -1,4 +1,4 @@
-"""What a measurement found, as lines for a terminal."""
+"""The figures of a benchmark as lines for a terminal."""
 
 from __future__ import annotations
 
@@ -10,21 +10,24 @@ from zoo_core.benchmark.result import RANKED
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from zoo_core.benchmark.result import Benchmark
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from zoo_core.benchmark.result import Benchmark, Figures
+
+HEAD = "-- zoo bench, in the form of vamp's block; measured by zoo, not by vamp --"
+"""The first line of a block."""
 
 _WIDTH = 12
 
 
-def lines(found: Benchmark) -> list[str]:
+def lines(found: Figures) -> list[str]:
     """The figures, one to a line."""
-    series, threads = found.latency.series, found.latency.threads
-    told = f", {threads} thread{'s' * (threads != 1)}" if threads else ""
-    size = series.samples_per_query
+    threads, size = found.threads, found.samples_per_query
+    using = f", {_counted(threads, 'thread')}" if threads else ""
     several = f" of {size} samples" if size > 1 else ""
-    return [
-        f"{series.scenario}{several} on {found.device_name}{told}",
-        *(row(name, text) for name, text in _rows(found)),
-    ]
+    head = f"{found.scenario}{several} on {found.device_name}{using}"
+    return [head, *(row(name, text) for name, text in _rows(found))]
 
 
 def row(name: str, text: str) -> str:
@@ -32,86 +35,95 @@ def row(name: str, text: str) -> str:
     return f"  {name:<{_WIDTH}}{text}"
 
 
-def _rows(found: Benchmark) -> Iterator[tuple[str, str]]:
-    summary, latency = found.summary, found.latency
-    warm = f"after {latency.warmup.calls} to warm up"
-    kind = "batches" if latency.series.scenario == "offline" else "samples"
-    yield kind, f"{summary.count:,} in {latency.series.seconds:.1f} s, {warm}"
-    figures = summary.to_data()
+def block(found: Benchmark, device: str) -> list[str]:
+    """The figures in the form that profilers of accelerators print (microseconds, qps).
+
+    "e2e latency" is that of a batch where as many run at once as the network takes (offline), with
+    what it waits for in the session; "model latency" that of one query alone.
+    """
+    throughput, latency = found.throughput.series, found.latency.series
+    return [
+        HEAD,
+        f"- number of instances in each device: {throughput.workers}",
+        f"devices: [{device}]",
+        f"batch size: {throughput.samples_per_query}",
+        f"samples: {throughput.samples_per_query * throughput.durations.size}",
+        f"forward time (s): {throughput.seconds:.6g}",
+        f"throughput (qps): {throughput.samples_per_second:.6g}",
+        "e2e latency (us):",
+        *_latency(throughput.durations),
+        "model latency (us):",
+        *_latency(latency.work),
+    ]
+
+
+def _latency(seconds: NDArray[np.float64]) -> Iterator[str]:
+    for name, value in (("avg", seconds.mean()), ("min", seconds.min()), ("max", seconds.max())):
+        yield f"    {name} latency: {value * 1e6:.0f}"
+
+
+def _rows(found: Figures) -> Iterator[tuple[str, str]]:
+    kind = "batches" if found.scenario == "offline" else "samples"
+    warm = f"after {found.warmup_samples} to warm up"
+    yield kind, f"{found.samples:,} in {found.seconds:.1f} s, {warm}"
     named = ("median", "mean", "min", "max")
-    yield "latency", "  ".join(f"{name} {figures[name]:.3f}" for name in named) + " ms"
+    yield "latency", "  ".join(f"{name} {found.latency_ms[name]:.3f}" for name in named) + " ms"
     for name in statistics.PERCENTILES:
-        ranked = ", MLPerf's figure" if RANKED.get(latency.series.scenario) == name else ""
-        yield name.replace("_", "."), _percentile(summary, name) + ranked
+        ranked = ", MLPerf's figure" if RANKED.get(found.scenario) == name else ""
+        yield name.replace("_", "."), _percentile(found, name) + ranked
     yield from _arrivals(found)
     yield "throughput", _throughput(found)
-    yield "loading", _loading(found)
+    first = f"first inference {found.first_inference_ms:.1f} ms"
+    yield "loading", f"{found.load_ms:.0f} ms, {first}"
     yield from _memory(found)
     yield "machine", _machine(found)
-    yield "steady", _steady(found)
-    yield "variation", _variation(found)
-    yield from (("warning", text) for text in found.doubts())
-
-
-def _steady(found: Benchmark) -> str:
-    if not found.steadiness.steady:
-        return f"no ({found.steadiness.reason})"
-    but = ", but single latencies vary" if found.varies else ""
-    return f"yes ({found.steadiness.reason}){but}"
-
-
-def _variation(found: Benchmark) -> str:
+    varies = ", but single latencies vary" if found.steady and found.varies else ""
+    yield "steady", f"{'yes' if found.steady else 'no'} ({found.steady_reason}){varies}"
     above = f", above {statistics.COV_LIMIT:.1%}: read the percentiles" if found.varies else ""
-    return f"{found.variation:.1%} (CoV of single latencies){above}"
+    share = f"{found.coefficient_of_variation:.1%}"
+    yield "variation", f"{share} (CoV of single latencies){above}"
+    yield from (("warning", text) for text in found.doubts)
 
 
-def _percentile(summary: statistics.Summary, name: str) -> str:
-    value = summary.percentiles[name]
+def _percentile(found: Figures, name: str) -> str:
+    value = found.latency_ms[name]
     if value is None:
-        return f"n/a (needs {summary.withheld[name]:,} samples, have {summary.count:,})"
-    bound = summary.bounds[name].value
+        return f"n/a (needs {found.withheld[name]:,} samples, have {found.samples:,})"
+    bound = found.early_stopping_ms[name]
     return f"{value:.3f} ms (at most {bound:.3f} with {statistics.CONFIDENCE:.0%} confidence)"
 
 
-def _arrivals(found: Benchmark) -> Iterator[tuple[str, str]]:
-    arrivals = found.latency.series.arrivals
-    if arrivals is None:
+def _arrivals(found: Figures) -> Iterator[tuple[str, str]]:
+    server = found.server
+    if server is None:
         return
-    rates = (
-        f"{arrivals.target:g} wanted, {arrivals.offered:.2f} came, {arrivals.completed:.2f} done"
-    )
-    workers = found.latency.series.workers
-    crew = f"{workers} worker{'s' * (workers != 1)}"
-    yield "queries/s", f"{rates}; {arrivals.utilisation:.0%} of the time of {crew}"
-    if arrivals.overloaded:
-        yield "overloaded", arrivals.overloaded
+    offered = f"offered {server.offered_qps:.2f}/s, completed {server.completed_qps:.2f}/s"
+    workers = _counted(found.workers, "worker")
+    share = f"{server.utilisation:.0%} of the time of {workers}"
+    yield "queries/s", f"target {server.target_qps:g}/s, {offered}; {share}"
+    if server.overloaded:
+        yield "overloaded", server.reason
 
 
-def _throughput(found: Benchmark) -> str:
-    interval, series = found.throughput_interval, found.throughput.series
-    told = f" ({interval[0]:.2f} to {interval[1]:.2f})" if interval else ""
-    if series.scenario != "offline":
-        return f"{series.samples_per_second:.2f} images/s{told}, {series.scenario}"
-    crew = f", {series.workers} at once" if series.workers > 1 else ""
-    size = series.samples_per_query
-    where = f"offline, {series.durations.size} batches of {size}{crew}"
-    return f"{series.samples_per_second:.2f} images/s{told}, {where}"
+def _throughput(found: Figures) -> str:
+    ends = found.throughput_interval
+    between = f" ({ends[0]:.2f} to {ends[1]:.2f})" if ends else ""
+    rate = f"{found.throughput:.2f} images/s{between}, {found.throughput_scenario}"
+    if found.throughput_scenario != "offline":
+        return rate
+    at_once = f", {found.workers} at once" if found.workers > 1 else ""
+    return f"{rate}, {found.batches} batches of {found.batch}{at_once}"
 
 
-def _loading(found: Benchmark) -> str:
-    warmup = found.latency.warmup
-    return f"{found.latency.load_ms:.0f} ms, first inference {warmup.first * 1e3:.1f} ms"
-
-
-def _memory(found: Benchmark) -> Iterator[tuple[str, str]]:
+def _memory(found: Figures) -> Iterator[tuple[str, str]]:
     memory = found.memory
-    if memory.peak:
-        before = f", {memory.before / 1e6:.0f} MB before" if memory.before else ""
-        whole = "" if memory.fresh else " (of the whole process)"
-        yield "memory", f"at most {memory.peak / 1e6:.0f} MB{whole}{before}"
+    if memory.peak_bytes:
+        before = f", {memory.before_bytes / 1e6:.0f} MB before" if memory.before_bytes else ""
+        whole = " (of the whole process)" if memory.whole_process else ""
+        yield "memory", f"at most {memory.peak_bytes / 1e6:.0f} MB{whole}{before}"
 
 
-def _machine(found: Benchmark) -> str:
+def _machine(found: Figures) -> str:
     place = found.environment
     after = place.get("after") or {}
     parts = [f"{place['cpu_quota']:g} of {place['cpu_count']} processors"]
@@ -129,3 +141,7 @@ def _change(before: float | None, after: float | None, unit: str) -> list[str]:
         return []
     later = f" to {after:.0f}" if after is not None and round(after) != round(before) else ""
     return [f"{before:.0f}{later} {unit}"]
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'s' * (count != 1)}"

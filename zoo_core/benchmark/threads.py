@@ -1,62 +1,47 @@
-"""Worker threads that run a session at once, and end together whatever happens."""
+"""Worker threads that run a network at once, and end together whatever happens."""
 
 from __future__ import annotations
 
-import time
-from threading import Event, Thread
+from concurrent.futures import FIRST_EXCEPTION, wait
+from functools import partial
+from threading import Event
 from typing import TYPE_CHECKING
+
+from zoo_core.system.threads import ThreadPool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+NAME = "bench"
 _WAIT_SECONDS = 0.5
-_HUNG_SECONDS = 120.0
+HUNG_SECONDS = 120.0
+"""So long for threads to end, all together."""
 
 
-def together(
+def run_workers(
     workers: int, work: Callable[[int, Event], None], idle: Callable[[], None] | None = None
 ) -> None:
-    """Runs `work(number, stop)` in so many threads, and returns when all have ended.
+    """Run `work(number, stop)` in so many threads, and return when all have ended.
 
     A single worker runs in the caller's thread. `stop` is set when one of them raises, or the
     caller is interrupted; the first error is raised here. `idle` is called now and then while
-    waiting. Threads are daemons, and one that hangs in a session is left after two minutes: it does
-    not keep the process alive.
+    waiting. A thread that hangs is left after two minutes.
     """
     stop = Event()
     if workers == 1:
         work(0, stop)
         return
-    failed: list[BaseException] = []
-
-    def serve(number: int) -> None:
-        try:
-            work(number, stop)
-        except BaseException as error:  # raised again by the caller's thread
-            failed.append(error)
-            stop.set()
-
-    threads = [
-        Thread(target=serve, args=(number,), name=f"bench-{number}", daemon=True)
-        for number in range(workers)
-    ]
-    for thread in threads:
-        thread.start()
+    pool = ThreadPool(workers, NAME)
     try:
-        _wait(threads, stop, idle)
-    finally:
-        stop.set()
-        deadline = time.monotonic() + _HUNG_SECONDS
-        for thread in threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
-    if failed:
-        raise failed[0]
-
-
-def _wait(threads: list[Thread], stop: Event, idle: Callable[[], None] | None) -> None:
-    """Until all have ended, or one of them has failed."""
-    for thread in threads:
-        while thread.is_alive() and not stop.is_set():
-            thread.join(_WAIT_SECONDS)
+        futures = [pool.submit(partial(work, number, stop)) for number in range(workers)]
+        done, left = wait(futures, _WAIT_SECONDS, FIRST_EXCEPTION)
+        while left and not any(future.exception() for future in done):
             if idle:
                 idle()
+            done, left = wait(futures, _WAIT_SECONDS, FIRST_EXCEPTION)
+        error = next((found for future in done if (found := future.exception())), None)
+    finally:
+        stop.set()
+        pool.close(HUNG_SECONDS)
+    if error:
+        raise error

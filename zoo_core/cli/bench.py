@@ -128,9 +128,9 @@ def _carry_out(
     report = bench_report(planned, work, how, telling(quiet, verbose), output)
     refused = how.gates.verdict(report)
     if refused is None or isinstance(refused, SpeedGateError):
-        give(report, json_to, report["lines"], quiet)
+        give(report.to_data(), json_to, report.lines(), quiet)
     else:  # the JSON is the error then; the report is in its folder
-        give_lines(json_to, report["lines"], quiet)
+        give_lines(json_to, report.lines(), quiet)
     if refused:
         raise refused
     return 0

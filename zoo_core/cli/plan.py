@@ -5,7 +5,6 @@ from __future__ import annotations
 from zoo_core.cli import options
 from zoo_core.cli.json_output import give
 from zoo_core.cli.options import JsonTo, with_request
-from zoo_core.cli.prepare import first_line
 from zoo_core.planning.request import RunRequest
 
 
@@ -20,6 +19,7 @@ def show_plan(request: RunRequest, json_to: str | None) -> int:
     from zoo_core.commands.workspace import open_workspace
     from zoo_core.planning.build import Goal
     from zoo_core.planning.preview import preview
+    from zoo_core.reporting.terminal import first_line
     from zoo_core.system.tables import columns
 
     work = open_workspace()

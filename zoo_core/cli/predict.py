@@ -43,7 +43,7 @@ def predict(
     work, planned = prepare(looking, Goal.PREDICT, quiet, output or RUNS, why)
     with listener(quiet, verbose) as talk:
         report = predict_folder(planned, work, talk, output, show_conf)
-    give(report, json_to, report["lines"], quiet)
+    give(report.to_data(), json_to, report.lines(), quiet)
     return 0
 
 
@@ -60,4 +60,4 @@ def _looking(request: RunRequest, path: Path | None) -> tuple[RunRequest, str]:
     if request.weights:
         raise UsageError("no image to look at", next="give an image or a folder")
     asked = request.assets == "sample"
-    return replace(request, assets="sample"), "" if asked else "since no image was given"
+    return replace(request, assets="sample"), "" if asked else "because no image was given"

@@ -24,6 +24,7 @@ def prepare(
     """
     from zoo_core.commands.workspace import open_workspace
     from zoo_core.planning.preview import preview
+    from zoo_core.reporting.terminal import first_line
     from zoo_core.system.machine import keep_freed_memory
 
     if output is not None:
@@ -34,19 +35,3 @@ def prepare(
     say(first_line(planned, why), quiet)
     say(preview(planned.plan, work.store, work.durations, explain=False).line(), quiet)
     return work, planned
-
-
-def first_line(planned: Run, why: str = "") -> str:
-    """What will be run, and on which weights; `why` as in `prepare`."""
-    resolved = planned.resolved
-    target = resolved.target
-    what = f"{resolved.card.id} {target.precision} on {target.backend}/{target.device}"
-    if resolved.weights.kind == "given":
-        return f"{what}, weights given by hand"
-    if resolved.weights.kind != "sample":
-        return f"{what}, {resolved.weights.kind} weights"
-    if not why:
-        asked = planned.request.assets == "sample"
-        away = "since the published weights and data cannot be had here"
-        why = "as --assets sample asks" if asked else away
-    return f"SAMPLE RUN of {what}: the bundled network on drawn scenes stands in, {why}"

@@ -59,6 +59,6 @@ def carry_out_request(
     work, planned = prepare(request, Goal.SCORE, how.quiet, output or RUNS)
     gates.refuse_sample(wanted, planned.resolved.weights.kind)
     report = carry_out(planned, work, telling(how.quiet, how.verbose), output, how.measure)
-    give(report, json_to, terminal_lines(report), how.quiet)
+    give(report.to_data(), json_to, terminal_lines(report), how.quiet)
     gates.check(wanted, report)
     return 0

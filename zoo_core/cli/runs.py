@@ -12,7 +12,7 @@ from zoo_core.cli.options import JsonFlag
 
 def runs(json_wanted: JsonFlag = False) -> int:
     """List earlier runs on this machine."""
-    from zoo_core.commands.run import remembered
+    from zoo_core.reporting.history import remembered
 
     rows = remembered()
     table = [

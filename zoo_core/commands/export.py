@@ -9,7 +9,6 @@ from zipfile import is_zipfile
 from zoo_core.api.graph import GRAPH_FILE
 from zoo_core.commands.run import inputs_of
 from zoo_core.errors import DataError
-from zoo_core.reporting.report import maker_of
 from zoo_core.reporting.run_folder import ADDED, check_free, deliver, filled
 from zoo_core.system.files import copy_file, is_html, read_head
 from zoo_core.system.hashing import file_digest
@@ -79,12 +78,16 @@ def import_weights(work: Workspace, model: str, path: Path) -> str:
 
 
 def _graph_stages(run: Run) -> list[str]:
-    names = [maker_of(run.plan, GRAPH_FILE), maker_of(run.plan, "verify.json")]
-    return [name for name in names if name]
+    return _makers(run, GRAPH_FILE, "verify.json")
 
 
 def _artefact_stages(run: Run) -> list[str]:
-    return [maker_of(run.plan, "artefact.json")]
+    return _makers(run, "artefact.json")
+
+
+def _makers(run: Run, *files: str) -> list[str]:
+    """Names of the stages that make these files; a file that no stage makes is left out."""
+    return [item.stage.name for file in files if (item := run.plan.maker(file))]
 
 
 def _check(run: Run, kind: str, names: Sequence[str], output: Path | None) -> None:

@@ -1,4 +1,4 @@
-"""`zoo predict`: settled predictions as files and as pictures."""
+"""`zoo predict`: predictions as files and as pictures."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from zoo_core.commands.run import RESULTS, inputs_of, require_available, run_folder
 from zoo_core.errors import UsageError
 from zoo_core.pipeline.predictions import StoredPredictions
+from zoo_core.reporting.build import build_header
+from zoo_core.reporting.report import ImageRow, PredictReport
 from zoo_core.reporting.run_folder import REPORT, check_free, deliver
 from zoo_core.system.file_names import SUFFIX, text_names
 from zoo_core.system.files import write_json
 from zoo_core.vision import read_rgb, write_image
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     from zoo_core.planning.build import Run
     from zoo_core.reporting.run_folder import StagedOutput
 
-SCHEMA = "zoo.predict/1"
 PICTURES = "pictures"
 
 
@@ -55,14 +56,14 @@ class _View:
         image = read_rgb(sample.path, expect=sample.size, exif=self.exif)
         return self.evaluator.draw(image, prediction.arrays, self.labels, self.least)
 
-    def row(self, prediction: Prediction) -> dict[str, Any]:
+    def row(self, prediction: Prediction, picture: str) -> ImageRow:
         """`found` counts what is drawn; it is None where a task has no scores to count by."""
         scores = prediction.arrays.get("scores")
         found = None if scores is None else int((scores > self.least).sum())
-        told = "" if found is None else _counted(prediction.arrays, self.labels, self.least)
+        text = "" if found is None else _counted(prediction.arrays, self.labels, self.least)
         if isinstance(self.evaluator, Describes):
-            told = self.evaluator.describe(prediction.arrays, self.labels, self.least)
-        return {"id": prediction.sample.id, "found": found, "told": told}
+            text = self.evaluator.describe(prediction.arrays, self.labels, self.least)
+        return ImageRow(picture=picture, id=prediction.sample.id, found=found, told=text)
 
 
 def _counted(arrays: Arrays, labels: Sequence[str], least: float) -> str:
@@ -80,7 +81,7 @@ def _counted(arrays: Arrays, labels: Sequence[str], least: float) -> str:
 
 def predict_folder(
     run: Run, work: Workspace, listener: Listener, output: Path | None, show_conf: float
-) -> dict[str, Any]:
+) -> PredictReport:
     """Run the images and leave txt/, predictions.json and pictures/ in a run folder.
 
     Pictures show what scores above `show_conf`; the files hold all that the protocol lets through.
@@ -94,9 +95,12 @@ def predict_folder(
     view = _View(evaluator, resolved.card.labels, show_conf, resolved.preprocess.exif)
     with run_folder(run, output, RESULTS) as filling:
         deliver(results["write"].entry.path / "predictions", filling.part)
-        rows = _pictures(settled, view, filling)
-        report = _report(run, rows, filling.folder, show_conf)
-        write_json(filling.part / REPORT, report)
+        report = PredictReport(
+            header=build_header(run, results, filling.folder),
+            show_conf=show_conf,
+            images=tuple(_pictures(settled, view, filling)),
+        )
+        write_json(filling.part / REPORT, report.to_data())
     return report
 
 
@@ -110,38 +114,13 @@ def _check_output(run: Run, output: Path | None) -> None:
         raise UsageError(what, where=str(place), next="name another folder with --output")
 
 
-def _report(
-    run: Run, rows: Sequence[Mapping[str, Any]], folder: Path, show_conf: float
-) -> dict[str, Any]:
-    resolved = run.resolved
-    return {
-        "schema": SCHEMA,
-        "model": resolved.card.id,
-        "backend": resolved.backend.name,
-        "device": resolved.target.device,
-        "emulated": resolved.emulated,
-        "precision": resolved.target.precision,
-        "assets": {
-            "weights": resolved.weights.kind,
-            "data": resolved.data.kind if resolved.data else None,
-        },
-        "protocol": {"name": resolved.protocol.name, "hash": resolved.protocol.hash},
-        "show_conf": show_conf,
-        "images": rows,
-        "lines": [": ".join(filter(None, (row["picture"], row["told"]))) for row in rows],
-        "output": str(folder),
-    }
-
-
 def _pictures(
     predictions: StoredPredictions, view: _View, filling: StagedOutput
-) -> list[dict[str, Any]]:
+) -> Iterator[ImageRow]:
     """Each picture has the name of its image's text file."""
     (filling.part / PICTURES).mkdir(exist_ok=True)
     texts = text_names([str(head["name"]) for head in predictions.heads()])
-    rows: list[dict[str, Any]] = []
     for text, prediction in zip(texts, predictions, strict=True):
         name = f"{PICTURES}/{text.removesuffix(SUFFIX)}.jpg"
         write_image(filling.part / name, view.picture(prediction))
-        rows.append({"picture": str(filling.folder / name), **view.row(prediction)})
-    return rows
+        yield view.row(prediction, str(filling.folder / name))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -11,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.errors import UnavailableError
+from zoo_core.reporting.build import Outcome, build_report
+from zoo_core.reporting.history import remember
 from zoo_core.reporting.markdown import markdown
-from zoo_core.reporting.report import Outcome, build_report
 from zoo_core.reporting.run_folder import REPORT, check_free, deliver, filled
 from zoo_core.system.files import disk_errors, write_json, write_text
 from zoo_core.system.paths import home
@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
 
+    from zoo_core.commands.bench.artefact import Measured
     from zoo_core.commands.progress import ProgressReporter
     from zoo_core.commands.workspace import Workspace
     from zoo_core.pipeline.executor import Listener, StageResult
     from zoo_core.planning.build import Run
     from zoo_core.planning.resolve import Resolved
+    from zoo_core.reporting.report import RunReport
     from zoo_core.reporting.run_folder import StagedOutput
 
 
@@ -53,27 +55,27 @@ def make(run: Run, work: Workspace, listener: Listener) -> Made:
 
 def carry_out(
     run: Run, work: Workspace, talk: ProgressReporter, output: Path | None, bench: bool
-) -> dict[str, Any]:
+) -> RunReport:
     """Run the plan, measure speed unless told not to, write the run folder; returns the report."""
     require_available(run.resolved)
     names = (*_FILES, RAW) if bench else _FILES
     check_free(output, RESULTS, names, inputs_of(run))
     with talk.listening() as listener:
         results = make(run, work, listener).results
-    benchmark = _speed(run, work, results, talk.tell) if bench else None
-    data = benchmark and {k: v for k, v in benchmark.items() if k != "raw_ms"}
+    found = _speed(run, work, results, talk.tell) if bench else None
+    speed, raw = (found.report, found.benchmark.raw()) if found else (None, None)
     with run_folder(run, output, RESULTS) as filling:
-        outcome = Outcome(run=run, results=results, benchmark=data, output=filling.folder)
+        outcome = Outcome(run=run, results=results, benchmark=speed, output=filling.folder)
         report = build_report(outcome, work.registry)
-        _write_folder(filling.part, outcome, report, benchmark)
+        _write_folder(filling.part, outcome, report, raw)
     with disk_errors(home()):
-        _remember(report)
+        remember(report)
     return report
 
 
 def _speed(
     run: Run, work: Workspace, results: Mapping[str, StageResult], tell: Callable[[str], None]
-) -> dict[str, Any] | None:
+) -> Measured | None:
     from zoo_core.commands.bench.artefact import measured
 
     return measured(run, work, results, tell)
@@ -115,19 +117,19 @@ def inputs_of(run: Run) -> frozenset[Path]:
 
 
 def _write_folder(
-    folder: Path, outcome: Outcome, report: Mapping[str, Any], benchmark: Mapping[str, Any] | None
+    folder: Path, outcome: Outcome, report: RunReport, raw: Mapping[str, Any] | None
 ) -> None:
     from zoo_core.reporting.manifest import manifest
 
     written = outcome.path("predictions")
     if written:
         deliver(written, folder)
-    if benchmark:
-        write_json(folder / RAW, benchmark["raw_ms"])
+    if raw:
+        write_json(folder / RAW, raw)
     write_json(folder / "manifest.json", manifest(outcome, sys.argv))
     write_text(folder / "report.md", markdown(report))
     write_text(folder / "log.txt", _logs(outcome))
-    write_json(folder / REPORT, report)
+    write_json(folder / REPORT, report.to_data())
 
 
 def _logs(outcome: Outcome) -> str:
@@ -138,36 +140,3 @@ def _logs(outcome: Outcome) -> str:
         state = "from the store" if result.cached else f"{result.seconds:.2f} s"
         parts.append(f"== {name} {result.entry.key} ({state})\n{body}")
     return "\n".join(parts)
-
-
-def _remember(report: Mapping[str, Any]) -> None:
-    row = {
-        "when": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        **{key: report[key] for key in ("model", "backend", "device", "precision", "images")},
-        "assets": report["assets"],
-        "protocol": report["protocol"]["name"],
-        "metrics": report["metrics"],
-        "output": report["output"],
-    }
-    path = home() / "runs.jsonl"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as stream:
-        stream.write(json.dumps(row) + "\n")
-
-
-def remembered() -> list[dict[str, Any]]:
-    """Earlier runs on this machine, the oldest first."""
-    try:
-        text = (home() / "runs.jsonl").read_text(encoding="utf-8", errors="replace")
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    return [row for row in map(_row, text.splitlines()) if row]
-
-
-def _row(line: str) -> dict[str, Any] | None:
-    """A line; None for one that a full disk or a killed process has cut off."""
-    try:
-        row = json.loads(line)
-    except ValueError:
-        return None
-    return row if isinstance(row, dict) else None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from zoo_core.system.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -13,47 +15,59 @@ if TYPE_CHECKING:
     from zoo_core.registry import Registry
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """Rows of figures that match in all conditions, and the published rows that do not."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparisonRow(Record):
+    """A figure beside the published one that was taken under the same conditions."""
 
-    rows: list[dict[str, Any]]
-    not_comparable: list[dict[str, str]]
+    metric: str
+    measured: float | None
+    published: float
+    difference: float | None
+    precision: str
+    device: str
+    provenance: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusedRow(Record):
+    """A published row that cannot be compared, and why."""
+
+    row: str
+    why: str
 
 
 def compare(
     resolved: Resolved, registry: Registry, metrics: Mapping[str, float | None] | None
-) -> Comparison:
-    """Sets measured metrics (fractions) beside each published row of the card."""
-    rows: list[dict[str, Any]] = []
-    refused: list[dict[str, str]] = []
+) -> tuple[tuple[ComparisonRow, ...], tuple[RefusedRow, ...]]:
+    """Measured metrics (fractions) beside each published row of the card, and the rows left out."""
+    rows: list[ComparisonRow] = []
+    refused: list[RefusedRow] = []
     for published in resolved.card.published:
         reasons = list(_differences(resolved, registry, published))
         if metrics is None:
             reasons.append("no accuracy was measured")
         if reasons:
-            refused.append({"row": published.id, "why": "; ".join(reasons)})
+            refused.append(RefusedRow(row=published.id, why="; ".join(reasons)))
             continue
         rows += [
             _row(name, (metrics or {}).get(name), value, published)
             for name, value in published.metrics.items()
         ]
-    return Comparison(rows, refused)
+    return tuple(rows), tuple(refused)
 
 
 def _row(
     name: str, measured: float | None, published: float, result: PublishedResult
-) -> dict[str, Any]:
-    difference = None if measured is None else round(measured - published, 6)
-    return {
-        "metric": name,
-        "measured": measured,
-        "published": published,
-        "difference": difference,
-        "precision": result.precision,
-        "device": result.device,
-        "provenance": result.provenance,
-    }
+) -> ComparisonRow:
+    return ComparisonRow(
+        metric=name,
+        measured=measured,
+        published=published,
+        difference=None if measured is None else round(measured - published, 6),
+        precision=result.precision,
+        device=result.device,
+        provenance=result.provenance,
+    )
 
 
 def _differences(
@@ -70,7 +84,7 @@ def _differences(
     if published.precision != resolved.target.precision:
         yield f"precision {published.precision}, here {resolved.target.precision}"
     if resolved.weights.kind != "published" and not _same_files(resolved):
-        yield f"weights {published.weights}, here {_told(resolved)}"
+        yield f"weights {published.weights}, here {_origin(resolved)}"
     if resolved.emulated:
         yield "an emulated figure is never compared"
     data = resolved.data
@@ -81,15 +95,15 @@ def _differences(
 
 
 def _same_files(resolved: Resolved) -> bool:
-    """Whether the given weights are byte for byte one of the card's published files."""
+    """Whether the user's weights are byte for byte one of the card's published files."""
     known = {option.files["weights"].sha256 for option in resolved.card.weights} - {None}
     given = resolved.weights.files.get("weights")
     return given is not None and given.sha256 in known
 
 
-def _told(resolved: Resolved) -> str:
+def _origin(resolved: Resolved) -> str:
     if resolved.weights.kind == "given" and resolved.weights.files:
-        return "given by hand, and no sha256 in the card tells that they are the same"
+        return "given by hand, and their sha256 is not in the card"
     return resolved.weights.kind
 
 

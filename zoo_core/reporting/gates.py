@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from zoo_core.errors import (
     AccuracyGateError,
@@ -18,6 +18,9 @@ from zoo_core.errors import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from zoo_core.benchmark.result import Figures
+    from zoo_core.reporting.report import BenchReport, RunReport
+
 
 def parse(texts: Iterable[str]) -> dict[str, float]:
     """Gates from NAME=VALUE, a metric's name and the least fraction; raises UsageError."""
@@ -27,7 +30,7 @@ def parse(texts: Iterable[str]) -> dict[str, float]:
         least = _number(value)
         if not math.isfinite(least):
             step = "write NAME=FRACTION as in AP=0.43"
-            raise UsageError(f"'{text}' is no gate", where="--min-metric", next=step)
+            raise UsageError(f"invalid gate '{text}'", where="--min-metric", next=step)
         gates[name] = least
     return gates
 
@@ -49,9 +52,9 @@ def refuse_sample(gates: Mapping[str, float], weights: str) -> None:
         )
 
 
-def check(gates: Mapping[str, float], report: Mapping[str, Any]) -> None:
+def check(gates: Mapping[str, float], report: RunReport) -> None:
     """Raises AccuracyGateError for the first metric of a report that misses its gate."""
-    metrics = report["metrics"] or {}
+    metrics = report.metrics or {}
     for name, least in gates.items():
         if name not in metrics:
             hint = did_you_mean(name, metrics)
@@ -60,13 +63,13 @@ def check(gates: Mapping[str, float], report: Mapping[str, Any]) -> None:
         if value is None or value < least:
             shown = "undefined" if value is None else f"{value:.4f}"
             raise AccuracyGateError(
-                f"{name} is {shown}, the gate is {least:.4f}", where=report["output"]
+                f"{name} is {shown}, the gate is {least:.4f}", where=report.header.output
             )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeedGates:
-    """What a measured speed must reach: milliseconds, images/s, times as fast as another build."""
+    """Limits of a measured speed: milliseconds, images/s, times as fast as another build."""
 
     max_p90_ms: float | None = None
     max_p99_ms: float | None = None
@@ -74,27 +77,27 @@ class SpeedGates:
     min_speedup: float | None = None
 
     def __post_init__(self) -> None:
-        for option, wanted in self.wanted.items():
-            if not wanted > 0:
-                raise UsageError(f"a gate of {wanted:g} is none", where=option, next="give > 0")
+        for option, limit in self.limits.items():
+            if not limit > 0:
+                raise UsageError(f"must be greater than 0, got {limit:g}", where=option)
 
     @property
-    def wanted(self) -> dict[str, float]:
+    def limits(self) -> dict[str, float]:
         """The gates that are set, by option."""
-        found = {
+        limits = {
             "--max-p90-ms": self.max_p90_ms,
             "--max-p99-ms": self.max_p99_ms,
             "--min-throughput": self.min_throughput,
             "--min-speedup": self.min_speedup,
         }
-        return {option: value for option, value in found.items() if value is not None}
+        return {option: value for option, value in limits.items() if value is not None}
 
     def refuse(self, weights: str, emulated: bool) -> None:
         """Raises DataError where a speed would say nothing: of sample weights, or of an emulator.
 
         Random weights are as fast as any others.
         """
-        option = next(iter(self.wanted), None)
+        option = next(iter(self.limits), None)
         if option is None:
             return
         if emulated:
@@ -105,35 +108,36 @@ class SpeedGates:
             step = "use --weights random, --assets published, or --weights FILE"
             raise DataError(what, where=option, next=step)
 
-    def verdict(self, report: Mapping[str, Any]) -> ZooError | None:
+    def verdict(self, report: BenchReport) -> ZooError | None:
         """SpeedGateError for the first figure of a steady measurement that misses its gate.
 
         A plain ZooError where the measurement is not steady, or has too few samples: it passes no
         gate, and misses none.
         """
-        found = report["benchmark"]
-        if self.wanted and not found["steady"]:
-            what = f"the measurement is not steady ({found['steady_reason']}): no gate was judged"
+        where, speed = report.header.output, report.benchmark
+        if speed is None or not self.limits:
+            return None
+        if not speed.figures.steady:
+            why = speed.figures.steady_reason
+            what = f"the measurement is not steady ({why}): no gate was judged"
             step = "measure again on a quiet machine, or for longer with --duration"
-            return ZooError(what, where=report["output"], next=step)
-        for option, wanted in self.wanted.items():
-            name, value, missing = _speed(option, report)
+            return ZooError(what, where=where, next=step)
+        for option, limit in self.limits.items():
+            name, value, missing = _speed(option, report, speed.figures)
             if value is None:
-                return ZooError(f"{missing}: no gate was judged", where=report["output"])
-            if (value < wanted) if option.startswith("--min") else (value > wanted):
-                what = f"{name} is {value:.4g}, the gate is {wanted:g}"
-                return SpeedGateError(what, where=report["output"])
+                return ZooError(f"{missing}: no gate was judged", where=where)
+            if (value < limit) if option.startswith("--min") else (value > limit):
+                return SpeedGateError(f"{name} is {value:.4g}, the gate is {limit:g}", where=where)
         return None
 
 
-def _speed(option: str, report: Mapping[str, Any]) -> tuple[str, float | None, str]:
+def _speed(option: str, report: BenchReport, found: Figures) -> tuple[str, float | None, str]:
     """What a gate is about, its value, and why there is none."""
-    found = report["benchmark"]
     if option == "--min-throughput":
-        return "throughput in images/s", found["throughput"], ""
+        return "throughput in images/s", found.throughput, ""
     if option == "--min-speedup":
-        return "speedup", report["versus"]["speedup"], ""
+        return "speedup", report.versus.speedup if report.versus else None, "nothing was compared"
     name = "p90" if option == "--max-p90-ms" else "p99"
-    needed, have = found["withheld"].get(name, 0), found["samples"]
+    needed, have = found.withheld.get(name, 0), found.samples
     missing = f"{name} needs {needed:,} samples, have {have:,}; give --min-samples {needed}"
-    return f"{name} in ms", found["latency_ms"][name], missing
+    return f"{name} in ms", found.latency_ms[name], missing

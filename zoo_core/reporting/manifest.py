@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.reporting.report import versions
+from zoo_core.reporting.build import versions
 from zoo_core.system.hashing import digest
 from zoo_core.system.machine import environment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from zoo_core.reporting.report import Outcome
+    from zoo_core.reporting.build import Outcome
 
 SCHEMA = "zoo.manifest/1"
 

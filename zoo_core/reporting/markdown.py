@@ -9,45 +9,49 @@ from zoo_core.reporting.terminal import heading
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from zoo_core.reporting.report import PrecisionReport, RunReport
 
-def markdown(report: Mapping[str, Any]) -> str:
+_COLUMNS = ("metric", "measured", "published", "difference", "precision", "device", "provenance")
+
+
+def markdown(report: RunReport) -> str:
     """The page: what was run, accuracy, precision, speed, comparison, stages, versions."""
-    parts = [f"# {report['model']} on {report['backend']}, {report['precision']}", heading(report)]
-    if report["warnings"]:
-        parts.append("\n".join(f"- **{text}**" for text in report["warnings"]))
-    if report["metric_lines"]:
-        parts.append("## Accuracy\n\n" + _code(report["metric_lines"]))
-    parts.append(f"## Provenance\n\n{_pairs({'when': report['when'], **report['provenance']})}")
-    parts.append("## Protocol\n\n" + _pairs(report["protocol"]["values"]))
-    if report["precision_report"]:
-        parts.append("## Precision\n\n" + _pairs(_precision(report["precision_report"])))
-    if report["verify"]:
-        parts.append("## Export against its source\n\n" + _pairs(_short(report["verify"])))
-    if report["benchmark"]:
-        parts.append("## Speed\n\n" + _code(report["benchmark"].get("lines", [])))
+    head = report.header
+    parts = [f"# {head.model} on {head.backend}, {head.precision}", heading(report)]
+    if report.warnings:
+        parts.append("\n".join(f"- **{text}**" for text in report.warnings))
+    if report.metric_lines:
+        parts.append("## Accuracy\n\n" + _code(report.metric_lines))
+    parts.append(f"## Provenance\n\n{_pairs({'when': head.when, **report.provenance})}")
+    parts.append("## Protocol\n\n" + _pairs(head.protocol.values if head.protocol else {}))
+    if report.precision_report:
+        parts.append("## Precision\n\n" + _pairs(_precision(report.precision_report)))
+    if report.verify:
+        parts.append("## Export against its source\n\n" + _pairs(_short(report.verify.document)))
+    if report.benchmark:
+        parts.append("## Speed\n\n" + _code(report.benchmark.lines()))
     parts.append("## Published figures\n\n" + _published(report))
     rows = [
-        (s["name"], s["key"][:12], "yes" if s["cached"] else "no", f"{s['seconds']:.2f}")
-        for s in report["stages"]
+        (stage.name, stage.key[:12], "yes" if stage.cached else "no", f"{stage.seconds:.2f}")
+        for stage in head.stages
     ]
     parts.append("## Stages\n\n" + _table(("stage", "key", "cached", "seconds"), rows))
-    parts.append("## Versions\n\n" + _pairs(report["versions"]))
+    parts.append("## Versions\n\n" + _pairs(head.versions))
     return "\n\n".join(parts) + "\n"
 
 
-def _published(report: Mapping[str, Any]) -> str:
-    head = ("metric", "measured", "published", "difference", "precision", "device", "from")
-    keys = ("metric", "measured", "published", "difference", "precision", "device", "provenance")
-    rows = [[_cell(row[key]) for key in keys] for row in report["comparison"]]
-    refused = [f"- not comparable with `{r['row']}`: {r['why']}" for r in report["not_comparable"]]
-    text = _table(head, rows) if rows else "No published row matches all conditions of this run."
+def _published(report: RunReport) -> str:
+    rows = [[_cell(getattr(row, name)) for name in _COLUMNS] for row in report.comparison]
+    refused = [f"- not comparable with `{item.row}`: {item.why}" for item in report.not_comparable]
+    table = _table((*_COLUMNS[:-1], "from"), rows)
+    text = table if rows else "No published row matches all conditions of this run."
     return "\n\n".join([text, "\n".join(refused)] if refused else [text])
 
 
-def _precision(values: Mapping[str, Any]) -> dict[str, Any]:
+def _precision(report: PrecisionReport) -> dict[str, Any]:
     """The plain facts, and the calibrator where there was one."""
-    calibrator = values.get("calibration", {}).get("calibrator")
-    return {**_short(values), **({"calibrator": calibrator} if calibrator else {})}
+    calibrator = report.document.get("calibration", {}).get("calibrator")
+    return {**_short(report.document), **({"calibrator": calibrator} if calibrator else {})}
 
 
 def _short(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,166 +1,374 @@
-"""The report of a run as data: the contract's `zoo.run/1`."""
+"""Reports of runs, benchmarks and predictions: typed, written as JSON, read back from folders."""
 
 from __future__ import annotations
 
 import json
-import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from html import escape
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from zoo_core.reporting.comparison import compare
-from zoo_core.system.distributions import version
+from zoo_core.benchmark.breakdown import Breakdown
+from zoo_core.benchmark.compare import VersusFigures
+from zoo_core.benchmark.result import Figures
+from zoo_core.benchmark.sweep import SweepResult
+from zoo_core.benchmark.text import lines, row
+from zoo_core.benchmark.trace import OperatorTable
+from zoo_core.errors import DataError
+from zoo_core.reporting.comparison import ComparisonRow, RefusedRow
+from zoo_core.reporting.run_folder import BENCH_REPORT, REPORT
+from zoo_core.system.record import Parts, Record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from zoo_core.pipeline.executor import StageResult
-    from zoo_core.pipeline.plan import Plan
-    from zoo_core.planning.build import Run
-    from zoo_core.registry import Registry
 
-SCHEMA = "zoo.run/1"
-_PACKAGES = (
-    "zoo-core",
-    "numpy",
-    "opencv-python-headless",
-    "torch",
-    "onnx",
-    "onnxruntime",
-    "openvino",
-)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assets(Record):
+    """Where weights and data come from: published, given, random or sample; None: no data."""
+
+    weights: str
+    data: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What carrying out a run left: stage results, the benchmark's data, the run folder."""
+class ProtocolRecord(Record):
+    """The protocol of a run; `unknown` names the fields that are assumed."""
 
-    run: Run
-    results: Mapping[str, StageResult]
-    benchmark: Mapping[str, Any] | None
-    output: Path
-
-    def read(self, file: str) -> Any:
-        """The JSON that the last stage to output `file` left; None where no stage does."""
-        path = self.path(file)
-        return json.loads(path.read_text(encoding="utf-8")) if path else None
-
-    def path(self, file: str) -> Path | None:
-        """Where the last stage to output `file` left it."""
-        maker = maker_of(self.run.plan, file)
-        return self.results[maker].entry.path / file if maker in self.results else None
+    name: str
+    base: str | None = None
+    hash: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+    unknown: tuple[str, ...] = ()
+    note: str = ""
 
 
-def maker_of(plan: Plan, file: str) -> str:
-    """The name of the last stage that outputs `file`, "" where none does."""
-    item = plan.maker(file)
-    return item.stage.name if item else ""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageRecord(Record):
+    """One stage: whether its result came from the store, else the seconds it took."""
+
+    name: str
+    key: str
+    cached: bool
+    seconds: float
 
 
-def build_report(outcome: Outcome, registry: Registry) -> dict[str, Any]:
-    """The report; every key of the contract is there, null where it does not apply."""
-    resolved = outcome.run.resolved
-    scored = outcome.read("metrics.json")
-    metrics = scored["values"] if scored else None
-    comparison = compare(resolved, registry, metrics)
-    data = resolved.data
-    return {
-        "schema": SCHEMA,
-        "when": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "model": resolved.card.id,
-        "task": resolved.card.task,
-        "backend": resolved.backend.name,
-        "device": resolved.target.device,
-        "emulated": resolved.emulated,
-        "precision": resolved.target.precision,
-        "batch": resolved.target.batch,
-        "size": list(resolved.size),
-        "assets": {"weights": resolved.weights.kind, "data": data.kind if data else None},
-        "provenance": _provenance(outcome),
-        "protocol": _protocol(outcome),
-        "dataset": data.dataset if data else None,
-        "images": data.count if data else 0,
-        "subset": _subset(outcome),
-        "metrics": metrics,
-        "metric_lines": scored["lines"] if scored else [],
-        "per_class": scored["per_class"] if scored else {},
-        "benchmark": outcome.benchmark,
-        "stages": [result.to_data() for result in outcome.results.values()],
-        "precision_report": outcome.read("precision.json"),
-        "comparison": comparison.rows,
-        "not_comparable": comparison.not_comparable,
-        "verify": outcome.read("verify.json"),
-        "warnings": warnings(outcome),
-        "manifest": str(outcome.output / "manifest.json"),
-        "versions": versions(outcome.run.plan),
-        "output": str(outcome.output),
-    }
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subset(Record):
+    """A part of a data set: of how many images, and a digest of the choice."""
+
+    of: int
+    hash: str
 
 
-def warnings(outcome: Outcome) -> list[str]:
-    """What a reader of the figures must know, one sentence each."""
-    resolved = outcome.run.resolved
-    found = list((outcome.read("precision.json") or {}).get("warnings", []))
-    if resolved.weights.kind == "sample":
-        found.append("sample weights on drawn scenes: these figures say nothing about the model")
-    if resolved.emulated:
-        found.append("emulated: an emulator stood in for the device, no figure is the device's own")
-    if resolved.weights.kind == "random":
-        found.append("random weights: speed is real, accuracy is not reported")
-    if resolved.protocol.unknown:
-        fields = ", ".join(resolved.protocol.unknown)
-        found.append(f"protocol {resolved.protocol.name}: not published, assumed: {fields}")
-    if _subset(outcome):
-        found.append("a subset of the data set: not to be compared with figures of the whole")
-    leaked = outcome.read("leakage.json")
-    if leaked and leaked["shared"]:
-        found.append(f"{leaked['shared']} calibration images are also evaluation images")
-    if resolved.card.training_overlap and resolved.weights.kind == "published":
-        found.append(resolved.card.training_overlap)
-    return found
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenRecord(Record):
+    """A JSON object of a plugin with keys of its own, all of which are kept in `document`."""
+
+    document: Mapping[str, Any]
+
+    def to_data(self) -> dict[str, Any]:
+        """The object as the plugin wrote it."""
+        return dict(self.document)
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> Self:
+        """The fields that zoo knows, and the whole object."""
+        return super(OpenRecord, cls).from_data({**data, "document": data})
 
 
-def versions(plan: Plan | None = None) -> dict[str, str]:
-    """Versions of packages that figures depend on: the usual ones, and those a plan's stages name.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrecisionReport(OpenRecord):
+    """What a compiler did; the nodes are None where its tools do not report them."""
 
-    What is not installed is left out.
+    requested: str
+    int8_nodes: int | None
+    float_nodes: int | None
+    float_node_names: tuple[str, ...]
+    tool: str
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification(OpenRecord):
+    """The largest differences of an export from the network it was made from."""
+
+    max_abs: float
+    max_rel: float
+    reference: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolReport(OpenRecord):
+    """What a vendor's own profiler reports; `failure` says why it could not."""
+
+    name: str
+    failure: str = ""
+    figures: Mapping[str, Any] | None = None
+    invariants: tuple[Any, ...] = ()
+
+    def lines(self) -> list[str]:
+        """Its figures, and how many of its checks hold."""
+        if self.failure:
+            return [f"profiler {self.name} failed: {self.failure}"]
+        figures = self.figures
+        if figures is None:
+            figures = {k: v for k, v in self.document.items() if k not in ("name", "files")}
+        shown = {k: value for k, value in figures.items() if isinstance(value, int | float | str)}
+        width = max(map(len, shown), default=0)
+        rows = [f"  {key:<{width}}  {value}" for key, value in shown.items()]
+        checks = [item for item in self.invariants if isinstance(item, dict)]
+        results = [bool(item["ok"]) for item in checks if item.get("ok") is not None]
+        total = [row("checks", f"{sum(results)} of {len(results)} hold")] if results else []
+        return [f"profiler {self.name}", *rows, *total]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeedReport(Record):
+    """A benchmark's figures, the facts of its device, and the block of text made of its samples."""
+
+    figures: Figures
+    device_facts: Mapping[str, object] = field(default_factory=dict)
+    block: tuple[str, ...] = ()
+
+    def to_data(self) -> dict[str, Any]:
+        """The `benchmark` object of reports."""
+        return {
+            **self.figures.to_data(),
+            "device_facts": dict(self.device_facts),
+            "block": list(self.block),
+            "lines": self.lines(),
+        }
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> Self:
+        """The inverse of `to_data`."""
+        return super(SpeedReport, cls).from_data({**data, "figures": Figures.from_data(data)})
+
+    def lines(self) -> list[str]:
+        """The figures for a terminal."""
+        return lines(self.figures)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportHeader(Record):
+    """What was run, on what, and from what: the part that all reports share.
+
+    `size` is (height, width); `output` the run folder. What a kind of report does not state is
+    empty when it is read back.
     """
-    named = {name for item in plan or () for name in item.stage.versions}
-    found = {name: version(name) for name in (*_PACKAGES, *sorted(named - set(_PACKAGES)))}
-    return {name: known for name, known in found.items() if known}
+
+    parts: ClassVar[Parts] = {"assets": Assets, "protocol": ProtocolRecord, "stages": StageRecord}
+
+    when: str = ""
+    model: str
+    task: str = ""
+    backend: str
+    device: str
+    emulated: bool = False
+    precision: str
+    batch: int = 1
+    size: tuple[int, ...] = ()
+    options: Mapping[str, str] = field(default_factory=dict)
+    assets: Assets
+    protocol: ProtocolRecord | None = None
+    stages: tuple[StageRecord, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+    output: str
 
 
-def _provenance(outcome: Outcome) -> dict[str, str]:
-    """Digests and names of what went in, for a reader; the manifest holds all of them."""
-    resolved = outcome.run.resolved
-    weights, data, used = resolved.weights, resolved.data, resolved.calibration
-    found = {f"{role} sha256": source.sha256 or "" for role, source in weights.files.items()}
-    if weights.kind == "random":
-        found["seed"] = str(weights.seed)
-    source = resolved.card.repository
-    found["modelled on"] = f"{source.name} {source.commit or ''}".strip()
-    found["exported by"] = outcome.run.request.source
-    if data:
-        found["data"] = f"{data.dataset} {data.content}"
-    if used:
-        found["calibration"] = f"{used.count} images of {used.dataset} {used.content}"
-    return found
+_HEADER = ("when", "model", "task", "backend", "device", "emulated", "precision", "batch", "size")
 
 
-def _protocol(outcome: Outcome) -> dict[str, Any]:
-    protocol = outcome.run.resolved.protocol
-    return {
-        "name": protocol.name,
-        "base": protocol.base,
-        "hash": protocol.hash,
-        "values": dict(protocol.values),
-        "unknown": list(protocol.unknown),
-        "note": protocol.note,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report(Record):
+    """A header and what one command adds to it; `keys` are those of the JSON form, in order."""
+
+    parts: ClassVar[Parts] = {"header": ReportHeader}
+    schema: ClassVar[str] = ""
+    keys: ClassVar[tuple[str, ...]] = ()
+
+    header: ReportHeader
+
+    def to_data(self) -> dict[str, Any]:
+        """The JSON form, by the schema that it names."""
+        data = Record.to_data(self)
+        data = {"schema": self.schema, **data.pop("header"), **data, "lines": self.lines()}
+        return {key: data[key] for key in self.keys}
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> Self:
+        """The inverse of `to_data`."""
+        return super(Report, cls).from_data({**data, "header": data})
+
+    def lines(self) -> list[str]:
+        """What the JSON form holds as lines."""
+        return []
+
+    def figures(self) -> dict[str, object]:
+        """A few figures by name, for a glance."""
+        return {}
+
+    def _repr_html_(self) -> str:
+        """The header and the figures as a table, for notebooks."""
+        head = self.header
+        rows = {
+            "model": head.model,
+            "backend": f"{head.backend}/{head.device}" + " (emulated)" * head.emulated,
+            "precision": head.precision,
+            "weights": head.assets.weights,
+            "protocol": head.protocol.name if head.protocol else "-",
+            "folder": head.output,
+            **self.figures(),
+        }
+        cells = (f"<tr><th>{escape(k)}</th><td>{escape(str(v))}</td></tr>" for k, v in rows.items())
+        return f"<table>{''.join(cells)}</table>"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunReport(Report):
+    """The report of `zoo run` and `zoo eval`; metrics are fractions, None where undefined."""
+
+    schema: ClassVar[str] = "zoo.run/1"
+    keys: ClassVar[tuple[str, ...]] = (
+        *("schema", *_HEADER, "assets", "provenance", "protocol", "dataset", "images", "subset"),
+        *("metrics", "metric_lines", "per_class", "benchmark", "stages", "precision_report"),
+        *("comparison", "not_comparable", "verify", "warnings", "manifest", "versions", "output"),
+    )
+    parts: ClassVar[Parts] = {
+        **Report.parts,
+        "subset": Subset,
+        "benchmark": SpeedReport,
+        "precision_report": PrecisionReport,
+        "comparison": ComparisonRow,
+        "not_comparable": RefusedRow,
+        "verify": Verification,
     }
 
+    provenance: Mapping[str, str]
+    dataset: str | None
+    images: int
+    subset: Subset | None
+    metrics: Mapping[str, float | None] | None
+    metric_lines: tuple[str, ...] = ()
+    per_class: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
+    benchmark: SpeedReport | None
+    precision_report: PrecisionReport | None
+    comparison: tuple[ComparisonRow, ...]
+    not_comparable: tuple[RefusedRow, ...]
+    verify: Verification | None
+    warnings: tuple[str, ...]
+    manifest: str
 
-def _subset(outcome: Outcome) -> dict[str, Any] | None:
-    data = outcome.run.resolved.data
-    if data is None or data.count == data.of:
-        return None
-    return {"of": data.of, "hash": data.content}
+    def figures(self) -> dict[str, object]:
+        """The metrics, and the throughput."""
+        known = {name: f"{v:.4f}" for name, v in (self.metrics or {}).items() if v is not None}
+        speed = self.benchmark and {"images/s": f"{self.benchmark.figures.throughput:.2f}"}
+        return {"images": self.images, **known, **(speed or {})}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BenchReport(Report):
+    """The report of `zoo bench`; what was not measured is None."""
+
+    schema: ClassVar[str] = "zoo.bench/1"
+    keys: ClassVar[tuple[str, ...]] = (
+        *("schema", *(key for key in _HEADER if key != "task"), "options", "assets"),
+        *("benchmark", "breakdown", "versus", "profile", "profiler", "sweep"),
+        *("lines", "stages", "versions", "output"),
+    )
+    parts: ClassVar[Parts] = {
+        **Report.parts,
+        "benchmark": SpeedReport,
+        "breakdown": Breakdown,
+        "versus": VersusFigures,
+        "profile": OperatorTable,
+        "profiler": ToolReport,
+        "sweep": SweepResult,
+    }
+
+    benchmark: SpeedReport | None = None
+    breakdown: Breakdown | None = None
+    versus: VersusFigures | None = None
+    profile: OperatorTable | None = None
+    profiler: ToolReport | None = None
+    sweep: SweepResult | None = None
+
+    def lines(self) -> list[str]:
+        """Each part for a terminal; of an emulated device each line says so."""
+        head, swept = self.header, self.sweep
+        parts = (swept, self.benchmark, self.breakdown, self.versus, self.profile, self.profiler)
+        texts = [part.lines() for part in parts if part]
+        if swept:
+            missing = (f"  {name}: {head.backend} has no such option" for name in swept.left_out)
+            texts.insert(1, list(missing))
+        elif self.benchmark:
+            texts.append(list(self.benchmark.block))
+        found = [line for text in texts for line in text]
+        if not head.emulated:
+            return found
+        first = f"{head.model} on {head.device}: nothing is timed, there is no speed"
+        return [f"emulated: {line}" for line in [first, *found]]
+
+    def figures(self) -> dict[str, object]:
+        """Median and throughput."""
+        if self.benchmark is None:
+            return {}
+        found = self.benchmark.figures
+        return {"median": f"{found.latency_ms['median']} ms", "images/s": found.throughput}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageRow(Record):
+    """One image: its picture, how many objects were found (None: not counted), and in words."""
+
+    picture: str
+    id: int | str
+    found: int | None
+    told: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PredictReport(Report):
+    """The report of `zoo predict`; pictures show what scores above `show_conf`."""
+
+    schema: ClassVar[str] = "zoo.predict/1"
+    keys: ClassVar[tuple[str, ...]] = (
+        *("schema", "model", "backend", "device", "emulated", "precision", "assets", "protocol"),
+        *("show_conf", "images", "lines", "output"),
+    )
+    parts: ClassVar[Parts] = {**Report.parts, "images": ImageRow}
+
+    show_conf: float
+    images: tuple[ImageRow, ...]
+
+    def to_data(self) -> dict[str, Any]:
+        """The JSON form; of the protocol only name and hash."""
+        data = Report.to_data(self)
+        return {**data, "protocol": {key: data["protocol"][key] for key in ("name", "hash")}}
+
+    def lines(self) -> list[str]:
+        """One line for each image."""
+        return [": ".join(filter(None, (image.picture, image.told))) for image in self.images]
+
+    def figures(self) -> dict[str, object]:
+        """How many images were looked at."""
+        return {"images": len(self.images)}
+
+
+_KINDS = (RunReport, BenchReport, PredictReport)
+
+
+def load(folder: Path) -> RunReport | BenchReport | PredictReport:
+    """The report in a run folder; raises DataError where there is none that zoo can read."""
+    for path in (folder / REPORT, folder / BENCH_REPORT):
+        if not path.is_file():
+            continue
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+            kind = next(kind for kind in _KINDS if kind.schema == data["schema"])
+            return kind.from_data(data)
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, StopIteration):
+            raise DataError("cannot be read as a report of zoo", where=str(path)) from None
+    step = f"name a folder that holds {REPORT} or {BENCH_REPORT}"
+    raise DataError("holds no report", where=str(folder), next=step)

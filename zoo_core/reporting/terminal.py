@@ -1,69 +1,86 @@
-"""A report as lines for the terminal: what was scored, how fast it ran, what it compares with."""
+"""A run as lines for the terminal: what will be run, what was scored, what it compares with."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from zoo_core.system.tables import columns
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from zoo_core.planning.build import Run
+    from zoo_core.reporting.report import PrecisionReport, RunReport
+
+_SAMPLE = "SAMPLE RUN"
 
 
-def terminal_lines(report: Mapping[str, Any]) -> list[str]:
+def first_line(planned: Run, why: str = "") -> str:
+    """What will be run, on which weights; `why` says why the sample stands in, if known."""
+    resolved, target = planned.resolved, planned.resolved.target
+    what = f"{resolved.card.id} {target.precision} on {target.backend}/{target.device}"
+    if resolved.weights.kind == "given":
+        return f"{what}, weights given by hand"
+    if resolved.weights.kind != "sample":
+        return f"{what}, {resolved.weights.kind} weights"
+    if not why and planned.request.assets == "sample":
+        why = "as --assets sample asks"
+    why = why or "because the published weights or data are not available offline"
+    return f"{_SAMPLE} of {what}: the bundled network on drawn scenes stands in, {why}"
+
+
+def terminal_lines(report: RunReport) -> list[str]:
     """The evaluator's lines, the precision that was reached, the benchmark, the comparison."""
-    lines = [heading(report), *report["metric_lines"]]
-    if report["precision_report"]:
-        lines.append(_precision(report["precision_report"]))
-    if report["benchmark"]:
-        lines += report["benchmark"].get("lines", [])
+    lines = [heading(report), *report.metric_lines]
+    if report.precision_report:
+        lines.append(_precision(report.precision_report))
+    if report.benchmark:
+        lines += report.benchmark.lines()
     lines += comparison_lines(report)
-    lines += [f"warning: {text}" for text in report["warnings"]]
-    lines.append(f"report: {report['output']}")
+    lines += [f"warning: {text}" for text in report.warnings]
+    lines.append(f"report: {report.header.output}")
     return lines
 
 
-def heading(report: Mapping[str, Any]) -> str:
+def heading(report: RunReport) -> str:
     """One line that says what the figures are of; a sample or an emulated run says so first."""
-    sample = report["assets"]["weights"] == "sample"
-    first = "EMULATED, not the device: " if report["emulated"] else ""
-    first += "SAMPLE RUN, not the published model: " if sample else ""
-    size = "x".join(map(str, report["size"]))
-    what = f"{report['model']} {report['precision']} {size} on {report['backend']}"
-    data = f"{report['images']} images of {report['dataset']}" if report["images"] else "no images"
-    name = report["protocol"]["name"]
-    return f"{first}{what}/{report['device']}, {data}, protocol {name}"
+    head = report.header
+    first = "EMULATED, not the device: " if head.emulated else ""
+    first += f"{_SAMPLE}, not the published model: " if head.assets.weights == "sample" else ""
+    size = "x".join(map(str, head.size))
+    data = f"{report.images} images of {report.dataset}" if report.images else "no images"
+    protocol = head.protocol.name if head.protocol else "-"
+    what = f"{head.model} {head.precision} {size} on {head.backend}/{head.device}"
+    return f"{first}{what}, {data}, protocol {protocol}"
 
 
-def comparison_lines(report: Mapping[str, Any]) -> list[str]:
+def comparison_lines(report: RunReport) -> list[str]:
     """A table of the rows that match, and one line for each that does not."""
+    if report.header.assets.weights == "sample":
+        return ["not compared with published figures: a sample run"]
     rows = [
         (
-            row["metric"],
-            _figure(row["measured"]),
-            _figure(row["published"]),
-            _figure(row["difference"], "+"),
-            row["device"],
-            row["provenance"],
+            row.metric,
+            _figure(row.measured),
+            _figure(row.published),
+            _figure(row.difference, "+"),
+            row.device,
+            row.provenance,
         )
-        for row in report["comparison"]
+        for row in report.comparison
     ]
     table = columns(("metric", "measured", "published", "difference", "device", "from"), rows)
-    if report["assets"]["weights"] == "sample":
-        return ["not compared with published figures: a sample run"]
-    refused = [f"not comparable with {r['row']}: {r['why']}" for r in report["not_comparable"]]
+    refused = [f"not comparable with {item.row}: {item.why}" for item in report.not_comparable]
     return [*(table if rows else []), *refused]
 
 
-def _precision(report: Mapping[str, Any]) -> str:
-    asked = f"precision: asked for {report['requested']}"
-    if report["float_nodes"] is None:
-        return f"{asked}; which nodes are in int8 is not told by {report['tool']}"
-    floats = ", ".join(report["float_node_names"][:6])
-    more = "" if len(report["float_node_names"]) <= 6 else ", ..."
-    kept = f" (float: {floats}{more})" if report["int8_nodes"] and floats else ""
-    counts = f"{report['int8_nodes']} nodes in int8, {report['float_nodes']} in float{kept}"
-    return f"{asked}; {counts}; {report['tool']}"
+def _precision(report: PrecisionReport) -> str:
+    requested = f"precision: asked for {report.requested}"
+    if report.float_nodes is None:
+        return f"{requested}; {report.tool} does not report which nodes are int8"
+    floats = ", ".join(report.float_node_names[:6])
+    more = "" if len(report.float_node_names) <= 6 else ", ..."
+    kept = f" (float: {floats}{more})" if report.int8_nodes and floats else ""
+    counts = f"{report.int8_nodes} nodes in int8, {report.float_nodes} in float{kept}"
+    return f"{requested}; {counts}; {report.tool}"
 
 
 def _figure(value: float | None, sign: str = "") -> str:

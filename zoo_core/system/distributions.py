@@ -27,6 +27,19 @@ def version(distribution: str) -> str | None:
     return row["version"] if row else None
 
 
+def requirements(distribution: str) -> list[str]:
+    """Names of what an installed distribution requires here; none where it is not installed."""
+    from importlib import metadata
+
+    from packaging.requirements import Requirement
+
+    try:
+        needs = [Requirement(line) for line in metadata.requires(distribution) or []]
+    except metadata.PackageNotFoundError:
+        return []
+    return [need.name for need in needs if not need.marker or need.marker.evaluate({"extra": ""})]
+
+
 def installed() -> dict[str, Any]:
     """Every distribution by its normal name; of one that is there twice the first counts."""
     return _found_on(tuple(sys.path))

@@ -109,6 +109,7 @@ class ToyEvaluator:
 
     task = "detection"
     versions: tuple[str, ...] = ("numpy",)
+    postprocess_label = "NMS"
 
     def check(self, values: Mapping[str, Any]) -> None:
         """`conf` is a number from 0 to 1."""

@@ -46,6 +46,9 @@ class CocoDetection:
     versions: tuple[str, ...] = ("hotcoco", "pycocotools")
     """Packages whose version may change what `score` returns."""
 
+    postprocess_label = "NMS"
+    """What `zoo bench` calls the step in its breakdown."""
+
     def check(self, values: Mapping[str, Any]) -> None:
         """Raises `UsageError` naming the field that is unknown or out of range."""
         DetectionRules.from_values(values)

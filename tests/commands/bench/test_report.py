@@ -189,7 +189,7 @@ def test_gates(zoo: Zoo, tmp_path: Path) -> None:
 def test_operators_need_a_runtime_that_tells_them(zoo: Zoo, zoo_home: Path) -> None:
     done = zoo(*TOY, "--profile")
     assert done.code == 2
-    assert "does not tell the time of operators" in done.stderr
+    assert "does not report the time of operators" in done.stderr
     assert not (zoo_home / "store").exists()
 
 

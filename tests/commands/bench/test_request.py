@@ -112,7 +112,7 @@ def test_a_number_of_samples_that_is_named_is_reached() -> None:
 def test_a_value_that_is_out_of_range_names_its_option() -> None:
     with pytest.raises(UsageError, match=r"--target-qps: -5\.0 queries per second: impossible"):
         settings_of("server", 8, -5.0, None, None)
-    with pytest.raises(UsageError, match="--vs batch: '0' is no number from 1; write 1, 2"):
+    with pytest.raises(UsageError, match="--vs batch: '0' is not a whole number from 1; write"):
         second(FIRST, "batch=0", BACKENDS)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zoo_core.commands.bench.report import SCHEMA, bench_report
+from zoo_core.commands.bench.report import bench_report
 from zoo_core.commands.bench.request import BenchRequest, settings_of
 
-__all__ = ["SCHEMA", "BenchRequest", "bench_report", "settings_of"]
+__all__ = ["BenchRequest", "bench_report", "settings_of"]

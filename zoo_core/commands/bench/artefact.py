@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,12 +10,13 @@ import numpy as np
 
 from zoo_core.benchmark import BenchSettings, Instruments, Workload
 from zoo_core.benchmark import measure as measure_workload
-from zoo_core.benchmark.block import block
-from zoo_core.benchmark.text import lines
+from zoo_core.benchmark.text import block
+from zoo_core.errors import UsageError
+from zoo_core.reporting.report import SpeedReport
 from zoo_core.system.machine import cpu_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -29,34 +31,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A benchmark of a run's artefact, and the facts of its device that go with every figure."""
+    """A benchmark of a run's artefact with all its samples, and what a report holds of it."""
 
-    found: Benchmark
-    device: str
-    facts: Mapping[str, object]
-
-    def to_data(self) -> dict[str, Any]:
-        """The `benchmark` object of reports."""
-        return {
-            **self.found.to_data(),
-            "device_facts": dict(self.facts),
-            "block": block(self.found, self.device),
-            "lines": lines(self.found),
-        }
+    benchmark: Benchmark
+    report: SpeedReport
 
 
 def measured(
     run: Run, work: Workspace, results: Mapping[str, StageResult], tell: Callable[[str], None]
-) -> dict[str, Any] | None:
-    """The benchmark of a run with its samples under `raw_ms`; None where there is no speed.
+) -> Measured | None:
+    """The benchmark of a run; None where there is no speed.
 
     An emulator has none, and neither have outputs that another program stored.
     """
-    resolved = run.resolved
-    if resolved.emulated or resolved.stored:
+    if run.resolved.emulated or run.resolved.stored:
         return None
-    found = measure(run, work, artefact_of(results), BenchSettings(), tell)
-    return {**found.to_data(), "raw_ms": found.found.raw()}
+    return measure(run, work, artefact_of(results), BenchSettings(), tell)
 
 
 def artefact_of(results: Mapping[str, StageResult]) -> Path:
@@ -80,18 +70,58 @@ def measure(
         Instruments(tell=tell),
         _name(resolved, facts),
     )
-    return Measured(found, resolved.target.device, facts)
+    shown = block(found, resolved.target.device)
+    report = SpeedReport(figures=found.figures(), device_facts=facts, block=tuple(shown))
+    return Measured(found, report)
 
 
 def workload(resolved: Resolved, work: Workspace, artefact: Path) -> Workload:
     """The artefact as something to be measured, on seeded noise."""
-    runtime = work.plugins.runtime(resolved.backend.runtime)
-    target = resolved.target
-    return Workload(
-        open=lambda hint: runtime.open(artefact, target, hint),
-        feeds=lambda session, count: noise(session, resolved.size, count),
-        batch=target.batch,
-    )
+    runtime, target = work.plugins.runtime(resolved.backend.runtime), resolved.target
+
+    @contextmanager
+    def opened(hint: str) -> Iterator[TimedSession]:
+        with runtime.open(artefact, target, hint) as session:
+            yield TimedSession(session, resolved.size, target.batch)
+
+    return Workload(open=opened, batch=target.batch)
+
+
+@dataclass(frozen=True, slots=True)
+class TimedSession:
+    """An open session as a benchmark sees it: a network that runs on noise.
+
+    `size` is (height, width); `batch` the batch that the artefact is compiled for.
+    """
+
+    session: Session
+    size: tuple[int, int]
+    batch: int
+
+    @property
+    def threads(self) -> int | None:
+        """As the session says."""
+        return self.session.threads
+
+    @property
+    def workers(self) -> int:
+        """As the session says."""
+        return self.session.workers
+
+    def samples(self, wish: int) -> int:
+        """`wish` where the batch is free, else the artefact's; raises UsageError without speed."""
+        if self.session.input_kind == "name":
+            what = "its outputs were stored by another program: there is no speed to measure"
+            raise UsageError(what, where="benchmark")
+        if self.session.input_kind == "image":
+            return 1
+        first = [spec.shape[0] if spec.shape else 1 for spec in self.session.inputs]
+        return wish if all(isinstance(size, str) for size in first) else self.batch
+
+    def query(self, samples: int) -> Callable[[], object]:
+        """Runs so many samples of noise."""
+        feeds = noise(self.session, self.size, samples)
+        return lambda: self.session.run(feeds)
 
 
 def noise(session: Session, size: tuple[int, int], count: int) -> Arrays:
@@ -105,23 +135,20 @@ def noise(session: Session, size: tuple[int, int], count: int) -> Arrays:
 
 def device_facts(resolved: Resolved) -> dict[str, object]:
     """What the backend says of each of the target's devices."""
-    told = resolved.backend.facts
-    if told is None:
+    facts, devices = resolved.backend.facts, resolved.target.devices
+    if facts is None:
         return {}
-    devices = resolved.target.devices
-    found = {device: dict(told(device)) for device in devices}
+    found = {device: dict(facts(device)) for device in devices}
     return found[devices[0]] if len(devices) == 1 else dict(found)
 
 
 def _name(resolved: Resolved, facts: Mapping[str, object]) -> str:
     """What the facts call the device; without any, the processor or the backend's device."""
-    told = facts.get("name") or facts.get("card_type")
-    if told:
-        return str(told)
-    device = resolved.target.device
-    return (
-        cpu_name() if device.lower() in ("cpu", "default") else f"{resolved.backend.name} {device}"
-    )
+    stated, device = facts.get("name") or facts.get("card_type"), resolved.target.device
+    if stated:
+        return str(stated)
+    is_cpu = device.lower() in ("cpu", "default")
+    return cpu_name() if is_cpu else f"{resolved.backend.name} {device}"
 
 
 def _array(

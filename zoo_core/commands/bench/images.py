@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 from zoo_core.api import DataRequest, DataView
 from zoo_core.benchmark.breakdown import break_down
-from zoo_core.errors import ZooError
 from zoo_core.pipeline.plan import Plan, make_plan
 from zoo_core.pipeline.stages.inputs import feeder, stacked
-from zoo_core.pipeline.stages.predict import bound_decoder
+from zoo_core.pipeline.stages.predict import RECORDS, bound_decoder
 from zoo_core.planning.build import Goal
 from zoo_core.registry.protocols import task_values
 from zoo_core.vision import read_rgb
@@ -36,7 +35,6 @@ IMAGES = 24
 """How many images are taken at most."""
 
 _SECONDS = 6.0
-_FIRST = "predict-0000"
 
 
 def prepare_images(
@@ -50,7 +48,8 @@ def prepare_images(
     if images is None and run.resolved.card.sample_dataset is None:
         return None
     reading = work.plan(_request(run, work, listener, images), Goal.PREDICT)
-    stages = [item for item in reading.plan.until(_FIRST) if item.stage.name != _FIRST]
+    first = _first(reading).name
+    stages = [item for item in reading.plan.until(first) if item.stage.name != first]
     results = work.execute(Plan(tuple(stages)), listener)
     for sample in _samples(reading, results, work):
         read_rgb(sample.path, expect=sample.size, exif=reading.resolved.preprocess.exif)
@@ -77,10 +76,8 @@ def _samples(reading: Run, results: Mapping[str, StageResult], work: Workspace) 
 
 
 def _first(reading: Run) -> Stage:
-    planned = reading.plan.find(_FIRST)
-    if planned is None:
-        raise ZooError(f"a plan without {_FIRST}", where="breakdown")
-    return planned.stage
+    """The first stage that runs the network."""
+    return next(item.stage for item in reading.plan if RECORDS in item.stage.outputs)
 
 
 def _request(run: Run, work: Workspace, listener: Listener, images: Path | None) -> RunRequest:
@@ -149,5 +146,5 @@ def _steps(resolved: Resolved, work: Workspace, session: Session, decode: Decode
         ("preprocess", prepare),
         (network, run),
         ("output decode", decoded),
-        ("NMS" if resolved.card.task == "detection" else "settle", postprocess),
+        (getattr(evaluator, "postprocess_label", "postprocess"), postprocess),
     ]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.commands.bench.artefact import artefact_of, measure
 from zoo_core.commands.bench.images import prepare_images
 from zoo_core.commands.bench.parts import (
+    BLOCK,
+    TRACE,
+    VERSUS,
     Part,
-    block_of,
     profiled,
     speed,
     taken_apart,
@@ -23,12 +24,13 @@ from zoo_core.commands.bench.sweep import check_sweep, sweep
 from zoo_core.commands.run import RAW, inputs_of, require_available, run_folder
 from zoo_core.errors import UsageError
 from zoo_core.planning.build import Goal
-from zoo_core.reporting.report import versions
+from zoo_core.reporting.build import build_header
+from zoo_core.reporting.report import BenchReport
 from zoo_core.reporting.run_folder import BENCH_REPORT, check_free
 from zoo_core.system.files import write_json, write_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from zoo_core.commands.bench.request import BenchRequest
@@ -36,15 +38,12 @@ if TYPE_CHECKING:
     from zoo_core.commands.workspace import Workspace
     from zoo_core.pipeline.executor import StageResult
     from zoo_core.planning.build import Run
-    from zoo_core.planning.resolve import Resolved
-
-SCHEMA = "zoo.bench/1"
 
 _KIND = "bench"
 
 
 @dataclass(frozen=True, slots=True)
-class _Made:
+class _Built:
     """What is compiled before anything is measured."""
 
     results: Mapping[str, StageResult]
@@ -58,39 +57,32 @@ class _Made:
 
 def bench_report(
     run: Run, work: Workspace, how: BenchRequest, talk: ProgressReporter, output: Path | None
-) -> dict[str, Any]:
+) -> BenchReport:
     """Compile if needed, measure, and leave bench.json and the raw samples in a run folder.
 
-    `lines` is what a terminal shows. Gates are refused here where they make no sense; checking them
+    Gates are refused here where they make no sense; checking them
     is the caller's, after it has shown the report.
     """
     _check(run, work, how)
     check_free(output, _KIND, _names(run, how), inputs_of(run))
-    made = _make(run, work, how, talk)
-    parts = list(_measure(run, work, how, talk, made))
+    built = _build(run, work, how, talk)
+    parts = list(_measure(run, work, how, talk, built))
+    fields: dict[str, Any] = {part.key: part.data for part in parts}
+    files = {name: content for part in parts for name, content in part.files.items()}
     with run_folder(run, output, _KIND) as filling:
-        report = _report(run, made, parts, filling.folder)
-        for part in parts:
-            for name, content in part.files.items():
-                if isinstance(content, str):
-                    write_text(filling.part / name, content)
-                else:
-                    write_json(filling.part / name, content)
-        write_json(filling.part / BENCH_REPORT, report)
+        report = BenchReport(header=build_header(run, built.results, filling.folder), **fields)
+        for name, content in files.items():
+            write = write_text if isinstance(content, str) else write_json
+            write(filling.part / name, content)
+        write_json(filling.part / BENCH_REPORT, report.to_data())
     return report
 
 
 def _names(run: Run, how: BenchRequest) -> list[str]:
     """The files that are known before anything is measured."""
     timed = not run.resolved.emulated and not how.sweep
-    asked = {
-        BENCH_REPORT: True,
-        RAW: timed,
-        "block.txt": timed,
-        "versus_ms.json": timed and how.versus,
-        "trace.json": timed and how.profile,
-    }
-    return [name for name, wanted in asked.items() if wanted]
+    timed_files = {RAW: True, BLOCK: True, VERSUS: how.versus, TRACE: how.profile}
+    return [BENCH_REPORT, *(name for name, part in timed_files.items() if timed and part)]
 
 
 def _check(run: Run, work: Workspace, how: BenchRequest) -> None:
@@ -110,7 +102,7 @@ def _check(run: Run, work: Workspace, how: BenchRequest) -> None:
         raise UsageError(what, where=f"device {resolved.target.device}")
 
 
-def _make(run: Run, work: Workspace, how: BenchRequest, talk: ProgressReporter) -> _Made:
+def _build(run: Run, work: Workspace, how: BenchRequest, talk: ProgressReporter) -> _Built:
     other = reading = None
     rival = _rival(run, work, how.versus) if how.versus else None
     with talk.listening() as listener:
@@ -119,7 +111,7 @@ def _make(run: Run, work: Workspace, how: BenchRequest, talk: ProgressReporter) 
             other = rival, artefact_of(work.execute(rival.plan, listener))
         if how.breakdown and not run.resolved.emulated:
             reading = prepare_images(run, work, listener, how.images)
-    return _Made(results, other, reading)
+    return _Built(results, other, reading)
 
 
 def _rival(run: Run, work: Workspace, spelling: str) -> Run:
@@ -134,56 +126,21 @@ def _rival(run: Run, work: Workspace, spelling: str) -> Run:
 
 
 def _measure(
-    run: Run, work: Workspace, how: BenchRequest, talk: ProgressReporter, made: _Made
+    run: Run, work: Workspace, how: BenchRequest, talk: ProgressReporter, built: _Built
 ) -> Iterator[Part]:
     """The parts of the report that are asked for, each measured when it is drawn."""
     if run.resolved.emulated:
-        yield from profiled(run, work, made.artefact, talk.tell)
+        yield from profiled(run, work, built.artefact, talk.tell)
         return
     if how.sweep:
         yield from sweep(run, work, how, talk)
         return
-    found = measure(run, work, made.artefact, how.settings, talk.tell)
+    found = measure(run, work, built.artefact, how.settings, talk.tell)
     yield speed(found)
-    if made.reading:
-        yield taken_apart(run, work, made.artefact, made.reading, talk.tell)
-    if made.other:
-        yield versus(run, work, made.artefact, made.other, how.settings, talk.tell)
+    if built.reading:
+        yield taken_apart(run, work, built.artefact, built.reading, talk.tell)
+    if built.other:
+        yield versus(run, work, built.artefact, built.other, how.settings, talk.tell)
     if how.profile:
-        yield traced(run, work, made.artefact, talk.tell)
-    yield from profiled(run, work, made.artefact, talk.tell)
-    yield block_of(found)
-
-
-def _report(run: Run, made: _Made, parts: Sequence[Part], folder: Path) -> dict[str, Any]:
-    resolved = run.resolved
-    empty = {
-        key: None for key in ("benchmark", "breakdown", "versus", "profile", "profiler", "sweep")
-    }
-    return {
-        "schema": SCHEMA,
-        "when": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "model": resolved.card.id,
-        "backend": resolved.backend.name,
-        "device": resolved.target.device,
-        "emulated": resolved.emulated,
-        "precision": resolved.target.precision,
-        "batch": resolved.target.batch,
-        "size": list(resolved.size),
-        "options": dict(resolved.target.options),
-        "assets": {"weights": resolved.weights.kind, "data": None},
-        **empty,
-        **{part.key: part.data for part in parts if part.key},
-        "lines": _lines(resolved, parts),
-        "stages": [result.to_data() for result in made.results.values()],
-        "versions": versions(),
-        "output": str(folder),
-    }
-
-
-def _lines(resolved: Resolved, parts: Sequence[Part]) -> list[str]:
-    lines = [line for part in parts for line in part.lines]
-    if not resolved.emulated:
-        return lines
-    head = f"{resolved.card.id} on {resolved.target.device}: nothing is timed, there is no speed"
-    return [f"emulated: {line}" for line in [head, *lines]]
+        yield traced(run, work, built.artefact, talk.tell)
+    yield from profiled(run, work, built.artefact, talk.tell)

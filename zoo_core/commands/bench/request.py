@@ -127,7 +127,7 @@ def title(request: RunRequest, other: RunRequest) -> str:
 def _with(request: RunRequest, pair: str) -> RunRequest:
     key, equals, value = (part.strip() for part in pair.partition("="))
     if not equals or not key or not value:
-        raise UsageError(f"'{pair}' is no KEY=VALUE", where="--vs", next=_FORM)
+        raise UsageError(f"'{pair}' is not KEY=VALUE", where="--vs", next=_FORM)
     if key == "device":
         return replace(request, device=value)
     if key == "precision":
@@ -140,5 +140,7 @@ def _with(request: RunRequest, pair: str) -> RunRequest:
 def whole(text: str, where: str) -> int:
     """A number from 1; raises UsageError."""
     if not text.isdecimal() or not int(text):
-        raise UsageError(f"'{text}' is no number from 1", where=where, next="write 1, 2, 3 ...")
+        raise UsageError(
+            f"'{text}' is not a whole number from 1", where=where, next="write 1, 2, 3 ..."
+        )
     return int(text)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from zoo_core.benchmark import statistics
+from zoo_core.benchmark.result import interval
 from zoo_core.benchmark.sweep import Point, find_best
 from zoo_core.commands.bench.artefact import artefact_of, measure
 from zoo_core.commands.bench.parts import Part, speed
@@ -29,7 +30,7 @@ _USUAL = (BATCH, "threads", "streams")
 _BATCHES = (1, 2, 4, 8, 16, 32, 64)
 
 
-def ladders(run: Run, spelling: str) -> tuple[dict[str, tuple[int, ...]], list[str]]:
+def swept_values(run: Run, spelling: str) -> tuple[dict[str, tuple[int, ...]], list[str]]:
     """Values of each setting of `--sweep NAME[=V:V...],...`, and the settings that are left out.
 
     The usual names (batch, threads, streams) have values of their own, and are left out where the
@@ -61,24 +62,24 @@ def ladders(run: Run, spelling: str) -> tuple[dict[str, tuple[int, ...]], list[s
 
 def check_sweep(run: Run, spelling: str) -> None:
     """Raises UsageError for a spelling that cannot be swept."""
-    ladders(run, spelling)
+    swept_values(run, spelling)
 
 
 def sweep(run: Run, work: Workspace, how: BenchRequest, talk: ProgressReporter) -> Iterator[Part]:
     """The best point's benchmark, then the table of all points."""
-    values, missing = ladders(run, how.sweep or "")
+    values, missing = swept_values(run, how.sweep or "")
     settings = how.settings
     if settings.scenario is None:
         settings = replace(settings, scenario="offline")
     sweeper = _Sweeper(run, work, settings, talk)
-    found = find_best(values, sweeper.point)
-    unit = "images/s" if settings.scenario != "single-stream" else "runs/s"
-    left = [f"  {name}: {run.resolved.backend.name} has no such option" for name in missing]
-    data = {**found.to_data(), "unit": unit, "scenario": settings.scenario, "left_out": missing}
-    lines = [f"sweep, {settings.scenario}", *found.lines(unit), *left]
-    best = sweeper.measured[_key(found.best.settings)]
-    yield Part(key="sweep", data=data, lines=lines)
-    yield speed(best)
+    found = replace(
+        find_best(values, sweeper.point),
+        unit="runs/s" if settings.scenario == "single-stream" else "images/s",
+        scenario=settings.scenario or "",
+        left_out=tuple(missing),
+    )
+    yield Part(key="sweep", data=found)
+    yield speed(sweeper.measured[_key(found.best.settings)], with_block=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +102,13 @@ class _Sweeper:
             score, noise = _latency(found)
         else:
             score, noise = _throughput(found)
-        figures = {
-            "latency_ms": found.found.summary.median,
-            "steady": found.found.steadiness.steady,
-        }
-        return Point(settings=settings, score=score, noise=noise, figures=figures)
+        return Point(
+            settings=settings,
+            score=score,
+            noise=noise,
+            latency_ms=found.benchmark.summary.median,
+            steady=found.benchmark.steadiness.steady,
+        )
 
     def _measure(self, settings: Mapping[str, int]) -> Measured:
         options = {key: str(value) for key, value in settings.items() if key != BATCH}
@@ -126,14 +129,15 @@ class _Sweeper:
 
 
 def _throughput(found: Measured) -> tuple[float, float]:
-    rate, ends = found.found.throughput.series.samples_per_second, found.found.throughput_interval
+    series, settings = found.benchmark.throughput.series, found.benchmark.settings
+    rate, ends = series.samples_per_second, interval(series, settings.least_samples)
     return rate, (ends[1] - ends[0]) / 2 / rate if ends else 0.0
 
 
 def _latency(found: Measured) -> tuple[float, float]:
     """Queries a second by the median latency."""
-    samples = found.found.latency.series.durations
-    middle = found.found.summary.median / 1e3
+    samples = found.benchmark.latency.series.durations
+    middle = found.benchmark.summary.median / 1e3
     low, high = statistics.bootstrap_interval(samples, "median")
     return 1 / middle, (high - low) / 2 / middle
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from zoo_core.api.trace import Traceable
-from zoo_core.benchmark.trace import operators
+from zoo_core.benchmark.trace import OperatorTable
 from zoo_core.errors import ZooError
 from zoo_core.testing.contracts.checks import must, refusal
 from zoo_core.testing.contracts.compiled import BackendPart
@@ -186,7 +186,8 @@ class RuntimeContract(BackendPart):
             return
         images = noises(self.size)
         trace = runtime.trace(*made, lambda session: feeds_of(session, images)[0], _RUNS)
-        calls = {row.name: row.calls for row in operators(trace) if row.kind.startswith("Conv")}
+        table = OperatorTable.of(trace.durations(), trace.runs).operators
+        calls = {row.name: row.calls for row in table if row.type.startswith("Conv")}
         must(calls, "its trace has no convolution")
         must(set(calls.values()) == {_RUNS}, f"{_RUNS} runs are traced as {calls}")
         whole, total = trace.whole_us, sum(event.duration_us for event in trace.events)

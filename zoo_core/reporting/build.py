@@ -1,0 +1,176 @@
+"""Builds the report of a run from what its stages left."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from zoo_core.plugins.plugin import installed
+from zoo_core.reporting.comparison import compare
+from zoo_core.reporting.report import (
+    Assets,
+    PrecisionReport,
+    ProtocolRecord,
+    ReportHeader,
+    RunReport,
+    StageRecord,
+    Subset,
+    Verification,
+)
+from zoo_core.system.distributions import requirements, version
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from zoo_core.pipeline.executor import StageResult
+    from zoo_core.pipeline.plan import Plan
+    from zoo_core.planning.build import Run
+    from zoo_core.planning.resolve import Resolved
+    from zoo_core.registry import Registry
+    from zoo_core.reporting.report import SpeedReport
+
+_CORE = "zoo-core"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What carrying out a run left: stage results, the benchmark, the run folder."""
+
+    run: Run
+    results: Mapping[str, StageResult]
+    benchmark: SpeedReport | None
+    output: Path
+
+    def read(self, file: str) -> Any:
+        """The JSON that the last stage to output `file` left; None where no stage does."""
+        path = self.path(file)
+        return json.loads(path.read_text(encoding="utf-8")) if path else None
+
+    def path(self, file: str) -> Path | None:
+        """Where the last stage to output `file` left it."""
+        item = self.run.plan.maker(file)
+        result = self.results.get(item.stage.name) if item else None
+        return result.entry.path / file if result else None
+
+
+def build_header(run: Run, results: Mapping[str, StageResult], output: Path) -> ReportHeader:
+    """The part that all reports share."""
+    resolved, target, protocol = run.resolved, run.resolved.target, run.resolved.protocol
+    return ReportHeader(
+        when=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        model=resolved.card.id,
+        task=resolved.card.task,
+        backend=resolved.backend.name,
+        device=target.device,
+        emulated=resolved.emulated,
+        precision=target.precision,
+        batch=target.batch,
+        size=resolved.size,
+        options=dict(target.options),
+        assets=Assets(
+            weights=resolved.weights.kind, data=resolved.data.kind if resolved.data else None
+        ),
+        protocol=ProtocolRecord(
+            name=protocol.name,
+            base=protocol.base,
+            hash=protocol.hash,
+            values=dict(protocol.values),
+            unknown=tuple(protocol.unknown),
+            note=protocol.note,
+        ),
+        stages=tuple(StageRecord.from_data(result.to_data()) for result in results.values()),
+        versions=versions(run.plan),
+        output=str(output),
+    )
+
+
+def build_report(outcome: Outcome, registry: Registry) -> RunReport:
+    """The report; what does not apply is None."""
+    resolved = outcome.run.resolved
+    scored = outcome.read("metrics.json") or {"values": None, "lines": (), "per_class": {}}
+    precision, verify = outcome.read("precision.json"), outcome.read("verify.json")
+    rows, refused = compare(resolved, registry, scored["values"])
+    data = resolved.data
+    return RunReport(
+        header=build_header(outcome.run, outcome.results, outcome.output),
+        provenance=_provenance(outcome),
+        dataset=data.dataset if data else None,
+        images=data.count if data else 0,
+        subset=_subset(resolved),
+        metrics=scored["values"],
+        metric_lines=tuple(scored["lines"]),
+        per_class=scored["per_class"],
+        benchmark=outcome.benchmark,
+        precision_report=PrecisionReport.from_data(precision) if precision else None,
+        comparison=rows,
+        not_comparable=refused,
+        verify=Verification.from_data(verify) if verify else None,
+        warnings=tuple(_warnings(outcome)),
+        manifest=str(outcome.output / "manifest.json"),
+    )
+
+
+def versions(plan: Plan) -> dict[str, str]:
+    """Versions of what figures depend on.
+
+    Those are the core and the plugins that have code in the plan's stages, with what each of them
+    requires, and the distributions that the stages name. What is not installed is left out.
+    """
+    stages = [item.stage for item in plan]
+    modules = {name for stage in stages for name in (stage.run.partition(":")[0], *stage.sources)}
+    packages = {name.partition(".")[0] for name in modules}
+    used = {p.distribution for p in installed() if p.module.partition(".")[0] in packages}
+    needed = {name for distribution in (_CORE, *used) for name in requirements(distribution)}
+    named = {name for stage in stages for name in stage.versions}
+    found = {name: version(name) for name in (_CORE, *sorted((used | needed | named) - {_CORE}))}
+    return {name: known for name, known in found.items() if known}
+
+
+def _warnings(outcome: Outcome) -> list[str]:
+    """What a reader of the figures must know, one sentence each."""
+    resolved = outcome.run.resolved
+    found = list((outcome.read("precision.json") or {}).get("warnings", []))
+    if resolved.weights.kind == "sample":
+        found.append("sample weights on drawn scenes: these figures say nothing about the model")
+    if resolved.emulated:
+        found.append("emulated: an emulator stood in for the device, no figure is the device's own")
+    if resolved.weights.kind == "random":
+        found.append("random weights: speed is real, accuracy is not reported")
+    if resolved.protocol.unknown:
+        fields = ", ".join(resolved.protocol.unknown)
+        found.append(f"protocol {resolved.protocol.name}: not published, assumed: {fields}")
+    if _subset(resolved):
+        found.append("a subset of the data set: not to be compared with figures of the whole")
+    leaked = outcome.read("leakage.json")
+    if leaked and leaked["shared"]:
+        found.append(f"{leaked['shared']} calibration images are also evaluation images")
+    if resolved.card.training_overlap and resolved.weights.kind == "published":
+        found.append(resolved.card.training_overlap)
+    return found
+
+
+def _provenance(outcome: Outcome) -> dict[str, str]:
+    """Digests and names of what went in, for a reader; the manifest holds all of them."""
+    resolved = outcome.run.resolved
+    weights, data, used = resolved.weights, resolved.data, resolved.calibration
+    found = {f"{role} sha256": source.sha256 or "" for role, source in weights.files.items()}
+    if weights.kind == "random":
+        found["seed"] = str(weights.seed)
+    source = resolved.card.repository
+    found["modelled on"] = f"{source.name} {source.commit or ''}".strip()
+    found["exported by"] = outcome.run.request.source
+    if data:
+        found["data"] = f"{data.dataset} {data.content}"
+    if used:
+        found["calibration"] = f"{used.count} images of {used.dataset} {used.content}"
+    return found
+
+
+def _subset(resolved: Resolved) -> Subset | None:
+    data = resolved.data
+    if data is None or data.count == data.of:
+        return None
+    return Subset(of=data.of, hash=data.content)
