@@ -1,26 +1,44 @@
 from __future__ import annotations
 
-from dataclasses import replace
-from itertools import repeat
-
 import pytest
-from zoo_core.testing.timed import bench
 
 from zoo_core.benchmark.compare import VersusFigures
+from zoo_core.benchmark.result import Figures, Memory
 from zoo_core.errors import DataError, SpeedGateError, UsageError, ZooError
 from zoo_core.reporting.gates import SpeedGates, parse
 from zoo_core.reporting.report import Assets, BenchReport, ReportHeader, SpeedReport
 
 
 def report(steady: bool = True, p90: float | None = 10.0, speedup: float = 2.0) -> BenchReport:
-    figures = replace(
-        bench(repeat(0.01))[0].figures(),
-        steady=steady,
-        steady_reason="window 1 of 5 is 9.0% above the median (limit 5%)",
+    figures = Figures(
+        scenario="single-stream",
+        throughput=100.0,
+        throughput_scenario="offline",
+        throughput_interval=None,
         latency_ms={"p90": p90, "p99": None},
         withheld={"p99": 662, **({} if p90 else {"p90": 64})},
-        throughput=100.0,
+        early_stopping_ms={},
         samples=20,
+        samples_per_query=1,
+        seconds=1.0,
+        coefficient_of_variation=0.0,
+        steady=steady,
+        steady_reason="window 1 of 5 is 9.0% above the median (limit 5%)",
+        requirements={},
+        warnings=(),
+        device_name="d",
+        threads=1,
+        workers=1,
+        batch=1,
+        batches=2,
+        warmup_samples=10,
+        warmup={},
+        first_inference_ms=1.0,
+        load_ms=1.0,
+        sessions=(),
+        server=None,
+        memory=Memory(before_bytes=None, peak_bytes=None, peak_since=""),
+        environment={},
     )
     header = ReportHeader(
         model="m",
