@@ -42,3 +42,12 @@ def test_an_empty_path_is_not_this_folder(
     assert done.code == 2
     assert done.stderr == f"zoo: {where}: is empty; give a path, or leave it out\n"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_evaluator_brings_the_options_of_its_protocols(
+    zoo: Zoo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ZOO_PLUGINS", "zoo_core.testing.toy")
+    assert "--nms-kind iou|diou" in zoo("run", "--help").stdout
+    monkeypatch.setenv("ZOO_PLUGINS", "")
+    assert "--nms-kind" not in zoo("run", "--help").stdout

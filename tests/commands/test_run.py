@@ -234,7 +234,7 @@ def test_a_gate_on_a_sample_run_exits_6(zoo: Zoo) -> None:
         (("--min-metric", "AP50=nan"), 2, "write NAME=FRACTION"),
         (("--option", "threads"), 2, "write KEY=VALUE"),
         (("--option", "nonsense=1"), 2, "has no option 'nonsense'"),
-        (("--assets", "none"), 2, "use auto, published or sample"),
+        (("--assets", "none"), 2, "known: auto, published, sample"),
         (("--conf", "x"), 2, "--conf"),
         (("--batch", "0"), 2, "--batch"),
         (("--device", "gpu9"), 5, "has no device 'gpu9'"),

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from zoo_core.api.graph import Arrays as Arrays
     from zoo_core.api.graph import Graph as Graph
     from zoo_core.api.graph import TensorSpec as TensorSpec
+    from zoo_core.api.provider import ProtocolOption as ProtocolOption
     from zoo_core.api.provider import Provider as Provider
     from zoo_core.api.stage import Progress as Progress
     from zoo_core.api.stage import Stage as Stage

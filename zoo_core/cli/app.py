@@ -116,5 +116,7 @@ class _Place(TyperPath):
 def function(verb: str) -> Callable[..., int]:
     """The function that carries a verb out; a verb that is a name of Python has a `_` after it."""
     module = import_module(f"zoo_core.cli.{verb}")
-    found: Callable[..., int] = getattr(module, verb, None) or getattr(module, f"{verb}_")
-    return found
+    found: Any = getattr(module, verb, None) or getattr(module, f"{verb}_")
+    compose = getattr(found, "command", None)  # see `options.RequestVerb`
+    function: Callable[..., int] = compose() if compose else found
+    return function

@@ -10,10 +10,10 @@ import typer
 
 from zoo_core.cli import completion
 from zoo_core.errors import UsageError
-from zoo_core.planning.request import RunRequest
+from zoo_core.planning.request import make_request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 Fields = dict[str, Any]
 
@@ -59,7 +59,7 @@ def target(
         "precision": precision,
         "device": device,
         "batch": batch,
-        "size": size_of(size),
+        "size": size,
         "options": dict(_pair(text) for text in option or ()),
     }
 
@@ -76,8 +76,6 @@ def assets(
     ] = "builtin",
 ) -> Fields:
     """Which weights, and which code exports them."""
-    if assets not in ("auto", "published", "sample"):
-        raise UsageError(f"no assets '{assets}'", next="use auto, published or sample")
     return {"assets": assets, "weights": weights, "cfg": cfg, "names": names, "source": source}
 
 
@@ -113,26 +111,33 @@ def protocol(
         str | None, typer.Option(help="See `zoo protocols`.", autocompletion=completion.protocols)
     ] = None,
     resize: Annotated[
-        str | None,
-        typer.Option(metavar="stretch|letterbox", help="Resize so, with OpenCV's bilinear."),
+        str | None, typer.Option(metavar="stretch|letterbox", help="Resize mode (bilinear).")
     ] = None,
-    conf: Annotated[float | None, typer.Option(help="Confidence threshold.")] = None,
-    nms: Annotated[float | None, typer.Option(help="Overlap threshold.")] = None,
-    nms_kind: Annotated[str | None, typer.Option(metavar="iou|diou")] = None,
-    box_labels: Annotated[str | None, typer.Option(metavar="best|multi")] = None,
+    **values: Any,
 ) -> Fields:
-    """How predictions are settled; each option derives a new, named protocol."""
-    changes = {
-        "resize": resize,
-        "interpolation": "bilinear" if resize else None,
-        "conf": conf,
-        "nms": nms,
-        "nms_kind": nms_kind,
-        "box_labels": box_labels,
-    }
-    if resize not in (None, "stretch", "letterbox"):
-        raise UsageError(f"no resize '{resize}'", next="use stretch or letterbox")
-    return {"protocol": protocol, "changes": {k: v for k, v in changes.items() if v is not None}}
+    """How predictions are postprocessed; each option derives a new, named protocol.
+
+    `values` are the options of the evaluators that are installed.
+    """
+    return {"protocol": protocol, "resize": resize, **values}
+
+
+def _protocol_parameters() -> list[inspect.Parameter]:
+    """A parameter for each option that an installed evaluator brings."""
+    from zoo_core.plugins.manager import Plugins
+
+    return [
+        inspect.Parameter(
+            option.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=None,
+            annotation=Annotated[
+                option.kind | None,
+                typer.Option(metavar="|".join(option.choices) or None, help=option.help),
+            ],
+        )
+        for option in Plugins.installed().protocol_options().values()
+    ]
 
 
 EVERYTHING = (target, assets, data, calibration, protocol)
@@ -142,48 +147,50 @@ COMPILING = (target, assets, calibration)
 """The groups of a verb that ends with the artefact."""
 
 
-def with_request(*groups: Callable[..., Fields]) -> Callable[[Callable[..., int]], Any]:
-    """Gives a verb the groups' options; the verb's first parameter is the `RunRequest`.
+class RequestVerb:
+    """A verb whose first parameter is a `RunRequest`, made from the options of groups.
 
     The one place that composes a signature, so that thirty options are not written out per verb.
     """
 
-    def decorate(verb: Callable[..., int]) -> Callable[..., int]:
-        shared = [(group, _parameters(group)) for group in groups]
-        own = _parameters(verb)[1:]
+    def __init__(self, function: Callable[..., int], groups: Sequence[Callable[..., Fields]]):
+        self.function, self._groups = function, groups
+        self.__doc__ = function.__doc__
 
-        def command(**given: Any) -> int:
+    def command(self) -> Callable[..., int]:
+        """The function that typer makes a command of; the evaluators' options come from plugins."""
+        shared = [(group, _parameters(group)) for group in self._groups]
+        own = _parameters(self.function)[1:]
+
+        def command(**values: Any) -> int:
             fields: Fields = {}
             for group, parameters in shared:
-                fields |= group(**{p.name: given.pop(p.name) for p in parameters})
-            return verb(RunRequest(**fields), **given)
+                fields |= group(**{p.name: values.pop(p.name) for p in parameters})
+            return self.function(make_request(**fields), **values)
 
         parameters = [p for _, group in shared for p in group] + own
         command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         command.__annotations__ = {p.name: p.annotation for p in parameters}
-        command.__name__, command.__doc__ = verb.__name__, verb.__doc__
+        command.__name__, command.__doc__ = self.function.__name__, self.function.__doc__
         return command
 
-    return decorate
+
+def with_request(*groups: Callable[..., Fields]) -> Callable[[Callable[..., int]], RequestVerb]:
+    """Give a verb the options of the groups."""
+    return lambda function: RequestVerb(function, groups)
 
 
 def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
-    found = inspect.signature(function, eval_str=True).parameters.values()
-    return [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in found]
-
-
-def size_of(text: str | None) -> tuple[int, int] | None:
-    """Height and width of `H,W`; raises UsageError for anything else."""
-    if text is None:
-        return None
-    parts = text.replace("x", ",").split(",")
-    if len(parts) != 2 or not all(part.strip().isdecimal() and int(part) for part in parts):
-        raise UsageError(f"'{text}' is no size", where="--size", next="write H,W as in 416,416")
-    return int(parts[0]), int(parts[1])
+    named = [
+        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for parameter in inspect.signature(function, eval_str=True).parameters.values()
+        if parameter.kind is not inspect.Parameter.VAR_KEYWORD
+    ]
+    return [*named, *_protocol_parameters()] if function is protocol else named
 
 
 def _pair(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not equals or not key:
-        raise UsageError(f"'{text}' is no option", where="--option", next="write KEY=VALUE")
+        raise UsageError(f"invalid option '{text}'", where="--option", next="write KEY=VALUE")
     return key, value

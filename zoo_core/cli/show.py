@@ -30,11 +30,13 @@ def show(
     json_wanted: JsonFlag = False,
 ) -> int:
     """Show a model's card, its family merged in."""
-    from zoo_core.cli.options import size_of
     from zoo_core.commands import show
+    from zoo_core.planning.request import size_of
 
     registry, plugins = open_registry()
-    asked = show.ShowOptions(backend=backend, precision=precision, size=size_of(size))
+    asked = show.ShowOptions(
+        backend=backend, precision=precision, size=size_of(size) if size else None
+    )
     found = show.show(registry, plugins, model, asked)
     if json_wanted:
         return print_json({"schema": "zoo.show/1", **found})

@@ -1,13 +1,15 @@
-"""What a user asks for, before anything is looked up."""
+"""A user's request, before anything is looked up."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zoo_core.errors import UsageError, check_known
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
+    from collections.abc import Mapping, Sequence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,3 +44,36 @@ class RunRequest:
     protocol: str | None = None
     changes: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, str] = field(default_factory=dict)
+
+
+ASSETS = ("auto", "published", "sample")
+RESIZE = ("stretch", "letterbox")
+_PATHS = ("cfg", "names", "predict", "images", "annotations", "calibration")
+
+
+def make_request(model: str, **options: Any) -> RunRequest:
+    """The request of these options: fields of `RunRequest`, and protocol values such as `conf`.
+
+    Paths may be texts, `size` may be a text H,W. An option that is None is not set. Raises
+    UsageError for an invalid size, resize mode or choice of assets.
+    """
+    options = {name: value for name, value in options.items() if value is not None}
+    known = {field.name for field in fields(RunRequest)}
+    values = {name: options.pop(name) for name in list(options) if name not in known}
+    if "resize" in values:
+        check_known([values["resize"]], RESIZE, "--resize")
+        values["interpolation"] = "bilinear"
+    check_known([options.get("assets", "auto")], ASSETS, "--assets")
+    for name in options.keys() & {*_PATHS}:
+        options[name] = Path(options[name])
+    if "size" in options:
+        options["size"] = size_of(options["size"])
+    return RunRequest(model=model, changes={**options.pop("changes", {}), **values}, **options)
+
+
+def size_of(value: str | Sequence[int]) -> tuple[int, int]:
+    """(height, width) of `H,W` or of two numbers; raises UsageError for anything else."""
+    parts = value.replace("x", ",").split(",") if isinstance(value, str) else list(map(str, value))
+    if len(parts) != 2 or not all(part.strip().isdecimal() and int(part) for part in parts):
+        raise UsageError(f"invalid size '{value}'", where="--size", next="write H,W as in 416,416")
+    return int(parts[0]), int(parts[1])

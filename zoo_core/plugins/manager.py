@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         Exporter,
         OfflineBuilder,
         Profiler,
+        ProtocolOption,
         Provider,
         Runtime,
     )
@@ -211,6 +212,14 @@ class Plugins:
     def backends(self) -> Mapping[str, Backend]:
         """Every backend by name."""
         return self.all("backend")
+
+    def protocol_options(self) -> dict[str, ProtocolOption]:
+        """The options of all evaluators by name; of two with one name the first counts."""
+        options: dict[str, ProtocolOption] = {}
+        for provider in self.all("evaluator").values():
+            for option in provider.options:
+                options.setdefault(option.name, option)
+        return options
 
     def registry_files(self) -> list[Path]:
         """Registry files of all plugins."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from zoo_core.api import Availability, Backend, Device, Provider, Stage
 from zoo_core.api.hooks import hookimpl
 from zoo_core.errors import UsageError, check_known
+from zoo_core.toolkit.options import DETECTION_OPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -55,7 +56,9 @@ def zoo_decoders() -> Iterable[Provider[api.Decoder]]:
 def zoo_evaluators() -> Iterable[Provider[api.Evaluator]]:
     """The evaluator `toy-detection`."""
     summary = "average precision at IoU .5"
-    yield Provider(name="toy-detection", summary=summary, load=_part("ToyEvaluator"))
+    yield Provider(
+        name="toy-detection", summary=summary, load=_part("ToyEvaluator"), options=DETECTION_OPTIONS
+    )
 
 
 @hookimpl

@@ -9,12 +9,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from zoo_core.api import ProtocolOption
 from zoo_core.errors import RegistryError, UsageError, check_known, check_one_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from zoo_core.api import ModelCard, Target
+
+DETECTION_OPTIONS = (
+    ProtocolOption(name="conf", kind=float, help="Confidence threshold."),
+    ProtocolOption(name="nms", kind=float, help="NMS IoU threshold."),
+    ProtocolOption(name="nms_kind", kind=str, help="Overlap measure.", choices=("iou", "diou")),
+    ProtocolOption(
+        name="box_labels", kind=str, help="Labels kept per box.", choices=("best", "multi")
+    ),
+)
+"""Options for the fields of `zoo_core.toolkit.detection.DetectionRules`."""
+
 
 _MOST = 1024
 _SYNONYMS = (("minmax", "min_max", "max"), ("entropy", "kl", "kl_divergence"))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from zoo_core.api import Provider
 from zoo_core.api.hooks import hookimpl
+from zoo_core.toolkit.options import DETECTION_OPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,6 +43,7 @@ def zoo_evaluators() -> Iterable[Provider[Evaluator]]:
         name="coco-detection",
         summary="COCO's twelve detection figures, predictions as COCO JSON and txt",
         load=_coco_detection,
+        options=DETECTION_OPTIONS,
     )
 
 
