@@ -44,7 +44,7 @@ def export(weights: str, folder: str, opset: str) -> None:
     """Run the stages of the exporter up to the graph, as zoo does."""
     from zoo_core.api import ExportRequest
     from zoo_core.plugins.manager import Plugins
-    from zoo_core.testing import given, model_card
+    from zoo_core.testing import examples, model_card
     from zoo_core.testing.stages import run_stages
 
     plugins = Plugins.installed()
@@ -60,7 +60,7 @@ def export(weights: str, folder: str, opset: str) -> None:
         form="heads",
     )
     stages = plugins.exporter("tianxiaomo-yolov4").stages(card, request)
-    brought = given.files_stage({"weights": Path(weights)})
+    brought = examples.files_stage({"weights": Path(weights)})
     run_stages([brought, *(stage for stage in stages if stage.name == "export")], Path(folder))
 
 

@@ -12,7 +12,7 @@ import pytest
 from zoo_core.errors import UsageError
 from zoo_core.reporting.owned_files import LIST, OwnedFiles
 from zoo_core.reporting.run_folder import ADDED, filled
-from zoo_core.testing.given import noise
+from zoo_core.testing.examples import noise
 from zoo_core.vision import write_image
 
 if TYPE_CHECKING:

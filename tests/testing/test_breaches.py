@@ -539,7 +539,7 @@ COMPILER = [
             ("has no int8 node", "data['int8_nodes'] = 0"),
             ("claims 2 int8 nodes, 3 to", "data['int8_nodes'] = min(data['int8_nodes'], 2)"),
             ("claims 3 int8 nodes, 0 to 0 are",
-             "if data['int8_nodes']:\n    import onnx\n    from zoo_core.testing.given import "
+             "if data['int8_nodes']:\n    import onnx\n    from zoo_core.testing.examples import "
              "tiny_model\n    onnx.save(tiny_model(), context.out / 'model.onnx')"),
             ("calls conv0 float, which is int8",
              "data['float_node_names'] += ['conv0'] if data['int8_nodes'] else []\n"
@@ -722,12 +722,12 @@ DECODER = [
         decoding("found = {'boxes': found['boxes']}")),
     Row("ToyDecoder", "boxes_come_back_in_image_pixels", "its size is (32, 32)",
         decoding("found['size'] = np.array([32, 32])")),
-    Row("ToyDecoder", "every_box_is_found", "the labels found are [0]",
+    Row("ToyDecoder", "every_box_is_detected", "the labels are [0]",
         decoding("one = slice(0, 1)\nfor name in ('boxes', 'anchor', 'box', 'label', 'score'):\n"
                  "    found[name] = found[name][one]")),
-    Row("ToyDecoder", "nothing_found_is_no_failure", "IndexError",
+    Row("ToyDecoder", "outputs_without_a_box_are_decoded", "IndexError",
         decoding("pass", before="if outputs['scores'].max() < 0.05:\n    [][0]")),
-    Row("ToyDecoder", "nothing_found_is_no_failure", "1 candidates where there is no box",
+    Row("ToyDecoder", "outputs_without_a_box_are_decoded", "1 candidates where there is no box",
         decoding("pass", before="outputs = {'scores': outputs['scores'].copy()}\n"
                                 "outputs['scores'][0, 0, 0] = 0.06")),
     Row("ToyDecoder", "candidates_are_above_the_floor", "scores below the floor",
@@ -876,10 +876,10 @@ EVALUATOR = [
         judging(SCORE, "return Metrics(values={'AP50': 1.0, 'AP': 100.0}, lines=('x',))")),
     Row("ToyEvaluator", "perfect_predictions_score_best", "no line to show",
         judging(SCORE, "return replace(super().score(predictions, truth, labels), lines=())")),
-    Row("ToyEvaluator", "nothing_found_scores_less", "scores AP50 None",
+    Row("ToyEvaluator", "nothing_detected_scores_less", "scores AP50 None",
         judging(SCORE, "m = super().score(predictions, truth, labels)\n"
                        "return replace(m, values={'AP50': m.values['AP50'] or None})")),
-    Row("ToyEvaluator", "nothing_found_scores_less", "ZeroDivisionError",
+    Row("ToyEvaluator", "nothing_detected_scores_less", "ZeroDivisionError",
         judging(SCORE, "1 / sum(len(p.arrays['scores']) for p in predictions)\n"
                        "return super().score(predictions, truth, labels)")),
     Row("ToyEvaluator", "wrong_predictions_score_less", "score AP50 1.0",
@@ -1046,8 +1046,8 @@ SCORES_AS_PERCENT = judging(
         ({"best": 100.0, "ranges": {"AP50": (0, 100), "error": (0, 2)}},
          "perfect_predictions_score_best", ""),
         ({"ranges": {"AP50": (0, 100), "error": (0, 2)}, "worst": None},
-         "nothing_found_scores_less", ""),
-        ({"best": 0.0, "worst": None}, "nothing_found_scores_less", "scores AP50 0.0"),
+         "nothing_detected_scores_less", ""),
+        ({"best": 0.0, "worst": None}, "nothing_detected_scores_less", "scores AP50 0.0"),
         ({"best": 100.0, "margin": 99.0}, "wrong_predictions_score_less", ""),
         ({"best": 100.0, "margin": 101.0}, "wrong_predictions_score_less", "score AP50 0.0"),
     ],

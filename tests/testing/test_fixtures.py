@@ -10,7 +10,7 @@ import pytest
 
 from zoo_core.system.paths import home
 from zoo_core.testing import toy
-from zoo_core.testing.given import noise
+from zoo_core.testing.examples import noise
 
 if TYPE_CHECKING:
     from zoo_core.testing.fixtures import WriteImage, Zoo

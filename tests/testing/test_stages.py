@@ -9,7 +9,7 @@ from zoo_core.api import Stage
 from zoo_core.errors import DataError, StageError, ZooError
 from zoo_core.plugins.manager import Plugins
 from zoo_core.testing import run_stages, toy
-from zoo_core.testing.given import files_stage, images_stage, tiny_stage
+from zoo_core.testing.examples import files_stage, images_stage, tiny_stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -23,7 +23,7 @@ from zoo_core.testing.contracts.profiler import ProfilerContract
 from zoo_core.testing.contracts.runtime import RuntimeContract
 from zoo_core.testing.contracts.task_decoder import TaskDecoderContract
 from zoo_core.testing.contracts.task_evaluator import TaskEvaluatorContract
-from zoo_core.testing.given import Box, GivenWeights
+from zoo_core.testing.examples import Box, ExportWeights
 from zoo_core.testing.toy_stages import draw_images
 from zoo_core.toolkit.detection.detections import Candidates, Detections
 
@@ -51,11 +51,11 @@ class ToyExporter(ExporterContract):
 class ToyGivenExporter(ToyExporter):
     """With the 20 bytes that come with the toy."""
 
-    def weights(self, folder: Path) -> GivenWeights:
+    def weights(self, folder: Path) -> ExportWeights:
         """A copy, which tests may spoil."""
         path = folder / "weights.toy"
         path.write_bytes((Path(str(toy.__file__)).parent / "weights.toy").read_bytes())
-        return GivenWeights(kind="given", format="toy", files={"weights": path})
+        return ExportWeights(kind="given", format="toy", files={"weights": path})
 
 
 class ToyCompiler(CompilerContract):

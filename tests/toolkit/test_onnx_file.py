@@ -8,7 +8,7 @@ from onnx import TensorProto, helper
 from onnx.external_data_helper import convert_model_to_external_data
 
 from zoo_core.errors import DataError
-from zoo_core.testing.given import tiny_model
+from zoo_core.testing.examples import tiny_model
 from zoo_core.toolkit.onnx_file import (
     Span,
     apart,

@@ -9,7 +9,7 @@ import pytest
 
 from zoo_core.api import StageContext
 from zoo_core.errors import DataError, StageError
-from zoo_core.testing.given import tiny_model
+from zoo_core.testing.examples import tiny_model
 from zoo_core.toolkit.artefact import read_graph, write_graph
 from zoo_core.toolkit.verify import run_onnx, verify_graph
 

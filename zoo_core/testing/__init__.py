@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from zoo_core.testing.contracts.runtime import RuntimeContract
     from zoo_core.testing.contracts.task_decoder import TaskDecoderContract
     from zoo_core.testing.contracts.task_evaluator import TaskEvaluatorContract
-    from zoo_core.testing.given import Box, GivenWeights, model_card
+    from zoo_core.testing.examples import Box, ExportWeights, model_card
     from zoo_core.testing.stages import run_stages
 
 __all__ = [
@@ -42,8 +42,8 @@ __all__ = [
     "DatasetContract",
     "DecoderContract",
     "EvaluatorContract",
+    "ExportWeights",
     "ExporterContract",
-    "GivenWeights",
     "OfflineBuilderContract",
     "PluginContract",
     "ProfilerContract",
@@ -62,5 +62,5 @@ def __getattr__(name: str) -> Any:
         words = re.findall("[A-Z][a-z]*", name.removesuffix("Contract"))
         module = f"{__name__}.contracts.{'_'.join(words).lower()}"
     else:
-        module = f"{__name__}.{'stages' if name == 'run_stages' else 'given'}"
+        module = f"{__name__}.{'stages' if name == 'run_stages' else 'examples'}"
     return getattr(import_module(module), name)

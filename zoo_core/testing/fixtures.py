@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a command left: its exit code and what it said."""
+    """What a command left: its exit code and its output."""
 
     code: int
     stdout: str
@@ -44,7 +44,7 @@ class WriteImage(Protocol):
 
 @pytest.fixture
 def zoo_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache folder of its own (not made yet), and no network."""
+    """A cache folder of its own (which does not exist yet), and no network."""
     home = tmp_path / "zoo-home"
     monkeypatch.setenv("ZOO_HOME", str(home))
     monkeypatch.setenv("ZOO_OFFLINE", "1")
@@ -75,10 +75,10 @@ def zoo(zoo_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Zoo:
 
 @pytest.fixture
 def tiny_onnx(tmp_path: Path) -> Path:
-    """A file with the contracts' tiny network; see `zoo_core.testing.given.tiny_model`."""
+    """A file with the contracts' tiny network; see `zoo_core.testing.examples.tiny_model`."""
     import onnx
 
-    from zoo_core.testing.given import tiny_model
+    from zoo_core.testing.examples import tiny_model
 
     path = tmp_path / "tiny.onnx"
     onnx.save(tiny_model(), path)
@@ -88,7 +88,7 @@ def tiny_onnx(tmp_path: Path) -> Path:
 @pytest.fixture
 def write_image() -> WriteImage:
     """A function that writes images."""
-    from zoo_core.testing.given import noise
+    from zoo_core.testing.examples import noise
     from zoo_core.vision import write_image as write
 
     def make(path: Path, height: int = 48, width: int = 64, seed: int = 0) -> Path:

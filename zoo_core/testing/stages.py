@@ -56,7 +56,7 @@ def run_stages(
 ) -> dict[str, Path]:
     """Run the stages in order in a store under `tmp`; returns each stage's folder by its name.
 
-    What an earlier call has made in the same `tmp` is not made again. `plugins` are for stages that
+    Results of an earlier call in the same `tmp` are reused. `plugins` are for stages that
     look up providers; `listener` hears of what goes on. Raises the stage's ZooError, or StageError
     for any other failure, as zoo does.
     """

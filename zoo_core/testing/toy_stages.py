@@ -11,7 +11,7 @@ import numpy as np
 from zoo_core.api import Graph, TensorSpec
 from zoo_core.api.calibration import tensors
 from zoo_core.errors import DataError
-from zoo_core.testing.given import onnx_model
+from zoo_core.testing.examples import onnx_model
 from zoo_core.toolkit.artefact import read_graph, write_artefact
 from zoo_core.vision import write_image
 

@@ -11,13 +11,13 @@ import pytest
 import zoo_darknet
 
 from zoo_core.testing import DecoderContract, ExporterContract, PluginContract
-from zoo_core.testing.given import GivenWeights
+from zoo_core.testing.examples import ExportWeights
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from zoo_core.api import Arrays
-    from zoo_core.testing.given import Box
+    from zoo_core.testing.examples import Box
 
 DATA = Path(__file__).parent / "data"
 
@@ -32,11 +32,11 @@ class TestGivenExporter(ExporterContract):
     plugin, name = zoo_darknet, "darknet"
     labels = ("red", "green", "blue")
 
-    def weights(self, folder: Path) -> GivenWeights:
+    def weights(self, folder: Path) -> ExportWeights:
         files = {role: folder / f"mini.{role}" for role in ("cfg", "weights")}
         for path in files.values():
             shutil.copyfile(DATA / path.name, path)
-        return GivenWeights(kind="given", format="darknet", files=files)
+        return ExportWeights(kind="given", format="darknet", files=files)
 
 
 class TestRandomExporter(TestGivenExporter):
@@ -44,8 +44,8 @@ class TestRandomExporter(TestGivenExporter):
 
     form = "e2e"
 
-    def weights(self, folder: Path) -> GivenWeights:
-        return GivenWeights(files={"cfg": super().weights(folder).files["cfg"]})
+    def weights(self, folder: Path) -> ExportWeights:
+        return ExportWeights(files={"cfg": super().weights(folder).files["cfg"]})
 
     def test_a_page_in_place_of_weights_is_refused(self, tmp_path: Path) -> None:
         pytest.skip("random weights have no file; TestGivenExporter holds this")

@@ -17,7 +17,7 @@ from zoo_core.api import ExportRequest, Graph
 from zoo_core.errors import DataError, RegistryError, UsageError, ZooError
 from zoo_core.plugins.manager import Plugins
 from zoo_core.testing import model_card, run_stages
-from zoo_core.testing.given import files_stage, tiny_model
+from zoo_core.testing.examples import files_stage, tiny_model
 
 if TYPE_CHECKING:
     from pathlib import Path

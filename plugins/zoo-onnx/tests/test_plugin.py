@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import onnx
 import zoo_onnx
 
-from zoo_core.testing import ExporterContract, GivenWeights, PluginContract
-from zoo_core.testing.given import tiny_model
+from zoo_core.testing import ExporterContract, ExportWeights, PluginContract
+from zoo_core.testing.examples import tiny_model
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,8 +25,8 @@ class TestExporter(ExporterContract):
     params = {"input": "input", "outputs": ["head0"], "form": "heads"}
     tolerance = 0.0
 
-    def weights(self, folder: Path) -> GivenWeights:
+    def weights(self, folder: Path) -> ExportWeights:
         path = folder / "tiny.onnx"
         if not path.exists():
             onnx.save(tiny_model(self.size), path)
-        return GivenWeights(kind="given", format="onnx", files={"weights": path})
+        return ExportWeights(kind="given", format="onnx", files={"weights": path})

@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 import pytest
 
-from zoo_core.testing.given import tiny_model
+from zoo_core.testing.examples import tiny_model
 
 if TYPE_CHECKING:
     from zoo_core.testing.fixtures import Zoo

@@ -16,7 +16,7 @@ from zoo_core.errors import DataError, StageError, UsageError
 from zoo_core.pipeline.plan import make_plan
 from zoo_core.system.hashing import file_digest
 from zoo_core.testing import model_card, run_stages
-from zoo_core.testing.given import files_stage, noise, preprocess, protocol
+from zoo_core.testing.examples import files_stage, noise, preprocess, protocol
 from zoo_core.vision import write_image
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from zoo_core.api import Graph, TensorSpec
 from zoo_core.system.hashing import file_digest
-from zoo_core.testing.given import noise
+from zoo_core.testing.examples import noise
 from zoo_core.vision import write_image
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ from pathlib import Path
 from zoo_core.system.machine import peak_memory
 from zoo_core.api import CompileRequest, Target
 from zoo_core.testing import model_card, run_stages
-from zoo_core.testing.given import files_stage, preprocess, protocol
+from zoo_core.testing.examples import files_stage, preprocess, protocol
 from zoo_onnxruntime.compiler import OnnxRuntimeCompiler
 
 folder, calibrator, side = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])

@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from zoo_core.api import Graph, TensorSpec
-from zoo_core.testing.given import files_stage, noise
+from zoo_core.testing.examples import files_stage, noise
 from zoo_core.vision import write_image
 
 if TYPE_CHECKING:

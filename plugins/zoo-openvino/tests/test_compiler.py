@@ -18,7 +18,7 @@ from zoo_core.pipeline.plan import make_plan
 from zoo_core.plugins.manager import Plugins
 from zoo_core.system.machine import cpu_features
 from zoo_core.testing import model_card, run_stages
-from zoo_core.testing.given import files_stage, preprocess, protocol
+from zoo_core.testing.examples import files_stage, preprocess, protocol
 from zoo_core.toolkit.artefact import read_graph
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import zoo_vastai
 from zoo_core.api import CompileRequest, Graph, ScoringProtocol, Target, TensorSpec
 from zoo_core.plugins.manager import Plugins
 from zoo_core.testing import model_card, run_stages
-from zoo_core.testing.given import IMAGES_STAGE, files_stage, images_stage
+from zoo_core.testing.examples import IMAGES_STAGE, files_stage, images_stage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

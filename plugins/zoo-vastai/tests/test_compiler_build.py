@@ -14,7 +14,7 @@ from zoo_vastai.names import ARTEFACT
 
 from zoo_core.api import Stage, TensorSpec
 from zoo_core.errors import StageError, UsageError, ZooError
-from zoo_core.testing.given import files_stage, noise
+from zoo_core.testing.examples import files_stage, noise
 from zoo_core.vision import write_image
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zoo_core.testing.contracts.compiled import TinyCompile
-    from zoo_core.testing.watched import Answer
+    from zoo_core.testing.isolation import Answer
 
 
 class TestPlugin(PluginContract):

@@ -17,7 +17,7 @@ from zoo_vastai_emulator.launch import environment
 from zoo_vastai_lint.run import lint
 
 from zoo_core.errors import UsageError
-from zoo_core.testing.given import noise
+from zoo_core.testing.examples import noise
 from zoo_core.vision import write_image
 
 if TYPE_CHECKING:

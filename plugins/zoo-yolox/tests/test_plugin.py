@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from zoo_core.api import Arrays
-    from zoo_core.testing.given import Box
+    from zoo_core.testing.examples import Box
 
 
 class TestPlugin(PluginContract):

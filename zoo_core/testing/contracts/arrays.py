@@ -58,5 +58,7 @@ def check_storable(rows: Sequence[Arrays], folder: Path, what: str) -> None:
     for row, (_, back) in zip(rows, read_records(path), strict=True):
         for name, array in row.items():
             kept = array.dtype == back[name].dtype and array.shape == back[name].shape
-            told = f"{array.dtype} {array.shape}, comes back as {back[name].dtype}"
-            must(kept, f"{what}: '{name}' is {told} {back[name].shape}: is it alike in all images?")
+            change = f"{array.dtype} {array.shape}, comes back as {back[name].dtype}"
+            must(
+                kept, f"{what}: '{name}' is {change} {back[name].shape}: is it alike in all images?"
+            )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from zoo_core.plugins.manager import Plugins
 from zoo_core.testing.contracts.base import Contract
 from zoo_core.testing.contracts.checks import NAME, check_left_no_trace, must
-from zoo_core.testing.watched import Answer, ask
+from zoo_core.testing.isolation import Answer, ask
 
 if TYPE_CHECKING:
     from pathlib import Path

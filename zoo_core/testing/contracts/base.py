@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pytest
 
 from zoo_core.testing.contracts.checks import check_planning, plugins_of
-from zoo_core.testing.watched import Question
+from zoo_core.testing.isolation import Question
 
 if TYPE_CHECKING:
     from pathlib import Path

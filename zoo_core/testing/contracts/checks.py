@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from zoo_core.errors import UsageError, ZooError
 from zoo_core.pipeline.plan import make_plan
 from zoo_core.plugins.manager import Plugins
+from zoo_core.testing.isolation import NUMPY, Answer, Question, ask, plain
 from zoo_core.testing.stages import Interrupts, run_stages
-from zoo_core.testing.watched import NUMPY, Answer, Question, ask, plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -94,10 +94,10 @@ def check_planning(question: Question, answer_here: Callable[[], object], folder
 
 
 def check_left_no_trace(answer: Answer, where: str) -> None:
-    """Nothing was raised, imported, written, asked of a network, started or printed."""
+    """Nothing was raised, imported, written, contacted, started or printed."""
     if answer.error:
         raise AssertionError(f"{where} in a fresh process: {answer.error} {answer.printed}")
-    told = {
+    traces = {
         "imports": answer.heavy,
         "imports the plugin's own": answer.inner,
         "writes": answer.wrote,
@@ -105,7 +105,7 @@ def check_left_no_trace(answer: Answer, where: str) -> None:
         "starts": answer.started,
         "prints": [answer.printed] if answer.printed else [],
     }
-    breaches = [f"{verb} {', '.join(names)}" for verb, names in told.items() if names]
+    breaches = [f"{verb} {', '.join(names)}" for verb, names in traces.items() if names]
     must(not breaches, f"{where} {'; '.join(breaches)}")
 
 
@@ -114,10 +114,10 @@ def check_resolves(stages: Sequence[Stage]) -> None:
     for stage in stages:
         module, _, function = stage.run.partition(":")
         try:
-            found = getattr(import_module(module), function)
+            target = getattr(import_module(module), function)
         except (ImportError, AttributeError, ValueError) as error:
             raise AssertionError(f"stage '{stage.name}' runs '{stage.run}': {error}") from error
-        must(callable(found), f"stage '{stage.name}' runs '{stage.run}', which is not a function")
+        must(callable(target), f"stage '{stage.name}' runs '{stage.run}', which is not a function")
 
 
 def check_chain(before: Sequence[Stage], stages: Sequence[Stage]) -> None:
@@ -132,7 +132,7 @@ def check_chain(before: Sequence[Stage], stages: Sequence[Stage]) -> None:
 
 
 def check_interruptible(stages: Iterable[Stage], folder: Path, plugins: Plugins) -> None:
-    """Ctrl-C while a stage tells its progress ends the plan, which can be run again."""
+    """Ctrl-C while a stage reports its progress ends the plan, which can be run again."""
     plan, listener = list(stages), Interrupts()
     try:
         run_stages(plan, folder, plugins, listener)

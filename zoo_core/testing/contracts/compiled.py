@@ -11,7 +11,7 @@ from zoo_core.api import CompileRequest, Target
 from zoo_core.plugins.manager import Plugins
 from zoo_core.testing.contracts.base import Contract
 from zoo_core.testing.contracts.checks import must
-from zoo_core.testing.given import (
+from zoo_core.testing.examples import (
     IMAGES_STAGE,
     SIZE,
     TINY_STAGE,

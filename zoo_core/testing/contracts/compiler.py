@@ -23,7 +23,7 @@ from zoo_core.testing.contracts.compiled import (
     BackendPart,
     TinyCompile,
 )
-from zoo_core.testing.given import preprocess
+from zoo_core.testing.examples import preprocess
 from zoo_core.testing.int8 import Int8Count, count_int8
 
 if TYPE_CHECKING:

@@ -34,7 +34,7 @@ class DatasetContract(Contract):
     limit: int = 2
 
     def request(self, folder: Path, limit: int | None) -> DataRequest:
-        """What is asked for; files may be written to `folder`, the same at each call."""
+        """The request; files may be written to `folder`, the same at each call."""
         return DataRequest(purpose=self.purpose, limit=limit)
 
     def opened(self, plan: DataPlan, folder: Path) -> DataView:
@@ -54,9 +54,9 @@ class DatasetContract(Contract):
         check_resolves(plan.stages)
         if plan.stages:
             check_chain([], plan.stages)
-        made = {f"{stage.name}/{file}" for stage in plan.stages for file in stage.outputs}
+        outputs = {f"{stage.name}/{file}" for stage in plan.stages for file in stage.outputs}
         for name, ref in plan.inputs.items():
-            must(ref in made, f"its input '{name}' is '{ref}', which no stage leaves")
+            must(ref in outputs, f"its input '{name}' is '{ref}', which no stage leaves")
 
     def test_the_plan_is_of_this_set(self, tmp_path: Path) -> None:
         """Its name, a known kind, and counts that fit together."""
@@ -82,8 +82,8 @@ class DatasetContract(Contract):
         """A limit is another choice; shards of one plan differ."""
         whole, part = self._plan(tmp_path), self._plan(tmp_path, self.limit)
         must(whole.content != part.content, "the content does not change with the limit")
-        told = [shard.content for shard in whole.shards]
-        must(len(set(told)) == len(told), "two shards have one content")
+        contents = [shard.content for shard in whole.shards]
+        must(len(set(contents)) == len(contents), "two shards have one content")
 
     def test_the_order_is_fixed_and_a_limit_is_a_prefix(self, tmp_path: Path) -> None:
         """Ids that differ and that JSON can hold; a range is a slice."""

@@ -10,7 +10,7 @@ from zoo_core.errors import ZooError
 from zoo_core.testing.contracts.checks import must
 from zoo_core.testing.contracts.geometries import geometries
 from zoo_core.testing.contracts.task_decoder import TaskDecoderContract
-from zoo_core.testing.given import Box
+from zoo_core.testing.examples import Box
 from zoo_core.toolkit.detection.detections import Candidates
 from zoo_core.vision.geometry import Geometry
 
@@ -31,7 +31,7 @@ class DecoderContract(TaskDecoderContract):
     tolerance: float = 0.05
 
     def encode(self, boxes: Sequence[Box]) -> Arrays:
-        """One image's outputs (no batch axis, in the graph's order) in which only these are found.
+        """One image's outputs (no batch axis, in the graph's order) in which only these exist.
 
         Everywhere else scores are below 0.05.
         """
@@ -57,48 +57,55 @@ class DecoderContract(TaskDecoderContract):
             for geometry in geometries(self.size):
                 _check_box(self._decoded(decode, outputs, geometry), box, geometry, self.tolerance)
 
-    def test_every_box_is_found(self) -> None:
+    def test_every_box_is_detected(self) -> None:
         """All of them at once, each with its label."""
         geometry = Geometry.identity(self.size)
-        found = self._decoded(self._bind(), self.encode(self.boxes()), geometry)
-        labels = sorted({int(label) for label in found.label[found.score > 0.5]})
+        every = self._decoded(self._bind(), self.encode(self.boxes()), geometry)
+        labels = sorted({int(label) for label in every.label[every.score > 0.5]})
         expected = sorted({box.label for box in self.boxes()})
-        must(labels == expected, f"the labels found are {labels}, not {expected}")
+        must(labels == expected, f"the labels are {labels}, not {expected}")
 
-    def test_nothing_found_is_no_failure(self) -> None:
+    def test_outputs_without_a_box_are_decoded(self) -> None:
         """Outputs without a box give no candidate."""
         geometry = Geometry.identity(self.size)
-        found = self._decoded(self._bind(), self.encode([]), geometry)
-        must(len(found) == 0, f"{len(found)} candidates where there is no box")
+        none = self._decoded(self._bind(), self.encode([]), geometry)
+        must(len(none) == 0, f"{len(none)} candidates where there is no box")
 
     def test_candidates_are_above_the_floor(self) -> None:
-        """And labels are within the classes; the floor is the one that was given."""
+        """And labels are within the classes; the floor is the one in the call."""
         for floor in (0.0, 0.3, 0.95):
             decode = self._decoder().bind(self.params, self.classes, floor)
-            found = self._decoded(decode, self.encode(self.boxes()), Geometry.identity(self.size))
-            must(found.floor == floor, f"the floor {floor} is reported as {found.floor}")
-            above = bool((found.score > np.float32(floor)).all())
+            candidates = self._decoded(
+                decode, self.encode(self.boxes()), Geometry.identity(self.size)
+            )
+            must(candidates.floor == floor, f"the floor {floor} is reported as {candidates.floor}")
+            above = bool((candidates.score > np.float32(floor)).all())
             must(above, f"a candidate scores below the floor {floor}")
-            within = bool(((found.label >= 0) & (found.label < self.classes)).all())
+            within = bool(((candidates.label >= 0) & (candidates.label < self.classes)).all())
             must(within, f"a label is not within the {self.classes} classes")
 
     def _decoded(self, decode: Decode, outputs: Arrays, geometry: Geometry) -> Candidates:
         try:
-            found = Candidates.from_arrays(decode(outputs, geometry))
+            candidates = Candidates.from_arrays(decode(outputs, geometry))
         except (ZooError, KeyError) as error:
             raise AssertionError(f"it does not return Candidates.to_arrays(): {error}") from error
-        must(found.size == geometry.source, f"its size is {found.size}, not {geometry.source}")
-        return found
+        must(
+            candidates.size == geometry.source,
+            f"its size is {candidates.size}, not {geometry.source}",
+        )
+        return candidates
 
 
-def _check_box(found: Candidates, box: Box, geometry: Geometry, tolerance: float) -> None:
+def _check_box(candidates: Candidates, box: Box, geometry: Geometry, tolerance: float) -> None:
     height, width = geometry.source
     where = f"a box of an image {width} x {height}"
-    must(len(found), f"{where} is not found")
-    best = int(found.score.argmax())
-    must(found.label[best] == box.label, f"{where} gets label {found.label[best]}")
+    must(len(candidates), f"{where} is not detected")
+    best = int(candidates.score.argmax())
+    must(candidates.label[best] == box.label, f"{where} gets label {candidates.label[best]}")
     expected = geometry.to_image(np.array([box.xyxy]))[0]
-    difference = np.abs(found.boxes[found.box[best]] - expected) * np.array(geometry.scale * 2)
+    difference = np.abs(candidates.boxes[candidates.box[best]] - expected) * np.array(
+        geometry.scale * 2
+    )
     good = bool((difference <= tolerance).all())
-    place = [round(float(side), 2) for side in found.boxes[found.box[best]]]
+    place = [round(float(side), 2) for side in candidates.boxes[candidates.box[best]]]
     must(good, f"{where} comes back at {place}, not {[round(float(s), 2) for s in expected]}")

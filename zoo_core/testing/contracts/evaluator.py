@@ -64,7 +64,7 @@ class EvaluatorContract(TaskEvaluatorContract):
         return path
 
     def detections(self) -> list[Detections]:
-        """What is to be found in the samples."""
+        """The objects in the samples."""
         return [
             Detections(
                 boxes=np.array([box for box, _ in boxes], np.float32),
@@ -76,7 +76,7 @@ class EvaluatorContract(TaskEvaluatorContract):
 
     def perfect(self) -> Sequence[Arrays]:
         """The detections."""
-        return [found.to_arrays() for found in self.detections()]
+        return [detections.to_arrays() for detections in self.detections()]
 
     def nothing(self) -> Sequence[Arrays]:
         """No box in any image."""
@@ -84,30 +84,30 @@ class EvaluatorContract(TaskEvaluatorContract):
 
     def wrong(self) -> Mapping[str, Sequence[Arrays]]:
         """Labels turned round, and boxes moved away."""
-        found = self.detections()
+        every = self.detections()
         return {
-            "labels": [replace(one, labels=1 - one.labels).to_arrays() for one in found],
+            "labels": [replace(one, labels=1 - one.labels).to_arrays() for one in every],
             "boxes": [
-                replace(one, boxes=one.boxes + np.float32(1000)).to_arrays() for one in found
+                replace(one, boxes=one.boxes + np.float32(1000)).to_arrays() for one in every
             ],
         }
 
     def candidates(self) -> Sequence[Arrays]:
         """One candidate for each detection."""
-        found: list[Arrays] = []
+        rows: list[Arrays] = []
         for one in self.detections():
             table = np.zeros((len(one), len(self.labels)), np.float32)
             table[np.arange(len(one)), one.labels] = one.scores
-            found.append(Candidates.from_dense(one.boxes, table, 0.001, self.size).to_arrays())
-        return found
+            rows.append(Candidates.from_dense(one.boxes, table, 0.001, self.size).to_arrays())
+        return rows
 
     def test_postprocessing_keeps_detections(self) -> None:
         """Clear candidates become the detections they are; none become none."""
         for candidates, expected in zip(self.candidates(), self.detections(), strict=True):
-            found = self._detections(candidates)
-            must(len(found) == len(expected), f"{len(found)} of {len(expected)} are kept")
-            must(np.allclose(found.boxes, expected.boxes, atol=0.01), "boxes are changed")
-            must(np.array_equal(found.labels, expected.labels), "labels are changed")
+            kept = self._detections(candidates)
+            must(len(kept) == len(expected), f"{len(kept)} of {len(expected)} are kept")
+            must(np.allclose(kept.boxes, expected.boxes, atol=0.01), "boxes are changed")
+            must(np.array_equal(kept.labels, expected.labels), "labels are changed")
         nothing = self._detections(Candidates.empty(0.0, self.size).to_arrays())
         must(len(nothing) == 0, f"{len(nothing)} detections out of nothing")
 

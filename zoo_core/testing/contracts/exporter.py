@@ -27,7 +27,7 @@ from zoo_core.testing.contracts.checks import (
     refusal,
     with_wrong_key,
 )
-from zoo_core.testing.given import GivenWeights, files_stage, model_card, preprocess
+from zoo_core.testing.examples import ExportWeights, files_stage, model_card, preprocess
 from zoo_core.testing.stages import run_stages
 
 if TYPE_CHECKING:
@@ -54,9 +54,9 @@ class ExporterContract(Contract):
     form: str = "heads"
     tolerance: float = 1e-3
 
-    def weights(self, folder: Path) -> GivenWeights:
+    def weights(self, folder: Path) -> ExportWeights:
         """Weights to export; files may be written to `folder`."""
-        return GivenWeights()
+        return ExportWeights()
 
     def test_it_declares_what_it_takes_and_makes(self) -> None:
         """Formats are open strings; file name endings begin with a dot."""
@@ -79,28 +79,32 @@ class ExporterContract(Contract):
 
     def test_outputs_chain(self, tmp_path: Path) -> None:
         """Inputs name earlier outputs; graph.json and verify.json come out."""
-        given = self.weights(tmp_path)
-        stages = self._stages(self._request(given))
-        check_chain(self._before(given), stages)
+        weights = self.weights(tmp_path)
+        stages = self._stages(self._request(weights))
+        check_chain(self._before(weights), stages)
         outputs = [name for stage in stages for name in stage.outputs]
         must(GRAPH_FILE in outputs, f"no stage outputs {GRAPH_FILE}")
         must(VERIFY_FILE in outputs, f"no stage outputs {VERIFY_FILE}")
 
     def test_the_key_changes_with_the_request(self, tmp_path: Path) -> None:
         """Another size or other weights make another graph."""
-        given = self.weights(tmp_path)
-        request = self._request(given)
-        known = self._key(given, request)
+        weights = self.weights(tmp_path)
+        request = self._request(weights)
+        known = self._key(weights, request)
         height, width = request.size
         larger = replace(request, size=(height * 2, width * 2))
-        must(known != self._key(given, larger), "the graph's key does not change with the size")
-        if given.kind == "random":
+        must(known != self._key(weights, larger), "the graph's key does not change with the size")
+        if weights.kind == "random":
             other = replace(request, seed=request.seed + 1)
-            must(known != self._key(given, other), "the graph's key does not change with the seed")
+            must(
+                known != self._key(weights, other), "the graph's key does not change with the seed"
+            )
             return
-        path = given.files["weights"]
+        path = weights.files["weights"]
         path.write_bytes(path.read_bytes() + b"\0")
-        must(known != self._key(given, request), "the graph's key does not change with the weights")
+        must(
+            known != self._key(weights, request), "the graph's key does not change with the weights"
+        )
 
     def test_the_graph_comes_out_verified(self, tmp_path: Path) -> None:
         """graph.json is true of its file; verify.json is within the tolerance."""
@@ -110,23 +114,23 @@ class ExporterContract(Contract):
         folders = {name: done[stage.name] for stage in stages for name in stage.outputs}
         data = json.loads((folders[GRAPH_FILE] / GRAPH_FILE).read_text(encoding="utf-8"))
         self.check_graph(Graph.from_data(data), folders[GRAPH_FILE])
-        found = json.loads((folders[VERIFY_FILE] / VERIFY_FILE).read_text(encoding="utf-8"))
+        report = json.loads((folders[VERIFY_FILE] / VERIFY_FILE).read_text(encoding="utf-8"))
         for name in ("max_abs", "max_rel"):
-            good = isinstance(found.get(name), float | int) and math.isfinite(found[name])
-            must(good, f"{VERIFY_FILE} has {name} {found.get(name)!r}")
-        must(found.get("reference"), f"{VERIFY_FILE} does not say what the reference is")
-        worst = found["max_abs"]
+            good = isinstance(report.get(name), float | int) and math.isfinite(report[name])
+            must(good, f"{VERIFY_FILE} has {name} {report.get(name)!r}")
+        must(report.get("reference"), f"{VERIFY_FILE} does not say what the reference is")
+        worst = report["max_abs"]
         must(
             worst <= self.tolerance, f"the graph is off by {worst:g}, more than {self.tolerance:g}"
         )
 
     def test_the_graph_comes_out_the_same_twice(self, tmp_path: Path) -> None:
         """Byte by byte, from the same weights or the same seed."""
-        given = self.weights(tmp_path)
-        stages = self._stages(self._request(given))
+        weights = self.weights(tmp_path)
+        stages = self._stages(self._request(weights))
         maker = next(stage for stage in reversed(stages) if GRAPH_FILE in stage.outputs)
         folders = [
-            run_stages([*self._before(given), *stages], tmp_path / turn, self._plugins())
+            run_stages([*self._before(weights), *stages], tmp_path / turn, self._plugins())
             for turn in ("first", "second")
         ]
         for name in maker.outputs:
@@ -137,8 +141,8 @@ class ExporterContract(Contract):
 
     def test_an_interrupt_goes_through(self, tmp_path: Path) -> None:
         """Ctrl-C while a stage reports its progress ends it; the next run goes on."""
-        given = self.weights(tmp_path)
-        stages = [*self._before(given), *self._stages(self._request(given))]
+        weights = self.weights(tmp_path)
+        stages = [*self._before(weights), *self._stages(self._request(weights))]
         check_interruptible(stages, tmp_path, self._plugins())
 
     def check_graph(self, graph: Graph, folder: Path) -> None:
@@ -148,8 +152,8 @@ class ExporterContract(Contract):
         must(graph.form == self.form, f"graph.json has form '{graph.form}', not '{self.form}'")
         (image,) = graph.inputs
         expected = ("input", ("batch", 3, *self.size), "float32")
-        found = (image.name, image.shape, image.dtype)
-        must(found == expected, f"the graph's input is {found}, not {expected}")
+        actual = (image.name, image.shape, image.dtype)
+        must(actual == expected, f"the graph's input is {actual}, not {expected}")
         if graph.format == "onnx":
             _check_onnx(graph, folder / graph.path)
 
@@ -162,8 +166,8 @@ class ExporterContract(Contract):
         page = tmp_path / f"page{suffix}"
         page.write_bytes(_HTML)
         files = {**self.weights(tmp_path).files, "weights": page}
-        given = GivenWeights(kind="given", format=form, files=files)
-        stages = [*self._before(given), *self._stages(self._request(given))]
+        weights = ExportWeights(kind="given", format=form, files=files)
+        stages = [*self._before(weights), *self._stages(self._request(weights))]
         refusal(
             lambda: run_stages(stages, tmp_path, self._plugins()),
             DataError,
@@ -196,14 +200,14 @@ class ExporterContract(Contract):
             labels=self.labels,
         )
 
-    def _before(self, given: GivenWeights) -> list[Stage]:
-        return [files_stage(given.files)] if given.files else []
+    def _before(self, weights: ExportWeights) -> list[Stage]:
+        return [files_stage(weights.files)] if weights.files else []
 
-    def _request(self, given: GivenWeights) -> ExportRequest:
+    def _request(self, weights: ExportWeights) -> ExportRequest:
         return ExportRequest(
-            weights=given.kind,
-            format=given.format,
-            files={role: f"weights/{path.name}" for role, path in given.files.items()},
+            weights=weights.kind,
+            format=weights.format,
+            files={role: f"weights/{path.name}" for role, path in weights.files.items()},
             seed=7,
             size=self.size,
             classes=len(self.labels),
@@ -214,10 +218,10 @@ class ExporterContract(Contract):
     def _stages(self, request: ExportRequest) -> Sequence[Stage]:
         return self._exporter().stages(self._card(), request)
 
-    def _key(self, given: GivenWeights, request: ExportRequest) -> str:
+    def _key(self, weights: ExportWeights, request: ExportRequest) -> str:
         stages = self._stages(request)
         maker = next(stage.name for stage in reversed(stages) if GRAPH_FILE in stage.outputs)
-        return keys(self._before(given), stages)[maker]
+        return keys(self._before(weights), stages)[maker]
 
 
 def _check_onnx(graph: Graph, path: Path) -> None:
@@ -229,9 +233,9 @@ def _check_onnx(graph: Graph, path: Path) -> None:
         ("inputs", graph.inputs, model.graph.input),
         ("outputs", graph.outputs, model.graph.output),
     ):
-        told = [(spec.name, spec.shape) for spec in specs]
-        found = [(value.name, _shape(value)) for value in values]
-        must(told == found, f"graph.json has the {what} {told}, the file {found}")
+        listed = [(spec.name, spec.shape) for spec in specs]
+        actual = [(value.name, _shape(value)) for value in values]
+        must(listed == actual, f"graph.json has the {what} {listed}, the file {actual}")
 
 
 def _shape(value: Any) -> tuple[int | str, ...]:

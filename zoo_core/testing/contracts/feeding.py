@@ -10,7 +10,7 @@ import numpy as np
 
 from zoo_core.testing.contracts.checks import NONSENSE
 from zoo_core.testing.contracts.compiled import ARTEFACT_FILE
-from zoo_core.testing.given import tiny_model
+from zoo_core.testing.examples import tiny_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +32,7 @@ def noises(size: tuple[int, int]) -> NDArray[np.uint8]:
 
 
 def tensors(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """The same as the network takes them; see `zoo_core.testing.given.preprocess`."""
+    """The same as the network takes them; see `zoo_core.testing.examples.preprocess`."""
     return np.ascontiguousarray(images * np.float32(1 / 255), np.float32)
 
 

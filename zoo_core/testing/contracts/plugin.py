@@ -20,7 +20,7 @@ from zoo_core.testing.contracts.checks import (
     must,
     protocol_of,
 )
-from zoo_core.testing.watched import ask
+from zoo_core.testing.isolation import ask
 
 _VERBS = (
     "run|plan|fetch|export|compile|predict|eval|bench|models|datasets|protocols|show|backends"
@@ -43,8 +43,8 @@ class PluginContract(Contract):
     def test_it_registers(self) -> None:
         """No import error, no unknown hook, no wrong argument."""
         plugins = self._plugins()
-        (found,) = plugins.plugins
-        must(plugins.hooks(found), "it implements no hook (are they marked with @hookimpl?)")
+        (own,) = plugins.plugins
+        must(plugins.hooks(own), "it implements no hook (are they marked with @hookimpl?)")
 
     def test_it_states_the_hooks_it_was_written_for(self) -> None:
         """`ZOO_API` is the version of the hooks."""
@@ -98,8 +98,8 @@ class PluginContract(Contract):
         module = self.plugin.__name__
         must(module == name.replace("-", "_"), f"distribution {name} has the module {module}")
         entries = self._entry_points(name)
-        wanted = {name.removeprefix("zoo-"): module}
-        must(entries == wanted, f"entry points in the group zoo are {entries}, not {wanted}")
+        expected = {name.removeprefix("zoo-"): module}
+        must(entries == expected, f"entry points in the group zoo are {entries}, not {expected}")
 
     def test_its_readme_names_a_command(self) -> None:
         """A reader finds at least one `zoo` command to type."""
@@ -132,10 +132,10 @@ class PluginContract(Contract):
             must(data["project"]["name"] == name, f"pyproject.toml names {data['project']['name']}")
             return dict(data["project"].get("entry-points", {}).get(GROUP, {}))
         try:
-            found = metadata.distribution(name).entry_points
+            every = metadata.distribution(name).entry_points
         except metadata.PackageNotFoundError as error:
             raise AssertionError(f"no distribution {name} is installed") from error
-        return {entry.name: entry.value for entry in found if entry.group == GROUP}
+        return {entry.name: entry.value for entry in every if entry.group == GROUP}
 
     def _provided(self) -> dict[str, list[Any]]:
         functions = {kind: getattr(self.plugin, hook, None) for kind, hook in KINDS.items()}
@@ -144,8 +144,8 @@ class PluginContract(Contract):
 
 def _breaches(kind: str, provided: object) -> list[str]:
     protocol = getattr(api, protocol_of(kind))
-    wanted = set(protocol.__annotations__) | {n for n in vars(protocol) if not n.startswith("_")}
-    breaches = [f"has no '{name}'" for name in sorted(wanted) if not hasattr(provided, name)]
+    members = set(protocol.__annotations__) | {n for n in vars(protocol) if not n.startswith("_")}
+    breaches = [f"has no '{name}'" for name in sorted(members) if not hasattr(provided, name)]
     for name, method in vars(protocol).items():
         own = getattr(provided, name, None)
         if name.startswith("_") or not inspect.isfunction(method) or own is None:

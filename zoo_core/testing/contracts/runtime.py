@@ -29,7 +29,7 @@ from zoo_core.testing.contracts.feeding import (
     wrong_artefacts,
     wrong_feeds,
 )
-from zoo_core.testing.watched import ask
+from zoo_core.testing.isolation import ask
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from zoo_core.api import Runtime, Session, Target
 
-    Made = tuple[Path, Target]
+    Compiled = tuple[Path, Target]
 
 _MOST = 4
 _RUNS = 3
@@ -70,7 +70,7 @@ class RuntimeContract(BackendPart):
         images = noises(self.size)
         expected = reference(images)
         for precision in self._backend().precisions:
-            outputs = self._run(self._make(tmp_path, precision), [images])[0]
+            outputs = self._run(self._compiled(tmp_path, precision), [images])[0]
             must(outputs.shape == expected.shape, f"{precision}: outputs are {outputs.shape}")
             difference = outputs - expected
             must(np.isfinite(outputs).all(), f"{precision}: outputs are not finite")
@@ -83,9 +83,9 @@ class RuntimeContract(BackendPart):
 
     def test_it_states_how_it_is_run(self, tmp_path: Path) -> None:
         """Its kind of input, threads of one run, and concurrent runs, for either hint."""
-        made = self._make(tmp_path)
+        compiled = self._compiled(tmp_path)
         for hint in HINTS:
-            with self._runtime().open(*made, hint) as session:
+            with self._runtime().open(*compiled, hint) as session:
                 kind, workers, threads = session.input_kind, session.workers, session.threads
             known = ", ".join(INPUT_KINDS)
             must(kind in INPUT_KINDS, f"its input_kind is '{kind}', not one of {known}")
@@ -94,7 +94,7 @@ class RuntimeContract(BackendPart):
 
     def test_outputs_are_as_declared(self, tmp_path: Path) -> None:
         """Names in order, batch first, C-contiguous, of the dtype of their spec."""
-        with self._opened(self._make(tmp_path)) as session:
+        with self._opened(self._compiled(tmp_path)) as session:
             feeds, rows = feeds_of(session, noises(self.size))
             names = [spec.name for spec in session.inputs]
             must(names == list(feeds), f"its inputs are {names}, not the graph's")
@@ -112,16 +112,16 @@ class RuntimeContract(BackendPart):
         """In every precision: an image's outputs are its own."""
         images = noises(self.size)
         for precision in self._backend().precisions:
-            made = self._make(tmp_path, precision)
-            first, second = self._run(made, [images, images[::-1]])
+            compiled = self._compiled(tmp_path, precision)
+            first, second = self._run(compiled, [images, images[::-1]])
             self._check_same(first, second[::-1], f"{precision}: outputs change with the order")
 
     def test_many_at_once_are_as_one(self, tmp_path: Path) -> None:
         """For either hint, by as many threads as it has workers: the same outputs."""
-        made, images = self._make(tmp_path), noises(self.size)
-        (alone,) = self._run(made, [images])
+        compiled, images = self._compiled(tmp_path), noises(self.size)
+        (alone,) = self._run(compiled, [images])
         for hint in HINTS:
-            with self._opened(made, hint) as session:
+            with self._opened(compiled, hint) as session:
                 workers = max(self.threads, min(session.workers, _MOST))
                 turns = [images if at % 2 else images[::-1] for at in range(4 * workers)]
                 try:
@@ -136,7 +136,7 @@ class RuntimeContract(BackendPart):
     def test_it_leaves_feeds_and_results_alone(self, tmp_path: Path) -> None:
         """Feeds are unchanged; results are not overwritten by the next run."""
         images = noises(self.size)
-        with self._opened(self._make(tmp_path)) as session:
+        with self._opened(self._compiled(tmp_path)) as session:
             feeds, _ = feeds_of(session, images)
             before = {name: array.copy() for name, array in feeds.items()}
             first = session.run(feeds)["head0"]
@@ -148,18 +148,18 @@ class RuntimeContract(BackendPart):
 
     def test_it_closes_and_opens_again(self, tmp_path: Path) -> None:
         """With the same outputs, while and after another session is open."""
-        made, images = self._make(tmp_path), noises(self.size)
-        (first,) = self._run(made, [images])
-        with self._opened(made):
-            (second,) = self._run(made, [images])
-        (third,) = self._run(made, [images])
+        compiled, images = self._compiled(tmp_path), noises(self.size)
+        (first,) = self._run(compiled, [images])
+        with self._opened(compiled):
+            (second,) = self._run(compiled, [images])
+        (third,) = self._run(compiled, [images])
         same = np.array_equal(first, second) and np.array_equal(first, third)
         must(same, "the outputs of a session that is opened again differ")
 
     def test_closing_frees_the_model(self, tmp_path: Path) -> None:
         """And a closed session refuses to run."""
-        made, images = self._make(tmp_path), noises(self.size)
-        with self._opened(made) as session:
+        compiled, images = self._compiled(tmp_path), noises(self.size)
+        with self._opened(compiled) as session:
             feeds, _ = feeds_of(session, images)
             session.run(feeds)
             model = self.model(session)
@@ -171,21 +171,21 @@ class RuntimeContract(BackendPart):
 
     def test_nothing_is_printed(self, tmp_path: Path) -> None:
         """By a process that opens the artefact and runs it."""
-        made = self._make(tmp_path)
-        with self._opened(made) as session:
+        compiled = self._compiled(tmp_path)
+        with self._opened(compiled) as session:
             feeds, _ = feeds_of(session, noises(self.size))
-        question = self._question("open", *made)
+        question = self._question("open", *compiled)
         answer = ask(replace(question, feeds=feeds), tmp_path)
         must(not answer.error, f"opened in a fresh process: {answer.error}")
         must(not answer.printed, f"it prints {answer.printed}")
 
     def test_a_trace_has_every_run(self, tmp_path: Path) -> None:
         """Where it can trace: operators by name, within the whole time."""
-        runtime, made = self._runtime(), self._make(tmp_path)
+        runtime, compiled = self._runtime(), self._compiled(tmp_path)
         if not isinstance(runtime, Traceable):
             return
         images = noises(self.size)
-        trace = runtime.trace(*made, lambda session: feeds_of(session, images)[0], _RUNS)
+        trace = runtime.trace(*compiled, lambda session: feeds_of(session, images)[0], _RUNS)
         table = OperatorTable.of(trace.durations(), trace.runs).operators
         calls = {row.name: row.calls for row in table if row.type.startswith("Conv")}
         must(calls, "its trace has no convolution")
@@ -195,9 +195,9 @@ class RuntimeContract(BackendPart):
 
     def test_an_interrupt_goes_through(self, tmp_path: Path) -> None:
         """Ctrl-C while a session is open ends it and is not swallowed; it opens again."""
-        made, images = self._make(tmp_path), noises(self.size)
+        compiled, images = self._compiled(tmp_path), noises(self.size)
         try:
-            with self._opened(made) as session:
+            with self._opened(compiled) as session:
                 outputs_of(session, images)
                 raise KeyboardInterrupt
         except KeyboardInterrupt:
@@ -207,37 +207,39 @@ class RuntimeContract(BackendPart):
             raise AssertionError(what) from error
         else:
             raise AssertionError("it swallows an interrupt")
-        self._run(made, [images])
+        self._run(compiled, [images])
 
     def test_wrong_feeds_are_refused(self, tmp_path: Path) -> None:
         """Another shape, another dtype, and an unknown name are ZooErrors that name the input."""
-        with self._opened(self._make(tmp_path)) as session:
+        with self._opened(self._compiled(tmp_path)) as session:
             for of, name, feeds in wrong_feeds(session, noises(self.size)):
                 error = refusal(partial(session.run, feeds), ZooError, of)
                 must(name in str(error), f"the refusal of {of} does not name '{name}': {error}")
 
     def test_what_is_no_artefact_is_refused(self, tmp_path: Path) -> None:
         """An empty folder, a listing of something else and a cut model: ZooErrors of one line."""
-        made = self._make(tmp_path)
-        self._run(made, [noises(self.size)])
-        for of, words, folder in wrong_artefacts(made[0], tmp_path):
-            error = refusal(partial(self._open, (folder, made[1])), ZooError, of)
+        compiled = self._compiled(tmp_path)
+        self._run(compiled, [noises(self.size)])
+        for of, words, folder in wrong_artefacts(compiled[0], tmp_path):
+            error = refusal(partial(self._open, (folder, compiled[1])), ZooError, of)
             must("\n" not in str(error), f"the refusal of {of} has several lines: {error}")
             must(words in str(error), f"the refusal of {of} does not name {words}: {error}")
 
-    def _open(self, made: Made) -> None:
-        with self._runtime().open(*made) as session:
+    def _open(self, compiled: Compiled) -> None:
+        with self._runtime().open(*compiled) as session:
             outputs_of(session, noises(self.size))
 
     @contextmanager
-    def _opened(self, made: Made, hint: str = "latency") -> Iterator[Session]:
-        with self._runtime().open(*made, hint) as session:
+    def _opened(self, compiled: Compiled, hint: str = "latency") -> Iterator[Session]:
+        with self._runtime().open(*compiled, hint) as session:
             if session.input_kind == "name":
                 pytest.skip("it reads what another program has stored, by the names of samples")
             yield session
 
-    def _run(self, made: Made, batches: Iterable[NDArray[np.uint8]]) -> list[NDArray[np.float32]]:
-        with self._opened(made) as session:
+    def _run(
+        self, compiled: Compiled, batches: Iterable[NDArray[np.uint8]]
+    ) -> list[NDArray[np.float32]]:
+        with self._opened(compiled) as session:
             return [outputs_of(session, images) for images in batches]
 
     def _check_same(
@@ -246,7 +248,7 @@ class RuntimeContract(BackendPart):
         worst = float(np.abs(one - other).max())
         must(worst <= self.tolerance, f"{breach} by {worst:g}")
 
-    def _make(self, folder: Path, precision: str | None = None) -> Made:
+    def _compiled(self, folder: Path, precision: str | None = None) -> Compiled:
         return self._artefact(folder, precision, BATCH)
 
     def _runtime(self) -> Runtime:

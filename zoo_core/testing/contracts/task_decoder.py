@@ -106,10 +106,10 @@ class TaskDecoderContract(Contract):
         for value in _EXTREMES:
             outputs = {name: _filled(array, value) for name, array in like.items()}
             try:
-                found = self._bind()(outputs, Geometry.identity(self.size))
+                candidates = self._bind()(outputs, Geometry.identity(self.size))
             except (ArithmeticError, ValueError, Warning, ZooError) as error:
                 raise AssertionError(f"outputs of {value:g} break it: {error!r}") from error
-            check_finite(found, f"outputs of {value:g}")
+            check_finite(candidates, f"outputs of {value:g}")
 
     def test_candidates_can_be_stored(self, tmp_path: Path) -> None:
         """Arrays of plain dtypes, with the same names and dtypes for every image."""

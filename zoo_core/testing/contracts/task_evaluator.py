@@ -29,7 +29,7 @@ class TaskEvaluatorContract(Contract):
     """What an evaluator of any task keeps. Subclass it, set `plugin`, `name`, `task` and `metric`.
 
     `values` is a whole set of the protocol fields it owns. `metric` is the figure that is `best`
-    for perfect predictions and `worst` where nothing is found (None: only less good); wrong
+    for perfect predictions and `worst` where nothing is detected (None: only less good); wrong
     predictions are further than `margin` from the best. `ranges` holds (least, most) of each figure
     that is not from 0 to 1. `least` is the score above which things are drawn, `size` (height,
     width) of the images. Override `write_truth`, `perfect` and `nothing`, and what else does not
@@ -64,7 +64,7 @@ class TaskEvaluatorContract(Contract):
         raise NotImplementedError(f"{type(self).__name__}.perfect: say how predictions look")
 
     def nothing(self) -> Sequence[Arrays]:
-        """Postprocessed predictions, one per sample, as they are where nothing is found."""
+        """Postprocessed predictions, one per sample, where nothing is detected."""
         raise NotImplementedError(f"{type(self).__name__}.nothing: say how predictions look")
 
     def wrong(self) -> Mapping[str, Sequence[Arrays]]:
@@ -85,11 +85,11 @@ class TaskEvaluatorContract(Contract):
         metrics = self._score(self.perfect(), tmp_path)
         far = self._from_best(metrics)
         good = far is not None and far < _CLOSE
-        must(good, f"perfect predictions score {self._told(metrics)}, not {self.best}")
+        must(good, f"perfect predictions score {self._figure(metrics)}, not {self.best}")
         self._check_figures(metrics)
         must(metrics.lines, "it has no line to show")
 
-    def test_nothing_found_scores_less(self, tmp_path: Path) -> None:
+    def test_nothing_detected_scores_less(self, tmp_path: Path) -> None:
         """The worst figure, without an exception."""
         metrics = self._score(self.nothing(), tmp_path)
         value = metrics.values.get(self.metric)
@@ -97,7 +97,7 @@ class TaskEvaluatorContract(Contract):
             good = value is not None and abs(value - self.best) > _CLOSE
         else:
             good = value == self.worst
-        must(good, f"where nothing is found it scores {self._told(metrics)}")
+        must(good, f"where nothing is detected it scores {self._figure(metrics)}")
         self._check_figures(metrics)
 
     def test_wrong_predictions_score_less(self, tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ class TaskEvaluatorContract(Contract):
             metrics = self._score(arrays, tmp_path)
             far = self._from_best(metrics)
             good = far is not None and far > self.margin
-            must(good, f"wrong {what} score {self._told(metrics)}")
+            must(good, f"wrong {what} score {self._figure(metrics)}")
 
     def test_the_order_of_samples_does_not_matter(self, tmp_path: Path) -> None:
         """Predictions go to their truth by the sample, not by their place."""
@@ -161,22 +161,22 @@ class TaskEvaluatorContract(Contract):
             must(same(first, second), "postprocessing the same candidates twice gives two results")
 
     def test_postprocessed_candidates_score_best(self, tmp_path: Path) -> None:
-        """Clear candidates settle to what `score` reads, and nothing of them is lost."""
+        """Clear candidates become what `score` reads, and none is lost."""
         metrics = self._score(self._postprocessed(), tmp_path)
         far = self._from_best(metrics)
         good = far is not None and far < _CLOSE
-        must(good, f"postprocessed candidates score {self._told(metrics)}")
+        must(good, f"postprocessed candidates score {self._figure(metrics)}")
 
     def test_predictions_can_be_stored(self, tmp_path: Path) -> None:
         """Arrays of plain dtypes, with the same names and dtypes for every image."""
         check_storable(self._postprocessed(), tmp_path, "predictions")
 
     def test_it_writes_files(self, tmp_path: Path) -> None:
-        """The same ones each time, also where nothing was found."""
+        """The same ones each time, also where nothing is detected."""
         arrays = self.perfect()
         first, second = self._written(arrays, tmp_path / "a"), self._written(arrays, tmp_path / "b")
         must(any(first.values()), "it writes no file")
-        folder = tmp_path / "told"
+        folder = tmp_path / "with-truth"
         folder.mkdir()
         try:
             self._written(arrays, folder / "files", self.write_truth(folder))
@@ -229,7 +229,7 @@ class TaskEvaluatorContract(Contract):
         files = sorted(path for path in folder.rglob("*") if path.is_file())
         return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
-    def _told(self, metrics: Metrics) -> str:
+    def _figure(self, metrics: Metrics) -> str:
         return f"{self.metric} {metrics.values.get(self.metric)}"
 
     def _from_best(self, metrics: Metrics) -> float | None:

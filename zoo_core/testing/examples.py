@@ -1,4 +1,4 @@
-"""What the contracts hand to a plugin: a card, boxes, weights, a tiny graph, plain images."""
+"""What the contracts try a plugin with: a card, boxes, weights, a tiny graph, plain images."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ SIZE = (32, 32)
 LABELS = ("red", "blue")
 TINY_STAGE = "export"
 IMAGES_STAGE = "calibration"
-_HERE = "zoo_core.testing.given"
+_HERE = "zoo_core.testing.examples"
 _IMAGES = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Box:
-    """A box a network is to have found: xyxy in network pixels, a label's number, a score."""
+    """A box in a network's outputs: xyxy in network pixels, a label's number, a score."""
 
     xyxy: tuple[float, float, float, float]
     label: int = 0
@@ -37,7 +37,7 @@ class Box:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GivenWeights:
+class ExportWeights:
     """Weights for an export: kind and format as in `ExportRequest`, and files by role."""
 
     kind: str = "random"

@@ -1,6 +1,6 @@
 """What a plugin imports and does when one of its methods is called, in a process of its own.
 
-`python -m zoo_core.testing.watched ANSWER` reads a pickled `Question` and writes a JSON answer.
+`python -m zoo_core.testing.isolation ANSWER` reads a pickled `Question` and writes a JSON answer.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def ask(question: Question, folder: Path, environment: Mapping[str, str] | None 
     path = folder / "answer.json"
     path.unlink(missing_ok=True)
     done = subprocess.run(
-        [sys.executable, "-B", "-m", "zoo_core.testing.watched", str(path)],
+        [sys.executable, "-B", "-m", "zoo_core.testing.isolation", str(path)],
         input=pickle.dumps(question),
         capture_output=True,
         timeout=_TIMEOUT,
