@@ -59,7 +59,7 @@ def test_waiting_is_that_of_queueing_theory(load: float) -> None:
     assert found.work == pytest.approx(service)
     assert found.arrivals is not None
     assert found.arrivals.utilisation == pytest.approx(load, rel=0.03)
-    assert found.arrivals.overloaded == ""
+    assert found.arrivals.overload == ""
 
 
 def test_latency_counts_from_the_scheduled_arrival() -> None:
@@ -86,8 +86,8 @@ def test_too_high_a_rate_is_overload() -> None:
     arrivals = found.arrivals
     assert arrivals is not None
     assert arrivals.waiting > 0
-    assert "queries waiting" in arrivals.overloaded
-    assert arrivals.completed == pytest.approx(50, rel=0.02)
+    assert "queries waiting" in arrivals.overload
+    assert arrivals.completed_qps == pytest.approx(50, rel=0.02)
     assert arrivals.utilisation == pytest.approx(2.0, rel=0.1)
     assert found.seconds < 25
     assert found.durations.size == found.ends.size + arrivals.waiting
@@ -103,7 +103,7 @@ def test_those_that_still_wait_count_with_what_they_waited() -> None:
 def test_a_rate_just_above_is_overload_too() -> None:
     found = served(repeat(0.0105), settings(100.0, 60.0))
     assert found.arrivals is not None
-    assert found.arrivals.overloaded.startswith("asks for 10")
+    assert found.arrivals.overload.startswith("asks for 10")
 
 
 def test_the_count_is_that_of_rate_and_time_or_of_the_samples_asked_for() -> None:

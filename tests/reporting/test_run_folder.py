@@ -137,7 +137,7 @@ def test_what_a_command_reads_is_refused_though_zoo_wrote_it(tmp_path: Path) -> 
 
 def test_a_file_where_a_folder_must_be_is_told(tmp_path: Path) -> None:
     own(tmp_path / "txt")
-    with pytest.raises(UsageError, match="is in the way of a folder"):
+    with pytest.raises(UsageError, match="a folder must be made there"):
         fill(tmp_path, "results", {"txt/a.txt": "1"})
 
 
@@ -223,7 +223,7 @@ def test_a_list_that_is_wrong_makes_nothing_ours(tmp_path: Path, text: str) -> N
     folder.mkdir()
     (folder / LIST).write_text(text)
 
-    assert not OwnedFiles.of(folder).named("results")
+    assert not OwnedFiles.load(folder).of_kind("results")
     fill(folder, "results", {"report.json": "1"})
 
     assert (tmp_path / "mine").read_text() == MINE

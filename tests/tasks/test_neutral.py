@@ -125,8 +125,8 @@ def test_a_folder_keeps_no_predictions_of_another_task(
     assert zoo(*run).code == 0
     stale = tmp_path / "out" / "predictions.csv"
     stale.write_text("of a classifier")
-    written = OwnedFiles.of(tmp_path / "out")
-    written.having("results", {*written.named("results"), stale.name}).save()
+    written = OwnedFiles.load(tmp_path / "out")
+    written.with_kind("results", {*written.of_kind("results"), stale.name}).save()
     assert json.loads((tmp_path / "out" / "report.json").read_text())["task"] == "detection"
     assert zoo(*run).code == 0
 

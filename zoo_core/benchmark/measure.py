@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from zoo_core.benchmark.offline import offline
-from zoo_core.benchmark.result import Benchmark, Memory, ScenarioRun
+from zoo_core.benchmark.result import (
+    BENCHMARK_START,
+    PROCESS_START,
+    Benchmark,
+    Memory,
+    ScenarioRun,
+)
 from zoo_core.benchmark.series import Instruments, Loop, warm_up
 from zoo_core.benchmark.server import server
 from zoo_core.benchmark.settings import BenchSettings
@@ -82,7 +88,8 @@ def measure(
     """
     settings, tools = settings or BenchSettings(), tools or Instruments()
     before = environment()
-    fresh, held = reset_peak_memory(), resident_memory()
+    since = BENCHMARK_START if reset_peak_memory() else PROCESS_START
+    held = resident_memory()
     scenarios = [settings.scenario] if settings.scenario else ["single-stream", "offline"]
     runs = [_Measurement(workload, settings, tools).run(scenario) for scenario in scenarios]
     return Benchmark(
@@ -90,7 +97,7 @@ def measure(
         settings=settings,
         latency=runs[0],
         throughput=runs[-1],
-        memory=Memory.of(held, peak_memory(), fresh),
+        memory=Memory(before_bytes=held, peak_bytes=peak_memory(), peak_since=since),
         environment={**before, "after": momentary()},
     )
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from zoo_core.benchmark import statistics
-from zoo_core.benchmark.series import ServerFigures
+from zoo_core.benchmark.series import Arrivals
 from zoo_core.system.record import Parts, Record
 
 if TYPE_CHECKING:
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from zoo_core.benchmark.settings import BenchSettings
 
 _BLOCKS = 200
+
+BENCHMARK_START, PROCESS_START = "the benchmark's start", "the process's start"
+"""Since when a peak of memory counts."""
 
 RANKED = {"single-stream": "p90", "multi-stream": "p99", "server": "p99"}
 """The percentile that MLPerf ranks a scenario by."""
@@ -34,20 +37,6 @@ class Memory(Record):
     peak_bytes: int | None
     peak_since: str
 
-    @property
-    def whole_process(self) -> bool:
-        """Whether the peak is that of the whole process, not of the measurement."""
-        return self.peak_since != _BENCHMARK
-
-    @classmethod
-    def of(cls, before: int | None, peak: int | None, fresh: bool) -> Memory:
-        """`fresh` is false where the peak is that of the whole process."""
-        since = _BENCHMARK if fresh else "the process's start"
-        return cls(before_bytes=before, peak_bytes=peak, peak_since=since)
-
-
-_BENCHMARK = "the benchmark's start"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures(Record):
@@ -57,7 +46,7 @@ class Figures(Record):
     `early_stopping_ms` bounds the true value of the others. `sessions` has a row for each scenario.
     """
 
-    parts: ClassVar[Parts] = {"server": ServerFigures, "memory": Memory}
+    parts: ClassVar[Parts] = {"server": Arrivals, "memory": Memory}
 
     scenario: str
     throughput: float
@@ -84,7 +73,7 @@ class Figures(Record):
     first_inference_ms: float
     load_ms: float
     sessions: tuple[Mapping[str, Any], ...]
-    server: ServerFigures | None
+    server: Arrivals | None
     memory: Memory
     input: str = "seeded noise, one batch repeated"
     percentile_definition: str = "nearest rank, sorted[ceil(p * n) - 1]"
@@ -145,8 +134,8 @@ class Benchmark:
         """Whether runs took the same time throughout, where there are enough to judge."""
         first, second = self.latency.series, self.throughput.series
         arrivals = first.arrivals
-        if arrivals and arrivals.overloaded:
-            return statistics.Steadiness(False, f"overloaded: {arrivals.overloaded}")
+        if arrivals and arrivals.overload:
+            return statistics.Steadiness(False, f"overloaded: {arrivals.overload}")
         rule = self.settings.steady
         latency = rule.judge(first.work)
         if first is second:
@@ -181,7 +170,6 @@ class Benchmark:
         """What reports hold; `raw` has the samples."""
         summary, latency, throughput = self.summary, self.latency, self.throughput
         ends = interval(throughput.series, self.settings.least_samples)
-        arrivals = latency.series.arrivals
         return Figures(
             scenario=latency.series.scenario,
             throughput=round(throughput.series.samples_per_second, 4),
@@ -208,7 +196,7 @@ class Benchmark:
             first_inference_ms=milli(latency.warmup.first),
             load_ms=round(latency.load_ms, 4),
             sessions=tuple(run.to_data() for run in self.runs),
-            server=arrivals.figures() if arrivals else None,
+            server=latency.series.arrivals,
             memory=self.memory,
             environment=dict(self.environment),
         )

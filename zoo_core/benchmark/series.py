@@ -58,55 +58,36 @@ class Ticker:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ServerFigures(Record):
-    """`Arrivals` as a report holds them; `reason` says why a server is overloaded."""
+class Arrivals(Record):
+    """How the queries of a server came, as reports hold it.
+
+    `offered_qps` is the rate of arrivals, `completed_qps` that of completions. `utilisation` is the
+    share of all workers' time that was asked for. `waiting` queries were not begun when the
+    measurement was given up; their latency is what they had waited by then, which is too low.
+    """
 
     target_qps: float
     offered_qps: float
     completed_qps: float
     utilisation: float
     waiting: int
-    overloaded: bool
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arrivals:
-    """How the queries of a server came.
-
-    `offered` is the rate of arrivals, `completed` that of completions, per second. `utilisation` is
-    the share of all workers' time that was asked for. `waiting` queries were not begun when the
-    measurement was given up; their latency is what they had waited by then, which is too low.
-    """
-
-    target: float
-    offered: float
-    completed: float
-    utilisation: float
-    waiting: int
 
     @property
-    def overloaded(self) -> str:
-        """Why the rate is more than the session can do; "" where it is not."""
+    def overload(self) -> str:
+        """Why the rate is more than the network can do; "" where it is not."""
         if self.waiting:
             return f"given up with {self.waiting:,} queries waiting"
         if self.utilisation >= 1:
             return f"asks for {self.utilisation:.0%} of all workers' time"
-        if self.completed < 0.95 * self.offered:
-            return f"{self.completed:.2f} of {self.offered:.2f} arrivals a second are completed"
+        if self.completed_qps < 0.95 * self.offered_qps:
+            rates = f"{self.completed_qps:.2f} of {self.offered_qps:.2f}"
+            return f"{rates} arrivals a second are completed"
         return ""
 
-    def figures(self) -> ServerFigures:
-        """What a report says of them."""
-        return ServerFigures(
-            target_qps=self.target,
-            offered_qps=round(self.offered, 4),
-            completed_qps=round(self.completed, 4),
-            utilisation=round(self.utilisation, 4),
-            waiting=self.waiting,
-            overloaded=bool(self.overloaded),
-            reason=self.overloaded,
-        )
+    def to_data(self) -> dict[str, Any]:
+        """The JSON form, with the verdict."""
+        why = self.overload
+        return {**Record.to_data(self), "overloaded": bool(why), "reason": why}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -119,10 +119,10 @@ def _series(desk: _Desk, rate: float, workers: int, now: float) -> Series:
         workers=workers,
         service=service,
         arrivals=Arrivals(
-            target=rate,
-            offered=offered,
-            completed=number.size / last,
-            utilisation=float(service.mean()) * offered / workers,
+            target_qps=rate,
+            offered_qps=round(offered, 4),
+            completed_qps=round(number.size / last, 4),
+            utilisation=round(float(service.mean()) * offered / workers, 4),
             waiting=int(waiting.size),
         ),
     )

@@ -100,7 +100,6 @@ class Summary:
     median: float
     least: float
     most: float
-    variation: float
     percentiles: Mapping[str, float | None]
     withheld: Mapping[str, int]
     bounds: Mapping[str, Bound]
@@ -111,11 +110,10 @@ class Summary:
         return {**figures, **self.percentiles}
 
 
-def summarise(samples: ArrayLike, percentiles: Mapping[str, float] | None = None) -> Summary:
+def summarise(samples: ArrayLike) -> Summary:
     """All figures of a series; raises ValueError without samples."""
-    wanted = PERCENTILES if percentiles is None else percentiles
     values = np.sort(_vector(samples))
-    bounds = {name: early_stopping(values, p) for name, p in wanted.items()}
+    bounds = {name: early_stopping(values, p) for name, p in PERCENTILES.items()}
     known = {name: bound for name, bound in bounds.items() if bound}
     return Summary(
         count=int(values.size),
@@ -123,9 +121,10 @@ def summarise(samples: ArrayLike, percentiles: Mapping[str, float] | None = None
         median=float(np.median(values)),
         least=float(values[0]),
         most=float(values[-1]),
-        variation=variation(values),
-        percentiles={n: percentile(values, p) if n in known else None for n, p in wanted.items()},
-        withheld={n: samples_needed(p) for n, p in wanted.items() if n not in known},
+        percentiles={
+            n: percentile(values, p) if n in known else None for n, p in PERCENTILES.items()
+        },
+        withheld={n: samples_needed(p) for n, p in PERCENTILES.items() if n not in known},
         bounds=known,
     )
 

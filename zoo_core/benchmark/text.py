@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zoo_core.benchmark import statistics
-from zoo_core.benchmark.result import RANKED
+from zoo_core.benchmark.result import BENCHMARK_START, RANKED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -101,8 +101,8 @@ def _arrivals(found: Figures) -> Iterator[tuple[str, str]]:
     workers = _counted(found.workers, "worker")
     share = f"{server.utilisation:.0%} of the time of {workers}"
     yield "queries/s", f"target {server.target_qps:g}/s, {offered}; {share}"
-    if server.overloaded:
-        yield "overloaded", server.reason
+    if server.overload:
+        yield "overloaded", server.overload
 
 
 def _throughput(found: Figures) -> str:
@@ -119,7 +119,7 @@ def _memory(found: Figures) -> Iterator[tuple[str, str]]:
     memory = found.memory
     if memory.peak_bytes:
         before = f", {memory.before_bytes / 1e6:.0f} MB before" if memory.before_bytes else ""
-        whole = " (of the whole process)" if memory.whole_process else ""
+        whole = "" if memory.peak_since == BENCHMARK_START else " (of the whole process)"
         yield "memory", f"at most {memory.peak_bytes / 1e6:.0f} MB{whole}{before}"
 
 

@@ -56,7 +56,7 @@ def make(run: Run, work: Workspace, listener: Listener) -> Made:
 def carry_out(
     run: Run, work: Workspace, talk: ProgressReporter, output: Path | None, bench: bool
 ) -> RunReport:
-    """Run the plan, measure speed unless told not to, write the run folder; returns the report."""
+    """Run the plan, measure speed if `bench`, write the run folder; returns the report."""
     require_available(run.resolved)
     names = (*_FILES, RAW) if bench else _FILES
     check_free(output, RESULTS, names, inputs_of(run))
@@ -110,9 +110,9 @@ def run_folder(run: Run, output: Path | None, kind: str) -> AbstractContextManag
 def inputs_of(run: Run) -> frozenset[Path]:
     """The files and folders of this machine that a run reads, without links in their paths."""
     asked = run.request
-    given = (asked.cfg, asked.names, asked.predict, asked.images, asked.annotations)
+    paths = (asked.cfg, asked.names, asked.predict, asked.images, asked.annotations)
     places = [place for item in run.plan for place in item.stage.locations.values()]
-    places += [str(path) for path in (*given, asked.calibration) if path]
+    places += [str(path) for path in (*paths, asked.calibration) if path]
     return frozenset(Path(os.path.realpath(place)) for place in places if os.path.lexists(place))
 
 

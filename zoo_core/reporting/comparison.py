@@ -97,8 +97,8 @@ def _differences(
 def _same_files(resolved: Resolved) -> bool:
     """Whether the user's weights are byte for byte one of the card's published files."""
     known = {option.files["weights"].sha256 for option in resolved.card.weights} - {None}
-    given = resolved.weights.files.get("weights")
-    return given is not None and given.sha256 in known
+    weights = resolved.weights.files.get("weights")
+    return weights is not None and weights.sha256 in known
 
 
 def _origin(resolved: Resolved) -> str:

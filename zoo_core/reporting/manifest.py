@@ -11,6 +11,7 @@ from zoo_core.system.machine import environment
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from zoo_core.pipeline.plan import PlannedStage
     from zoo_core.reporting.build import Outcome
 
 SCHEMA = "zoo.manifest/1"
@@ -18,7 +19,7 @@ SCHEMA = "zoo.manifest/1"
 
 def manifest(outcome: Outcome, command: Sequence[str]) -> dict[str, Any]:
     """Hashes of weights, graph, calibration list, artefact, data and protocol; keys; versions."""
-    resolved = outcome.run.resolved
+    resolved, plan = outcome.run.resolved, outcome.run.plan
     data, card = resolved.data, resolved.card
     return {
         "schema": SCHEMA,
@@ -37,9 +38,9 @@ def manifest(outcome: Outcome, command: Sequence[str]) -> dict[str, Any]:
                 for role, source in resolved.weights.files.items()
             },
         },
-        "graph": _digests(outcome, "export"),
-        "calibration": _digests(outcome, "calibration"),
-        "artefact": _digests(outcome, "compile"),
+        "graph": _digests(outcome, plan.find("export")),
+        "calibration": _digests(outcome, plan.find("calibration")),
+        "artefact": _digests(outcome, plan.artefact()),
         "dataset": data and {"name": data.dataset, "content": data.content, "images": data.count},
         "protocol": {"name": resolved.protocol.name, "hash": resolved.protocol.hash},
         "preprocess": digest(resolved.preprocess.to_data()),
@@ -53,14 +54,13 @@ def manifest(outcome: Outcome, command: Sequence[str]) -> dict[str, Any]:
             }
             for name, result in outcome.results.items()
         ],
-        "versions": versions(outcome.run.plan),
+        "versions": versions(plan),
         "environment": environment(),
     }
 
 
-def _digests(outcome: Outcome, stage: str) -> dict[str, str | None]:
-    result = outcome.results.get(stage)
-    if result is None:
+def _digests(outcome: Outcome, planned: PlannedStage | None) -> dict[str, str | None]:
+    if planned is None:
         return {}
-    outputs = result.entry.manifest["outputs"]
+    outputs = outcome.results[planned.stage.name].entry.manifest["outputs"]
     return {name: facts.get("sha256") for name, facts in outputs.items()}

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 LIST = ".zoo-files.json"
-"""The file of an output folder that names what zoo wrote there."""
+"""The manifest of an output folder: the files that zoo wrote there."""
 
 _SCHEMA = "zoo.files/1"
 _NEXT = "name another folder with --output"
@@ -30,8 +30,8 @@ class OwnedFiles:
     kinds: Mapping[str, frozenset[str]]
 
     @classmethod
-    def of(cls, folder: Path) -> OwnedFiles:
-        """What the folder's list names; nothing where there is no list, or none that can be read.
+    def load(cls, folder: Path) -> OwnedFiles:
+        """Files recorded in the folder's manifest; empty if that is missing or unreadable.
 
         Names that lead out of the folder do not count.
         """
@@ -42,43 +42,43 @@ class OwnedFiles:
             found = {}
         return cls(folder, found)
 
-    def named(self, kind: str) -> frozenset[str]:
+    def of_kind(self, kind: str) -> frozenset[str]:
         """The files of one kind."""
         return self.kinds.get(kind, frozenset())
 
-    def having(self, kind: str, names: Iterable[str]) -> OwnedFiles:
+    def with_kind(self, kind: str, names: Iterable[str]) -> OwnedFiles:
         """With these files for the kind's; they are of no other kind then."""
         mine = frozenset(names)
         others = {other: found - mine for other, found in self.kinds.items() if other != kind}
         return OwnedFiles(self.folder, {**others, kind: mine})
 
     def save(self) -> None:
-        """Leave the list in the folder."""
+        """Write the manifest."""
         files = {kind: sorted(names) for kind, names in self.kinds.items() if names}
         write_json(self.folder / LIST, {"schema": _SCHEMA, "files": files})
 
     def check(self, kind: str, names: Iterable[str], inputs: frozenset[Path]) -> None:
-        """Raises UsageError where the kind's earlier files, or these new ones, are a person's.
+        """Raises UsageError where a user's file would be replaced by these, or removed.
 
-        Those are the ones that no list names, and those that the command reads: `inputs`, files,
-        and folders of pictures.
+        A user's are the files that the manifest does not name, and those that the command reads:
+        `inputs`, which are files, and folders of pictures.
         """
         mine = frozenset().union(*self.kinds.values())
         for name in sorted(names):
             self._check_parents(name)
             path = self.folder / name
             if os.path.lexists(path) and name not in mine:
-                _refuse(path, "is no file that zoo wrote, and would be replaced")
-        for name in sorted({*names, *self.named(kind)}):
+                _refuse(path, "exists and was not written by zoo; refusing to overwrite")
+        for name in sorted({*names, *self.of_kind(kind)}):
             path = self.folder / name
             if os.path.lexists(path) and _is_input(path, inputs):
-                _refuse(path, "is read by this command, and would be replaced")
+                _refuse(path, "is read by this command; refusing to overwrite")
 
     def _check_parents(self, name: str) -> None:
         for parent in PurePosixPath(name).parents[:-1]:
             path = self.folder / parent
             if os.path.lexists(path) and not path.is_dir():
-                _refuse(path, "is in the way of a folder")
+                _refuse(path, "is a file, and a folder must be made there")
 
 
 def _inside(name: str) -> bool:

@@ -53,12 +53,12 @@ def check_output(folder: Path) -> None:
 def check_free(
     output: Path | None, kind: str, names: Iterable[str], inputs: frozenset[Path]
 ) -> None:
-    """Raises UsageError where results would take the place of a person's files; see `OwnedFiles`.
+    """Raises UsageError where results would replace a user's files; see `OwnedFiles`.
 
     For before the work: `names` are those that are known by then. A new folder is always free.
     """
     if output is not None:
-        OwnedFiles.of(output).check(kind, names, inputs)
+        OwnedFiles.load(output).check(kind, names, inputs)
 
 
 def make_output(folder: Path) -> Path:
@@ -78,9 +78,9 @@ def filled(
     """The folder to fill: `output`, else a new one of this name, or name and number, under RUNS.
 
     What the block writes takes the place of the kind's earlier files when the block ends, and of
-    no other file: raises UsageError, and leaves all as it was, where a person's file is in the
-    way. A folder that was not there before goes again where filling it fails. Raises DataError
-    where it cannot be made, and for a full disk.
+    no other file: raises UsageError, and leaves all as it was, where a user's file would be
+    replaced. A folder that was not there before is removed again where filling it fails. Raises
+    DataError where it cannot be made, and for a full disk.
     """
     was_there = output is not None and output.exists()
     folder = _new(RUNS / name) if output is None else make_output(output)
@@ -111,11 +111,11 @@ def _publish(part: Path, folder: Path, kind: str, inputs: frozenset[Path]) -> No
     """The reports go first and come last; the list names a file before it is there."""
     made = sorted(part.rglob("*"))
     names = {path.relative_to(part).as_posix() for path in made if not path.is_dir()}
-    known = OwnedFiles.of(folder)
+    known = OwnedFiles.load(folder)
     known.check(kind, names, inputs)
-    earlier = known.named(kind)
+    earlier = known.of_kind(kind)
     kept = earlier if kind == ADDED else frozenset()
-    known.having(kind, names | earlier).save()
+    known.with_kind(kind, names | earlier).save()
     for name in sorted(earlier - kept, key=_reports_last, reverse=True):
         (folder / name).unlink(missing_ok=True)
     for path in made:
@@ -123,7 +123,7 @@ def _publish(part: Path, folder: Path, kind: str, inputs: frozenset[Path]) -> No
             (folder / path.relative_to(part)).mkdir(exist_ok=True)
     for name in sorted(names, key=_reports_last):
         shutil.move(part / name, folder / name)
-    known.having(kind, names | kept).save()
+    known.with_kind(kind, names | kept).save()
 
 
 def _reports_last(name: str) -> tuple[bool, str]:

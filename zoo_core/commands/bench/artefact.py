@@ -11,7 +11,7 @@ import numpy as np
 from zoo_core.benchmark import BenchSettings, Instruments, Workload
 from zoo_core.benchmark import measure as measure_workload
 from zoo_core.benchmark.text import block
-from zoo_core.errors import UsageError
+from zoo_core.errors import UsageError, ZooError
 from zoo_core.reporting.report import SpeedReport
 from zoo_core.system.machine import cpu_name
 
@@ -46,12 +46,15 @@ def measured(
     """
     if run.resolved.emulated or run.resolved.stored:
         return None
-    return measure(run, work, artefact_of(results), BenchSettings(), tell)
+    return measure(run, work, artefact_of(run, results), BenchSettings(), tell)
 
 
-def artefact_of(results: Mapping[str, StageResult]) -> Path:
+def artefact_of(run: Run, results: Mapping[str, StageResult]) -> Path:
     """The folder of the compiled artefact."""
-    return results["compile"].entry.path
+    planned = run.plan.artefact()
+    if planned is None:
+        raise ZooError("no stage makes an artefact", where="benchmark")
+    return results[planned.stage.name].entry.path
 
 
 def measure(

@@ -43,7 +43,7 @@ def prepare_images(
     """The plan that reads the images of a breakdown, and its finished stages up to the network.
 
     `images` is a folder; without one the card's sample scenes are taken, and None is returned where
-    it has none. All are read once, so that a damaged one is told before anything is measured.
+    it has none. All are read once, so that a damaged one is reported before anything is measured.
     """
     if images is None and run.resolved.card.sample_dataset is None:
         return None

@@ -47,12 +47,9 @@ class _Built:
     """What is compiled before anything is measured."""
 
     results: Mapping[str, StageResult]
+    artefact: Path
     other: tuple[Run, Path] | None
     reading: tuple[Run, Mapping[str, StageResult]] | None
-
-    @property
-    def artefact(self) -> Path:
-        return artefact_of(self.results)
 
 
 def bench_report(
@@ -108,10 +105,10 @@ def _build(run: Run, work: Workspace, how: BenchRequest, talk: ProgressReporter)
     with talk.listening() as listener:
         results = work.execute(run.plan, listener)
         if rival:
-            other = rival, artefact_of(work.execute(rival.plan, listener))
+            other = rival, artefact_of(rival, work.execute(rival.plan, listener))
         if how.breakdown and not run.resolved.emulated:
             reading = prepare_images(run, work, listener, how.images)
-    return _Built(results, other, reading)
+    return _Built(results, artefact_of(run, results), other, reading)
 
 
 def _rival(run: Run, work: Workspace, spelling: str) -> Run:

@@ -72,7 +72,7 @@ def second(request: RunRequest, spelling: str, backends: Mapping[str, Backend]) 
     """The request of the other build of `--vs [BACKEND][:PRECISION][,KEY=VALUE...]`.
 
     What is left out is as in the first; `device`, `batch` and `threads`-like options are keys. The
-    first's options go with its backend only. A word that is no backend may be a precision of the
+    first's options go with its backend only. A word that is not a backend may be a precision of the
     first's. Raises UsageError.
     """
     name, *pairs = spelling.split(",")

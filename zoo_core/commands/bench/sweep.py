@@ -125,7 +125,7 @@ class _Sweeper:
         def tell(text: str) -> None:
             self.talk.tell(f"{_key(settings)}: {text}")
 
-        return measure(planned, self.work, artefact_of(results), self.settings, tell)
+        return measure(planned, self.work, artefact_of(planned, results), self.settings, tell)
 
 
 def _throughput(found: Measured) -> tuple[float, float]:
