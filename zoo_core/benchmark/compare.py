@@ -79,8 +79,8 @@ class Versus:
     def figures(self, this: str, other: str) -> VersusFigures:
         """What a report holds; the speedup is from the logarithms of the blocks' median ratios."""
         medians = np.median(self.first, axis=1), np.median(self.second, axis=1)
-        found = shift(np.log(medians[0] / medians[1]))
-        verdict = "faster" if found.high < 0 else "slower"
+        ratio = shift(np.log(medians[0] / medians[1]))
+        verdict = "faster" if ratio.high < 0 else "slower"
         return VersusFigures(
             this=this,
             other=other,
@@ -89,10 +89,10 @@ class Versus:
             runs=int(self.first.size),
             median_ms=milli(float(np.median(self.first))),
             other_median_ms=milli(float(np.median(self.second))),
-            speedup=round(math.exp(-found.estimate), 5),
-            speedup_interval=tuple(round(math.exp(-end), 5) for end in (found.high, found.low)),
-            p=found.p,
-            verdict="no difference shown" if found.low <= 0 <= found.high else verdict,
+            speedup=round(math.exp(-ratio.estimate), 5),
+            speedup_interval=tuple(round(math.exp(-end), 5) for end in (ratio.high, ratio.low)),
+            p=ratio.p,
+            verdict="no difference shown" if ratio.low <= 0 <= ratio.high else verdict,
         )
 
     def raw(self) -> dict[str, list[list[float]]]:
@@ -119,9 +119,9 @@ def compare(
             queries(one, *sides[0]) as run_first,
             queries(two, *sides[1]) as run_second,
         ):
-            found = turns(run_first, run_second, settings, tools, scenario)
+            times = turns(run_first, run_second, settings, tools, scenario)
     scale = [1.0 / (size * calls) for size, calls in sides]
-    return Versus(scenario=scenario, first=found[0] * scale[0], second=found[1] * scale[1])
+    return Versus(scenario=scenario, first=times[0] * scale[0], second=times[1] * scale[1])
 
 
 def turns(

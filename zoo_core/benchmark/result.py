@@ -213,28 +213,28 @@ class Benchmark:
 
     def warnings(self) -> list[str]:
         """What makes the figures doubtful, one sentence each; that of the variation comes first."""
-        found = []
+        texts = []
         if round(self.variation, 5) > statistics.COV_LIMIT:
             above = f"is {self.variation:.1%}, above {statistics.COV_LIMIT:.1%}"
-            found.append(f"single latencies vary: their coefficient of variation {above}")
+            texts.append(f"single latencies vary: their coefficient of variation {above}")
         load, quota = self.environment.get("load_average"), self.environment.get("cpu_quota") or 1
         if load and load[0] > 0.5 * quota:
-            found.append(f"the load was {load[0]:g} on {quota:g} processors before the start")
+            texts.append(f"the load was {load[0]:g} on {quota:g} processors before the start")
         cut = [run.series.scenario for run in self.runs if not run.warmup.agreed]
         if cut:
-            found.append(f"warm-up hit its time limit before converging: {', '.join(cut)}")
-        return found
+            texts.append(f"warm-up hit its time limit before converging: {', '.join(cut)}")
+        return texts
 
     def raw(self) -> dict[str, list[float]]:
         """Every sample in milliseconds, in order: of the latency, and of offline batches."""
         latency, throughput = self.latency.series, self.throughput.series
-        found = {"latency_ms": _list(latency.durations)}
+        samples = {"latency_ms": _list(latency.durations)}
         if latency.service is not None:
-            found["service_ms"] = _list(latency.service)
+            samples["service_ms"] = _list(latency.service)
         if throughput is not latency:
-            found["offline_batch_ms"] = _list(throughput.durations)
-        found["completed_ms"] = _list(throughput.ends)
-        return found
+            samples["offline_batch_ms"] = _list(throughput.durations)
+        samples["completed_ms"] = _list(throughput.ends)
+        return samples
 
 
 def interval(series: Series, least: int) -> tuple[float, float] | None:

@@ -209,11 +209,11 @@ def bootstrap_interval(
     if count < 2:
         raise ValueError(f"{values.size} samples make fewer than two blocks of {how.block}")
     if statistic == "mean":
-        found = _means(values, blocks, _weights(count, count, how))
+        estimates = _means(values, blocks, _weights(count, count, how))
     else:
-        found = _medians(values, blocks, _weights(count, values.size, how))
+        estimates = _medians(values, blocks, _weights(count, values.size, how))
     tail = (1 - how.confidence) / 2
-    low, high = np.quantile(found, [tail, 1 - tail])
+    low, high = np.quantile(estimates, [tail, 1 - tail])
     return float(low), float(high)
 
 
@@ -278,11 +278,11 @@ def _medians(
 ) -> Vector:
     order = np.argsort(values, kind="stable")
     ordered, owners = values[order], blocks[order]
-    found = []
+    medians = []
     for part in weights:
         below = np.cumsum(part[:, owners], axis=1)
-        found.append(ordered[np.argmax(below * 2 >= below[:, -1:], axis=1)])
-    return np.concatenate(found)
+        medians.append(ordered[np.argmax(below * 2 >= below[:, -1:], axis=1)])
+    return np.concatenate(medians)
 
 
 def _settled(over: int, count: int, p: float, confidence: float) -> bool:

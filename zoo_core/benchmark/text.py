@@ -21,13 +21,13 @@ HEAD = "-- zoo bench, in the form of vamp's block; measured by zoo, not by vamp 
 _WIDTH = 12
 
 
-def lines(found: Figures) -> list[str]:
+def lines(figures: Figures) -> list[str]:
     """The figures, one to a line."""
-    threads, size = found.threads, found.samples_per_query
+    threads, size = figures.threads, figures.samples_per_query
     using = f", {_counted(threads, 'thread')}" if threads else ""
     several = f" of {size} samples" if size > 1 else ""
-    head = f"{found.scenario}{several} on {found.device_name}{using}"
-    return [head, *(row(name, text) for name, text in _rows(found))]
+    head = f"{figures.scenario}{several} on {figures.device_name}{using}"
+    return [head, *(row(name, text) for name, text in _rows(figures))]
 
 
 def row(name: str, text: str) -> str:
@@ -35,13 +35,13 @@ def row(name: str, text: str) -> str:
     return f"  {name:<{_WIDTH}}{text}"
 
 
-def block(found: Benchmark, device: str) -> list[str]:
+def block(result: Benchmark, device: str) -> list[str]:
     """The figures in the form that profilers of accelerators print (microseconds, qps).
 
     "e2e latency" is that of a batch where as many run at once as the network takes (offline), with
     what it waits for in the session; "model latency" that of one query alone.
     """
-    throughput, latency = found.throughput.series, found.latency.series
+    throughput, latency = result.throughput.series, result.latency.series
     return [
         HEAD,
         f"- number of instances in each device: {throughput.workers}",
@@ -62,69 +62,69 @@ def _latency(seconds: NDArray[np.float64]) -> Iterator[str]:
         yield f"    {name} latency: {value * 1e6:.0f}"
 
 
-def _rows(found: Figures) -> Iterator[tuple[str, str]]:
-    kind = "batches" if found.scenario == "offline" else "samples"
-    warm = f"after {found.warmup_samples} to warm up"
-    yield kind, f"{found.samples:,} in {found.seconds:.1f} s, {warm}"
+def _rows(figures: Figures) -> Iterator[tuple[str, str]]:
+    kind = "batches" if figures.scenario == "offline" else "samples"
+    warm = f"after {figures.warmup_samples} to warm up"
+    yield kind, f"{figures.samples:,} in {figures.seconds:.1f} s, {warm}"
     named = ("median", "mean", "min", "max")
-    yield "latency", "  ".join(f"{name} {found.latency_ms[name]:.3f}" for name in named) + " ms"
+    yield "latency", "  ".join(f"{name} {figures.latency_ms[name]:.3f}" for name in named) + " ms"
     for name in statistics.PERCENTILES:
-        ranked = ", MLPerf's figure" if RANKED.get(found.scenario) == name else ""
-        yield name.replace("_", "."), _percentile(found, name) + ranked
-    yield from _arrivals(found)
-    yield "throughput", _throughput(found)
-    first = f"first inference {found.first_inference_ms:.1f} ms"
-    yield "loading", f"{found.load_ms:.0f} ms, {first}"
-    yield from _memory(found)
-    yield "machine", _machine(found)
-    varies = ", but single latencies vary" if found.steady and found.varies else ""
-    yield "steady", f"{'yes' if found.steady else 'no'} ({found.steady_reason}){varies}"
-    above = f", above {statistics.COV_LIMIT:.1%}: read the percentiles" if found.varies else ""
-    share = f"{found.coefficient_of_variation:.1%}"
+        ranked = ", MLPerf's figure" if RANKED.get(figures.scenario) == name else ""
+        yield name.replace("_", "."), _percentile(figures, name) + ranked
+    yield from _arrivals(figures)
+    yield "throughput", _throughput(figures)
+    first = f"first inference {figures.first_inference_ms:.1f} ms"
+    yield "loading", f"{figures.load_ms:.0f} ms, {first}"
+    yield from _memory(figures)
+    yield "machine", _machine(figures)
+    varies = ", but single latencies vary" if figures.steady and figures.varies else ""
+    yield "steady", f"{'yes' if figures.steady else 'no'} ({figures.steady_reason}){varies}"
+    above = f", above {statistics.COV_LIMIT:.1%}: read the percentiles" if figures.varies else ""
+    share = f"{figures.coefficient_of_variation:.1%}"
     yield "variation", f"{share} (CoV of single latencies){above}"
-    yield from (("warning", text) for text in found.doubts)
+    yield from (("warning", text) for text in figures.doubts)
 
 
-def _percentile(found: Figures, name: str) -> str:
-    value = found.latency_ms[name]
+def _percentile(figures: Figures, name: str) -> str:
+    value = figures.latency_ms[name]
     if value is None:
-        return f"n/a (needs {found.withheld[name]:,} samples, have {found.samples:,})"
-    bound = found.early_stopping_ms[name]
+        return f"n/a (needs {figures.withheld[name]:,} samples, have {figures.samples:,})"
+    bound = figures.early_stopping_ms[name]
     return f"{value:.3f} ms (at most {bound:.3f} with {statistics.CONFIDENCE:.0%} confidence)"
 
 
-def _arrivals(found: Figures) -> Iterator[tuple[str, str]]:
-    server = found.server
+def _arrivals(figures: Figures) -> Iterator[tuple[str, str]]:
+    server = figures.server
     if server is None:
         return
     offered = f"offered {server.offered_qps:.2f}/s, completed {server.completed_qps:.2f}/s"
-    workers = _counted(found.workers, "worker")
+    workers = _counted(figures.workers, "worker")
     share = f"{server.utilisation:.0%} of the time of {workers}"
     yield "queries/s", f"target {server.target_qps:g}/s, {offered}; {share}"
     if server.overload:
         yield "overloaded", server.overload
 
 
-def _throughput(found: Figures) -> str:
-    ends = found.throughput_interval
+def _throughput(figures: Figures) -> str:
+    ends = figures.throughput_interval
     between = f" ({ends[0]:.2f} to {ends[1]:.2f})" if ends else ""
-    rate = f"{found.throughput:.2f} images/s{between}, {found.throughput_scenario}"
-    if found.throughput_scenario != "offline":
+    rate = f"{figures.throughput:.2f} images/s{between}, {figures.throughput_scenario}"
+    if figures.throughput_scenario != "offline":
         return rate
-    at_once = f", {found.workers} at once" if found.workers > 1 else ""
-    return f"{rate}, {found.batches} batches of {found.batch}{at_once}"
+    at_once = f", {figures.workers} at once" if figures.workers > 1 else ""
+    return f"{rate}, {figures.batches} batches of {figures.batch}{at_once}"
 
 
-def _memory(found: Figures) -> Iterator[tuple[str, str]]:
-    memory = found.memory
+def _memory(figures: Figures) -> Iterator[tuple[str, str]]:
+    memory = figures.memory
     if memory.peak_bytes:
         before = f", {memory.before_bytes / 1e6:.0f} MB before" if memory.before_bytes else ""
         whole = "" if memory.peak_since == BENCHMARK_START else " (of the whole process)"
         yield "memory", f"at most {memory.peak_bytes / 1e6:.0f} MB{whole}{before}"
 
 
-def _machine(found: Figures) -> str:
-    place = found.environment
+def _machine(figures: Figures) -> str:
+    place = figures.environment
     after = place.get("after") or {}
     parts = [f"{place['cpu_quota']:g} of {place['cpu_count']} processors"]
     parts += [f"governor {place['governor']}"] if place.get("governor") else []

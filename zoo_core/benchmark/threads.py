@@ -39,7 +39,7 @@ def run_workers(
             if idle:
                 idle()
             done, left = wait(futures, _WAIT_SECONDS, FIRST_EXCEPTION)
-        error = next((found for future in done if (found := future.exception())), None)
+        error = next((failure for future in done if (failure := future.exception())), None)
     finally:
         stop.set()
         pool.close(HUNG_SECONDS)

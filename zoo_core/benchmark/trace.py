@@ -62,14 +62,14 @@ class OperatorTable(Record):
         """The types, and the costliest operators, for a terminal."""
         whole = f" of {self.whole_ms / self.runs:.3f}" if self.whole_ms else ""
         head = f"operators: {self.operators_ms / self.runs:.3f}{whole} ms a run, {self.runs} runs"
-        shown = [
+        rows = [
             (row.name, row.type, f"{row.total_ms:.3f}", f"{row.share:.1%}", str(row.calls))
             for row in self.operators[:most]
         ]
         count = len(self.operators) - most
         left = [f"  and {count} more in bench.json"] if count > 0 else []
         types = ", ".join(f"{row.type} {row.share:.1%}" for row in self.types[:8])
-        table = columns(("operator", "type", "total ms", "share", "calls"), shown)
+        table = columns(("operator", "type", "total ms", "share", "calls"), rows)
         return [f"{head}, the engine's profiler on", f"  {types}", *table, *left]
 
 
@@ -78,7 +78,7 @@ def _grouped(rows: Iterable[tuple[str, str, float]]) -> tuple[Operator, ...]:
     for name, type, time in rows:
         times.setdefault((name, type), []).append(time)
     whole = sum(map(sum, times.values())) or 1.0
-    found = [
+    operators = [
         Operator(
             name=name,
             type=type,
@@ -88,4 +88,4 @@ def _grouped(rows: Iterable[tuple[str, str, float]]) -> tuple[Operator, ...]:
         )
         for (name, type), each in times.items()
     ]
-    return tuple(sorted(found, key=lambda row: (-row.total_ms, row.name)))
+    return tuple(sorted(operators, key=lambda row: (-row.total_ms, row.name)))

@@ -93,14 +93,14 @@ def predict_folder(
     evaluator = work.plugins.evaluator(resolved.card.evaluator)
     settled = StoredPredictions(results["settle"].entry.path / "settled")
     view = _View(evaluator, resolved.card.labels, show_conf, resolved.preprocess.exif)
-    with run_folder(run, output, RESULTS) as filling:
-        deliver(results["write"].entry.path / "predictions", filling.part)
+    with run_folder(run, output, RESULTS) as staged:
+        deliver(results["write"].entry.path / "predictions", staged.part)
         report = PredictReport(
-            header=build_header(run, results, filling.folder),
+            header=build_header(run, results, staged.folder),
             show_conf=show_conf,
-            images=tuple(_pictures(settled, view, filling)),
+            images=tuple(_pictures(settled, view, staged)),
         )
-        write_json(filling.part / REPORT, report.to_data())
+        write_json(staged.part / REPORT, report.to_data())
     return report
 
 
@@ -115,12 +115,12 @@ def _check_output(run: Run, output: Path | None) -> None:
 
 
 def _pictures(
-    predictions: StoredPredictions, view: _View, filling: StagedOutput
+    predictions: StoredPredictions, view: _View, staged: StagedOutput
 ) -> Iterator[ImageRow]:
     """Each picture has the name of its image's text file."""
-    (filling.part / PICTURES).mkdir(exist_ok=True)
+    (staged.part / PICTURES).mkdir(exist_ok=True)
     texts = text_names([str(head["name"]) for head in predictions.heads()])
     for text, prediction in zip(texts, predictions, strict=True):
         name = f"{PICTURES}/{text.removesuffix(SUFFIX)}.jpg"
-        write_image(filling.part / name, view.picture(prediction))
-        yield view.row(prediction, str(filling.folder / name))
+        write_image(staged.part / name, view.picture(prediction))
+        yield view.row(prediction, str(staged.folder / name))

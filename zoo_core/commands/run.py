@@ -62,12 +62,12 @@ def carry_out(
     check_free(output, RESULTS, names, inputs_of(run))
     with talk.listening() as listener:
         results = make(run, work, listener).results
-    found = _speed(run, work, results, talk.tell) if bench else None
-    speed, raw = (found.report, found.benchmark.raw()) if found else (None, None)
-    with run_folder(run, output, RESULTS) as filling:
-        outcome = Outcome(run=run, results=results, benchmark=speed, output=filling.folder)
+    measured = _speed(run, work, results, talk.tell) if bench else None
+    speed, raw = (measured.report, measured.benchmark.raw()) if measured else (None, None)
+    with run_folder(run, output, RESULTS) as staged:
+        outcome = Outcome(run=run, results=results, benchmark=speed, output=staged.folder)
         report = build_report(outcome, work.registry)
-        _write_folder(filling.part, outcome, report, raw)
+        _write_folder(staged.part, outcome, report, raw)
     with disk_errors(home()):
         remember(report)
     return report
@@ -83,21 +83,23 @@ def _speed(
 
 def require_available(resolved: Resolved) -> None:
     """Raises UnavailableError where neither the backend nor the chosen device can run here."""
-    found = resolved.backend.availability()
-    known = {device.id: device for device in found.devices}
+    availability = resolved.backend.availability()
+    known = {device.id: device for device in availability.devices}
     where = f"backend {resolved.backend.name}"
     for name in resolved.target.devices:
         device = known.get(name)
         if device and device.available:
             continue
-        if found.ok and device is None and resolved.backend.check_device:
+        if availability.ok and device is None and resolved.backend.check_device:
             resolved.backend.check_device(name)
         elif known and device is None:
             step = f"devices: {', '.join(known)}"
             raise UnavailableError(f"has no device '{name}'", where=where, next=step)
-        elif device or not found.ok:
-            reason = (device.reason if device else "") or found.reason
-            raise UnavailableError(f"is not available: {reason}", where=where, next=found.next_step)
+        elif device or not availability.ok:
+            reason = (device.reason if device else "") or availability.reason
+            raise UnavailableError(
+                f"is not available: {reason}", where=where, next=availability.next_step
+            )
 
 
 def run_folder(run: Run, output: Path | None, kind: str) -> AbstractContextManager[StagedOutput]:
@@ -109,10 +111,10 @@ def run_folder(run: Run, output: Path | None, kind: str) -> AbstractContextManag
 
 def inputs_of(run: Run) -> frozenset[Path]:
     """The files and folders of this machine that a run reads, without links in their paths."""
-    asked = run.request
-    paths = (asked.cfg, asked.names, asked.predict, asked.images, asked.annotations)
+    request = run.request
+    paths = (request.cfg, request.names, request.predict, request.images, request.annotations)
     places = [place for item in run.plan for place in item.stage.locations.values()]
-    places += [str(path) for path in (*paths, asked.calibration) if path]
+    places += [str(path) for path in (*paths, request.calibration) if path]
     return frozenset(Path(os.path.realpath(place)) for place in places if os.path.lexists(place))
 
 

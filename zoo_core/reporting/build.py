@@ -125,48 +125,48 @@ def versions(plan: Plan) -> dict[str, str]:
     used = {p.distribution for p in installed() if p.module.partition(".")[0] in packages}
     needed = {name for distribution in (_CORE, *used) for name in requirements(distribution)}
     named = {name for stage in stages for name in stage.versions}
-    found = {name: version(name) for name in (_CORE, *sorted((used | needed | named) - {_CORE}))}
-    return {name: known for name, known in found.items() if known}
+    known = {name: version(name) for name in (_CORE, *sorted((used | needed | named) - {_CORE}))}
+    return {name: text for name, text in known.items() if text}
 
 
 def _warnings(outcome: Outcome) -> list[str]:
     """What a reader of the figures must know, one sentence each."""
     resolved = outcome.run.resolved
-    found = list((outcome.read("precision.json") or {}).get("warnings", []))
+    texts = list((outcome.read("precision.json") or {}).get("warnings", []))
     if resolved.weights.kind == "sample":
-        found.append("sample weights on drawn scenes: these figures say nothing about the model")
+        texts.append("sample weights on drawn scenes: these figures say nothing about the model")
     if resolved.emulated:
-        found.append("emulated: an emulator stood in for the device, no figure is the device's own")
+        texts.append("emulated: an emulator stood in for the device, no figure is the device's own")
     if resolved.weights.kind == "random":
-        found.append("random weights: speed is real, accuracy is not reported")
+        texts.append("random weights: speed is real, accuracy is not reported")
     if resolved.protocol.unknown:
         fields = ", ".join(resolved.protocol.unknown)
-        found.append(f"protocol {resolved.protocol.name}: not published, assumed: {fields}")
+        texts.append(f"protocol {resolved.protocol.name}: not published, assumed: {fields}")
     if _subset(resolved):
-        found.append("a subset of the data set: not to be compared with figures of the whole")
+        texts.append("a subset of the data set: not to be compared with figures of the whole")
     leaked = outcome.read("leakage.json")
     if leaked and leaked["shared"]:
-        found.append(f"{leaked['shared']} calibration images are also evaluation images")
+        texts.append(f"{leaked['shared']} calibration images are also evaluation images")
     if resolved.card.training_overlap and resolved.weights.kind == "published":
-        found.append(resolved.card.training_overlap)
-    return found
+        texts.append(resolved.card.training_overlap)
+    return texts
 
 
 def _provenance(outcome: Outcome) -> dict[str, str]:
     """Digests and names of what went in, for a reader; the manifest holds all of them."""
     resolved = outcome.run.resolved
     weights, data, used = resolved.weights, resolved.data, resolved.calibration
-    found = {f"{role} sha256": source.sha256 or "" for role, source in weights.files.items()}
+    rows = {f"{role} sha256": source.sha256 or "" for role, source in weights.files.items()}
     if weights.kind == "random":
-        found["seed"] = str(weights.seed)
+        rows["seed"] = str(weights.seed)
     source = resolved.card.repository
-    found["modelled on"] = f"{source.name} {source.commit or ''}".strip()
-    found["exported by"] = outcome.run.request.source
+    rows["modelled on"] = f"{source.name} {source.commit or ''}".strip()
+    rows["exported by"] = outcome.run.request.source
     if data:
-        found["data"] = f"{data.dataset} {data.content}"
+        rows["data"] = f"{data.dataset} {data.content}"
     if used:
-        found["calibration"] = f"{used.count} images of {used.dataset} {used.content}"
-    return found
+        rows["calibration"] = f"{used.count} images of {used.dataset} {used.content}"
+    return rows
 
 
 def _subset(resolved: Resolved) -> Subset | None:

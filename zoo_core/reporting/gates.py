@@ -61,9 +61,9 @@ def check(gates: Mapping[str, float], report: RunReport) -> None:
             raise UsageError(f"no metric '{name}' was measured", where="--min-metric", next=hint)
         value = metrics[name]
         if value is None or value < least:
-            shown = "undefined" if value is None else f"{value:.4f}"
+            text = "undefined" if value is None else f"{value:.4f}"
             raise AccuracyGateError(
-                f"{name} is {shown}, the gate is {least:.4f}", where=report.header.output
+                f"{name} is {text}, the gate is {least:.4f}", where=report.header.output
             )
 
 
@@ -131,13 +131,13 @@ class SpeedGates:
         return None
 
 
-def _speed(option: str, report: BenchReport, found: Figures) -> tuple[str, float | None, str]:
+def _speed(option: str, report: BenchReport, figures: Figures) -> tuple[str, float | None, str]:
     """What a gate is about, its value, and why there is none."""
     if option == "--min-throughput":
-        return "throughput in images/s", found.throughput, ""
+        return "throughput in images/s", figures.throughput, ""
     if option == "--min-speedup":
         return "speedup", report.versus.speedup if report.versus else None, "nothing was compared"
     name = "p90" if option == "--max-p90-ms" else "p99"
-    needed, have = found.withheld.get(name, 0), found.samples
+    needed, have = figures.withheld.get(name, 0), figures.samples
     missing = f"{name} needs {needed:,} samples, have {have:,}; give --min-samples {needed}"
-    return f"{name} in ms", found.latency_ms[name], missing
+    return f"{name} in ms", figures.latency_ms[name], missing

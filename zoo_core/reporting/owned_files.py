@@ -37,10 +37,10 @@ class OwnedFiles:
         """
         try:
             kinds = json.loads((folder / LIST).read_bytes())["files"]
-            found = {kind: frozenset(filter(_inside, names)) for kind, names in kinds.items()}
+            owned = {kind: frozenset(filter(_inside, names)) for kind, names in kinds.items()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            found = {}
-        return cls(folder, found)
+            owned = {}
+        return cls(folder, owned)
 
     def of_kind(self, kind: str) -> frozenset[str]:
         """The files of one kind."""
@@ -49,7 +49,7 @@ class OwnedFiles:
     def with_kind(self, kind: str, names: Iterable[str]) -> OwnedFiles:
         """With these files for the kind's; they are of no other kind then."""
         mine = frozenset(names)
-        others = {other: found - mine for other, found in self.kinds.items() if other != kind}
+        others = {other: old - mine for other, old in self.kinds.items() if other != kind}
         return OwnedFiles(self.folder, {**others, kind: mine})
 
     def save(self) -> None:

@@ -304,18 +304,18 @@ class BenchReport(Report):
             texts.insert(1, list(missing))
         elif self.benchmark:
             texts.append(list(self.benchmark.block))
-        found = [line for text in texts for line in text]
+        flat = [line for text in texts for line in text]
         if not head.emulated:
-            return found
+            return flat
         first = f"{head.model} on {head.device}: nothing is timed, there is no speed"
-        return [f"emulated: {line}" for line in [first, *found]]
+        return [f"emulated: {line}" for line in [first, *flat]]
 
     def figures(self) -> dict[str, object]:
         """Median and throughput."""
         if self.benchmark is None:
             return {}
-        found = self.benchmark.figures
-        return {"median": f"{found.latency_ms['median']} ms", "images/s": found.throughput}
+        figures = self.benchmark.figures
+        return {"median": f"{figures.latency_ms['median']} ms", "images/s": figures.throughput}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -109,8 +109,8 @@ def deliver(source: Path, target: Path) -> None:
 
 def _publish(part: Path, folder: Path, kind: str, inputs: frozenset[Path]) -> None:
     """The reports go first and come last; the list names a file before it is there."""
-    made = sorted(part.rglob("*"))
-    names = {path.relative_to(part).as_posix() for path in made if not path.is_dir()}
+    paths = sorted(part.rglob("*"))
+    names = {path.relative_to(part).as_posix() for path in paths if not path.is_dir()}
     known = OwnedFiles.load(folder)
     known.check(kind, names, inputs)
     earlier = known.of_kind(kind)
@@ -118,7 +118,7 @@ def _publish(part: Path, folder: Path, kind: str, inputs: frozenset[Path]) -> No
     known.with_kind(kind, names | earlier).save()
     for name in sorted(earlier - kept, key=_reports_last, reverse=True):
         (folder / name).unlink(missing_ok=True)
-    for path in made:
+    for path in paths:
         if path.is_dir():
             (folder / path.relative_to(part)).mkdir(exist_ok=True)
     for name in sorted(names, key=_reports_last):
@@ -132,15 +132,15 @@ def _reports_last(name: str) -> tuple[bool, str]:
 
 def _new(folder: Path) -> Path:
     check_output(folder)
-    number, found = 1, folder
+    number, place = 1, folder
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         while True:
             with suppress(FileExistsError):
-                found.mkdir()
-                return found.absolute()
+                place.mkdir()
+                return place.absolute()
             number += 1
-            found = folder.with_name(f"{folder.name}-{number}")
+            place = folder.with_name(f"{folder.name}-{number}")
     except OSError as error:
         raise _refused(folder, error) from error
 

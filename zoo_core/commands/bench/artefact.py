@@ -67,15 +67,15 @@ def measure(
     """Latency and throughput of an artefact on seeded noise; see `zoo_core.benchmark`."""
     resolved = run.resolved
     facts = device_facts(resolved)
-    found = measure_workload(
+    result = measure_workload(
         workload(resolved, work, artefact),
         settings,
         Instruments(tell=tell),
         _name(resolved, facts),
     )
-    shown = block(found, resolved.target.device)
-    report = SpeedReport(figures=found.figures(), device_facts=facts, block=tuple(shown))
-    return Measured(found, report)
+    text = block(result, resolved.target.device)
+    report = SpeedReport(figures=result.figures(), device_facts=facts, block=tuple(text))
+    return Measured(result, report)
 
 
 def workload(resolved: Resolved, work: Workspace, artefact: Path) -> Workload:
@@ -141,8 +141,8 @@ def device_facts(resolved: Resolved) -> dict[str, object]:
     facts, devices = resolved.backend.facts, resolved.target.devices
     if facts is None:
         return {}
-    found = {device: dict(facts(device)) for device in devices}
-    return found[devices[0]] if len(devices) == 1 else dict(found)
+    each = {device: dict(facts(device)) for device in devices}
+    return each[devices[0]] if len(devices) == 1 else dict(each)
 
 
 def _name(resolved: Resolved, facts: Mapping[str, object]) -> str:

@@ -82,24 +82,24 @@ def _first(reading: Run) -> Stage:
 
 def _request(run: Run, work: Workspace, listener: Listener, images: Path | None) -> RunRequest:
     kind = run.resolved.weights.kind
-    asked = replace(run.request, limit=IMAGES)
+    request = replace(run.request, limit=IMAGES)
     if not run.request.weights:
-        asked = replace(asked, assets="sample" if kind == "sample" else "published")
+        request = replace(request, assets="sample" if kind == "sample" else "published")
     if images:
-        return replace(asked, predict=images)
+        return replace(request, predict=images)
     if (
         kind in ("sample", "random")
         or run.resolved.card.dataset == run.resolved.card.sample_dataset
     ):
-        return asked
-    return replace(asked, predict=_scenes(run.resolved, work, listener))
+        return request
+    return replace(request, predict=_scenes(run.resolved, work, listener))
 
 
 def _scenes(resolved: Resolved, work: Workspace, listener: Listener) -> Path:
     """The folder of the sample's images: they are timed here, nothing is scored on them."""
     dataset = work.plugins.dataset(resolved.card.sample_dataset or "")
-    asked = DataRequest(purpose="evaluate", limit=IMAGES, others=work.plugins.dataset)
-    data = dataset.plan(asked)
+    request = DataRequest(purpose="evaluate", limit=IMAGES, others=work.plugins.dataset)
+    data = dataset.plan(request)
     paths = _paths(data.inputs, data.locations, work.execute(make_plan(data.stages), listener))
     view = DataView(paths=paths, params=data.params)
     return next(iter(dataset.samples(view, 0, 1))).path.parent
@@ -108,13 +108,13 @@ def _scenes(resolved: Resolved, work: Workspace, listener: Listener) -> Path:
 def _paths(
     inputs: Mapping[str, str], locations: Mapping[str, str], results: Mapping[str, StageResult]
 ) -> dict[str, Path]:
-    made = {
+    outputs = {
         argument: results[name].entry.path / file
         for argument, (name, _, file) in (
             (argument, reference.partition("/")) for argument, reference in inputs.items()
         )
     }
-    return {**made, **{argument: Path(place) for argument, place in locations.items()}}
+    return {**outputs, **{argument: Path(place) for argument, place in locations.items()}}
 
 
 def _steps(resolved: Resolved, work: Workspace, session: Session, decode: Decode) -> list[Step]:
@@ -127,15 +127,15 @@ def _steps(resolved: Resolved, work: Workspace, session: Session, decode: Decode
     def read(sample: Sample) -> tuple[Sample, NDArray[np.uint8]]:
         return sample, read_rgb(sample.path, expect=sample.size, exif=steps.exif)
 
-    def prepare(found: tuple[Sample, NDArray[np.uint8]]) -> tuple[Arrays, Geometry]:
-        fed, geometry = feed(*found, steps)
+    def prepare(image: tuple[Sample, NDArray[np.uint8]]) -> tuple[Arrays, Geometry]:
+        fed, geometry = feed(*image, steps)
         return {name: stacked([fed], batch)}, geometry
 
     def run(ready: tuple[Arrays, Geometry]) -> tuple[Arrays, Geometry]:
         return session.run(ready[0]), ready[1]
 
-    def decoded(found: tuple[Arrays, Geometry]) -> Arrays:
-        return decode({key: array[0] for key, array in found[0].items()}, found[1])
+    def decoded(outputs: tuple[Arrays, Geometry]) -> Arrays:
+        return decode({key: array[0] for key, array in outputs[0].items()}, outputs[1])
 
     def postprocess(candidates: Arrays) -> Arrays:
         return evaluator.postprocess(candidates, values)

@@ -47,10 +47,12 @@ class Part:
     files: Mapping[str, Any] = field(default_factory=dict)
 
 
-def speed(found: Measured, with_block: bool = True) -> Part:
+def speed(measured: Measured, with_block: bool = True) -> Part:
     """The benchmark itself."""
-    text = {BLOCK: "\n".join(found.report.block) + "\n"} if with_block else {}
-    return Part(key="benchmark", data=found.report, files={RAW: found.benchmark.raw(), **text})
+    text = {BLOCK: "\n".join(measured.report.block) + "\n"} if with_block else {}
+    return Part(
+        key="benchmark", data=measured.report, files={RAW: measured.benchmark.raw(), **text}
+    )
 
 
 def taken_apart(
@@ -77,14 +79,14 @@ def versus(
 ) -> Part:
     """The build against another one, in turns."""
     rival, folder = other
-    found = compare(
+    result = compare(
         workload(run.resolved, work, artefact),
         workload(rival.resolved, work, folder),
         settings,
         Instruments(tell=tell),
     )
     names = title(run.request, rival.request), title(rival.request, run.request)
-    return Part(key="versus", data=found.figures(*names), files={VERSUS: found.raw()})
+    return Part(key="versus", data=result.figures(*names), files={VERSUS: result.raw()})
 
 
 def traceable(run: Run, work: Workspace) -> Traceable:
@@ -101,11 +103,11 @@ def traced(run: Run, work: Workspace, artefact: Path, tell: Tell) -> Part:
     """The table of operators, and the trace."""
     tell("profile: running with the engine's profiler")
     size, target = run.resolved.size, run.resolved.target
-    found = traceable(run, work).trace(
+    trace = traceable(run, work).trace(
         artefact, target, lambda session: noise(session, size, target.batch), RUNS
     )
-    table = OperatorTable.of(found.durations(), found.runs, found.whole_us, TRACE)
-    return Part(key="profile", data=table, files={TRACE: json.dumps(found.chrome())})
+    table = OperatorTable.of(trace.durations(), trace.runs, trace.whole_us, TRACE)
+    return Part(key="profile", data=table, files={TRACE: json.dumps(trace.chrome())})
 
 
 def profiled(run: Run, work: Workspace, artefact: Path, tell: Tell) -> list[Part]:
@@ -120,13 +122,13 @@ def profiled(run: Run, work: Workspace, artefact: Path, tell: Tell) -> list[Part
         return []
     tell(f"profiler {name}: running")
     try:
-        found = dict(work.plugins.profiler(name).profile(artefact, resolved.target, {}))
+        output = dict(work.plugins.profiler(name).profile(artefact, resolved.target, {}))
     except ZooError as error:
         if resolved.emulated:
             raise
         failure = ToolReport.from_data({"name": name, "failure": str(error)})
         return [Part(key="profiler", data=failure)]
-    raw = {key: found.pop(key) for key in list(found) if key.startswith("raw")}
+    raw = {key: output.pop(key) for key in list(output) if key.startswith("raw")}
     files = {f"{name}-{key}.txt": str(text) for key, text in raw.items() if text}
-    report = ToolReport.from_data({"name": name, "files": sorted(files), **found})
+    report = ToolReport.from_data({"name": name, "files": sorted(files), **output})
     return [Part(key="profiler", data=report, files=files)]

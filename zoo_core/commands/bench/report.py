@@ -66,12 +66,12 @@ def bench_report(
     parts = list(_measure(run, work, how, talk, built))
     fields: dict[str, Any] = {part.key: part.data for part in parts}
     files = {name: content for part in parts for name, content in part.files.items()}
-    with run_folder(run, output, _KIND) as filling:
-        report = BenchReport(header=build_header(run, built.results, filling.folder), **fields)
+    with run_folder(run, output, _KIND) as staged:
+        report = BenchReport(header=build_header(run, built.results, staged.folder), **fields)
         for name, content in files.items():
             write = write_text if isinstance(content, str) else write_json
-            write(filling.part / name, content)
-        write_json(filling.part / BENCH_REPORT, report.to_data())
+            write(staged.part / name, content)
+        write_json(staged.part / BENCH_REPORT, report.to_data())
     return report
 
 
@@ -132,8 +132,8 @@ def _measure(
     if how.sweep:
         yield from sweep(run, work, how, talk)
         return
-    found = measure(run, work, built.artefact, how.settings, talk.tell)
-    yield speed(found)
+    measured = measure(run, work, built.artefact, how.settings, talk.tell)
+    yield speed(measured)
     if built.reading:
         yield taken_apart(run, work, built.artefact, built.reading, talk.tell)
     if built.other:

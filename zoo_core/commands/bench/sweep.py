@@ -38,7 +38,7 @@ def swept_values(run: Run, spelling: str) -> tuple[dict[str, tuple[int, ...]], l
     values.
     """
     options = run.resolved.backend.options
-    found: dict[str, tuple[int, ...]] = {}
+    known: dict[str, tuple[int, ...]] = {}
     missing = []
     for part in spelling.split(","):
         name, _, values = part.strip().partition("=")
@@ -48,16 +48,16 @@ def swept_values(run: Run, spelling: str) -> tuple[dict[str, tuple[int, ...]], l
                 raise UsageError(what, where="--sweep", next=did_you_mean(name, [BATCH, *options]))
             missing.append(name)
         elif values:
-            found[name] = tuple(whole(value, f"--sweep {name}") for value in values.split(":"))
+            known[name] = tuple(whole(value, f"--sweep {name}") for value in values.split(":"))
         elif name in _USUAL:
-            found[name] = _BATCHES if name == BATCH else _up_to(cpu_threads())
+            known[name] = _BATCHES if name == BATCH else _up_to(cpu_threads())
         else:
             step = f"write {name}=1:2:4"
             raise UsageError(f"'{name}' has no usual values", where="--sweep", next=step)
-    if not found:
+    if not known:
         what = f"backend '{run.resolved.backend.name}' has none of {', '.join(missing)}"
         raise UsageError(what, where="--sweep", next=did_you_mean("", [BATCH, *options]))
-    return found, missing
+    return known, missing
 
 
 def check_sweep(run: Run, spelling: str) -> None:
@@ -72,14 +72,14 @@ def sweep(run: Run, work: Workspace, how: BenchRequest, talk: ProgressReporter) 
     if settings.scenario is None:
         settings = replace(settings, scenario="offline")
     sweeper = _Sweeper(run, work, settings, talk)
-    found = replace(
+    result = replace(
         find_best(values, sweeper.point),
         unit="runs/s" if settings.scenario == "single-stream" else "images/s",
         scenario=settings.scenario or "",
         left_out=tuple(missing),
     )
-    yield Part(key="sweep", data=found)
-    yield speed(sweeper.measured[_key(found.best.settings)], with_block=False)
+    yield Part(key="sweep", data=result)
+    yield speed(sweeper.measured[_key(result.best.settings)], with_block=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,30 +95,30 @@ class _Sweeper:
     def point(self, settings: Mapping[str, int]) -> Point:
         name = _key(settings)
         try:
-            found = self.measured[name] = self._measure(settings)
+            measured = self.measured[name] = self._measure(settings)
         except StageError as error:
             return Point(settings=settings, score=0.0, noise=0.0, failure=str(error))
         if self.settings.scenario == "single-stream":
-            score, noise = _latency(found)
+            score, noise = _latency(measured)
         else:
-            score, noise = _throughput(found)
+            score, noise = _throughput(measured)
         return Point(
             settings=settings,
             score=score,
             noise=noise,
-            latency_ms=found.benchmark.summary.median,
-            steady=found.benchmark.steadiness.steady,
+            latency_ms=measured.benchmark.summary.median,
+            steady=measured.benchmark.steadiness.steady,
         )
 
     def _measure(self, settings: Mapping[str, int]) -> Measured:
         options = {key: str(value) for key, value in settings.items() if key != BATCH}
         request = self.run.request
-        asked = replace(
+        changed = replace(
             request,
             batch=settings.get(BATCH, request.batch),
             options={**request.options, **options},
         )
-        planned = self.work.plan(asked, Goal.COMPILE)
+        planned = self.work.plan(changed, Goal.COMPILE)
         with self.talk.listening() as listener:
             results = self.work.execute(planned.plan, listener)
 
@@ -128,16 +128,16 @@ class _Sweeper:
         return measure(planned, self.work, artefact_of(planned, results), self.settings, tell)
 
 
-def _throughput(found: Measured) -> tuple[float, float]:
-    series, settings = found.benchmark.throughput.series, found.benchmark.settings
+def _throughput(measured: Measured) -> tuple[float, float]:
+    series, settings = measured.benchmark.throughput.series, measured.benchmark.settings
     rate, ends = series.samples_per_second, interval(series, settings.least_samples)
     return rate, (ends[1] - ends[0]) / 2 / rate if ends else 0.0
 
 
-def _latency(found: Measured) -> tuple[float, float]:
+def _latency(measured: Measured) -> tuple[float, float]:
     """Queries a second by the median latency."""
-    samples = found.benchmark.latency.series.durations
-    middle = found.benchmark.summary.median / 1e3
+    samples = measured.benchmark.latency.series.durations
+    middle = measured.benchmark.summary.median / 1e3
     low, high = statistics.bootstrap_interval(samples, "median")
     return 1 / middle, (high - low) / 2 / middle
 
