@@ -38,14 +38,15 @@ _TIMEOUT = 120
 class Question:
     """List a plugin's providers; or call a provider's method, or probe a backend, if named.
 
-    Where the method opens a session, that is run once with `feeds`.
+    The method is called with each of the `calls`' arguments. Where it opens a session, that is run
+    once with `feeds`.
     """
 
     plugin: str
     kind: str = ""
     name: str = ""
     method: str = ""
-    arguments: tuple[Any, ...] = ()
+    calls: tuple[tuple[Any, ...], ...] = ()
     feeds: Mapping[str, Any] | None = None
 
 
@@ -130,11 +131,13 @@ def _answer(question: Question) -> Any:
     if question.kind == "backend":
         return plain(plugins.backend(question.name).probe())
     provided = plugins.load(question.kind, question.name)
-    value = getattr(provided, question.method)(*question.arguments)
+    values = [getattr(provided, question.method)(*arguments) for arguments in question.calls]
     if question.feeds is None:
-        return plain(value)
-    with value as session:
-        return list(session.run(question.feeds))
+        return plain(values)
+    for value in values:
+        with value as session:
+            session.run(question.feeds)
+    return None
 
 
 def plain(value: Any) -> Any:

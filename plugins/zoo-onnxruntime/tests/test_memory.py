@@ -1,4 +1,4 @@
-"""Peak memory of calibrating and compiling a network of YOLOv4's size, for each calibrator."""
+"""Peak memory of calibrating and compiling a network of YOLOv4's size, by every calibrator."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from zoo_core.testing import model_card, run_stages
 from zoo_core.testing.examples import files_stage, preprocess, protocol
 from zoo_onnxruntime.compiler import OnnxRuntimeCompiler
 
-folder, calibrator, side = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+folder, side, *calibrators = Path(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:]
 
 def given(name):
     files = {path.name: path for path in sorted((folder / name).iterdir())}
@@ -49,15 +49,17 @@ request = CompileRequest(
     format="onnx",
     form="heads",
     calibration="calibration/images.json",
-    calibrator=calibrator,
+    calibrator=None,
     preprocess=preprocess((side, side)),
     protocol=protocol(),
     size=(side, side),
 )
-stages = [given("export"), given("calibration"), *OnnxRuntimeCompiler().stages(request)]
-made = run_stages(stages, folder / "zoo")
-told = json.loads((made["compile"] / "precision.json").read_text(encoding="utf-8"))
-print(json.dumps({"peak": peak_memory(), "int8": told["int8_nodes"], "float": told["float_nodes"]}))
+before = [given("export"), given("calibration")]
+for calibrator in calibrators:
+    stages = OnnxRuntimeCompiler().stages(replace(request, calibrator=calibrator))
+    path = run_stages([*before, *stages], folder / "zoo")["compile"] / "precision.json"
+    report = json.loads(path.read_text(encoding="utf-8"))
+    print(json.dumps([calibrator, report["int8_nodes"], report["float_nodes"], peak_memory()]))
 """
 
 
@@ -154,15 +156,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("calibrator", ["minmax", "percentile", "entropy", "auto"])
-def test_the_peak_stays_below_two_gigabytes(folder: Path, calibrator: str) -> None:
+def test_the_peak_stays_below_two_gigabytes(folder: Path) -> None:
+    """One process tries all calibrators, so that the peak of the last is the largest of all."""
+    calibrators = ("minmax", "percentile", "entropy", "auto")
     done = subprocess.run(
-        [sys.executable, "-c", RUN, str(folder), calibrator, str(SIDE)],
+        [sys.executable, "-c", RUN, str(folder), str(SIDE), *calibrators],
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert (told["int8"], told["float"]) == (CONVOLUTIONS, 1)
-    assert told["peak"] < LIMIT
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [row[:3] for row in rows] == [[name, CONVOLUTIONS, 1] for name in calibrators]
+    assert all(peak < LIMIT for *_, peak in rows), rows

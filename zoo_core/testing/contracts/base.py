@@ -36,17 +36,16 @@ class Contract:
     def _plugins(self) -> Plugins:
         return plugins_of(self.plugin, self.partners)
 
-    def _question(self, method: str = "", *arguments: Any) -> Question:
+    def _question(self, method: str = "", *calls: tuple[Any, ...]) -> Question:
         return Question(
             plugin=self.plugin.__name__,
             kind=self.kind,
             name=self.name,
             method=method,
-            arguments=arguments,
+            calls=calls,
         )
 
-    def _check_planning(self, folder: Path, method: str, *arguments: Any) -> None:
+    def _check_planning(self, folder: Path, method: str, *calls: tuple[Any, ...]) -> None:
         """The method gives the same data in this process and another one, quietly and lightly."""
-        provider = self._plugins().load(self.kind, self.name)
-        call = getattr(provider, method)
-        check_planning(self._question(method, *arguments), lambda: call(*arguments), folder)
+        bound = getattr(self._plugins().load(self.kind, self.name), method)
+        check_planning(self._question(method, *calls), bound, folder)

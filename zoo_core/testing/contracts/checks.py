@@ -76,14 +76,15 @@ def with_wrong_key(values: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
     return {**values, wrong: next(iter(values.values()), 1)}, wrong
 
 
-def check_planning(question: Question, answer_here: Callable[[], object], folder: Path) -> None:
-    """Asking twice here and once in a new process gives the same data, quietly and lightly."""
+def check_planning(question: Question, method: Callable[..., object], folder: Path) -> None:
+    """Two calls here and one in a new process give the same data, quietly and lightly."""
     where = f"{question.name}.{question.method}"
     here = folder / "here"
     here.mkdir(exist_ok=True)
     try:
         with chdir(here):
-            first, second = plain(answer_here()), plain(answer_here())
+            first, second = ([method(*call) for call in question.calls] for _ in range(2))
+            first, second = plain(first), plain(second)
     except TypeError as error:
         raise AssertionError(f"{where} gives what JSON cannot hold: {error}") from error
     must(first == second, f"{where} differs from call to call")

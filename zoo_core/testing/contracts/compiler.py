@@ -62,8 +62,7 @@ class CompilerContract(BackendPart):
 
     def test_planning_is_pure_and_light(self, tmp_path: Path) -> None:
         """The same stages from call to call and from process to process; nothing is done."""
-        for case in self._cases():
-            self._check_planning(tmp_path, "stages", case.request())
+        self._check_planning(tmp_path, "stages", *((case.request(),) for case in self._cases()))
 
     def test_every_stage_resolves(self) -> None:
         """`Stage.run` is "module:function" and can be imported."""

@@ -46,7 +46,7 @@ class DatasetContract(Contract):
 
     def test_planning_is_pure_and_light(self, tmp_path: Path) -> None:
         """The same plan from call to call and from process to process; nothing is done."""
-        self._check_planning(tmp_path, "plan", self.request(tmp_path, None))
+        self._check_planning(tmp_path, "plan", (self.request(tmp_path, None),))
 
     def test_its_stages_resolve_and_chain(self, tmp_path: Path) -> None:
         """And its inputs name what they leave."""

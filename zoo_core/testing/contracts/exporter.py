@@ -71,7 +71,7 @@ class ExporterContract(Contract):
     def test_planning_is_pure_and_light(self, tmp_path: Path) -> None:
         """The same stages from call to call and from process to process; nothing is done."""
         request = self._request(self.weights(tmp_path))
-        self._check_planning(tmp_path, "stages", self._card(), request)
+        self._check_planning(tmp_path, "stages", (self._card(), request))
 
     def test_every_stage_resolves(self, tmp_path: Path) -> None:
         """`Stage.run` is "module:function" and can be imported."""

@@ -36,8 +36,7 @@ class OfflineBuilderContract(BackendPart):
 
     def test_planning_is_pure_and_light(self, tmp_path: Path) -> None:
         """The same stages from call to call and from process to process; nothing is done."""
-        for case in self._cases():
-            self._check_planning(tmp_path, "stages", case.request())
+        self._check_planning(tmp_path, "stages", *((case.request(),) for case in self._cases()))
 
     def test_its_stages_resolve_and_chain(self) -> None:
         """The last one is `emit` and outputs the folder `files`."""

@@ -174,7 +174,7 @@ class RuntimeContract(BackendPart):
         compiled = self._compiled(tmp_path)
         with self._opened(compiled) as session:
             feeds, _ = feeds_of(session, noises(self.size))
-        question = self._question("open", *compiled)
+        question = self._question("open", compiled)
         answer = ask(replace(question, feeds=feeds), tmp_path)
         must(not answer.error, f"opened in a fresh process: {answer.error}")
         must(not answer.printed, f"it prints {answer.printed}")
