@@ -10,11 +10,9 @@ import typer
 from zoo_core.cli import options
 from zoo_core.cli.json_output import give, give_lines
 from zoo_core.cli.options import JsonTo, Output, Quiet, Verbose, with_request
-from zoo_core.cli.prepare import prepare
-from zoo_core.cli.progress import telling
+from zoo_core.cli.progress import progress
 from zoo_core.errors import SpeedGateError
 from zoo_core.planning.request import RunRequest
-from zoo_core.reporting.run_folder import RUNS
 
 if TYPE_CHECKING:
     from zoo_core.commands.bench import BenchRequest
@@ -121,11 +119,9 @@ def _carry_out(
     loudness: tuple[bool, bool],
 ) -> int:
     from zoo_core.commands.bench import bench_report
-    from zoo_core.planning.build import Goal
 
     verbose, quiet = loudness
-    work, planned = prepare(request, Goal.COMPILE, quiet, output or RUNS)
-    report = bench_report(planned, work, how, telling(quiet, verbose), output)
+    report = bench_report(request, how, progress(quiet, verbose), output)
     refused = how.gates.verdict(report)
     if refused is None or isinstance(refused, SpeedGateError):
         give(report.to_data(), json_to, report.lines(), quiet)

@@ -9,8 +9,7 @@ import typer
 
 from zoo_core.cli import options
 from zoo_core.cli.options import Output, Quiet, Verbose, with_request
-from zoo_core.cli.prepare import prepare
-from zoo_core.cli.progress import listener
+from zoo_core.cli.progress import progress
 from zoo_core.errors import UsageError
 from zoo_core.planning.request import RunRequest
 
@@ -31,19 +30,15 @@ def compile_(
     quiet: Quiet = False,
 ) -> int:
     """Compile a model for a backend; the artefact goes to the output folder."""
-    from zoo_core.commands.export import check_artefact, export_artefact, export_build_folder
-    from zoo_core.commands.run import make
-    from zoo_core.planning.build import Goal
+    from zoo_core.commands import export
 
     if emit_only and output:
         raise UsageError("--emit-only DIR and --output exclude each other")
-    goal = Goal.EMIT if emit_only else Goal.COMPILE
-    work, planned = prepare(request, goal, quiet, emit_only or output)
-    if not emit_only:
-        check_artefact(planned, output)
-    with listener(quiet, verbose) as talk:
-        made = make(planned, work, talk)
-    paths = export_build_folder(made, emit_only) if emit_only else export_artefact(made, output)
+    reporter = progress(quiet, verbose)
+    if emit_only:
+        paths = export.build_offline(request, reporter, emit_only)
+    else:
+        paths = export.compile_(request, reporter, output)
     for path in paths:
         typer.echo(path)
     return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zoo_core.cli import options
 from zoo_core.cli.options import JsonTo, MinMetric, Output, Quiet, Verbose, with_request
-from zoo_core.cli.run import Handling, carry_out_request
+from zoo_core.cli.run import Destination, run_and_print
 from zoo_core.planning.request import RunRequest
 
 
@@ -18,4 +18,4 @@ def eval_(
     quiet: Quiet = False,
 ) -> int:
     """Like run, without measuring speed."""
-    return carry_out_request(request, Handling(False, min_metric, quiet, verbose), output, json_to)
+    return run_and_print(request, False, min_metric, Destination(output, json_to, verbose, quiet))

@@ -10,8 +10,7 @@ import typer
 
 from zoo_core.cli import options
 from zoo_core.cli.options import Output, Quiet, Verbose, with_request
-from zoo_core.cli.prepare import prepare
-from zoo_core.cli.progress import listener
+from zoo_core.cli.progress import progress
 from zoo_core.planning.request import RunRequest
 
 
@@ -26,15 +25,9 @@ def export(
     quiet: Quiet = False,
 ) -> int:
     """Export a model to a graph file, checked against its source."""
-    from zoo_core.commands.export import check_graph, export_graph
-    from zoo_core.commands.run import make
-    from zoo_core.planning.build import Goal
+    from zoo_core.commands.export import export as export_graph
 
-    folder = output or Path()
-    work, planned = prepare(replace(request, form=form), Goal.EXPORT, quiet, folder)
-    check_graph(planned, folder)
-    with listener(quiet, verbose) as talk:
-        made = make(planned, work, talk)
-    for path in export_graph(made, folder):
+    request = replace(request, form=form)
+    for path in export_graph(request, progress(quiet, verbose), output or Path()):
         typer.echo(path)
     return 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -10,8 +9,7 @@ import typer
 
 from zoo_core.cli import options
 from zoo_core.cli.options import Quiet, Verbose, with_request
-from zoo_core.cli.prepare import prepare
-from zoo_core.cli.progress import listener, say
+from zoo_core.cli.progress import progress, say
 from zoo_core.planning.request import RunRequest
 
 
@@ -25,18 +23,12 @@ def fetch(
     quiet: Quiet = False,
 ) -> int:
     """Download a model's weights and data into the cache, or take weights from a file."""
+    from zoo_core.commands.export import fetch as fetch_assets
     from zoo_core.commands.export import import_weights
-    from zoo_core.commands.run import make
-    from zoo_core.planning.build import Goal
+    from zoo_core.commands.workspace import open_workspace
 
     if from_file:
-        from zoo_core.commands.workspace import open_workspace
-
         say(import_weights(open_workspace(), request.model, from_file), quiet)
-        return 0
-    if request.assets == "auto":
-        request = replace(request, assets="published")
-    work, planned = prepare(request, Goal.FETCH, quiet)
-    with listener(quiet, verbose) as talk:
-        make(planned, work, talk)
+    else:
+        fetch_assets(request, progress(quiet, verbose))
     return 0

@@ -163,6 +163,9 @@ class RequestVerb:
         own = _parameters(self.function)[1:]
 
         def command(**values: Any) -> int:
+            from zoo_core.system.machine import keep_freed_memory
+
+            keep_freed_memory()
             fields: Fields = {}
             for group, parameters in shared:
                 fields |= group(**{p.name: values.pop(p.name) for p in parameters})

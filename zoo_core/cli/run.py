@@ -12,10 +12,8 @@ from zoo_core.cli import options
 from zoo_core.cli.json_output import give
 from zoo_core.cli.options import JsonTo, MinMetric, Output, Quiet, Verbose, with_request
 from zoo_core.cli.plan import show_plan
-from zoo_core.cli.prepare import prepare
-from zoo_core.cli.progress import telling
+from zoo_core.cli.progress import progress
 from zoo_core.planning.request import RunRequest
-from zoo_core.reporting.run_folder import RUNS
 
 
 @with_request(*options.EVERYTHING)
@@ -32,33 +30,31 @@ def run(
     """Export, calibrate, compile, run over a data set, score, time and compare a model."""
     if plan:
         return show_plan(request, json_to)
-    how = Handling(not no_bench, min_metric, quiet, verbose)
-    return carry_out_request(request, how, output, json_to)
+    to = Destination(output, json_to, verbose, quiet)
+    return run_and_print(request, not no_bench, min_metric, to)
 
 
 @dataclass(frozen=True, slots=True)
-class Handling:
-    """What a run does beside the request: measure speed, check gates, talk."""
+class Destination:
+    """Where results go, and how much is reported on the way."""
 
-    measure: bool
-    gates: list[str] | None
-    quiet: bool
+    folder: Path | None
+    json_to: str | None
     verbose: bool
+    quiet: bool
 
 
-def carry_out_request(
-    request: RunRequest, how: Handling, output: Path | None, json_to: str | None
+def run_and_print(
+    request: RunRequest, bench: bool, min_metric: list[str] | None, to: Destination
 ) -> int:
     """Run a request and print its report; raises the error of a gate that is missed."""
-    from zoo_core.commands.run import carry_out
-    from zoo_core.planning.build import Goal
+    from zoo_core.commands.run import run as run_request
     from zoo_core.reporting import gates
     from zoo_core.reporting.terminal import terminal_lines
 
-    wanted = gates.parse(how.gates or ())
-    work, planned = prepare(request, Goal.SCORE, how.quiet, output or RUNS)
-    gates.refuse_sample(wanted, planned.resolved.weights.kind)
-    report = carry_out(planned, work, telling(how.quiet, how.verbose), output, how.measure)
-    give(report.to_data(), json_to, terminal_lines(report), how.quiet)
-    gates.check(wanted, report)
+    limits = gates.parse(min_metric or ())
+    reporter = progress(to.quiet, to.verbose)
+    report = run_request(request, reporter, to.folder, bench=bench, gates=limits)
+    give(report.to_data(), to.json_to, terminal_lines(report), to.quiet)
+    gates.check(limits, report)
     return 0

@@ -2,58 +2,74 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zipfile import is_zipfile
 
-from zoo_core.api.graph import GRAPH_FILE
+from zoo_core.api import ARTEFACT_FILE, GRAPH_FILE
 from zoo_core.commands.run import inputs_of
+from zoo_core.commands.workspace import prepare
 from zoo_core.errors import DataError
+from zoo_core.planning.build import Goal
 from zoo_core.reporting.run_folder import ADDED, check_free, deliver, filled
 from zoo_core.system.files import copy_file, is_html, read_head
 from zoo_core.system.hashing import file_digest
 from zoo_core.system.paths import by_hand_file
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from zoo_core.api import ModelCard, Source
-    from zoo_core.commands.run import Made
+    from zoo_core.commands.progress import ProgressReporter
     from zoo_core.commands.workspace import Workspace
+    from zoo_core.pipeline.executor import StageResult
     from zoo_core.planning.build import Run
+    from zoo_core.planning.request import RunRequest
 
 _ZIP = b"PK\x03\x04"
 _GRAPH = "graph"
 _ARTEFACT = "artefact"
 
 
-def check_graph(run: Run, output: Path) -> None:
-    """Raises UsageError before the work where the graph would overwrite a person's files."""
-    _check(run, _GRAPH, _graph_stages(run), output)
+def fetch(request: RunRequest, progress: ProgressReporter) -> None:
+    """Download weights and data into the cache; what is published, where nothing else is asked."""
+    if request.assets == "auto":
+        request = replace(request, assets="published")
+    work, run = prepare(request, Goal.FETCH, progress)
+    with progress.stages() as listener:
+        work.execute(run.plan, listener)
 
 
-def check_artefact(run: Run, output: Path | None) -> None:
-    """Raises UsageError before the work where the artefact would overwrite a person's files."""
-    _check(run, _ARTEFACT, _artefact_stages(run), output)
+def export(request: RunRequest, progress: ProgressReporter, output: Path) -> list[Path]:
+    """Copy the graph, its description and its verification to a folder; returns the paths."""
+    work, run = prepare(request, Goal.EXPORT, progress, output)
+    names = _makers(run, GRAPH_FILE, "verify.json")
+    _check(run, _GRAPH, names, output)
+    with progress.stages() as listener:
+        results = work.execute(run.plan, listener)
+    return _copy_stages(run, results, _GRAPH, names, output)
 
 
-def export_graph(made: Made, output: Path) -> list[Path]:
-    """Copy the graph, its description and its verification to a folder."""
-    return _copy_stages(made, _GRAPH, _graph_stages(made.run), output)
-
-
-def export_artefact(made: Made, output: Path | None) -> list[Path]:
+def compile_(request: RunRequest, progress: ProgressReporter, output: Path | None) -> list[Path]:
     """Copy the artefact to a folder; without one, return its folder in the store."""
-    names = _artefact_stages(made.run)
+    work, run = prepare(request, Goal.COMPILE, progress, output)
+    names = _makers(run, ARTEFACT_FILE)
+    _check(run, _ARTEFACT, names, output)
+    with progress.stages() as listener:
+        results = work.execute(run.plan, listener)
     if output is None:
-        return [made.results[name].entry.path for name in names]
-    return _copy_stages(made, _ARTEFACT, names, output)
+        return [results[name].entry.path for name in names]
+    return _copy_stages(run, results, _ARTEFACT, names, output)
 
 
-def export_build_folder(made: Made, output: Path) -> list[Path]:
-    """Copy what an offline builder wrote to a folder, which keeps its other files."""
-    items = sorted((made.results["emit"].entry.path / "files").iterdir())
-    with filled(output, "", ADDED, inputs_of(made.run)) as staged:
+def build_offline(request: RunRequest, progress: ProgressReporter, output: Path) -> list[Path]:
+    """Copy what an offline builder writes to a folder, which keeps its other files."""
+    work, run = prepare(request, Goal.EMIT, progress, output)
+    with progress.stages() as listener:
+        results = work.execute(run.plan, listener)
+    items = sorted((results["emit"].entry.path / "files").iterdir())
+    with filled(output, "", ADDED, inputs_of(run)) as staged:
         for item in items:
             deliver(item, staged.part / item.name)
     return [output / item.name for item in items]
@@ -77,14 +93,6 @@ def import_weights(work: Workspace, model: str, path: Path) -> str:
     return f"{path} is now {source.name} of {card.id}{remark}"
 
 
-def _graph_stages(run: Run) -> list[str]:
-    return _makers(run, GRAPH_FILE, "verify.json")
-
-
-def _artefact_stages(run: Run) -> list[str]:
-    return _makers(run, "artefact.json")
-
-
 def _makers(run: Run, *files: str) -> list[str]:
     """Names of the stages that make these files; a file that no stage makes is left out."""
     return [item.stage.name for file in files if (item := run.plan.maker(file))]
@@ -97,12 +105,14 @@ def _check(run: Run, kind: str, names: Sequence[str], output: Path | None) -> No
     check_free(output, kind, files - folders, inputs_of(run))
 
 
-def _copy_stages(made: Made, kind: str, names: Sequence[str], output: Path) -> list[Path]:
+def _copy_stages(
+    run: Run, results: Mapping[str, StageResult], kind: str, names: Sequence[str], output: Path
+) -> list[Path]:
     targets = []
-    with filled(output, "", kind, inputs_of(made.run)) as staged:
+    with filled(output, "", kind, inputs_of(run)) as staged:
         for name in names:
-            for file in made.results[name].stage.outputs:
-                deliver(made.results[name].entry.path / file, staged.part / file)
+            for file in results[name].stage.outputs:
+                deliver(results[name].entry.path / file, staged.part / file)
                 targets.append(output / file)
     return targets
 

@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from zoo_core.commands.run import RESULTS, inputs_of, require_available, run_folder
+from zoo_core.commands.workspace import prepare
 from zoo_core.errors import UsageError
 from zoo_core.pipeline.predictions import StoredPredictions
+from zoo_core.planning.build import Goal
 from zoo_core.reporting.build import build_header
 from zoo_core.reporting.report import ImageRow, PredictReport
-from zoo_core.reporting.run_folder import REPORT, check_free, deliver
+from zoo_core.reporting.run_folder import REPORT, RUNS, check_free, deliver
 from zoo_core.system.file_names import SUFFIX, text_names
 from zoo_core.system.files import write_json
 from zoo_core.vision import read_rgb, write_image
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from zoo_core.api import Arrays, Evaluator, Prediction
+    from zoo_core.commands.progress import ProgressReporter
     from zoo_core.commands.workspace import Workspace
-    from zoo_core.pipeline.executor import Listener
+    from zoo_core.pipeline.executor import StageResult
     from zoo_core.planning.build import Run
+    from zoo_core.planning.request import RunRequest
     from zoo_core.reporting.run_folder import StagedOutput
 
 PICTURES = "pictures"
@@ -79,19 +83,25 @@ def _counted(arrays: Arrays, labels: Sequence[str], least: float) -> str:
     return ", ".join(f"{label} {count}" for label, count in counts.most_common())
 
 
-def predict_folder(
-    run: Run, work: Workspace, listener: Listener, output: Path | None, show_conf: float
+def predict(
+    request: RunRequest,
+    progress: ProgressReporter,
+    output: Path | None,
+    path: Path | None,
+    show_conf: float,
 ) -> PredictReport:
-    """Run the images and leave txt/, predictions.json and pictures/ in a run folder.
+    """Run images and leave txt/, predictions.json and pictures/ in a run folder.
 
-    Pictures show what scores above `show_conf`; the files hold all that the protocol lets through.
+    `path` is an image or a folder; without it, and without images in the request, the sample's
+    scenes are run. Pictures show what scores above `show_conf`; the files hold all that the
+    protocol lets through.
     """
-    resolved = run.resolved
-    require_available(resolved)
+    request, reason = _with_images(request, path)
+    work, run = prepare(request, Goal.PREDICT, progress, output or RUNS, reason)
     _check_output(run, output)
-    results = work.execute(run.plan, listener)
+    settled, results = run_images(work, run, progress)
+    resolved = run.resolved
     evaluator = work.plugins.evaluator(resolved.card.evaluator)
-    settled = StoredPredictions(results["settle"].entry.path / "settled")
     view = _View(evaluator, resolved.card.labels, show_conf, resolved.preprocess.exif)
     with run_folder(run, output, RESULTS) as staged:
         deliver(results["write"].entry.path / "predictions", staged.part)
@@ -102,6 +112,32 @@ def predict_folder(
         )
         write_json(staged.part / REPORT, report.to_data())
     return report
+
+
+def run_images(
+    work: Workspace, run: Run, progress: ProgressReporter
+) -> tuple[StoredPredictions, Mapping[str, StageResult]]:
+    """Execute a plan up to its predictions."""
+    require_available(run.resolved)
+    with progress.stages() as listener:
+        results = work.execute(run.plan, listener)
+    return StoredPredictions(results["settle"].entry.path / "settled"), results
+
+
+def _with_images(request: RunRequest, path: Path | None) -> tuple[RunRequest, str]:
+    """The request with the images to run; and why that is the sample, if no image is named."""
+    if path and (request.images or request.annotations):
+        raise UsageError("PATH excludes --images and --annotations", next="leave PATH out")
+    if request.annotations and not request.images:
+        raise UsageError("--annotations needs --images DIR")
+    if path or (request.images and not request.annotations and not request.dataset):
+        return replace(request, predict=path or request.images, images=None), ""
+    if request.images or request.dataset:
+        return request, ""
+    if request.weights:
+        raise UsageError("no image to predict", next="give an image or a folder")
+    reason = "" if request.assets == "sample" else "because no image was given"
+    return replace(request, assets="sample"), reason
 
 
 def _check_output(run: Run, output: Path | None) -> None:

@@ -1,19 +1,22 @@
-"""Carries out what a command asks: plan, execute, measure, report, and leave a run folder."""
+"""`zoo run` and `zoo eval`: plan, execute, measure, report, and leave a run folder."""
 
 from __future__ import annotations
 
 import os
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from zoo_core.commands.workspace import prepare
 from zoo_core.errors import UnavailableError
+from zoo_core.planning.build import Goal
 from zoo_core.reporting.build import Outcome, build_report
+from zoo_core.reporting.gates import refuse_sample
 from zoo_core.reporting.history import remember
 from zoo_core.reporting.markdown import markdown
-from zoo_core.reporting.run_folder import REPORT, check_free, deliver, filled
+from zoo_core.reporting.run_folder import REPORT, RUNS, check_free, deliver, filled
 from zoo_core.system.files import disk_errors, write_json, write_text
 from zoo_core.system.paths import home
 
@@ -24,8 +27,9 @@ if TYPE_CHECKING:
     from zoo_core.commands.bench.artefact import Measured
     from zoo_core.commands.progress import ProgressReporter
     from zoo_core.commands.workspace import Workspace
-    from zoo_core.pipeline.executor import Listener, StageResult
+    from zoo_core.pipeline.executor import StageResult
     from zoo_core.planning.build import Run
+    from zoo_core.planning.request import RunRequest
     from zoo_core.planning.resolve import Resolved
     from zoo_core.reporting.report import RunReport
     from zoo_core.reporting.run_folder import StagedOutput
@@ -40,32 +44,32 @@ RAW = "latency_ms.json"
 _FILES = (REPORT, "report.md", "manifest.json", "log.txt")
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
-    """A plan that has been carried out, and its results by stage name."""
-
-    run: Run
-    results: Mapping[str, StageResult]
-
-
-def make(run: Run, work: Workspace, listener: Listener) -> Made:
-    """Run the plan's missing stages."""
-    return Made(run, work.execute(run.plan, listener))
-
-
-def carry_out(
-    run: Run, work: Workspace, talk: ProgressReporter, output: Path | None, bench: bool
+def run(
+    request: RunRequest,
+    progress: ProgressReporter,
+    output: Path | None = None,
+    *,
+    bench: bool = True,
+    gates: Mapping[str, float] = MappingProxyType({}),
 ) -> RunReport:
-    """Run the plan, measure speed if `bench`, write the run folder; returns the report."""
-    require_available(run.resolved)
+    """Run a model over its data, evaluate it, measure its speed and leave a run folder.
+
+    Gates that cannot be judged on this run are refused before the work; the caller checks the
+    others once it has shown the report.
+    """
+    work, planned = prepare(request, Goal.SCORE, progress, output or RUNS)
+    refuse_sample(gates, planned.resolved.weights.kind)
+    require_available(planned.resolved)
     names = (*_FILES, RAW) if bench else _FILES
-    check_free(output, RESULTS, names, inputs_of(run))
-    with talk.listening() as listener:
-        results = make(run, work, listener).results
-    measured = _speed(run, work, results, talk.tell) if bench else None
-    speed, raw = (measured.report, measured.benchmark.raw()) if measured else (None, None)
-    with run_folder(run, output, RESULTS) as staged:
-        outcome = Outcome(run=run, results=results, benchmark=speed, output=staged.folder)
+    check_free(output, RESULTS, names, inputs_of(planned))
+    with progress.stages() as listener:
+        results = work.execute(planned.plan, listener)
+    measurement = _speed(planned, work, results, progress.detail) if bench else None
+    speed, raw = None, None
+    if measurement:
+        speed, raw = measurement.report, measurement.benchmark.raw()
+    with run_folder(planned, output, RESULTS) as staged:
+        outcome = Outcome(run=planned, results=results, benchmark=speed, output=staged.folder)
         report = build_report(outcome, work.registry)
         _write_folder(staged.part, outcome, report, raw)
     with disk_errors(home()):

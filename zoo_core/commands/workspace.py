@@ -14,16 +14,21 @@ from zoo_core.pipeline.runners import LocalRunner, WorkerRunner
 from zoo_core.pipeline.sessions import SessionPool
 from zoo_core.pipeline.store import Store
 from zoo_core.planning.build import plan_run
+from zoo_core.planning.preview import preview
 from zoo_core.planning.resolve import CacheState
 from zoo_core.plugins.manager import Plugins
 from zoo_core.registry import Registry, load_registry
+from zoo_core.reporting.run_folder import check_output
+from zoo_core.reporting.terminal import first_line
 from zoo_core.system.machine import cpu_quota
 from zoo_core.system.paths import home
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from zoo_core.api import Stage
+    from zoo_core.commands.progress import ProgressReporter
     from zoo_core.pipeline.executor import Listener, StageResult
     from zoo_core.pipeline.plan import Plan
     from zoo_core.planning.build import Goal, Run
@@ -93,3 +98,24 @@ def open_workspace() -> Workspace:
         store=Store(home() / "store"),
         durations=Durations(home() / "journal.jsonl"),
     )
+
+
+def prepare(
+    request: RunRequest,
+    goal: Goal,
+    progress: ProgressReporter,
+    output: Path | None = None,
+    reason: str = "",
+) -> tuple[Workspace, Run]:
+    """A workspace and the plan of a request, after checking the output folder; reports the plan.
+
+    `reason` says why the sample stands in, where the request itself does not.
+    """
+    if output is not None:
+        check_output(output)
+    workspace = open_workspace()
+    run = workspace.plan(request, goal)
+    progress.message(first_line(run, reason))
+    known = preview(run.plan, workspace.store, workspace.durations, explain=False)
+    progress.message(known.line())
+    return workspace, run

@@ -22,11 +22,12 @@ from zoo_core.commands.bench.parts import (
 from zoo_core.commands.bench.request import second
 from zoo_core.commands.bench.sweep import check_sweep, sweep
 from zoo_core.commands.run import RAW, inputs_of, require_available, run_folder
+from zoo_core.commands.workspace import prepare
 from zoo_core.errors import UsageError
 from zoo_core.planning.build import Goal
 from zoo_core.reporting.build import build_header
 from zoo_core.reporting.report import BenchReport
-from zoo_core.reporting.run_folder import BENCH_REPORT, check_free
+from zoo_core.reporting.run_folder import BENCH_REPORT, RUNS, check_free
 from zoo_core.system.files import write_json, write_text
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from zoo_core.commands.workspace import Workspace
     from zoo_core.pipeline.executor import StageResult
     from zoo_core.planning.build import Run
+    from zoo_core.planning.request import RunRequest
 
 _KIND = "bench"
 
@@ -53,17 +55,18 @@ class _Built:
 
 
 def bench_report(
-    run: Run, work: Workspace, how: BenchRequest, talk: ProgressReporter, output: Path | None
+    request: RunRequest, how: BenchRequest, progress: ProgressReporter, output: Path | None
 ) -> BenchReport:
     """Compile if needed, measure, and leave bench.json and the raw samples in a run folder.
 
     Gates are refused here where they make no sense; checking them
     is the caller's, after it has shown the report.
     """
+    work, run = prepare(request, Goal.COMPILE, progress, output or RUNS)
     _check(run, work, how)
     check_free(output, _KIND, _names(run, how), inputs_of(run))
-    built = _build(run, work, how, talk)
-    parts = list(_measure(run, work, how, talk, built))
+    built = _build(run, work, how, progress)
+    parts = list(_measure(run, work, how, progress, built))
     fields: dict[str, Any] = {part.key: part.data for part in parts}
     files = {name: content for part in parts for name, content in part.files.items()}
     with run_folder(run, output, _KIND) as staged:
@@ -99,10 +102,10 @@ def _check(run: Run, work: Workspace, how: BenchRequest) -> None:
         raise UsageError(what, where=f"device {resolved.target.device}")
 
 
-def _build(run: Run, work: Workspace, how: BenchRequest, talk: ProgressReporter) -> _Built:
+def _build(run: Run, work: Workspace, how: BenchRequest, progress: ProgressReporter) -> _Built:
     other = reading = None
     rival = _rival(run, work, how.versus) if how.versus else None
-    with talk.listening() as listener:
+    with progress.stages() as listener:
         results = work.execute(run.plan, listener)
         if rival:
             other = rival, artefact_of(rival, work.execute(rival.plan, listener))
@@ -123,21 +126,21 @@ def _rival(run: Run, work: Workspace, spelling: str) -> Run:
 
 
 def _measure(
-    run: Run, work: Workspace, how: BenchRequest, talk: ProgressReporter, built: _Built
+    run: Run, work: Workspace, how: BenchRequest, progress: ProgressReporter, built: _Built
 ) -> Iterator[Part]:
     """The parts of the report that are asked for, each measured when it is drawn."""
     if run.resolved.emulated:
-        yield from profiled(run, work, built.artefact, talk.tell)
+        yield from profiled(run, work, built.artefact, progress.detail)
         return
     if how.sweep:
-        yield from sweep(run, work, how, talk)
+        yield from sweep(run, work, how, progress)
         return
-    measured = measure(run, work, built.artefact, how.settings, talk.tell)
+    measured = measure(run, work, built.artefact, how.settings, progress.detail)
     yield speed(measured)
     if built.reading:
-        yield taken_apart(run, work, built.artefact, built.reading, talk.tell)
+        yield taken_apart(run, work, built.artefact, built.reading, progress.detail)
     if built.other:
-        yield versus(run, work, built.artefact, built.other, how.settings, talk.tell)
+        yield versus(run, work, built.artefact, built.other, how.settings, progress.detail)
     if how.profile:
-        yield traced(run, work, built.artefact, talk.tell)
-    yield from profiled(run, work, built.artefact, talk.tell)
+        yield traced(run, work, built.artefact, progress.detail)
+    yield from profiled(run, work, built.artefact, progress.detail)

@@ -65,13 +65,15 @@ def check_sweep(run: Run, spelling: str) -> None:
     swept_values(run, spelling)
 
 
-def sweep(run: Run, work: Workspace, how: BenchRequest, talk: ProgressReporter) -> Iterator[Part]:
+def sweep(
+    run: Run, work: Workspace, how: BenchRequest, progress: ProgressReporter
+) -> Iterator[Part]:
     """The best point's benchmark, then the table of all points."""
     values, missing = swept_values(run, how.sweep or "")
     settings = how.settings
     if settings.scenario is None:
         settings = replace(settings, scenario="offline")
-    sweeper = _Sweeper(run, work, settings, talk)
+    sweeper = _Sweeper(run, work, settings, progress)
     result = replace(
         find_best(values, sweeper.point),
         unit="runs/s" if settings.scenario == "single-stream" else "images/s",
@@ -89,7 +91,7 @@ class _Sweeper:
     run: Run
     work: Workspace
     settings: BenchSettings
-    talk: ProgressReporter
+    progress: ProgressReporter
     measured: dict[str, Measured] = field(default_factory=dict)
 
     def point(self, settings: Mapping[str, int]) -> Point:
@@ -119,11 +121,11 @@ class _Sweeper:
             options={**request.options, **options},
         )
         planned = self.work.plan(changed, Goal.COMPILE)
-        with self.talk.listening() as listener:
+        with self.progress.stages() as listener:
             results = self.work.execute(planned.plan, listener)
 
         def tell(text: str) -> None:
-            self.talk.tell(f"{_key(settings)}: {text}")
+            self.progress.detail(f"{_key(settings)}: {text}")
 
         return measure(planned, self.work, artefact_of(planned, results), self.settings, tell)
 
