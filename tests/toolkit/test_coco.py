@@ -8,7 +8,6 @@ import pytest
 from zoo_core.errors import DataError
 from zoo_core.toolkit.coco import (
     DARKNET_SPELLING,
-    IMAGE_SUFFIXES,
     ListedImage,
     ids_by_name,
     listed_images,
@@ -52,11 +51,6 @@ def test_names_are_equal_in_any_spelling() -> None:
     assert ids_by_name({7: "tvmonitor", 3: "Stop sign"}, "f") == {"tv": 7, "stop sign": 3}
     with pytest.raises(DataError, match="f: two categories are named 'TV'"):
         ids_by_name({1: "tvmonitor", 2: "TV"}, "f")
-
-
-def test_endings_of_images_are_told_in_lower_case() -> None:
-    assert {suffix.lower() for suffix in IMAGE_SUFFIXES} == IMAGE_SUFFIXES
-    assert all(suffix.startswith(".") for suffix in IMAGE_SUFFIXES)
 
 
 @pytest.mark.parametrize(

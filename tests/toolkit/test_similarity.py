@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from zoo_core.api import TensorSpec
+from zoo_core.api import Graph, TensorSpec
 from zoo_core.errors import UsageError
-from zoo_core.toolkit.similarity import poor, ratios_db, rounded, seeded_feeds, snr_db
+from zoo_core.toolkit.similarity import by_output, poor, ratios_db, rounded, seeded_feeds, snr_db
 
 ONES = np.ones(4, np.float32)
 
@@ -35,12 +35,15 @@ def test_what_is_poor_is_told_and_what_is_equal_is_not() -> None:
     measured = [ONES, ONES * 1.1, ONES * 1.9, ONES * np.nan, ONES]
     ratios = ratios_db([ONES, ONES, ONES, ONES, ONES * 0], measured)
 
-    told = poor("int8", names, ratios)
+    specs = tuple(TensorSpec(name=name, shape=(4,)) for name in names)
+    graph = Graph(format="onnx", path="", inputs=(), outputs=specs, facts={})
+    told = poor("int8", graph, ratios)
 
     assert [text.split("'")[1] for text in told] == ["half", "nan", "dead"]
     assert "keeps only 0.9 dB" in told[0]
     assert all("cannot be compared" in text for text in told[1:])
     assert rounded(ratios) == [None, 20.0, 0.9, None, None]
+    assert by_output(graph, ratios) == dict(zip(names, rounded(ratios), strict=True))
 
 
 def test_seeded_feeds_take_the_batch_where_it_is_free() -> None:

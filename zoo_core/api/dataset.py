@@ -7,7 +7,7 @@ functions that `Stage.run` names do the work and may import anything.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -68,10 +68,10 @@ class DataPlan:
 
     dataset: str
     kind: str
-    stages: tuple[Stage, ...]
-    inputs: Mapping[str, str]
-    locations: Mapping[str, str]
-    params: Mapping[str, Any]
+    stages: tuple[Stage, ...] = ()
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    locations: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, Any] = field(default_factory=dict)
     shards: tuple[Shard, ...]
     count: int
     of: int

@@ -29,6 +29,12 @@ class TensorSpec:
         """The JSON form."""
         return {"name": self.name, "shape": list(self.shape), "dtype": self.dtype}
 
+    def fits(self, shape: tuple[int, ...], dtype: str) -> bool:
+        """Whether an array of this shape and dtype is such a tensor."""
+        sides = zip(self.shape, shape, strict=False)
+        same = len(shape) == len(self.shape) and all(isinstance(a, str) or a == b for a, b in sides)
+        return same and dtype == self.dtype
+
     @classmethod
     def from_data(cls, data: dict[str, Any]) -> TensorSpec:
         """The inverse of `to_data`."""

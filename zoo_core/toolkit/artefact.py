@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from zoo_core.api import Graph, TensorSpec
 from zoo_core.api.graph import GRAPH_FILE
-from zoo_core.errors import DataError
+from zoo_core.errors import DataError, UsageError
 from zoo_core.toolkit.files import write_json
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from zoo_core.api import Arrays
 
 ARTEFACT_FILE = "artefact.json"
 PRECISION_FILE = "precision.json"
@@ -94,3 +98,44 @@ def read_artefact(folder: Path, formats: Collection[str]) -> Artefact:
         wanted = " or ".join(formats)
         raise DataError(f"format is '{data['format']}', not {wanted}", where=str(listing))
     return found
+
+
+def checked_feeds(inputs: Sequence[TensorSpec], feeds: Arrays) -> dict[str, NDArray[Any]]:
+    """The feeds of a session by input name.
+
+    Raises UsageError where one is missing or unknown, or is of another shape or dtype.
+    """
+    checked = {spec.name: _checked(spec, feeds) for spec in inputs}
+    if len(feeds) > len(checked):
+        unknown = sorted(set(feeds) - set(checked))
+        raise UsageError(f"unknown input '{unknown[0]}'", next=f"known: {', '.join(checked)}")
+    return checked
+
+
+def _checked(spec: TensorSpec, feeds: Arrays) -> NDArray[Any]:
+    array = feeds.get(spec.name)
+    if array is None:
+        step = f"given: {', '.join(feeds) or 'nothing'}"
+        raise UsageError(f"input '{spec.name}' is not given", next=step)
+    if not spec.fits(array.shape, str(array.dtype)):
+        raise UsageError(
+            f"input '{spec.name}' is {array.dtype} {list(array.shape)}, not {spec.dtype} "
+            f"{list(spec.shape)}"
+        )
+    return array
+
+
+def precision_report(
+    requested: str, nodes: Sequence[NodePrecision], tool: str, warnings: Sequence[str]
+) -> dict[str, Any]:
+    """The content of precision.json that every compiler of files shares."""
+    floats = [node.name for node in nodes if node.precision != "int8"]
+    return {
+        "requested": requested,
+        "int8_nodes": len(nodes) - len(floats),
+        "float_nodes": len(floats),
+        "float_node_names": floats,
+        "nodes": [node.to_data() for node in nodes],
+        "tool": tool,
+        "warnings": list(warnings),
+    }

@@ -32,42 +32,13 @@ _ALIASES = {
     "silence": "empty",
 }
 _KINDS = frozenset(
-    [
-        "activation",
-        "avgpool",
-        "batchnorm",
-        "connected",
-        "contrastive",
-        "conv_lstm",
-        "convolutional",
-        "cost",
-        "crnn",
-        "crop",
-        "detection",
-        "dropout",
-        "empty",
-        "Gaussian_yolo",
-        "gru",
-        "history",
-        "implicit",
-        "local",
-        "local_avgpool",
-        "lstm",
-        "maxpool",
-        "net",
-        "normalization",
-        "region",
-        "reorg",
-        "reorg3d",
-        "rnn",
-        "route",
-        "sam",
-        "scale_channels",
-        "shortcut",
-        "softmax",
-        "upsample",
-        "yolo",
-    ]
+    {
+        *("activation", "avgpool", "batchnorm", "connected", "contrastive", "conv_lstm"),
+        *("convolutional", "cost", "crnn", "crop", "detection", "dropout", "empty"),
+        *("Gaussian_yolo", "gru", "history", "implicit", "local", "local_avgpool", "lstm"),
+        *("maxpool", "net", "normalization", "region", "reorg", "reorg3d", "rnn", "route"),
+        *("sam", "scale_channels", "shortcut", "softmax", "upsample", "yolo"),
+    }
 )
 _HEADER = re.compile(r"\[([^\[\]]*)\]$")
 _MOST_BYTES = 4 << 20

@@ -1,17 +1,23 @@
-"""What data sets share: limits, and shards over their samples."""
+"""What data sets share: limits, shards over their samples, folders of images."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.api import Shard
-from zoo_core.errors import UsageError
-from zoo_core.system.hashing import digest
+from zoo_core.errors import DataError, UsageError
+from zoo_core.toolkit.files import digest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from zoo_core.api import DataRequest
+
+IMAGE_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
+)
+"""Name endings that count as images, in lower case."""
 
 SHARD = 256
 """Samples per shard: what a stopped run may lose, against what a stage costs by itself."""
@@ -36,6 +42,23 @@ def limited(request: DataRequest, of: int) -> int:
     if request.limit < 1:
         raise UsageError(f"a limit of {request.limit} leaves no image", where="--limit")
     return min(request.limit, of)
+
+
+def is_image(path: Path) -> bool:
+    """Whether a file's name ends as an image's does; hidden files do not count."""
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+
+
+def names_digest(names: Sequence[str]) -> str:
+    """What a folder holds, for `check_unchanged`."""
+    return digest(list(names))
+
+
+def check_unchanged(names: Sequence[str], planned: str, folder: Path) -> None:
+    """Raises `DataError` where a folder no longer holds the images that it held when planned."""
+    if names_digest(names) != planned:
+        step = "run again, and leave the folder as it is meanwhile"
+        raise DataError("images have come or gone since planning", where=str(folder), next=step)
 
 
 def _ranges(count: int) -> list[tuple[int, int]]:

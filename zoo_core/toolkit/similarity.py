@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from zoo_core.api import TensorSpec
+    from zoo_core.api import Graph, TensorSpec
 
 SEED = 20
 POOR_DB = 6.0
@@ -49,19 +49,21 @@ def rounded(ratios: Sequence[float]) -> list[float | None]:
     return [None if math.isinf(ratio) else round(ratio, 1) for ratio in ratios]
 
 
-def poor(precision: str, names: Sequence[str], ratios: Sequence[float]) -> list[str]:
-    """A warning for each output that is hardly the float network's any more."""
-    told = []
-    for name, ratio in zip(names, ratios, strict=True):
+def by_output(graph: Graph, ratios: Sequence[float]) -> dict[str, float | None]:
+    """The ratios of a graph's outputs by name, as a report holds them."""
+    return dict(zip((spec.name for spec in graph.outputs), rounded(ratios), strict=True))
+
+
+def poor(precision: str, graph: Graph, ratios: Sequence[float]) -> list[str]:
+    """A warning for each output of the graph that is hardly the float network's any more."""
+    warnings = []
+    for spec, ratio in zip(graph.outputs, ratios, strict=True):
+        what = f"keeps only {ratio:.1f} dB of the float network's signal"
         if ratio == -math.inf:
-            what = (
-                "cannot be compared: its numbers, or the float network's, are not finite or all 0"
-            )
-            told.append(f"{precision}: output '{name}' {what}")
-        elif ratio < POOR_DB:
-            what = f"keeps only {ratio:.1f} dB of the float network's signal"
-            told.append(f"{precision}: output '{name}' {what}")
-    return told
+            what = "cannot be compared: its values or the float network's are not finite or all 0"
+        if ratio < POOR_DB:
+            warnings.append(f"{precision}: output '{spec.name}' {what}")
+    return warnings
 
 
 def seeded_feeds(inputs: Sequence[TensorSpec], batch: int) -> dict[str, NDArray[Any]]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from zoo_classification.listed import limited, shards
 from zoo_core.api import DataPlan, DataRequest, Sample, Stage
 from zoo_core.errors import DataError, UsageError
+from zoo_core.toolkit.datasets import limited, shards
 from zoo_core.toolkit.files import digest
 
 if TYPE_CHECKING:
@@ -63,8 +63,6 @@ class SampleCrops:
             kind="sample",
             stages=(*made_of.stages, cut),
             inputs={"images": f"{name}/images", "listing": f"{name}/{LISTING}"},
-            locations={},
-            params={},
             shards=shards([f"crop {at}" for at in range(count)]),
             count=count,
             of=of,

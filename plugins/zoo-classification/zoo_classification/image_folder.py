@@ -5,9 +5,9 @@ from __future__ import annotations
 from itertools import chain, zip_longest
 from typing import TYPE_CHECKING
 
-from zoo_classification.listed import limited, shards
 from zoo_core.api import DataPlan, Sample
 from zoo_core.errors import DataError, UsageError
+from zoo_core.toolkit.datasets import check_unchanged, is_image, limited, names_digest, shards
 from zoo_core.toolkit.files import digest, file_digests
 
 if TYPE_CHECKING:
@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zoo_core.api import DataRequest, DataView
-
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
-"""Name endings that count as images, in lower case."""
 
 
 class ImagenetFolder:
@@ -46,14 +43,12 @@ class ImagenetFolder:
         return DataPlan(
             dataset="imagenet-folder",
             kind="given",
-            stages=(),
-            inputs={},
             locations={key: str(path) for key, path in {"images": folder, **truth}.items()},
-            params={"names": digest(names)},
+            params={"names": names_digest(names)},
             shards=shards(contents),
             count=count,
             of=len(paths),
-            content=digest([contents, digest(names), file_digests(list(truth.values()))]),
+            content=digest([contents, names_digest(names), file_digests(list(truth.values()))]),
             has_truth=True,
         )
 
@@ -62,9 +57,7 @@ class ImagenetFolder:
         folder = view.paths["images"]
         paths = listed(folder)
         names = _names(folder, paths)
-        if digest(names) != view.params["names"]:
-            step = "run again, and leave the folder as it is meanwhile"
-            raise DataError("images have come or gone since planning", where=str(folder), next=step)
+        check_unchanged(names, view.params["names"], folder)
         for name, path in list(zip(names, paths, strict=True))[start:stop]:
             yield Sample(id=name, name=name, path=path)
 
@@ -83,7 +76,7 @@ def class_folders(folder: Path) -> list[Path]:
 def listed(folder: Path) -> list[Path]:
     """All images in the set's order; raises `DataError` where there is none."""
     columns = [
-        sorted(path for path in place.iterdir() if _is_image(path))
+        sorted(path for path in place.iterdir() if is_image(path))
         for place in class_folders(folder)
     ]
     found = [path for path in chain.from_iterable(zip_longest(*columns)) if path is not None]
@@ -91,10 +84,6 @@ def listed(folder: Path) -> list[Path]:
         step = "name the folder that holds one folder per class"
         raise DataError("has no class folder with an image in it", where=str(folder), next=step)
     return found
-
-
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
 
 
 def _names(folder: Path, paths: list[Path]) -> list[str]:

@@ -42,10 +42,7 @@ class CocoFolder:
         return DataPlan(
             dataset="coco-folder",
             kind="given",
-            stages=(),
-            inputs={},
             locations={"images": str(folder), "annotations": str(annotations)},
-            params={},
             shards=shards(contents),
             count=count,
             of=len(index.images),

@@ -6,8 +6,14 @@ from typing import TYPE_CHECKING
 
 from zoo_core.api import DataPlan, Sample
 from zoo_core.errors import DataError, UsageError
-from zoo_core.toolkit.coco import IMAGE_SUFFIXES
-from zoo_core.toolkit.datasets import limited, shards
+from zoo_core.toolkit.datasets import (
+    IMAGE_SUFFIXES,
+    check_unchanged,
+    is_image,
+    limited,
+    names_digest,
+    shards,
+)
 from zoo_core.toolkit.files import digest, file_digests
 
 if TYPE_CHECKING:
@@ -38,10 +44,8 @@ class Folder:
         return DataPlan(
             dataset="folder",
             kind="given",
-            stages=(),
-            inputs={},
             locations={"images": str(place)},
-            params={"names": _names(paths)},
+            params={"names": names_digest([path.name for path in paths])},
             shards=shards(contents),
             count=count,
             of=len(paths),
@@ -53,9 +57,7 @@ class Folder:
         """Sizes are None; raises `DataError` where images have come or gone since planning."""
         place = view.paths["images"]
         paths = _images(place)
-        if _names(paths) != view.params["names"]:
-            step = "run again, and leave the folder as it is meanwhile"
-            raise DataError("images have come or gone since planning", where=str(place), next=step)
+        check_unchanged([path.name for path in paths], view.params["names"], place)
         for path in paths[start:stop]:
             yield Sample(id=path.name, name=path.name, path=path)
 
@@ -73,21 +75,10 @@ def _images(place: Path) -> list[Path]:
         return [place]
     if not place.is_dir():
         raise DataError("no such image or folder", where=str(place), next="check the path")
-    found = sorted(path for path in place.iterdir() if _is_image(path))
+    found = sorted(path for path in place.iterdir() if is_image(path) and path.is_file())
     if not found:
         raise _refused("holds no image", place)
     return found
-
-
-def _names(paths: list[Path]) -> str:
-    """What the folder holds: with another image in it, sample 7 may be another one."""
-    return digest([path.name for path in paths])
-
-
-def _is_image(path: Path) -> bool:
-    return (
-        path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
-    )
 
 
 def _refused(what: str, place: Path) -> DataError:

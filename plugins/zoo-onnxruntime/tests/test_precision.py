@@ -5,14 +5,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnx
 import pytest
+from zoo_onnxruntime.engine import tool
 from zoo_onnxruntime.graph import replace_nodes
 from zoo_onnxruntime.precision import (
     node_precisions,
     other_operators,
     processor_warnings,
-    report,
 )
 from zoo_onnxruntime.quantize import quantize
+
+from zoo_core.toolkit.artefact import precision_report
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,7 +73,7 @@ def test_pairs_in_the_file_are_not_taken_for_int8(nets: Any, tmp_path: Path) -> 
 def test_the_report_counts_what_was_found(nets: Any, tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     onnx.save(int8_model(nets, ("head0",)), path)
-    told = report("int8", node_precisions(path, {}, tmp_path), ["careful"])
+    told = precision_report("int8", node_precisions(path, {}, tmp_path), tool(), ["careful"])
     assert (told["int8_nodes"], told["float_nodes"]) == (7, 1)
     assert told["float_node_names"] == ["head0"]
     assert told["warnings"] == ["careful"]

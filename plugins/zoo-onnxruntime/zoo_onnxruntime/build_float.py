@@ -6,12 +6,12 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
-from zoo_core.toolkit.artefact import read_graph, write_artefact
+from zoo_core.toolkit.artefact import read_graph
 from zoo_core.toolkit.onnx_file import load, save
-from zoo_core.toolkit.similarity import poor, ratios_db, rounded, seeded_feeds
-from zoo_onnxruntime.files import FORMAT, MODEL_FILE
+from zoo_core.toolkit.similarity import by_output, poor, ratios_db, seeded_feeds
+from zoo_onnxruntime.files import MODEL_FILE
 from zoo_onnxruntime.half import store_half
-from zoo_onnxruntime.precision import node_precisions, other_operators, report
+from zoo_onnxruntime.precision import node_precisions, write_report
 from zoo_onnxruntime.rewrites.proof import outputs
 
 if TYPE_CHECKING:
@@ -25,10 +25,7 @@ def fp32(ctx: StageContext) -> None:
     graph = read_graph(ctx.inputs["graph"])
     model = ctx.out / MODEL_FILE
     _take(ctx.inputs["graph"].parent / graph.path, model)
-    told = report("fp32", node_precisions(model, {}, ctx.out), [])
-    write_artefact(
-        ctx.out, (FORMAT, MODEL_FILE), graph, {**told, "float_operators": other_operators(model)}
-    )
+    write_report(ctx.out, graph, "fp32", node_precisions(model, {}, ctx.out), [])
 
 
 def fp16(ctx: StageContext) -> None:
@@ -43,20 +40,10 @@ def fp16(ctx: StageContext) -> None:
     ratios = ratios_db(outputs(source, feeds, str(source)), outputs(model, feeds, str(model)))
     warnings = ["fp16: weights are stored as float16; this processor computes in float32"]
     warnings += [f"fp16: '{name}' stays float32: {why}" for name, why in left.items()]
-    names = [spec.name for spec in graph.outputs]
-    warnings += poor("fp16", names, ratios)
-    told = report("fp16", node_precisions(model, {}, ctx.out), warnings)
-    write_artefact(
-        ctx.out,
-        (FORMAT, MODEL_FILE),
-        graph,
-        {
-            **told,
-            "float_operators": other_operators(model),
-            "weights": "float16",
-            "output_snr_db": dict(zip(names, rounded(ratios), strict=True)),
-        },
-    )
+    warnings += poor("fp16", graph, ratios)
+    nodes = node_precisions(model, {}, ctx.out)
+    snr = by_output(graph, ratios)
+    write_report(ctx.out, graph, "fp16", nodes, warnings, weights="float16", output_snr_db=snr)
 
 
 def _take(source: Path, target: Path) -> None:

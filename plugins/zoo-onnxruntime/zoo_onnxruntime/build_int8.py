@@ -6,16 +6,11 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.api.calibration import tensors
-from zoo_core.toolkit.artefact import read_graph, write_artefact
+from zoo_core.toolkit.artefact import read_graph
 from zoo_core.toolkit.onnx_file import load, save
-from zoo_core.toolkit.similarity import poor, ratios_db, rounded
-from zoo_onnxruntime.files import FORMAT, MODEL_FILE
-from zoo_onnxruntime.precision import (
-    node_precisions,
-    other_operators,
-    processor_warnings,
-    report,
-)
+from zoo_core.toolkit.similarity import by_output, poor, ratios_db
+from zoo_onnxruntime.files import MODEL_FILE
+from zoo_onnxruntime.precision import node_precisions, processor_warnings, write_report
 from zoo_onnxruntime.quantize import quantize
 from zoo_onnxruntime.rewrites.proof import outputs
 from zoo_onnxruntime.sensitive import float_convolutions, nothing_quantised
@@ -42,16 +37,17 @@ def build(ctx: StageContext) -> None:
         raise nothing_quantised(nodes, str(source))
     ctx.progress(2, 3, "compare with float on one image")
     ratios = _ratios(ctx, graph, source, model)
-    names = [spec.name for spec in graph.outputs]
-    told = report("int8", nodes, [*processor_warnings(), *poor("int8", names, ratios)])
-    added = {
-        "float_operators": other_operators(model),
-        "activations": "uint8, one range for a tensor",
-        "weights": "int8, one scale for an output channel",
-        "calibration": {k: v for k, v in calibrated.items() if k not in {"ranges", "seen"}},
-        "output_snr_db": dict(zip(names, rounded(ratios), strict=True)),
-    }
-    write_artefact(ctx.out, (FORMAT, MODEL_FILE), graph, {**told, **added})
+    write_report(
+        ctx.out,
+        graph,
+        "int8",
+        nodes,
+        [*processor_warnings(), *poor("int8", graph, ratios)],
+        activations="uint8, one range for a tensor",
+        weights="int8, one scale for an output channel",
+        calibration={k: v for k, v in calibrated.items() if k not in {"ranges", "seen"}},
+        output_snr_db=by_output(graph, ratios),
+    )
     ctx.progress(3, 3)
 
 

@@ -48,17 +48,28 @@ def open_session(
     `optimised` is where the optimised graph is written. Raises StageError for a graph ONNX Runtime
     refuses.
     """
+    options = cpu_options(threads)
+    options.enable_cpu_mem_arena = arena
+    if basic:
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    if optimised is not None:
+        options.optimized_model_filepath = str(optimised)
+    return session_of(model, options, where)
+
+
+def cpu_options(threads: int) -> Any:
+    """`onnxruntime.SessionOptions` that every session starts from."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     options.log_severity_level = _FATAL
-    options.enable_cpu_mem_arena = arena
     options.add_session_config_entry("session.force_spinning_stop", "1")
-    if basic:
-        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    if optimised is not None:
-        options.optimized_model_filepath = str(optimised)
+    return options
+
+
+def session_of(model: Path | bytes | Mapped, options: Any, where: str) -> Any:
+    """A session with these options; raises StageError for a graph ONNX Runtime refuses."""
     if isinstance(model, Mapped):
         options.add_session_config_entry(_EXTERNAL_DATA, str(model.folder))
         model = model.model

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.toolkit.artefact import NodePrecision
+from zoo_core.toolkit.artefact import NodePrecision, precision_report, write_artefact
 from zoo_core.toolkit.machine import cpu_features, has_int8_dot
 from zoo_core.toolkit.onnx_file import load
 from zoo_onnxruntime.engine import open_session, tool
+from zoo_onnxruntime.files import FORMAT, MODEL_FILE
 from zoo_onnxruntime.graph import MATRIX_OPERATORS
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from onnx import GraphProto
+
+    from zoo_core.api import Graph
 
 _OPTIMISED = "optimised.onnx"
 _UNFUSED = "the file quantises it, but ONNX Runtime runs it in float"
@@ -51,20 +54,18 @@ def other_operators(model: Path) -> dict[str, int]:
     return dict(sorted(counts.items()))
 
 
-def report(
-    requested: str, nodes: Sequence[NodePrecision], warnings: Sequence[str]
-) -> dict[str, Any]:
-    """The content of precision.json that every precision shares."""
-    floats = [node.name for node in nodes if node.precision != "int8"]
-    return {
-        "requested": requested,
-        "int8_nodes": len(nodes) - len(floats),
-        "float_nodes": len(floats),
-        "float_node_names": floats,
-        "nodes": [node.to_data() for node in nodes],
-        "tool": tool(),
-        "warnings": list(warnings),
-    }
+def write_report(
+    folder: Path,
+    graph: Graph,
+    precision: str,
+    nodes: Sequence[NodePrecision],
+    warnings: Sequence[str],
+    **more: Any,
+) -> None:
+    """Leave artefact.json and precision.json beside the model; `more` goes into the latter."""
+    report = precision_report(precision, nodes, tool(), warnings)
+    others = {"float_operators": other_operators(folder / MODEL_FILE)}
+    write_artefact(folder, (FORMAT, MODEL_FILE), graph, {**report, **others, **more})
 
 
 def processor_warnings(features: frozenset[str] | None = None) -> list[str]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from zoo_core.errors import UsageError
-from zoo_core.toolkit.artefact import read_artefact
+from zoo_core.toolkit.artefact import checked_feeds, read_artefact
 from zoo_core.toolkit.machine import cpu_threads
 from zoo_onnxruntime.engine import open_session, run
 from zoo_onnxruntime.files import FORMAT
@@ -46,11 +46,8 @@ class OnnxRuntimeSession:
         """
         if self._session is None:
             raise UsageError("the session is closed", where=self._where)
-        given = {spec.name: _checked(spec, feeds) for spec in self.inputs}
-        if len(feeds) > len(given):
-            unknown = sorted(set(feeds) - set(given))
-            raise UsageError(f"unknown input '{unknown[0]}'", next=f"known: {', '.join(given)}")
-        results = run(self._session, self._names, given, where=self._where)
+        checked = checked_feeds(self.inputs, feeds)
+        results = run(self._session, self._names, checked, where=self._where)
         return {
             name: np.ascontiguousarray(array)
             for name, array in zip(self._names, results, strict=True)
@@ -91,25 +88,5 @@ def _opened(folder: Path, target: Target, hint: str) -> Iterator[Session]:
     threads = target_options(target).get("threads", cpu_threads())
     runs = threads if hint == "throughput" else 1
     session = OnnxRuntimeSession(read_artefact(folder, (FORMAT,)), threads // runs, runs)
-    try:
+    with closing(session):
         yield session
-    finally:
-        session.close()
-
-
-def _checked(spec: TensorSpec, feeds: Arrays) -> Any:
-    array = feeds.get(spec.name)
-    if array is None:
-        raise UsageError(
-            f"input '{spec.name}' is not given", next=f"given: {', '.join(feeds) or 'nothing'}"
-        )
-    fits = len(array.shape) == len(spec.shape) and all(
-        isinstance(wanted, str) or wanted == size
-        for wanted, size in zip(spec.shape, array.shape, strict=True)
-    )
-    if not fits or str(array.dtype) != spec.dtype:
-        raise UsageError(
-            f"input '{spec.name}' is {array.dtype} {list(array.shape)}, not {spec.dtype} "
-            f"{list(spec.shape)}"
-        )
-    return array

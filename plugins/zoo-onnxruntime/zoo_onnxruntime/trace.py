@@ -7,11 +7,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-import onnxruntime as ort
-
 from zoo_core.api.trace import Event, Trace
 from zoo_core.errors import StageError
-from zoo_onnxruntime.engine import ORT_ERRORS, run, said
+from zoo_onnxruntime.engine import cpu_options, run, session_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -30,7 +28,10 @@ def trace(artefact: Artefact, feeds: Arrays, threads: int, runs: int) -> Trace:
     """
     where = str(artefact.model)
     with TemporaryDirectory(prefix="zoo-trace-") as folder:
-        session = _open(artefact.model, threads, Path(folder))
+        options = cpu_options(threads)
+        options.enable_profiling = True
+        options.profile_file_prefix = str(Path(folder, "profile"))
+        session = session_of(artefact.model, options, where)
         names = [spec.name for spec in artefact.outputs]
         for _ in range(runs + 1):
             run(session, names, feeds, where)
@@ -65,19 +66,3 @@ def _event(row: Mapping[str, Any], since: int) -> Event:
         thread=int(row.get("tid", 0)),
         facts={key: facts[key] for key in _SHAPES if key in facts},
     )
-
-
-def _open(model: Path, threads: int, folder: Path) -> Any:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
-    options.log_severity_level = 4
-    options.add_session_config_entry("session.force_spinning_stop", "1")
-    options.enable_profiling = True
-    options.profile_file_prefix = str(folder / "profile")
-    try:
-        return ort.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
-    except ORT_ERRORS as error:
-        what = f"ONNX Runtime refuses the graph: {said(error)}"
-        raise StageError(what, where=str(model)) from error

@@ -11,7 +11,7 @@ from zoo_openvino.engine import Setting, compile_model, infer
 from zoo_openvino.rewrites import drop_inner_pairs, restore_mish
 from zoo_openvino.trial import Bench, rewrite
 
-from zoo_core.api import TensorSpec
+from zoo_core.api import Graph, TensorSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -140,10 +140,14 @@ def test_other_pairs_stay(build: Any) -> None:
 
 
 def bench(reference: NDArray[Any], x: NDArray[np.float32]) -> Bench:
-    inputs = [TensorSpec(name="x", shape=SHAPE)]
-    return Bench(
-        inputs=inputs, feeds={"x": x}, names=["y"], reference=[reference], setting=Setting()
+    graph = Graph(
+        format="onnx",
+        path="",
+        inputs=(TensorSpec(name="x", shape=SHAPE),),
+        outputs=(TensorSpec(name="y", shape=SHAPE),),
+        facts={},
     )
+    return Bench(graph=graph, feeds={"x": x}, reference=[reference], setting=Setting())
 
 
 @pytest.mark.parametrize("told", [False, True])

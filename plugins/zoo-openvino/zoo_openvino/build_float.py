@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import openvino as ov
 
 from zoo_core.toolkit.artefact import read_graph, write_artefact
 from zoo_core.toolkit.machine import cpu_threads
-from zoo_core.toolkit.similarity import poor, ratios_db, rounded, seeded_feeds
-from zoo_openvino.engine import (
-    Setting,
-    capabilities,
-    compile_model,
-    computing,
-    fix_batch,
-    infer,
-    read,
-    told,
-)
+from zoo_core.toolkit.similarity import by_output, poor, seeded_feeds
+from zoo_openvino.engine import Setting, capabilities, computing, read, told
 from zoo_openvino.files import FORMATS, MODEL_FILE
 from zoo_openvino.options import known_device
 from zoo_openvino.precision import layers, node_precisions, report
+from zoo_openvino.trial import Bench
 
 if TYPE_CHECKING:
     from zoo_core.api import StageContext
@@ -43,32 +35,19 @@ def build(ctx: StageContext) -> None:
         ov.save_model(model, ctx.out / MODEL_FILE, compress_to_fp16=precision == "fp16")
     ctx.progress(1, 3, "compare with float32 on a seeded input")
     computes = computing(precision, "fp32", capabilities(device))
-    feeds = seeded_feeds(graph.inputs, 1)
-    fix_batch(model, graph.inputs, 1)
-    plain = Setting(device=device, threads=cpu_threads())
-    names = [spec.name for spec in graph.outputs]
-    reference = infer(compile_model(model, plain, str(source)), names, feeds)
-    made = read(ctx.out / MODEL_FILE)
-    fix_batch(made, graph.inputs, 1)
-    compiled = compile_model(
-        made, Setting(device=device, computes=computes, threads=cpu_threads()), str(source)
-    )
-    ratios = ratios_db(reference, infer(compiled, names, feeds))
+    setting = Setting(device=device, computes=computes, threads=cpu_threads())
+    bench = Bench.of(ctx.inputs["graph"], seeded_feeds(graph.inputs, 1), setting)
+    judged = bench.judge(read(ctx.out / MODEL_FILE))
     ctx.progress(2, 3, "look at what OpenVINO makes of it")
-    found = layers(compiled)
-    warnings = [*_warnings(precision, computes), *poor(precision, names, ratios)]
-    told_ = report(precision, node_precisions(model, found, {}), found, warnings)
-    write_artefact(
-        ctx.out, (FORMATS[0], MODEL_FILE), graph, {**told_, **_added(names, ratios, precision)}
-    )
-    ctx.progress(3, 3)
-
-
-def _added(names: list[str], ratios: list[float], precision: str) -> dict[str, Any]:
-    return {
+    found = layers(judged.compiled)
+    warnings = [*_warnings(precision, computes), *poor(precision, graph, judged.ratios)]
+    more = {
         "weights": "float16" if precision == "fp16" else "float32",
-        "output_snr_db": dict(zip(names, rounded(ratios), strict=True)),
+        "output_snr_db": by_output(graph, judged.ratios),
     }
+    made = report(precision, node_precisions(model, found, {}), found, warnings)
+    write_artefact(ctx.out, (FORMATS[0], MODEL_FILE), graph, {**made, **more})
+    ctx.progress(3, 3)
 
 
 def _warnings(precision: str, computes: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import openvino as ov
@@ -11,26 +12,17 @@ from zoo_core.api.calibration import tensors
 from zoo_core.errors import StageError
 from zoo_core.toolkit.artefact import PRECISION_FILE, read_artefact, read_graph, write_artefact
 from zoo_core.toolkit.machine import cpu_features, cpu_threads, has_int8_dot
-from zoo_core.toolkit.similarity import poor, rounded
-from zoo_openvino.engine import (
-    Setting,
-    capabilities,
-    compile_model,
-    computing,
-    fix_batch,
-    infer,
-    read,
-    told,
-)
+from zoo_core.toolkit.similarity import by_output, poor
+from zoo_openvino.engine import Setting, capabilities, computing, read, told
 from zoo_openvino.files import FORMATS, MODEL_FILE
 from zoo_openvino.options import known_device
 from zoo_openvino.precision import layers, node_precisions, report
 from zoo_openvino.trial import REWRITES, Bench, Judged, Tried, rewrite
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
-    from zoo_core.api import StageContext
+    from zoo_core.api import Graph, StageContext
     from zoo_core.toolkit.artefact import Artefact
 
 _STEPS = 3
@@ -46,10 +38,10 @@ def build(ctx: StageContext) -> None:
     quantised = read_artefact(ctx.inputs["artefact"].parent, FORMATS)
     earlier = json.loads((quantised.model.parent / PRECISION_FILE).read_text(encoding="utf-8"))
     ctx.progress(0, _STEPS, "float network")
-    bench = _bench(ctx, quantised)
+    bench = _bench(ctx, graph, quantised)
     ctx.progress(1, _STEPS, "rewrite and compare")
     names = [name for name, _ in REWRITES] if ctx.params["rewrites"] == "all" else []
-    judged, tried = rewrite(read(quantised.model), bench, names, _known(earlier, bench.names))
+    judged, tried = rewrite(read(quantised.model), bench, names, _known(earlier, graph))
     ctx.progress(2, _STEPS, "write")
     with told("OpenVINO cannot write the model", str(ctx.out)):
         ov.save_model(judged.model, ctx.out / MODEL_FILE, compress_to_fp16=False)
@@ -57,35 +49,21 @@ def build(ctx: StageContext) -> None:
     ctx.progress(_STEPS, _STEPS)
 
 
-def _known(earlier: Mapping[str, Any], names: Sequence[str]) -> list[float] | None:
+def _known(earlier: Mapping[str, Any], graph: Graph) -> list[float] | None:
     """What the quantising compiler measured of each output on the same image, if it did."""
     ratios = earlier.get("output_snr_db", {})
-    found = [ratios[name] for name in names if ratios.get(name) is not None]
-    return found if len(found) == len(names) else None
+    known = [ratios.get(spec.name) for spec in graph.outputs]
+    return None if None in known else known
 
 
-def _bench(ctx: StageContext, quantised: Artefact) -> Bench:
+def _bench(ctx: StageContext, graph: Graph, quantised: Artefact) -> Bench:
     """The first calibration image, and what the float network makes of it."""
-    graph = read_graph(ctx.inputs["graph"])
-    source = ctx.inputs["graph"].parent / graph.path
     device = known_device(ctx.params["device"])
     image = next(tensors(ctx.inputs["images"], ctx.params["preprocess"]))
-    feeds = {graph.inputs[0].name: image}
-    model = read(source)
-    fix_batch(model, graph.inputs, 1)
-    plain = Setting(device=device, threads=cpu_threads())
-    names = [spec.name for spec in graph.outputs]
-    reference = infer(compile_model(model, plain, str(source)), names, feeds, str(source))
     computes = computing("int8", ctx.params["remainder"], capabilities(device))
     setting = Setting(device=device, computes=computes, threads=cpu_threads())
-    return Bench(
-        inputs=graph.inputs,
-        feeds=feeds,
-        names=names,
-        reference=reference,
-        setting=setting,
-        where=str(quantised.model),
-    )
+    bench = Bench.of(ctx.inputs["graph"], {graph.inputs[0].name: image}, setting)
+    return replace(bench, where=str(quantised.model))
 
 
 def _report(
@@ -101,14 +79,14 @@ def _report(
             where=bench.where,
             next="use --precision fp32, or --option sensitive=none",
         )
-    warnings = [*poor("int8", bench.names, judged.ratios), *_warnings(tried)]
+    warnings = [*poor("int8", bench.graph, judged.ratios), *_warnings(tried)]
     return {
         **report("int8", nodes, made, warnings),
         **{key: earlier[key] for key in _KEPT if key in earlier},
         "quantised_by": earlier.get("tool"),
         "remainder": bench.setting.computes,
         "rewrites": [each.to_data() for each in tried],
-        "output_snr_db": dict(zip(bench.names, rounded(judged.ratios), strict=True)),
+        "output_snr_db": by_output(bench.graph, judged.ratios),
     }
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.toolkit.artefact import NodePrecision
+from zoo_core.toolkit.artefact import NodePrecision, precision_report
 from zoo_openvino.engine import tool
 
 if TYPE_CHECKING:
@@ -82,18 +82,11 @@ def report(
     requested: str, nodes: Sequence[NodePrecision], made: Sequence[Layer], warnings: Sequence[str]
 ) -> dict[str, Any]:
     """The content of precision.json that every precision shares."""
-    floats = [node.name for node in nodes if node.precision != "int8"]
     others = Counter(
         f"{layer.kind} {layer.precision}" for layer in made if layer.kind not in _NO_WORK
     )
     return {
-        "requested": requested,
-        "int8_nodes": len(nodes) - len(floats),
-        "float_nodes": len(floats),
-        "float_node_names": floats,
+        **precision_report(requested, nodes, tool(), warnings),
         "computed_in": dict(sorted(Counter(node.precision for node in nodes).items())),
-        "nodes": [node.to_data() for node in nodes],
         "layers": dict(sorted(others.items())),
-        "tool": tool(),
-        "warnings": list(warnings),
     }

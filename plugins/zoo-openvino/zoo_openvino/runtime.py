@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from queue import LifoQueue
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.errors import UsageError
-from zoo_core.toolkit.artefact import read_artefact
+from zoo_core.toolkit.artefact import checked_feeds, read_artefact
 from zoo_core.toolkit.machine import cpu_threads
 from zoo_openvino.cache import cache_folder, prune
 from zoo_openvino.engine import (
@@ -64,13 +64,10 @@ class OpenVinoSession:
         """
         if self._compiled is None:
             raise UsageError("the session is closed", where=self._where)
-        given = {spec.name: _checked(spec, feeds) for spec in self.inputs}
-        if len(feeds) > len(given):
-            unknown = sorted(set(feeds) - set(given))
-            raise UsageError(f"unknown input '{unknown[0]}'", next=f"known: {', '.join(given)}")
+        checked = checked_feeds(self.inputs, feeds)
         request = self._requests.get()
         try:
-            return run(request, self._names, given, self._where)
+            return run(request, self._names, checked, self._where)
         finally:
             self._requests.put(request)
 
@@ -116,10 +113,8 @@ def _opened(folder: Path, target: Target, hint: str) -> Iterator[Session]:
     session = OpenVinoSession(found, target.batch, _setting(found, target, hint, cache))
     if cache is not None:
         prune(cache)
-    try:
+    with closing(session):
         yield session
-    finally:
-        session.close()
 
 
 def _setting(found: Artefact, target: Target, hint: str, cache: Path | None) -> Setting:
@@ -142,17 +137,3 @@ def _sized(spec: TensorSpec, batch: int) -> TensorSpec:
     """The spec with its free dimensions as large as the batch."""
     shape = tuple(batch if isinstance(size, str) else size for size in spec.shape)
     return type(spec)(name=spec.name, shape=shape, dtype=spec.dtype)
-
-
-def _checked(spec: TensorSpec, feeds: Arrays) -> Any:
-    array = feeds.get(spec.name)
-    if array is None:
-        raise UsageError(
-            f"input '{spec.name}' is not given", next=f"given: {', '.join(feeds) or 'nothing'}"
-        )
-    if array.shape != spec.shape or str(array.dtype) != spec.dtype:
-        raise UsageError(
-            f"input '{spec.name}' is {array.dtype} {list(array.shape)}, not {spec.dtype} "
-            f"{list(spec.shape)}"
-        )
-    return array

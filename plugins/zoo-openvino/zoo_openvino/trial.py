@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from zoo_core.toolkit.artefact import read_graph
 from zoo_core.toolkit.similarity import ratios_db, rounded
-from zoo_openvino.engine import compile_model, fix_batch, infer
+from zoo_openvino.engine import compile_model, fix_batch, infer, read
 from zoo_openvino.rewrites import drop_inner_pairs, restore_mish
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from zoo_core.api import TensorSpec
+    from zoo_core.api import Graph
     from zoo_openvino.engine import Setting
 
 SLACK_DB = 0.5
@@ -56,24 +58,38 @@ class Tried:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
-    """What models are judged on: one input, the float network's named outputs, a setting.
+    """What models are judged on: one input, the float network's outputs, a setting.
 
-    `inputs` are the specs of the models' inputs, whose free dimensions become 1.
+    Free dimensions of the graph's inputs become 1.
     """
 
-    inputs: Sequence[TensorSpec]
+    graph: Graph
     feeds: Mapping[str, NDArray[Any]]
-    names: Sequence[str]
     reference: Sequence[NDArray[Any]]
     setting: Setting
     where: str = ""
 
+    @classmethod
+    def of(cls, listing: Path, feeds: Mapping[str, NDArray[Any]], setting: Setting) -> Bench:
+        """For the float graph at `graph.json`, run once in float32."""
+        graph = read_graph(listing)
+        source = listing.parent / graph.path
+        plain = replace(setting, computes="fp32")
+        bench = cls(graph=graph, feeds=feeds, reference=(), setting=plain, where=str(source))
+        _, outputs = bench.run(read(source))
+        return replace(bench, reference=outputs, setting=setting)
+
+    def run(self, model: Any) -> tuple[Any, list[NDArray[Any]]]:
+        """The model, compiled for one image, and its outputs."""
+        fixed = model.clone()
+        fix_batch(fixed, self.graph.inputs, 1, self.where)
+        compiled = compile_model(fixed, self.setting, self.where)
+        names = [spec.name for spec in self.graph.outputs]
+        return compiled, infer(compiled, names, self.feeds, self.where)
+
     def judge(self, model: Any) -> Judged:
         """The model, compiled for one image, and each output against the float network's."""
-        fixed = model.clone()
-        fix_batch(fixed, self.inputs, 1, self.where)
-        compiled = compile_model(fixed, self.setting, self.where)
-        outputs = infer(compiled, self.names, self.feeds, self.where)
+        compiled, outputs = self.run(model)
         return Judged(model, compiled, ratios_db(self.reference, outputs))
 
 

@@ -49,8 +49,6 @@ class SampleScenes:
                 "images": f"{stage.name}/images",
                 "annotations": f"{stage.name}/instances.json",
             },
-            locations={},
-            params={},
             shards=counted_shards(count, content),
             count=count,
             of=of,

@@ -13,7 +13,8 @@ import torch
 from safetensors import safe_open
 from zoo_sample.scenes import SPLITS
 from zoo_tianxiaomo.blocks import Mish
-from zoo_tianxiaomo.network import ANCHORS, STRIDES, EndToEnd, Yolov4
+from zoo_tianxiaomo.layout import ANCHORS, STRIDES
+from zoo_tianxiaomo.network import EndToEnd, Yolov4
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch.nn import functional
-from zoo_tianxiaomo.network import ANCHORS, ANCHORS_PER_CELL, STRIDES
+from zoo_tianxiaomo.layout import ANCHORS, STRIDES
+from zoo_tianxiaomo.network import ANCHORS_PER_CELL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

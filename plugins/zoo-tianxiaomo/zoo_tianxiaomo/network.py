@@ -8,106 +8,96 @@ import torch
 from torch import Tensor, nn
 
 from zoo_tianxiaomo.blocks import ConvUnit, FirstStage, OutputConv, Stage
+from zoo_tianxiaomo.layout import ANCHORS, STRIDES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 FULL_WIDTHS = (32, 64, 128, 256, 512, 1024)
 """Channels of the published network at strides 1, 2, 4, 8, 16 and 32."""
-
-STRIDES = (8, 16, 32)
-
-ANCHORS = (
-    ((12, 16), (19, 36), (40, 28)),
-    ((36, 75), (76, 55), (72, 146)),
-    ((142, 110), (192, 243), (459, 401)),
-)
-"""Widths and heights in pixels of the network's input, three for each stride of `STRIDES`."""
 
 ANCHORS_PER_CELL = 3
 RESIDUAL_UNITS = (2, 8, 8, 4)
 
 
-class Neck(nn.Module):
+class Convolutions(nn.Module):
+    """Layers that are named conv1, conv2 ... as the original names them."""
+
+    def __init__(self, *layers: nn.Module) -> None:
+        """Add the layers in their order."""
+        super().__init__()
+        for number, layer in enumerate(layers, start=1):
+            self.add_module(f"conv{number}", layer)
+
+    def through(self, x: Tensor, first: int, last: int = 0) -> Tensor:
+        """Map a tensor by the layers `first` to `last`, or by one."""
+        for number in range(first, (last or first) + 1):
+            x = self.get_submodule(f"conv{number}")(x)
+        return x
+
+
+class Neck(Convolutions):
     """Spatial pyramid pooling and the top-down path."""
 
     def __init__(self, widths: Sequence[int]) -> None:
         """Make the neck for the six widths of the network."""
-        super().__init__()
         fine, middle, coarse, deep = widths[2:]
-        self.conv1 = ConvUnit((deep, coarse), 1)
-        self.conv2 = ConvUnit((coarse, deep), 3)
-        self.conv3 = ConvUnit((deep, coarse), 1)
+        super().__init__(
+            *_alternating(deep, coarse, deep, 3),
+            *_alternating(4 * coarse, coarse, deep, 3),
+            *(ConvUnit((coarse, middle), 1) for _ in range(2)),
+            *_alternating(2 * middle, middle, coarse, 5),
+            *(ConvUnit((middle, fine), 1) for _ in range(2)),
+            *_alternating(2 * fine, fine, middle, 5),
+        )
         self.maxpool1 = nn.MaxPool2d(5, 1, 2)
         self.maxpool2 = nn.MaxPool2d(9, 1, 4)
         self.maxpool3 = nn.MaxPool2d(13, 1, 6)
-        self.conv4 = ConvUnit((4 * coarse, coarse), 1)
-        self.conv5 = ConvUnit((coarse, deep), 3)
-        self.conv6 = ConvUnit((deep, coarse), 1)
-        self.conv7 = ConvUnit((coarse, middle), 1)
         self.upsample1 = nn.Upsample(scale_factor=2, mode="nearest")
-        self.conv8 = ConvUnit((coarse, middle), 1)
-        self.conv9 = ConvUnit((2 * middle, middle), 1)
-        self.conv10 = ConvUnit((middle, coarse), 3)
-        self.conv11 = ConvUnit((coarse, middle), 1)
-        self.conv12 = ConvUnit((middle, coarse), 3)
-        self.conv13 = ConvUnit((coarse, middle), 1)
-        self.conv14 = ConvUnit((middle, fine), 1)
         self.upsample2 = nn.Upsample(scale_factor=2, mode="nearest")
-        self.conv15 = ConvUnit((middle, fine), 1)
-        self.conv16 = ConvUnit((2 * fine, fine), 1)
-        self.conv17 = ConvUnit((fine, middle), 3)
-        self.conv18 = ConvUnit((middle, fine), 1)
-        self.conv19 = ConvUnit((fine, middle), 3)
-        self.conv20 = ConvUnit((middle, fine), 1)
 
     def forward(self, d3: Tensor, d4: Tensor, d5: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Map the features of strides 8, 16 and 32 to features of the same strides."""
-        x = self.conv3(self.conv2(self.conv1(d5)))
+        x = self.through(d5, 1, 3)
         pooled = [self.maxpool3(x), self.maxpool2(x), self.maxpool1(x), x]
-        x6 = self.conv6(self.conv5(self.conv4(torch.cat(pooled, 1))))
-        x = torch.cat([self.conv8(d4), self.upsample1(self.conv7(x6))], 1)
-        x13 = self.conv13(self.conv12(self.conv11(self.conv10(self.conv9(x)))))
-        x = torch.cat([self.conv15(d3), self.upsample2(self.conv14(x13))], 1)
-        x20 = self.conv20(self.conv19(self.conv18(self.conv17(self.conv16(x)))))
-        return x20, x13, x6
+        x6 = self.through(torch.cat(pooled, 1), 4, 6)
+        x = torch.cat([self.through(d4, 8), self.upsample1(self.through(x6, 7))], 1)
+        x13 = self.through(x, 9, 13)
+        x = torch.cat([self.through(d3, 15), self.upsample2(self.through(x13, 14))], 1)
+        return self.through(x, 16, 20), x13, x6
 
 
-class Head(nn.Module):
+class Head(Convolutions):
     """The bottom-up path with one raw output for each stride."""
 
     def __init__(self, widths: Sequence[int], outputs: int) -> None:
         """Make the three heads with `outputs` channels each."""
-        super().__init__()
         fine, middle, coarse, deep = widths[2:]
-        self.conv1 = ConvUnit((fine, middle), 3)
-        self.conv2 = OutputConv(middle, outputs)
-        self.conv3 = ConvUnit((fine, middle), 3, 2)
-        self.conv4 = ConvUnit((2 * middle, middle), 1)
-        self.conv5 = ConvUnit((middle, coarse), 3)
-        self.conv6 = ConvUnit((coarse, middle), 1)
-        self.conv7 = ConvUnit((middle, coarse), 3)
-        self.conv8 = ConvUnit((coarse, middle), 1)
-        self.conv9 = ConvUnit((middle, coarse), 3)
-        self.conv10 = OutputConv(coarse, outputs)
-        self.conv11 = ConvUnit((middle, coarse), 3, 2)
-        self.conv12 = ConvUnit((2 * coarse, coarse), 1)
-        self.conv13 = ConvUnit((coarse, deep), 3)
-        self.conv14 = ConvUnit((deep, coarse), 1)
-        self.conv15 = ConvUnit((coarse, deep), 3)
-        self.conv16 = ConvUnit((deep, coarse), 1)
-        self.conv17 = ConvUnit((coarse, deep), 3)
-        self.conv18 = OutputConv(deep, outputs)
+        super().__init__(
+            ConvUnit((fine, middle), 3),
+            OutputConv(middle, outputs),
+            ConvUnit((fine, middle), 3, 2),
+            *_alternating(2 * middle, middle, coarse, 5),
+            ConvUnit((middle, coarse), 3),
+            OutputConv(coarse, outputs),
+            ConvUnit((middle, coarse), 3, 2),
+            *_alternating(2 * coarse, coarse, deep, 5),
+            ConvUnit((coarse, deep), 3),
+            OutputConv(deep, outputs),
+        )
 
     def forward(self, x20: Tensor, x13: Tensor, x6: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Map the neck's features of strides 8, 16 and 32 to the raw heads."""
-        fine = self.conv2(self.conv1(x20))
-        x = torch.cat([self.conv3(x20), x13], 1)
-        x8 = self.conv8(self.conv7(self.conv6(self.conv5(self.conv4(x)))))
-        middle = self.conv10(self.conv9(x8))
-        x = torch.cat([self.conv11(x8), x6], 1)
-        x = self.conv16(self.conv15(self.conv14(self.conv13(self.conv12(x)))))
-        return fine, middle, self.conv18(self.conv17(x))
+        x8 = self.through(torch.cat([self.through(x20, 3), x13], 1), 4, 8)
+        x16 = self.through(torch.cat([self.through(x8, 11), x6], 1), 12, 16)
+        return self.through(x20, 1, 2), self.through(x8, 9, 10), self.through(x16, 17, 18)
+
+
+def _alternating(inputs: int, narrow: int, wide: int, count: int) -> Iterator[ConvUnit]:
+    """Convolutions 1x1 to `narrow` and 3x3 to `wide` channels by turns, `count` in all."""
+    for number in range(count):
+        pair = (narrow, wide) if number % 2 else (wide if number else inputs, narrow)
+        yield ConvUnit(pair, 3 if number % 2 else 1)
 
 
 class Yolov4(nn.Module):

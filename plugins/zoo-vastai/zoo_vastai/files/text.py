@@ -15,12 +15,12 @@ import numpy as np
 from zoo_core.api import Prediction, Sample
 from zoo_core.errors import DataError, UsageError, did_you_mean
 from zoo_core.toolkit.coco import (
-    IMAGE_SUFFIXES,
     ids_by_name,
     listed_images,
     name_key,
     read_annotations,
 )
+from zoo_core.toolkit.datasets import IMAGE_SUFFIXES
 from zoo_core.toolkit.detection import Detections
 from zoo_core.toolkit.detection_txt import SUFFIX, read_detections, text_names
 
