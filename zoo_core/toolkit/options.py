@@ -1,7 +1,7 @@
 """A backend's options: `--option KEY=VALUE` and a card's `backends.NAME`, checked strictly.
 
-A backend states one `Reader` for each key; `read_options` lays the command line over the card. The
-names of calibrators and their aliases are the same for all backends.
+A backend states one `Reader` for each key. The names of calibrators and their aliases are the same
+for all backends, and so are the graph forms and opsets of exporters.
 """
 
 from __future__ import annotations
@@ -28,6 +28,13 @@ DETECTION_OPTIONS = (
 """Options for the fields of `zoo_core.toolkit.detection.DetectionRules`."""
 
 
+FORMS = ("heads", "e2e")
+"""Forms of a graph: raw heads, or decoded boxes."""
+
+OPSETS = range(11, 21)
+"""The ONNX opsets that exporters write."""
+
+_OPSET = 17
 _MOST = 1024
 _SYNONYMS = (("minmax", "min_max", "max"), ("entropy", "kl", "kl_divergence"))
 
@@ -128,6 +135,15 @@ def canonical_calibrator(name: str, known: Mapping[str, str]) -> str:
     key = name.lower().replace("-", "_")
     check_one_of("calibrator", key, known)
     return known[key]
+
+
+def opset(params: Mapping[str, Any], where: str) -> int:
+    """The opset in a card's `exporter_params`; raises RegistryError for one out of range."""
+    number = params.get("opset", _OPSET)
+    if type(number) is not int or number not in OPSETS:
+        what = f"must be a whole number from {OPSETS[0]} to {OPSETS[-1]}, is {number!r}"
+        raise RegistryError(what, where=f"{where}.opset")
+    return number
 
 
 def _read(

@@ -6,17 +6,15 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.api import Stage
-from zoo_core.errors import RegistryError, UsageError, check_known, did_you_mean
+from zoo_core.errors import RegistryError, UsageError, check_known, check_one_of
+from zoo_core.toolkit.options import FORMS, opset
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from zoo_core.api import ExportRequest, ModelCard
 
-FORMS = ("heads", "e2e")
 WEIGHTS_FORMAT = "darknet"
-_OPSET = 17
-_OPSETS = range(11, 21)
 _PACKAGE = "zoo_darknet"
 
 
@@ -33,7 +31,8 @@ class DarknetExporter:
         Raises RegistryError for the card's parameters, UsageError for a request that cannot be
         met: weights of another format, no cfg, a source repository.
         """
-        opset = _opset(card)
+        where = f"{card.origin}: models.{card.id}.exporter_params"
+        check_known(card.exporter_params, ("opset",), where, RegistryError)
         _check(request)
         random = request.weights == "random"
         roles = ("cfg",) if random else ("cfg", "weights")
@@ -47,7 +46,11 @@ class DarknetExporter:
         export = Stage(
             name="export",
             run=f"{_PACKAGE}.export:export",
-            params={**network, "opset": opset, "decoder": dict(card.decoder_params)},
+            params={
+                **network,
+                "opset": opset(card.exporter_params, where),
+                "decoder": dict(card.decoder_params),
+            },
             inputs=files,
             outputs=("model.onnx", "graph.json"),
             versions=("torch", "onnx", "numpy"),
@@ -63,16 +66,6 @@ class DarknetExporter:
         return [export, verify]
 
 
-def _opset(card: ModelCard) -> int:
-    where = f"{card.origin}: models.{card.id}.exporter_params"
-    check_known(card.exporter_params, ("opset",), where, RegistryError)
-    opset = card.exporter_params.get("opset", _OPSET)
-    if not isinstance(opset, int) or opset not in _OPSETS:
-        step = f"take one of {_OPSETS.start} to {_OPSETS.stop - 1}"
-        raise RegistryError(f"no opset {opset!r}", where=where, next=step)
-    return opset
-
-
 def _check(request: ExportRequest) -> None:
     if request.source != "builtin":
         raise UsageError(
@@ -80,8 +73,7 @@ def _check(request: ExportRequest) -> None:
             where=f"--source {request.source}",
             next="leave --source away",
         )
-    if request.form not in FORMS:
-        raise UsageError(f"no graph form '{request.form}'", next=did_you_mean(request.form, FORMS))
+    check_one_of("graph form", request.form, FORMS)
     if "cfg" not in request.files:
         raise UsageError("a darknet network needs its .cfg", next="give --cfg FILE")
     if request.weights != "random" and request.format != WEIGHTS_FORMAT:

@@ -197,7 +197,7 @@ def test_requests_that_a_file_cannot_meet(changes: dict[str, Any], what: str) ->
     ("params", "what"),
     [
         ({"forms": "e2e"}, "did you mean 'form'"),
-        ({"form": "boxes"}, "no form 'boxes'"),
+        ({"form": "boxes"}, "unknown form 'boxes'"),
         ({"input": 3}, "'input' must be a name"),
         ({"outputs": "head0"}, "'outputs' must be a list"),
     ],

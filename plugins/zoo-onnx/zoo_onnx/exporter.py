@@ -6,7 +6,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.api import Stage
-from zoo_core.errors import RegistryError, UsageError, check_known, did_you_mean
+from zoo_core.errors import RegistryError, UsageError, check_known, check_one_of
+from zoo_core.toolkit.options import FORMS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from zoo_core.api import ExportRequest, ModelCard
 
 FORMAT = "onnx"
-FORMS = ("heads", "e2e")
 _PARAMS = ("input", "outputs", "form")
 
 
@@ -65,8 +65,7 @@ def _stated(card: ModelCard) -> dict[str, Any]:
     given = card.exporter_params
     check_known(given, _PARAMS, where, RegistryError)
     form, name, outputs = given.get("form", "heads"), given.get("input"), given.get("outputs", [])
-    if form not in FORMS:
-        raise RegistryError(f"no form '{form}'", where=where, next=did_you_mean(str(form), FORMS))
+    check_one_of("form", str(form), FORMS, where, RegistryError)
     if name is not None and not isinstance(name, str):
         raise RegistryError(f"'input' must be a name, is {name!r}", where=where)
     if not isinstance(outputs, list) or not all(isinstance(item, str) for item in outputs):
@@ -83,8 +82,7 @@ def _check(request: ExportRequest, form: str) -> None:
         raise UsageError(what, where="--weights", next="give --weights FILE.onnx")
     if request.format != FORMAT:
         raise UsageError(f"weights of format '{request.format}' are no ONNX file")
-    if request.form not in FORMS:
-        raise UsageError(f"no graph form '{request.form}'", next=did_you_mean(request.form, FORMS))
+    check_one_of("graph form", request.form, FORMS)
     if request.form == "e2e" and form == "heads":
         step = "the card's decoder makes the boxes; leave the form away"
         raise UsageError("the file gives raw heads, no decoded boxes", next=step)

@@ -7,8 +7,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.api import Stage
-from zoo_core.errors import RegistryError, UsageError, did_you_mean
-from zoo_tianxiaomo.layout import FORMS, STRIDES
+from zoo_core.errors import RegistryError, UsageError, check_one_of, did_you_mean
+from zoo_core.toolkit.options import FORMS
+from zoo_tianxiaomo.layout import STRIDES
 from zoo_tianxiaomo.params import UNSCALED, ExporterParams, ExportSpec, NetworkSpec, scales
 from zoo_tianxiaomo.tree import describe_tree
 
@@ -76,8 +77,7 @@ def _spec(
             f"the input {height} x {width} is no multiple of {largest}",
             next=f"choose height and width from {largest}, {2 * largest}, {3 * largest} ...",
         )
-    if request.form not in FORMS:
-        raise UsageError(f"no graph form '{request.form}'", next=did_you_mean(request.form, FORMS))
+    check_one_of("graph form", request.form, FORMS)
     heads = request.form == "heads"
     return ExportSpec(
         network=_network(params, request, suffixes),

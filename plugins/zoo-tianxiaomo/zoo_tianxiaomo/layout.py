@@ -10,7 +10,6 @@ BATCH = "batch"
 INPUT = "input"
 HEADS = ("head8", "head16", "head32")
 BOXES, CONFS = "boxes", "confs"
-FORMS = ("heads", "e2e")
 
 STRIDES = (8, 16, 32)
 

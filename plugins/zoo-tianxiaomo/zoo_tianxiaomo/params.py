@@ -6,18 +6,15 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.errors import RegistryError, check_known
+from zoo_core.toolkit.options import opset
 from zoo_tianxiaomo.layout import STRIDES, Layout
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-OPSETS = range(11, 21)
-"""The ONNX opsets that the exporter can write."""
-
 UNSCALED = (1.0, 1.0, 1.0)
 """`scale_x_y` of the original, for strides 8, 16 and 32."""
 
-_OPSET = 17
 _WIDTHS = 6
 
 
@@ -38,14 +35,10 @@ class ExporterParams:
     def from_card(cls, params: Mapping[str, Any], where: str) -> ExporterParams:
         """Raises RegistryError, naming the key, for what is unknown or out of range."""
         check_known(params, ("widths", "scale_x_y", "opset"), where, RegistryError)
-        opset = params.get("opset", _OPSET)
-        if type(opset) is not int or opset not in OPSETS:
-            what = f"must be a whole number from {OPSETS[0]} to {OPSETS[-1]}, is {opset!r}"
-            raise RegistryError(what, where=f"{where}.opset")
         return cls(
             widths=_widths(params.get("widths"), f"{where}.widths"),
             scale_x_y=scales(params.get("scale_x_y", UNSCALED), f"{where}.scale_x_y"),
-            opset=opset,
+            opset=opset(params, where),
         )
 
 
