@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from zoo_core.errors import DataError, UsageError
-from zoo_core.toolkit.darknet import parse_cfg, read_cfg
+from zoo_core.toolkit.darknet_cfg import parse_cfg, read_cfg
 
 if TYPE_CHECKING:
     from pathlib import Path

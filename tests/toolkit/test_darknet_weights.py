@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from zoo_core.errors import DataError
-from zoo_core.toolkit.darknet import WeightsReader, write_weights
+from zoo_core.toolkit.darknet_weights import WeightsReader, write_weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,7 +17,8 @@ from zoo_core.system.hashing import digest
 from zoo_core.toolkit.artefact import read_artefact
 from zoo_core.toolkit.detection.detections import Candidates, Detections
 from zoo_core.toolkit.detection.drawing import draw_detections
-from zoo_core.toolkit.detection_txt import TextDetection, text_names, write_detections
+from zoo_core.toolkit.detection_txt import TextDetection, write_detections
+from zoo_core.toolkit.files import text_names
 from zoo_core.vision.geometry import iou
 
 if TYPE_CHECKING:

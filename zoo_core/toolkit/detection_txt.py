@@ -11,22 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zoo_core.errors import DataError
-from zoo_core.system.file_names import SUFFIX, text_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
-
-__all__ = [
-    "SUFFIX",
-    "TextDetection",
-    "one_line",
-    "read_detections",
-    "text_names",
-    "to_line",
-    "write_detections",
-    "write_lines",
-]
 
 _NUMBERS = 5
 

@@ -1,24 +1,17 @@
-"""Files as plugins meet them: digests, cached digests, kinds of files, folders of the cache."""
+"""Files as plugins meet them: digests, kinds and names of files, folders of the cache, writing."""
 
 from __future__ import annotations
 
 from zoo_core.system.file_cache import file_digest_cached, file_digests
-from zoo_core.system.files import (
-    copy_file,
-    kind_of,
-    read_head,
-    replacing,
-    temporary_folder,
-    write_json,
-    write_text,
-)
+from zoo_core.system.file_names import SUFFIX, text_names
+from zoo_core.system.files import kind_of, read_head, temporary_folder, write_json, write_text
 from zoo_core.system.hashing import digest, file_digest
 from zoo_core.system.paths import cache, folder
 from zoo_core.system.source_digest import source_digest
 
 __all__ = [
+    "SUFFIX",
     "cache",
-    "copy_file",
     "digest",
     "file_digest",
     "file_digest_cached",
@@ -26,9 +19,9 @@ __all__ = [
     "folder",
     "kind_of",
     "read_head",
-    "replacing",
     "source_digest",
     "temporary_folder",
+    "text_names",
     "write_json",
     "write_text",
 ]

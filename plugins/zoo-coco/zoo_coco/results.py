@@ -9,7 +9,8 @@ import numpy as np
 
 from zoo_coco.names import coco_spelling
 from zoo_core.toolkit.detection import Detections
-from zoo_core.toolkit.detection_txt import one_line, text_names, to_line, write_lines
+from zoo_core.toolkit.detection_txt import one_line, to_line, write_lines
+from zoo_core.toolkit.files import text_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

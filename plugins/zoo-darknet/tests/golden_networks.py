@@ -18,14 +18,15 @@ import numpy as np
 from zoo_darknet.operations import Convolution
 from zoo_darknet.topology import plan_network
 
-from zoo_core.toolkit.darknet import parse_cfg, write_weights
+from zoo_core.toolkit.darknet_cfg import parse_cfg
+from zoo_core.toolkit.darknet_weights import write_weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
-    from zoo_core.toolkit.darknet import Section
+    from zoo_core.toolkit.darknet_cfg import Section
 
 DATA = Path(__file__).parent / "data"
 FILE_ROLES = ("beta", "gamma", "mean", "var", "kernel")

@@ -14,7 +14,7 @@ from zoo_darknet.heads import heads_to_data
 from zoo_darknet.topology import plan_network
 
 from zoo_core.errors import UsageError
-from zoo_core.toolkit.darknet import parse_cfg, read_cfg
+from zoo_core.toolkit.darknet_cfg import parse_cfg, read_cfg
 from zoo_core.toolkit.detection import Candidates
 from zoo_core.vision import Geometry
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from zoo_darknet.topology import Topology
 
     from zoo_core.api import Arrays
-    from zoo_core.toolkit.darknet import Cfg
+    from zoo_core.toolkit.darknet_cfg import Cfg
 
 HEAD: dict[str, Any] = {"anchors": [[1, 2]], "classes": 80, "stride": 8}
 

@@ -16,7 +16,7 @@ from zoo_darknet.verify import verify
 
 from zoo_core.api import Graph
 from zoo_core.errors import DataError, StageError, UsageError
-from zoo_core.toolkit.darknet import write_weights
+from zoo_core.toolkit.darknet_weights import write_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

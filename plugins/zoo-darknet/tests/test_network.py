@@ -14,7 +14,8 @@ from zoo_darknet.topology import plan_network
 from zoo_darknet.weights import file_order, load_weights
 
 from zoo_core.errors import DataError
-from zoo_core.toolkit.darknet import WeightsReader, parse_cfg, read_cfg, write_weights
+from zoo_core.toolkit.darknet_cfg import parse_cfg, read_cfg
+from zoo_core.toolkit.darknet_weights import WeightsReader, write_weights
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from zoo_core.toolkit.darknet import Cfg
+    from zoo_core.toolkit.darknet_cfg import Cfg
 
 MINI_SHA256 = "b40a1de457982984d7b70eb8761ebd1882017c15e45dd815a2803eabe240a0b2"
 TINY_SHA256 = "f186d34e20f34b1f648ac393391a73b8ee4f2316cf710e053cc2158c906a35e4"

@@ -9,7 +9,7 @@ from zoo_darknet.operations import Convolution, Pool, Shape, Yolo
 from zoo_darknet.topology import heads_spec, plan_network
 
 from zoo_core.errors import UsageError
-from zoo_core.toolkit.darknet import parse_cfg
+from zoo_core.toolkit.darknet_cfg import parse_cfg
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from zoo_core.api import Graph, TensorSpec
 from zoo_core.toolkit.artefact import write_graph
-from zoo_core.toolkit.darknet import read_cfg
+from zoo_core.toolkit.darknet_cfg import read_cfg
 from zoo_darknet.boxes import Decoded
 from zoo_darknet.heads import check_params, heads_to_data
 from zoo_darknet.network_file import build_network, read_topology

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.errors import UsageError
-from zoo_core.toolkit.darknet import WeightsReader, read_cfg
+from zoo_core.toolkit.darknet_cfg import read_cfg
+from zoo_core.toolkit.darknet_weights import WeightsReader
 from zoo_darknet.network import DarknetNetwork
 from zoo_darknet.random_weights import fill_randomly
 from zoo_darknet.topology import plan_network
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from zoo_core.toolkit.darknet import Cfg
+    from zoo_core.toolkit.darknet_cfg import Cfg
     from zoo_darknet.topology import Topology
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from zoo_core.errors import UsageError
-    from zoo_core.toolkit.darknet import Section
+    from zoo_core.toolkit.darknet_cfg import Section
 
 _SIZE_STEP = "take a height and width that are multiples of 32, or of the largest stride above that"
 

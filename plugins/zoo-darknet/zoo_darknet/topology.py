@@ -13,7 +13,7 @@ from zoo_darknet.operations import Convolution, Operation, Product, Route, Shape
 from zoo_darknet.readers import READERS, Place
 
 if TYPE_CHECKING:
-    from zoo_core.toolkit.darknet import Cfg
+    from zoo_core.toolkit.darknet_cfg import Cfg
 
 
 @dataclass(frozen=True, slots=True)

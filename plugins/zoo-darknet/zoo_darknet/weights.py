@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from zoo_core.toolkit.darknet import WeightsReader
+    from zoo_core.toolkit.darknet_weights import WeightsReader
 
 
 def load_weights(network: DarknetNetwork, reader: WeightsReader) -> None:

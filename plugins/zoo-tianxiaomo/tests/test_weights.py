@@ -16,7 +16,7 @@ from zoo_tianxiaomo.params import NetworkSpec
 from zoo_tianxiaomo.weights import load_network
 
 from zoo_core.errors import DataError
-from zoo_core.toolkit.darknet import write_weights
+from zoo_core.toolkit.darknet_weights import write_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

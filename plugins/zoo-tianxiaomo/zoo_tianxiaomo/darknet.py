@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from zoo_core.errors import DataError
-from zoo_core.toolkit.darknet import WeightsReader
+from zoo_core.toolkit.darknet_weights import WeightsReader
 from zoo_tianxiaomo.blocks import ConvUnit, OutputConv
 
 if TYPE_CHECKING:

@@ -22,7 +22,8 @@ from zoo_core.toolkit.coco import (
 )
 from zoo_core.toolkit.datasets import IMAGE_SUFFIXES
 from zoo_core.toolkit.detection import Detections
-from zoo_core.toolkit.detection_txt import SUFFIX, read_detections, text_names
+from zoo_core.toolkit.detection_txt import read_detections
+from zoo_core.toolkit.files import SUFFIX, text_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
