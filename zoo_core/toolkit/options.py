@@ -27,7 +27,6 @@ DETECTION_OPTIONS = (
 )
 """Options for the fields of `zoo_core.toolkit.detection.DetectionRules`."""
 
-
 FORMS = ("heads", "e2e")
 """Forms of a graph: raw heads, or decoded boxes."""
 
