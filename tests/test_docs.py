@@ -135,3 +135,24 @@ def test_the_toy_runs_as_written(tmp_path: Path) -> None:
     lines = run_blocks("how-to/write-a-plugin.md", tmp_path)
 
     assert any(line.startswith("SAMPLE RUN") for line in lines)
+
+
+@pytest.mark.slow
+def test_using_zoo_from_python_works_as_written(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "how-to" / "use-from-python.md").read_text(encoding="utf-8")
+    script = "\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL))
+    surroundings = {**os.environ, "ZOO_OFFLINE": "1", "ZOO_HOME": str(tmp_path / "home")}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script],
+        cwd=tmp_path,
+        env=surroundings,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("onnxruntime 8 0.")
+    assert "107 nodes in int8" in lines
+    assert lines[-1].endswith("| did you mean 'int8'? | 2")
+    assert (tmp_path / "speed" / "bench.json").exists()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from zoo_core.testing.fixtures import Zoo
 
 
-class Drawn(progress.Talk):
+class Drawn(progress.QuietListener):
     """Knows whether it is on the screen."""
 
     shown = False

@@ -5,12 +5,11 @@ import os
 import subprocess
 import sys
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psutil
 import pytest
 
-from zoo_core.cli.prepare import prepare
 from zoo_core.system.machine import (
     clock_mhz,
     cpu_features,
@@ -31,6 +30,8 @@ from zoo_core.system.machine import (
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from zoo_core.testing.fixtures import Zoo
 
 HERE = float(len(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else 1.0
 
@@ -277,7 +278,7 @@ def test_memory_that_was_freed_is_used_again() -> None:
     assert later["kept"] < 0.01 * later["plain"]
 
 
-def test_verbs_that_run_a_plan_keep_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_verbs_that_run_a_plan_keep_memory(zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
     class CalledError(Exception):
         pass
 
@@ -285,6 +286,5 @@ def test_verbs_that_run_a_plan_keep_memory(monkeypatch: pytest.MonkeyPatch) -> N
         raise CalledError
 
     monkeypatch.setattr("zoo_core.system.machine.keep_freed_memory", called)
-    request: Any = None
     with pytest.raises(CalledError):
-        prepare(request, None, quiet=True)
+        zoo("plan", "toy-detector")

@@ -1,0 +1,164 @@
+"""The Python API: the verbs as functions, with typed reports and the errors of the command line."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+import zoo_core as zoo
+from zoo_core.errors import DataError, UsageError
+from zoo_core.reporting.report import BenchReport, RunReport
+from zoo_core.vision import read_rgb
+
+if TYPE_CHECKING:
+    from zoo_core.testing.fixtures import Zoo
+
+TOY: dict[str, Any] = {"backend": "toy", "assets": "sample"}
+
+
+@pytest.fixture(autouse=True)
+def _toy(zoo_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZOO_PLUGINS", "zoo_core.testing.toy,zoo_coco")
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> dict[str, Any]:
+    """The toy's weights as a file of the user's."""
+    weights = tmp_path / "mine.toy"
+    weights.write_bytes(files("zoo_core.testing").joinpath("weights.toy").read_bytes())
+    return {"backend": "toy", "weights": str(weights)}
+
+
+@pytest.fixture
+def picture() -> Path:
+    return Path(str(files("zoo_core.testing"))) / "toy_shapes" / "1.png"
+
+
+def test_a_run_is_a_typed_report_that_reads_back(capsys: pytest.CaptureFixture[str]) -> None:
+    lines: list[str] = []
+    report = zoo.run("toy-detector", bench=False, output="out", progress=lines.append, **TOY)
+
+    assert isinstance(report, RunReport)
+    assert report.metrics is not None
+    assert zoo.load("out") == report
+    assert lines[0].startswith("SAMPLE RUN of toy-detector")
+    assert any(line.startswith("  score: ") for line in lines)
+    assert "toy-detector" in report._repr_html_()
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_command_line_makes_the_same_request(zoo: Zoo) -> None:
+    from zoo_core.commands.public import eval
+
+    options = ("--conf", "0.4", "--limit", "2", "--option", "gain=2")
+    done = zoo("eval", "toy-detector", "--backend", "toy", "--json", "-", *options[:4])
+    report = eval("toy-detector", backend="toy", conf=0.4, limit=2)
+
+    mine, theirs = report.to_data(), done.json
+    assert [row["key"] for row in mine["stages"]] == [row["key"] for row in theirs["stages"]]
+    assert mine["protocol"] == theirs["protocol"]
+    assert mine["metrics"] == theirs["metrics"]
+
+
+def test_a_benchmark() -> None:
+    report = zoo.bench("toy-detector", duration=0.05, breakdown=False, output="out", **TOY)
+
+    assert isinstance(report, BenchReport)
+    assert report.benchmark is not None
+    assert report.benchmark.figures.throughput > 0
+    assert zoo.load("out").to_data() == report.to_data()
+
+
+def test_predictions_of_paths_arrays_and_pictures_are_equal(
+    own: dict[str, Any], picture: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Picture:
+        """What PIL's images have."""
+
+        def __init__(self, pixels: np.ndarray[Any, Any]) -> None:
+            self.pixels = pixels
+
+        def convert(self, mode: str) -> np.ndarray[Any, Any]:
+            assert mode == "RGB"
+            return self.pixels
+
+    pixels = read_rgb(picture)
+    (first,) = zoo.predict("toy-detector", picture, show_conf=0.1, **own)
+    others = zoo.predict(
+        "toy-detector", [pixels, Picture(pixels), str(picture)], show_conf=0.1, **own
+    )
+    (alone,) = zoo.predict("toy-detector", pixels, show_conf=0.1, **own)
+
+    assert first.boxes is not None
+    assert first.boxes.shape == (len(first.labels or ()), 4)
+    assert first.image == str(picture)
+    assert [other.image for other in others] == [0, 1, str(picture)]
+    for other in (*others, alone):
+        assert np.array_equal(other.boxes, first.boxes)
+        assert np.array_equal(other.scores, first.scores)
+        assert other.labels == first.labels
+    assert capsys.readouterr() == ("", "")
+    assert not Path("runs").exists()
+
+
+def test_a_folder_and_a_threshold(own: dict[str, Any], picture: Path) -> None:
+    found = zoo.predict("toy-detector", picture.parent, **own)
+    none = zoo.predict("toy-detector", str(picture.parent), show_conf=1.0, **own)
+
+    assert [Path(str(row.image)).name for row in found] == ["1.png", "2.png", "3.png", "4.png"]
+    assert [len(row.labels or ()) for row in none] == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "text"),
+    [
+        (lambda: zoo.run("toy-detectr"), UsageError, "did you mean 'toy-detector'"),
+        (lambda: zoo.run("toy-detector", precison="int8"), UsageError, "mean 'precision'"),
+        (lambda: zoo.eval("toy-detector", size=(0, 4)), UsageError, "invalid size"),
+        (lambda: zoo.models(taks="detection"), UsageError, "did you mean 'task'"),
+        (lambda: zoo.load("nowhere"), DataError, "holds no report"),
+        (lambda: zoo.predict("toy-detector", []), UsageError, "at least one image"),
+        (
+            lambda: zoo.predict("toy-detector", np.zeros((4, 4), np.uint8)),
+            UsageError,
+            "not uint8 [height, width, 3]",
+        ),
+        (
+            lambda: zoo.run("toy-detector", backend="toy", assets="sample", gates={"AP": 0.5}),
+            DataError,
+            "sample",
+        ),
+    ],
+)
+def test_errors_are_those_of_the_command_line(call: Any, kind: Any, text: str) -> None:
+    with pytest.raises(kind) as caught:
+        call()
+    assert text in str(caught.value)
+
+
+def test_the_lists_are_those_of_the_command_line(zoo: Zoo) -> None:
+    import zoo_core
+
+    assert (
+        zoo_core.models(task="detection")
+        == zoo("models", "--task", "detection", "--json").json["models"]
+    )
+    assert zoo_core.backends() == zoo("backends", "--json").json["backends"]
+
+
+def test_importing_the_api_imports_nothing_else() -> None:
+    code = (
+        "import sys, zoo_core; print(sorted(m for m in sys.modules if 'zoo' in m or m == 'numpy'))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "['zoo_core']\n"
+    assert {"run", "eval", "bench", "predict", "models", "backends", "load"} <= set(dir(zoo))
+    with pytest.raises(AttributeError, match="no attribute 'rnu'"):
+        _ = zoo.rnu

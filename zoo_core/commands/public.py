@@ -1,0 +1,235 @@
+"""The Python API, `import zoo_core as zoo`: the verbs of the command line as functions.
+
+They take the options of the command line by name, with `_` for `-` (see docs/reference/cli.md), and
+raise its errors (`zoo_core.errors.ZooError`). They print nothing and never exit; `progress` is a
+function that is called with lines of text while a command runs.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeGuard, cast
+
+from zoo_core.commands.progress import line_by_line, silent
+from zoo_core.errors import UsageError, check_known
+from zoo_core.planning.request import RunRequest, make_request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from os import PathLike
+
+    from numpy.typing import NDArray
+
+    from zoo_core.api import Prediction
+    from zoo_core.commands.progress import ProgressReporter
+    from zoo_core.reporting.report import BenchReport, PredictReport, RunReport
+
+    Lines = Callable[[str], None]
+    Image = str | PathLike[str] | NDArray[Any] | Any
+
+
+def run(
+    model: str,
+    *,
+    bench: bool = True,
+    output: str | Path | None = None,
+    gates: Mapping[str, float] | None = None,
+    progress: Lines | None = None,
+    **options: Any,
+) -> RunReport:
+    """`zoo run`: export, calibrate, compile, run over a data set, evaluate and time a model.
+
+    `gates` maps a metric to the least value it may have; below, AccuracyGateError is raised after
+    the run folder (`output`, else a new one under ./runs) is written.
+    """
+    from zoo_core.commands.run import run as run_request
+    from zoo_core.reporting.gates import check
+
+    request = _request(model, options)
+    report = run_request(
+        request, _reporter(progress), _path(output), bench=bench, gates=gates or {}
+    )
+    check(gates or {}, report)
+    return report
+
+
+def eval(model: str, **options: Any) -> RunReport:
+    """`zoo eval`: like `run`, without measuring speed."""
+    return run(model, bench=False, **options)
+
+
+def bench(
+    model: str,
+    *,
+    duration: float | None = None,
+    min_samples: int | None = None,
+    scenario: str | None = None,
+    vs: str | None = None,
+    profile: bool = False,
+    sweep: str | None = None,
+    breakdown: bool = True,
+    output: str | Path | None = None,
+    progress: Lines | None = None,
+    **options: Any,
+) -> BenchReport:
+    """`zoo bench`: latency and throughput of the compiled model; `duration` is in seconds.
+
+    `scenario` is one of MLPerf's but server; `vs` names a second build to compare with, `sweep`
+    settings to look for the best values of.
+    """
+    from zoo_core.commands.bench import BenchRequest, bench_report, settings_of
+
+    how = BenchRequest(
+        settings=settings_of(scenario, 8, None, duration, min_samples),
+        versus=vs,
+        breakdown=breakdown,
+        profile=profile,
+        sweep=sweep,
+    )
+    return bench_report(_request(model, options), how, _reporter(progress), _path(output))
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePrediction:
+    """What a model predicts for one image, the highest score first where there are scores.
+
+    `image` is the path, or the position of an array among the images. For object detection `boxes`
+    is float32 [n, 4], xyxy in pixels of the upright image, `scores` float32 [n], and `labels` the n
+    class names; for other tasks these are None, and `arrays` holds what the evaluator returns.
+    """
+
+    image: str | int
+    boxes: NDArray[Any] | None
+    scores: NDArray[Any] | None
+    labels: tuple[str, ...] | None
+    arrays: Mapping[str, NDArray[Any]]
+
+
+def predict(
+    model: str,
+    images: Image | Iterable[Image],
+    *,
+    show_conf: float = 0.25,
+    progress: Lines | None = None,
+    **options: Any,
+) -> list[ImagePrediction]:
+    """`zoo predict` in memory: one result per image, in the order of the images.
+
+    `images` is a path to an image or a folder, an array uint8 [height, width, 3] in RGB, a PIL
+    image, or several of these. For object detection only boxes that score above `show_conf` are
+    returned. No run folder is written.
+    """
+    from zoo_core.commands.predict import run_images
+    from zoo_core.commands.workspace import prepare
+    from zoo_core.planning.build import Goal
+
+    with tempfile.TemporaryDirectory(prefix="zoo-predict-") as folder:
+        path, names = _collect(images, Path(folder))
+        request = _request(model, {**options, "predict": path})
+        work, planned = prepare(request, Goal.PREDICT, reporter := _reporter(progress))
+        predictions, _ = run_images(work, planned, reporter)
+        labels = planned.resolved.card.labels
+        return [
+            _image_prediction(prediction, names.get(prediction.sample.name), labels, show_conf)
+            for prediction in predictions
+        ]
+
+
+def models(**filters: Any) -> list[dict[str, Any]]:
+    """`zoo models`: a row per model, as its JSON has them.
+
+    Filters are `task`, `source`, `backend`, `precision` and `runnable`.
+    """
+    from zoo_core.commands.models import ModelFilter
+    from zoo_core.commands.models import models as list_models
+    from zoo_core.commands.workspace import open_workspace
+
+    check_known(filters, [field.name for field in fields(ModelFilter)], "models")
+    work = open_workspace()
+    return list_models(work.registry, work.plugins, ModelFilter(**filters))
+
+
+def backends() -> list[dict[str, Any]]:
+    """`zoo backends`: a row per backend, as its JSON has them."""
+    from zoo_core.commands.listings import backends as list_backends
+    from zoo_core.plugins.manager import Plugins
+
+    return list_backends(Plugins.installed())
+
+
+def load(folder: str | Path) -> RunReport | BenchReport | PredictReport:
+    """The report in a run folder; raises DataError where there is none."""
+    from zoo_core.reporting.report import load as load_report
+
+    return load_report(Path(folder))
+
+
+def _request(model: str, options: Mapping[str, Any]) -> RunRequest:
+    """The same request as the command line makes of these options."""
+    from zoo_core.plugins.manager import Plugins
+
+    own = {field.name for field in fields(RunRequest)} - {"model", "changes"}
+    known = {*own, "resize", *Plugins.installed().protocol_options()}
+    check_known(options, known, "options", UsageError)
+    return make_request(model, **options)
+
+
+def _reporter(progress: Lines | None) -> ProgressReporter:
+    return line_by_line(progress) if progress else silent()
+
+
+def _path(path: str | Path | None) -> Path | None:
+    return None if path is None else Path(path)
+
+
+def _collect(images: Image | Iterable[Image], folder: Path) -> tuple[Path, dict[str, str | int]]:
+    """A path that holds the images, and what each file in it stands for."""
+    if _is_path(images):
+        return Path(images), {}
+    one = hasattr(images, "__array_interface__")
+    names: dict[str, str | int] = {}
+    for number, image in enumerate([images] if one else cast("Iterable[Image]", images)):
+        name, names_it = _put(image, number, folder)
+        names[name] = names_it
+    if not names:
+        raise UsageError("no image to predict", next="give at least one image")
+    return folder, names
+
+
+def _is_path(image: object) -> TypeGuard[str | PathLike[str]]:
+    return isinstance(image, str) or hasattr(image, "__fspath__")
+
+
+def _put(image: Image, number: int, folder: Path) -> tuple[str, str | int]:
+    """An image as a file of the folder, named by its number; and what it is called outside."""
+    import numpy as np
+
+    from zoo_core.vision import write_image
+
+    if _is_path(image):
+        path = Path(image).absolute()
+        name = f"{number:06d}{path.suffix.lower()}"
+        (folder / name).symlink_to(path)
+        return name, str(image)
+    pixels = np.asarray(image.convert("RGB") if hasattr(image, "convert") else image)
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
+        what = f"is {pixels.dtype} {list(pixels.shape)}, not uint8 [height, width, 3] in RGB"
+        raise UsageError(what, where=f"image {number}")
+    write_image(folder / f"{number:06d}.png", np.ascontiguousarray(pixels))
+    return f"{number:06d}.png", number
+
+
+def _image_prediction(
+    prediction: Prediction, image: str | int | None, labels: tuple[str, ...], least: float
+) -> ImagePrediction:
+    arrays = dict(prediction.arrays)
+    name = str(prediction.sample.path) if image is None else image
+    if set(arrays) != {"boxes", "scores", "labels"}:
+        return ImagePrediction(name, None, None, None, arrays)
+    order = (-arrays["scores"]).argsort(kind="stable")
+    kept = order[arrays["scores"][order] > least]
+    arrays = {key: array[kept] for key, array in arrays.items()}
+    words = tuple(labels[number] for number in arrays["labels"])
+    return ImagePrediction(name, arrays["boxes"], arrays["scores"], words, arrays)
