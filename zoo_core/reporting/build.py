@@ -91,7 +91,8 @@ def build_report(outcome: Outcome, registry: Registry) -> RunReport:
     """The report; what does not apply is None."""
     resolved = outcome.run.resolved
     scored = outcome.read("metrics.json") or {"values": None, "lines": (), "per_class": {}}
-    precision, verify = outcome.read("precision.json"), outcome.read("verify.json")
+    done, verify = outcome.read("precision.json"), outcome.read("verify.json")
+    precision = PrecisionReport.from_data(done) if done else None
     rows, refused = compare(resolved, registry, scored["values"])
     data = resolved.data
     return RunReport(
@@ -104,11 +105,11 @@ def build_report(outcome: Outcome, registry: Registry) -> RunReport:
         metric_lines=tuple(scored["lines"]),
         per_class=scored["per_class"],
         benchmark=outcome.benchmark,
-        precision_report=PrecisionReport.from_data(precision) if precision else None,
+        precision_report=precision,
         comparison=rows,
         not_comparable=refused,
         verify=Verification.from_data(verify) if verify else None,
-        warnings=tuple(_warnings(outcome)),
+        warnings=(*(precision.warnings if precision else ()), *_warnings(outcome)),
         manifest=str(outcome.output / "manifest.json"),
     )
 
@@ -132,7 +133,7 @@ def versions(plan: Plan) -> dict[str, str]:
 def _warnings(outcome: Outcome) -> list[str]:
     """What a reader of the figures must know, one sentence each."""
     resolved = outcome.run.resolved
-    texts = list((outcome.read("precision.json") or {}).get("warnings", []))
+    texts = []
     if resolved.weights.kind == "sample":
         texts.append("sample weights on drawn scenes: these figures say nothing about the model")
     if resolved.emulated:
