@@ -14,7 +14,7 @@ from zoo_core.api import DataPlan, Metrics, Sample, Shard, Stage
 from zoo_core.errors import DataError, StageError, UnavailableError, UsageError, check_known
 from zoo_core.system.file_cache import file_digests
 from zoo_core.system.hashing import digest
-from zoo_core.toolkit.artefact import read_artefact
+from zoo_core.toolkit.artefact import checked_feeds, read_artefact
 from zoo_core.toolkit.detection.detections import Candidates, Detections
 from zoo_core.toolkit.detection.drawing import draw_detections
 from zoo_core.toolkit.detection_txt import TextDetection, write_detections
@@ -73,12 +73,7 @@ class ToySession:
         """Raises StageError or UsageError for feeds that do not fit, or after closing."""
         if self.network is None:
             raise StageError("the session is closed")
-        check_known(feeds, [spec.name for spec in self.inputs], "inputs")
-        for spec in self.inputs:
-            array = feeds[spec.name]
-            if array.shape[1:] != spec.shape[1:] or str(array.dtype) != spec.dtype:
-                raise StageError(f"input '{spec.name}' is {array.dtype} {array.shape}, not {spec}")
-        outputs = self.network.run(None, dict(feeds))
+        outputs = self.network.run(None, checked_feeds(self.inputs, feeds))
         names = [spec.name for spec in self.outputs]
         return dict(zip(names, map(np.ascontiguousarray, outputs), strict=True))
 
