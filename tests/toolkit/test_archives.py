@@ -184,7 +184,7 @@ def test_limits_can_be_set(tmp_path: Path) -> None:
 def test_spoilt(tmp_path: Path, spoil: object) -> None:
     path = packed(tmp_path, {"x": b"b" * 5000}, zipfile.ZIP_STORED)
     path.write_bytes(spoil(path.read_bytes()))  # type: ignore[operator]
-    refused(tmp_path, path, "no sound zip")
+    refused(tmp_path, path, "not a valid zip")
 
 
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
@@ -197,14 +197,14 @@ def test_a_corrupted_entry(tmp_path: Path, method: int) -> None:
     for place in range(60, 70):
         content[place] ^= 0xFF
     path.write_bytes(content)
-    refused(tmp_path, path, "is no sound zip: ")
+    refused(tmp_path, path, "is not a valid zip: ")
 
 
 def test_a_name_in_no_encoding(tmp_path: Path) -> None:
     path = packed(tmp_path, {"\N{SNOWMAN}": b"x"})
     path.write_bytes(path.read_bytes().replace("\N{SNOWMAN}".encode(), b"\xff\xff\xff"))
-    refused(tmp_path, path, "is no sound zip: ")
-    with pytest.raises(DataError, match="is no sound zip: "):
+    refused(tmp_path, path, "is not a valid zip: ")
+    with pytest.raises(DataError, match="is not a valid zip: "):
         list_zip(path)
 
 
@@ -240,7 +240,7 @@ def test_an_entry_that_holds_less_than_it_declares(tmp_path: Path) -> None:
     at = content.index(b"PK\x01\x02") + 24
     content[at : at + 4] = struct.pack("<I", 60)
     path.write_bytes(content)
-    refused(tmp_path, path, "no sound zip")
+    refused(tmp_path, path, "not a valid zip")
 
 
 def test_missing(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def test_a_label_cannot_break_the_line(tmp_path: Path) -> None:
 def test_a_malformed_line_is_named(tmp_path: Path, line: str) -> None:
     path = tmp_path / "bad.txt"
     path.write_text(f"dog 0.5 1 2 3 4\n{line}\n")
-    with pytest.raises(DataError, match=r"no line `label score") as caught:
+    with pytest.raises(DataError, match=r"not a line `label score") as caught:
         read_detections(path)
     assert caught.value.where == f"{path}:2"
 
@@ -62,5 +62,5 @@ def test_no_file_and_no_text(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot be read"):
         read_detections(tmp_path / "absent.txt")
     (tmp_path / "bin.txt").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(DataError, match="no UTF-8"):
+    with pytest.raises(DataError, match="not UTF-8"):
         read_detections(tmp_path / "bin.txt")

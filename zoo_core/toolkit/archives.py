@@ -33,7 +33,7 @@ _DAMAGED = (
     NotImplementedError,
     UnicodeDecodeError,
 )
-"""What `zipfile` raises for bytes that are no zip, besides an OSError that no file caused."""
+"""What `zipfile` raises for bytes that are not a zip, besides an OSError that no file caused."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +71,7 @@ def unpack_zip(
         raise DataError("exists already", where=str(target), next="remove it first")
     with temporary_folder(target.parent) as parent:
         tree = parent / target.name
-        with _told(path, target):
+        with _readable(path, target):
             tree.mkdir()
             with zipfile.ZipFile(path) as archive:
                 entries = _chosen(archive, members, path)
@@ -83,7 +83,7 @@ def unpack_zip(
 
 def list_zip(path: Path) -> dict[str, int]:
     """Names of the files in a zip and their sizes in bytes, checked as `unpack_zip` does."""
-    with _told(path, path), zipfile.ZipFile(path) as archive:
+    with _readable(path, path), zipfile.ZipFile(path) as archive:
         return {entry.filename: entry.file_size for entry in _chosen(archive, None, path)}
 
 
@@ -169,7 +169,7 @@ def _refused(path: Path, why: str) -> DataError:
 
 
 @contextmanager
-def _told(path: Path, target: Path) -> Iterator[None]:
+def _readable(path: Path, target: Path) -> Iterator[None]:
     """Turns what a damaged zip or the disk raises into one clear DataError."""
     try:
         yield
@@ -184,7 +184,7 @@ def _told(path: Path, target: Path) -> Iterator[None]:
 
 def _unsound(error: Exception, path: Path) -> DataError:
     why = getattr(error, "strerror", None) or str(error) or "it ends too early"
-    return DataError(f"is no sound zip: {why}", where=str(path), next=_NEXT)
+    return DataError(f"is not a valid zip: {why}", where=str(path), next=_NEXT)
 
 
 def _os_error(error: OSError, path: Path, target: Path) -> DataError:

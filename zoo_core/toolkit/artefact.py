@@ -84,7 +84,7 @@ def read_artefact(folder: Path, formats: Collection[str]) -> Artefact:
     listing = folder / ARTEFACT_FILE
     try:
         data = json.loads(listing.read_text(encoding="utf-8"))
-        found = Artefact(
+        artefact = Artefact(
             folder / data["model"],
             tuple(TensorSpec.from_data(row) for row in data["inputs"]),
             tuple(TensorSpec.from_data(row) for row in data["outputs"]),
@@ -93,11 +93,11 @@ def read_artefact(folder: Path, formats: Collection[str]) -> Artefact:
     except OSError as error:
         raise DataError("there is no artefact", where=str(listing), next="compile again") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise DataError("is no artefact", where=str(listing), next="compile again") from error
+        raise DataError("is not an artefact", where=str(listing), next="compile again") from error
     if data["format"] not in formats:
-        wanted = " or ".join(formats)
-        raise DataError(f"format is '{data['format']}', not {wanted}", where=str(listing))
-    return found
+        expected = " or ".join(formats)
+        raise DataError(f"format is '{data['format']}', not {expected}", where=str(listing))
+    return artefact
 
 
 def checked_feeds(inputs: Sequence[TensorSpec], feeds: Arrays) -> dict[str, NDArray[Any]]:

@@ -67,18 +67,18 @@ def ids_by_name(categories: Mapping[int, str], where: str) -> dict[str, int]:
 
     Raises `DataError` where two categories are of one name.
     """
-    found: dict[str, int] = {}
+    ids: dict[str, int] = {}
     for number, name in categories.items():
-        if name_key(name) in found:
+        if name_key(name) in ids:
             raise DataError(f"two categories are named '{name}'", where=where)
-        found[name_key(name)] = number
-    return found
+        ids[name_key(name)] = number
+    return ids
 
 
 def read_annotations(path: Path) -> dict[str, Any]:
     """The parsed file with its lists `images`, `annotations` and `categories` checked.
 
-    Raises `DataError` where it is no JSON, lists no image or category, or where an entry lacks
+    Raises `DataError` where it is not JSON, lists no image or category, or where an entry lacks
     what detection needs: ids, distinct images with a name inside their folder, boxes with sides
     from 0 of a category that the file lists. Boxes may be of images that it does not list, as in a
     file whose images were picked from a larger one.
@@ -89,9 +89,9 @@ def read_annotations(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror}", where=where) from error
     except (ValueError, RecursionError) as error:
-        raise DataError(f"is no JSON: {error}", where=where, next=_NEXT) from error
+        raise DataError(f"is not JSON: {error}", where=where, next=_NEXT) from error
     if not isinstance(data, dict):
-        raise DataError("is no annotation file: no object at its top", where=where, next=_NEXT)
+        raise DataError("is not an annotation file: no object at its top", where=where, next=_NEXT)
     for key in ("images", "categories", "annotations"):
         rows = data.get(key)
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
@@ -107,9 +107,9 @@ def read_annotations(path: Path) -> dict[str, Any]:
 def listed_images(file: Mapping[str, Any], where: str) -> list[ListedImage]:
     """The images of a file that `read_annotations` gave, in its order.
 
-    Raises `DataError` for sides that are no numbers above 0, or for one side alone.
+    Raises `DataError` for sides that are not numbers above 0, or for one side alone.
     """
-    found = []
+    images = []
     for row in file["images"]:
         height, width = row.get("height"), row.get("width")
         known = all(isinstance(side, int) and side > 0 for side in (height, width))
@@ -117,8 +117,8 @@ def listed_images(file: Mapping[str, Any], where: str) -> list[ListedImage]:
             raise DataError(
                 f"image {row['id']!r} has no sensible width and height", where=where, next=_MEND
             )
-        found.append(ListedImage(row["id"], row["file_name"], (height, width) if known else None))
-    return found
+        images.append(ListedImage(row["id"], row["file_name"], (height, width) if known else None))
+    return images
 
 
 def _check_images(rows: list[dict[str, Any]], where: str) -> None:

@@ -179,7 +179,7 @@ def parse_cfg(text: str, where: str) -> Cfg:
             key, value = _option(line, place)
             options.setdefault(key, Option(value, number))
     if len(sections) < 2:
-        raise UsageError("is no darknet cfg: it has no [net] and layers", where=where)
+        raise UsageError("is not a darknet cfg: it has no [net] and layers", where=where)
     return Cfg(file=where, net=sections[0], layers=tuple(sections[1:]))
 
 
@@ -190,7 +190,7 @@ def _meaningful(raw: str) -> str:
 def _kind(line: str, index: int, place: str) -> str:
     match = _HEADER.match(line)
     if match is None:
-        raise UsageError(f"'{line}' is no section header", where=place, next="write [name]")
+        raise UsageError(f"'{line}' is not a section header", where=place, next="write [name]")
     name = match[1]
     kind = _ALIASES.get(name, name)
     layer = f"layer {index}" if index >= 0 else "the first section"
@@ -205,7 +205,7 @@ def _kind(line: str, index: int, place: str) -> str:
 def _option(line: str, place: str) -> tuple[str, str]:
     key, equals, value = line.partition("=")
     if not (key and equals and value):
-        raise UsageError(f"'{line}' is no key=value", where=place)
+        raise UsageError(f"'{line}' is not key=value", where=place)
     return key, value
 
 

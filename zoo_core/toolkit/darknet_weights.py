@@ -125,16 +125,16 @@ def _header(head: bytes, path: Path) -> WeightsHeader:
     if kind is not None:
         raise _error(path, f"is {kind}, where darknet .weights are expected", "check the file")
     if len(head) < _VERSION_BYTES + 4:
-        raise _error(path, f"is no darknet .weights: {len(head)} bytes", "download it again")
+        raise _error(path, f"is not darknet .weights: {len(head)} bytes", "download it again")
     major, minor, revision = struct.unpack_from("<3i", head)
     if min(major, minor, revision) < 0 or max(major, minor) > 1 << 16:
         raise _error(
-            path, f"is no darknet .weights: version {major}.{minor}.{revision}", "check the file"
+            path, f"is not darknet .weights: version {major}.{minor}.{revision}", "check the file"
         )
     seen_format = "<Q" if major * 10 + minor >= 2 else "<I"
     size = _VERSION_BYTES + struct.calcsize(seen_format)
     if len(head) < size:
-        raise _error(path, f"is no darknet .weights: {len(head)} bytes", "download it again")
+        raise _error(path, f"is not darknet .weights: {len(head)} bytes", "download it again")
     (seen,) = struct.unpack_from(seen_format, head, _VERSION_BYTES)
     return WeightsHeader(major=major, minor=minor, revision=revision, seen=seen, size=size)
 

@@ -65,7 +65,7 @@ def read_detections(path: Path) -> list[TextDetection]:
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror}", where=str(path)) from error
     except UnicodeDecodeError as error:
-        raise DataError("is no UTF-8 text", where=str(path)) from error
+        raise DataError("is not UTF-8 text", where=str(path)) from error
     lines = enumerate(text.split("\n"), start=1)
     return [_parse(line, f"{path}:{number}") for number, line in lines if line.strip()]
 
@@ -82,4 +82,4 @@ def _parse(line: str, where: str) -> TextDetection:
 
 
 def _error(line: str, where: str) -> DataError:
-    return DataError(f"'{line.strip()[:60]}' is no line `label score x1 y1 x2 y2`", where=where)
+    return DataError(f"'{line.strip()[:60]}' is not a line `label score x1 y1 x2 y2`", where=where)

@@ -183,16 +183,16 @@ def apart(kind: type[M], field: str, data: mmap | bytes, whole: Span) -> tuple[M
     Raises ValueError where the span holds no message of the kind.
     """
     number = kind.DESCRIPTOR.fields_by_name[field].number
-    pieces, found = [], []
+    pieces, spans = [], []
     begin = whole.begin
     for each, value in _fields(data, whole):
         if each == number:
-            found.append(value)
+            spans.append(value)
         else:
             pieces.append(data[begin : value.end])
         begin = value.end
     try:
-        return kind.FromString(b"".join(pieces)), found
+        return kind.FromString(b"".join(pieces)), spans
     except DecodeError as error:
         raise ValueError(str(error)) from error
 

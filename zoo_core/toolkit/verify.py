@@ -95,22 +95,22 @@ def run_onnx(model: Path, graph: Graph, feeds: Feeds) -> tuple[list[NDArray[Any]
     return [np.asarray(array) for array in outputs], f"ONNX Runtime {onnxruntime.__version__}"
 
 
-def _compare(spec: TensorSpec, found: NDArray[Any], expected: NDArray[Any]) -> dict[str, Any]:
-    if not spec.fits(found.shape, str(found.dtype)):
-        actual = f"{found.dtype} {list(found.shape)}, not {spec.dtype} {list(spec.shape)}"
+def _compare(spec: TensorSpec, output: NDArray[Any], expected: NDArray[Any]) -> dict[str, Any]:
+    if not spec.fits(output.shape, str(output.dtype)):
+        actual = f"{output.dtype} {list(output.shape)}, not {spec.dtype} {list(spec.shape)}"
         raise DataError(f"output '{spec.name}' is {actual}, as the file states")
-    if found.shape[1:] != expected.shape[1:]:
-        shapes = f"{list(found.shape)}, the network's is {list(expected.shape)}"
+    if output.shape[1:] != expected.shape[1:]:
+        shapes = f"{list(output.shape)}, the network's is {list(expected.shape)}"
         raise StageError(f"output '{spec.name}' is {shapes}")
-    found = found[-len(expected) :] if found.ndim else found
-    same = (found == expected) | (np.isnan(found) & np.isnan(expected))
-    gap = np.subtract(found, expected, where=~same, out=np.zeros(found.shape))
+    output = output[-len(expected) :] if output.ndim else output
+    same = (output == expected) | (np.isnan(output) & np.isnan(expected))
+    gap = np.subtract(output, expected, where=~same, out=np.zeros(output.shape))
     largest = float(np.abs(expected[np.isfinite(expected)]).max(initial=0))
     worst = float(np.abs(gap).max(initial=0))
     return {
         "max_abs": worst,
         "max_rel": worst / max(largest, 1e-30),
-        "snr_db": rounded([snr_db(expected, found)])[0],
+        "snr_db": rounded([snr_db(expected, output)])[0],
         "largest": largest,
         "not_finite": int(np.count_nonzero(~np.isfinite(expected))),
     }

@@ -98,7 +98,7 @@ def test_wrong_entries_are_named(tmp_path: Path, changes: dict[str, Any], messag
 def test_no_json_is_one_clear_line(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.json"
     path.write_bytes(content)
-    with pytest.raises(DataError, match="is no JSON"):
+    with pytest.raises(DataError, match="is not JSON"):
         read_annotations(path)
 
 

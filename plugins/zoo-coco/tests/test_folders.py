@@ -181,7 +181,7 @@ def test_no_image(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such image or folder"):
         predict(tmp_path / "absent")
     (tmp_path / "a.txt").write_text("")
-    with pytest.raises(DataError, match="no image that zoo knows"):
+    with pytest.raises(DataError, match="not an image by its name"):
         predict(tmp_path / "a.txt")
     with pytest.raises(UsageError, match="no folder of images is given"):
         Folder().plan(DataRequest(purpose="predict"))

@@ -71,7 +71,7 @@ def _images(place: Path) -> list[Path]:
     """The image itself, or those of a folder by name; hidden files are none."""
     if place.is_file():
         if place.suffix.lower() not in IMAGE_SUFFIXES:
-            raise _refused("is no image that zoo knows by its name", place)
+            raise _refused("is not an image by its name", place)
         return [place]
     if not place.is_dir():
         raise DataError("no such image or folder", where=str(place), next="check the path")

@@ -33,9 +33,9 @@ class Truth:
 def truth_of(path: Path, images: Collection[ImageId]) -> Truth:
     """The truth of these images.
 
-    Boxes without `area` get that of the box, boxes without `iscrowd` are no crowd; boxes of other
-    images are ignored. Raises `DataError` as `read_annotations` does, and for an image that the
-    file does not list.
+    Boxes without `area` get that of the box, boxes without `iscrowd` are not a crowd; boxes of
+    other images are ignored. Raises `DataError` as `read_annotations` does, and for an image that
+    the file does not list.
     """
     file = read_annotations(path)
     listed = {row["id"]: row for row in file["images"]}

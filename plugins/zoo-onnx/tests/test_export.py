@@ -185,7 +185,7 @@ def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
         ({"weights": "random", "files": {}}, "are inside it"),
         ({"source": "repo"}, "taken as it is"),
         ({"form": "e2e"}, "raw heads, no decoded boxes"),
-        ({"format": "darknet"}, "no ONNX file"),
+        ({"format": "darknet"}, "not an ONNX file"),
     ],
 )
 def test_requests_that_a_file_cannot_meet(changes: dict[str, Any], what: str) -> None:

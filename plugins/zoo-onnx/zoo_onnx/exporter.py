@@ -81,7 +81,7 @@ def _check(request: ExportRequest, form: str) -> None:
         what = "the weights of an ONNX file are inside it"
         raise UsageError(what, where="--weights", next="give --weights FILE.onnx")
     if request.format != FORMAT:
-        raise UsageError(f"weights of format '{request.format}' are no ONNX file")
+        raise UsageError(f"weights of format '{request.format}' are not an ONNX file")
     check_one_of("graph form", request.form, FORMS)
     if request.form == "e2e" and form == "heads":
         step = "the card's decoder makes the boxes; leave the form away"

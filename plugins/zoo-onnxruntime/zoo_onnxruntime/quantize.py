@@ -26,7 +26,7 @@ def quantize(
 ) -> dict[str, str]:
     """Quantise every Conv but those named in `floats`, in place; the graph has opset 13 or more.
 
-    Returns the convolutions that could not be quantised, each with the reason. What is no
+    Returns the convolutions that could not be quantised, each with the reason. What is not a
     convolution keeps reading float tensors, except the results of quantised convolutions; a Clip
     that their range makes idle goes away. Raises StageError where `ranges` lacks a tensor.
     """

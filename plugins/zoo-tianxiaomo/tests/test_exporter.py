@@ -115,8 +115,8 @@ def test_wrong_decoder_params(params: dict[str, Any], what: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "what", "next_step"),
     [
-        ({"size": (400, 416)}, "the input 400 x 416 is no multiple of 32", "32, 64, 96"),
-        ({"size": (0, 416)}, "the input 0 x 416 is no multiple of 32", "32, 64, 96"),
+        ({"size": (400, 416)}, "the input 400 x 416 is not a multiple of 32", "32, 64, 96"),
+        ({"size": (0, 416)}, "the input 0 x 416 is not a multiple of 32", "32, 64, 96"),
         ({"form": "head"}, "unknown graph form 'head'", "did you mean 'heads'?"),
         ({"format": "darknt"}, "weights of format 'darknt'", "did you mean 'darknet'?"),
         ({"weights": "random", "seed": -1}, "seed -1 is out of range", ""),

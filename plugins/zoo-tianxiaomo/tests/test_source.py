@@ -270,7 +270,7 @@ def test_clone_writes_links_as_files(
     [
         ("{fake}", "0" * 40, DataError, "git fetch|git checkout"),
         ("{fake}-gone", COMMIT, DataError, "git fetch"),
-        ("{fake}", "master", UsageError, "no full commit id"),
+        ("{fake}", "master", UsageError, "not a full commit id"),
         ("ext::sh -c touch% boom", COMMIT, UsageError, "must be https, file"),
         ("--upload-pack=touch boom", COMMIT, UsageError, "must be https, file"),
         ("git@example.com:a/b", COMMIT, UsageError, "must be https, file"),

@@ -234,8 +234,8 @@ TORCH = {
     _module: "is a pickled object, not a state dict: it wants",
     _script: "is a TorchScript module",
     _list: "holds a list, not a state dict",
-    _nested: "is no state dict: 'epoch' holds a int",
-    _sparse: "is no state dict: 'a' holds a Tensor, not a dense tensor",
+    _nested: "is not a state dict: 'epoch' holds a int",
+    _sparse: "is not a state dict: 'a' holds a Tensor, not a dense tensor",
     _yolov5: "of 648 keys 648 are missing (down1.conv1.conv.0.weight, ",
     _backbone: "of 648 keys 96 are missing (head.conv1.conv.0.weight, ",
     _one_missing: "of 648 keys 1 are missing (neck.conv7.conv.1.running_var)",
@@ -292,9 +292,9 @@ def test_widths_of_the_card_bind(thin_pth: Path) -> None:
     [
         (None, "cannot be read: No such file"),
         (HTML, "is an HTML page, where safetensors are expected"),
-        (b"", "is no whole safetensors file"),
-        (b"\xff" * 64, "is no whole safetensors file"),
-        ((1 << 62).to_bytes(8, "little") + b"{}", "is no whole safetensors file"),
+        (b"", "is not a complete safetensors file"),
+        (b"\xff" * 64, "is not a complete safetensors file"),
+        ((1 << 62).to_bytes(8, "little") + b"{}", "is not a complete safetensors file"),
     ],
 )
 def test_bad_safetensors(tmp_path: Path, content: bytes | None, what: str) -> None:
@@ -308,7 +308,7 @@ def test_a_truncated_safetensors(tmp_path: Path, thin_state: dict[str, Tensor]) 
     path = tmp_path / "thin.safetensors"
     save_file(thin_state, path)
     path.write_bytes(path.read_bytes()[:-1000])
-    assert "is no whole safetensors file" in _refusal(path, _spec("safetensors")).what
+    assert "is not a complete safetensors file" in _refusal(path, _spec("safetensors")).what
 
 
 def test_bad_darknet_weights(tmp_path: Path, thin_state: dict[str, Tensor]) -> None:

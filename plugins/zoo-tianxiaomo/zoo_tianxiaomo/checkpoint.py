@@ -64,7 +64,7 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:
-        raise _error(path, f"is no whole safetensors file: {_line(error)}", _AGAIN) from None
+        raise _error(path, f"is not a complete safetensors file: {_line(error)}", _AGAIN) from None
 
 
 def _head(path: Path) -> bytes:
@@ -122,7 +122,7 @@ def _state(loaded: object, path: Path) -> dict[str, Tensor]:
     odd = next((key for key, value in loaded.items() if not _is_plain(key, value)), None)
     if odd is not None:
         kind = type(loaded[odd]).__name__
-        what = f"is no state dict: '{odd}' holds a {kind}, not a dense tensor"
+        what = f"is not a state dict: '{odd}' holds a {kind}, not a dense tensor"
         raise _error(path, what, _STATE_ONLY)
     return dict(loaded)
 

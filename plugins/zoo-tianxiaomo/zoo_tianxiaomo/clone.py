@@ -27,7 +27,7 @@ def clone(context: StageContext) -> None:
     url, commit = context.params["url"], context.params["commit"]
     protocol = _protocol(url)
     if not _COMMIT.fullmatch(commit):
-        raise UsageError(f"'{commit}' is no full commit id", where=url)
+        raise UsageError(f"'{commit}' is not a full commit id", where=url)
     if protocol == "https" and offline():
         raise DataError("cannot be cloned: ZOO_OFFLINE is set", where=url, next=_NEXT)
     folder = context.out / "repository"

@@ -39,7 +39,7 @@ class TianxiaomoExporter:
         """`export` and `verify`; before them `source` where the repository is to be cloned.
 
         Raises RegistryError for the card's parameters, UsageError for a request that cannot be
-        met: another weights format, a size that is no multiple of 32, the source's own script
+        met: another weights format, a size that is not a multiple of 32, the source's own script
         for a network or a decoding that it cannot make.
         """
         params = _params(card)
@@ -74,7 +74,7 @@ def _spec(
     if any(side < largest or side % largest for side in request.size):
         height, width = request.size
         raise UsageError(
-            f"the input {height} x {width} is no multiple of {largest}",
+            f"the input {height} x {width} is not a multiple of {largest}",
             next=f"choose height and width from {largest}, {2 * largest}, {3 * largest} ...",
         )
     check_one_of("graph form", request.form, FORMS)

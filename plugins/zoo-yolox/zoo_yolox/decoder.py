@@ -39,7 +39,7 @@ class YoloxDecoder:
         def decode(outputs: Arrays, geometry: Geometry) -> Arrays:
             grid = _grid(geometry.network, strides)
             rows = _rows(outputs, len(grid), classes)
-            # Sigmoids end at 1; what an integer network rounds beyond that is no score.
+            # Sigmoids end at 1; what an integer network rounds beyond that is not a score.
             sure = np.clip(rows[:, 4:], 0, 1)
             scores = sure[:, :1] * sure[:, 1:]
             with np.errstate(over="ignore", invalid="ignore"):

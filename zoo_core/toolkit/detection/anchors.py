@@ -100,10 +100,10 @@ def _maps(
 ) -> NDArray[np.float32]:
     """A head as float32 [A, 5 + classes, cells]."""
     height, width = (side // spec.stride for side in geometry.network)
-    wanted = (len(spec.anchors) * (_BOX_AND_OBJECT + classes), height, width)
-    if head.shape != wanted:
+    expected = (len(spec.anchors) * (_BOX_AND_OBJECT + classes), height, width)
+    if head.shape != expected:
         raise UsageError(
-            f"a head of shape {list(head.shape)} where {list(wanted)} is due: "
+            f"a head of shape {list(head.shape)} where {list(expected)} is due: "
             f"{len(spec.anchors)} anchors, {classes} classes, stride {spec.stride}"
         )
     return np.asarray(head, np.float32).reshape(
@@ -145,11 +145,11 @@ def _cells(
     for head, spec in zip(heads, specs, strict=True):
         maps = _maps(head, spec, classes, geometry)
         scores = maps[:, 4] if spec.new_coords else _sigmoid(maps[:, 4])
-        found = scores > floor
-        taken = zip(maps, found, strict=True)
+        above = scores > floor
+        taken = zip(maps, above, strict=True)
         values += [plane.take(np.flatnonzero(which), axis=1) for plane, which in taken]
-        objects.append(scores[found])
-        anchor, cell = np.nonzero(found)
+        objects.append(scores[above])
+        anchor, cell = np.nonzero(above)
         down, across = np.divmod(cell, head.shape[-1])
         new = np.full(len(cell), spec.new_coords)
         row = rows + anchor * maps.shape[2] + cell

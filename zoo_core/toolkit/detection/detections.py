@@ -199,9 +199,9 @@ class Candidates:
 
 
 def _check(name: str, array: Any, dtype: Any, shape: tuple[int, ...]) -> None:
-    found = getattr(array, "dtype", type(array).__name__)
-    if found != dtype or array.shape != shape:
+    actual = getattr(array, "dtype", type(array).__name__)
+    if actual != dtype or array.shape != shape:
         raise StageError(
-            f"{name} is {found} {list(getattr(array, 'shape', ()))}, "
+            f"{name} is {actual} {list(getattr(array, 'shape', ()))}, "
             f"not {np.dtype(dtype)} {list(shape)}"
         )

@@ -32,12 +32,12 @@ def draw_detections(
     """
     canvas = np.ascontiguousarray(image).copy()
     height, width = canvas.shape[:2]
-    shown = detections.take(np.flatnonzero(detections.scores > min_score))
-    shown = shown.take(np.argsort(shown.scores, kind="stable"))
-    boxes = clip_boxes(shown.boxes, (height - 1, width - 1))
+    visible = detections.take(np.flatnonzero(detections.scores > min_score))
+    visible = visible.take(np.argsort(visible.scores, kind="stable"))
+    boxes = clip_boxes(visible.boxes, (height - 1, width - 1))
     line = max(1, round(min(height, width) / 250))
     tags = []
-    for box, score, label in zip(boxes, shown.scores, shown.labels, strict=True):
+    for box, score, label in zip(boxes, visible.scores, visible.labels, strict=True):
         if not (box[2:] > box[:2]).all():
             continue
         corners = [int(value) for value in np.rint(box)]

@@ -62,7 +62,7 @@ def rewrite(
     """Rewrite the graph in one file into another, yielding what was done and proved.
 
     Every node of the result has a name of its own, and its constants are initialisers. Raises
-    DataError for what is no graph, StageError for a graph that does not run or a rewrite that
+    DataError for what is not a graph, StageError for a graph that does not run or a rewrite that
     changes its results on `feeds`.
     """
     model = load(source)
