@@ -1,4 +1,4 @@
-"""Writes the pages of docs/reference from the code: `python docs/generate.py` (a test compares)."""
+"""Writes the pages of docs/reference from the code: `python docs/generate.py`; a test compares."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent / "reference"
 SCHEMAS = Path(errors.__file__).parent / "schemas"
-_MADE = "<!-- Made by docs/generate.py from the code; edit the code. -->"
+_MADE = "<!-- Generated from the code by docs/generate.py; edit the code. -->"
 
 
 def pages() -> dict[str, str]:
@@ -36,7 +36,7 @@ def pages() -> dict[str, str]:
 
 def _cli() -> Iterator[str]:
     yield "# Command line\n"
-    yield "stdout is data, stderr is talk. `ZOO_DEBUG=1` shows tracebacks of handled failures.\n"
+    yield "Results go to stdout; progress, warnings and errors go to stderr.\n"
     group = typer.main.get_command(app)
     context = typer.Context(group, info_name="zoo")
     for name in VERBS:
@@ -60,12 +60,12 @@ def _other_hooks() -> set[str]:
 
 def _exit_codes() -> Iterator[str]:
     yield "# Exit codes\n"
-    yield "| code | name in JSON | when |\n| --- | --- | --- |\n| 0 | | all went well |"
+    yield "| code | name in JSON | meaning |\n| --- | --- | --- |\n| 0 | | success |"
     kinds: list[type[errors.ZooError]] = [errors.ZooError, *_subclasses(errors.ZooError)]
     for kind in sorted(kinds, key=lambda item: (item.exit_code, item.__name__)):
         said = (kind.__doc__ or "").splitlines()[0]
         yield f"| {kind.exit_code} | `{kind.code}` | {said} |"
-    yield "| 130 | | interrupted; the next run goes on from there |"
+    yield "| 130 | | Interrupted; the next run continues after the last finished stage. |"
 
 
 def _subclasses(kind: type[errors.ZooError]) -> list[type[errors.ZooError]]:
@@ -75,11 +75,11 @@ def _subclasses(kind: type[errors.ZooError]) -> list[type[errors.ZooError]]:
 
 def _schemas() -> Iterator[str]:
     yield "# JSON\n"
-    yield "Fields may be added within a schema's version, never renamed.\n"
+    yield "Within a version of a schema fields may be added, but not renamed or removed.\n"
     for path in sorted(SCHEMAS.glob("*.json")):
         schema = json.loads(path.read_text(encoding="utf-8"))
         required = ", ".join(f"`{name}`" for name in schema["required"])
-        yield f"## {schema['$id']}\n\n{schema['title']}. Always there: {required}.\n"
+        yield f"## {schema['$id']}\n\n{schema['title']}. Always present: {required}.\n"
 
 
 def _contracts() -> Iterator[str]:

@@ -1,8 +1,8 @@
-"""Backends: what they can do here, and the compilers, runtimes and tools that they name.
+"""Backends, and the compilers, runtimes and tools that they name.
 
-Everything named `stages` or `plan` is called while planning: it must be pure (no network, no
-writing), quick, and free of heavy imports; it raises `UsageError` for what it refuses. The
-functions that `Stage.run` names do the work and may import anything.
+The planner calls `stages` and `plan`. They must be pure (no network access, no writing), fast and
+free of heavy imports, and raise `UsageError` for requests that they do not support. The functions
+that `Stage.run` names do the work and may import anything.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ PRECISION_FILE = "precision.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
-    """One thing a backend can run on; `reason` says why it is not available.
+    """A device that a backend can run on; `reason` says why it is not available.
 
-    What an `emulated` device finds is labelled so everywhere, is never compared with published
-    figures, and has no speed.
+    Results of an `emulated` device are labelled as emulated in every report and are never compared
+    with published figures; its speed is not measured.
     """
 
     id: str
@@ -45,7 +45,7 @@ class Device:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Availability:
-    """What a probe found. `ok` is true when a real device or its host can run the backend."""
+    """The result of a probe; `ok` is true if a real device or its host can run the backend."""
 
     ok: bool
     version: str | None = None
@@ -56,7 +56,7 @@ class Availability:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decoding:
-    """A decoder by name with its parameters, as data."""
+    """The name of a decoder and its parameters."""
 
     decoder: str
     params: Mapping[str, object] = field(default_factory=dict)
@@ -64,7 +64,7 @@ class Decoding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiagnosticStep:
-    """One step of looking for a device and its software, the cheapest first."""
+    """One step of the search for a device and its software; `found` is the result in words."""
 
     name: str
     ok: bool
@@ -74,20 +74,22 @@ class DiagnosticStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backend:
-    """A name for a compiler and a runtime, which may be another distribution's.
+    """A named pair of a compiler and a runtime; both may come from other distributions.
 
-    `probe` looks at what is installed without importing it; it never raises and never prints.
-    `options` names the `--option KEY=VALUE` keys the pair understands, each with one line.
-    `default` is true for the backend that runs where the user names none.
+    `probe` checks what is installed without importing it; it never raises and never prints.
+    `options` maps the keys of `--option KEY=VALUE` that the pair supports to one line of help.
+    `default` is true for the backend that runs if the user names none.
 
-    What only some backends have is None by default: `profiler` and `emitter` are names of those;
-    `decoding` says which decoder reads the outputs where it is not the card's, as where the device
-    did the NMS; `needs_graph` is false for a target that brings its own outputs; `facts` are those
-    of a device (id) that go with every figure taken on it; `diagnostics` are the steps that
-    `zoo doctor` shows. All of them are as quick and as careful as `probe`. `check_device` is called
-    with a device (id) that the probe does not list, before anything runs: it may import what it
-    needs, and raises UsageError for a name that no device has, UnavailableError for a device that
-    is not there.
+    Optional members are None by default. `profiler` and `emitter` are names of such providers.
+    `decoding` names the decoder of the outputs if it is not the card's, for example because the
+    device does the NMS. `needs_graph` is false for a target that brings stored outputs. `facts`
+    returns properties of a device (by id) for the report. `diagnostics` returns the steps that
+    `zoo doctor` shows. All of these are fast and do not import what they check; only `decoding` may
+    raise (UsageError).
+
+    `check_device` is called before a run with a device (id) that the probe does not list. It may
+    import what it needs. It raises UsageError for an unknown device name and UnavailableError for a
+    device that is not present.
     """
 
     name: str
@@ -107,7 +109,7 @@ class Backend:
     default: bool = False
 
     def availability(self) -> Availability:
-        """What the probe finds; one that raises all the same makes the backend unavailable."""
+        """The result of the probe; a probe that raises makes the backend unavailable."""
         try:
             return self.probe()
         except Exception as error:  # a plugin's any failure is survived
@@ -118,7 +120,7 @@ class Backend:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """What an artefact is made for and run on."""
+    """What an artefact is compiled for: backend, precision, device, batch size and options."""
 
     backend: str
     precision: str
@@ -128,7 +130,7 @@ class Target:
 
     @property
     def devices(self) -> tuple[str, ...]:
-        """The devices that `device` names, with commas between where there are several."""
+        """The devices that `device` names, separated by commas."""
         return tuple(part.strip() for part in self.device.split(","))
 
     def to_data(self) -> dict[str, object]:
@@ -146,10 +148,11 @@ class Target:
 class CompileRequest:
     """What to compile.
 
-    `graph` is "stage/graph.json"; `format` its format. `calibration` is "stage/images.json" (read
-    it with `zoo_core.api.calibration.tensors`) or None when the compiler said it needs none.
-    `calibrator` is the user's choice or None; `preprocess` the effective specification as data.
-    `others` finds another compiler by its name, for one that builds on it, or raises `UsageError`.
+    `graph` is "stage/graph.json", `format` the graph's format and `form` the form of its outputs.
+    `calibration` is "stage/images.json" (read it with `zoo_core.api.calibration.tensors`), or None
+    if the compiler needs no calibration. `calibrator` is the user's choice or None. `preprocess` is
+    the effective preprocessing in its data form. `others` returns another compiler by name, for a
+    compiler that builds on it; it raises `UsageError` for an unknown name.
     """
 
     card: ModelCard
@@ -166,76 +169,77 @@ class CompileRequest:
 
 
 class Compiler(Protocol):
-    """A graph becomes an artefact."""
+    """Makes an artefact from a graph."""
 
     formats: tuple[str, ...]
-    """Graph formats it takes, the preferred one first."""
+    """Graph formats that it supports, the preferred one first."""
 
     form: str
-    """The graph form it wants: heads or e2e."""
+    """The form of outputs that it expects: `heads` or `e2e`."""
 
     calibrators: Mapping[str, str]
     """Calibrator name or common alias -> canonical name; the first entry is the default."""
 
     def needs_calibration(self, precision: str) -> bool:
-        """Whether artefacts of this precision are calibrated."""
+        """Whether this precision needs calibration images."""
 
     def stages(self, request: CompileRequest) -> Sequence[Stage]:
-        """Stages whose last one outputs `artefact.json` and `precision.json`.
+        """The stages of a compilation; the last one outputs `artefact.json` and `precision.json`.
 
-        The artefact is that stage's whole folder. `precision.json` says what was done, not what
-        was asked: {"requested", "int8_nodes", "float_nodes", "float_node_names", "tool", ...}.
+        The artefact is the whole folder of that stage. `precision.json` records the precision of
+        the compiled nodes, not the requested one:
+        {"requested", "int8_nodes", "float_nodes", "float_node_names", "tool", ...}.
         """
 
 
 class OfflineBuilder(Protocol):
-    """Files that a machine elsewhere needs to compile a graph, made without the vendor's tools."""
+    """Writes the files that another machine needs to compile a graph with the vendor's tools."""
 
     def stages(self, request: CompileRequest) -> Sequence[Stage]:
-        """Stages whose last one is named `emit` and outputs the folder `files`."""
+        """The stages; the last one is named `emit` and outputs the folder `files`."""
 
 
 class Session(Protocol):
-    """A loaded artefact, ready to run."""
+    """A loaded artefact that can be run."""
 
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
 
     threads: int | None
-    """How many threads one run uses; None where that is not known."""
+    """Number of threads that one run uses; None if unknown."""
 
     workers: int
-    """How many threads may call `run` at once, and should where many images wait; 1 for one."""
+    """Recommended number of threads calling `run` concurrently; 1 if not thread-safe."""
 
     input_kind: str
     """`tensor`: preprocessed batches. `image`: one image as read, uint8 [1, 3, height, width] in
-    RGB, which the device preprocesses by what its artefact holds; batches are then its own affair.
+    RGB, which the device preprocesses as the artefact specifies; the session batches internally.
     `name`: the sample's name, str [1], for outputs that another program has stored.
     """
 
     def run(self, feeds: Arrays) -> Arrays:
-        """One batch through the network; arrays are C-contiguous, batch first, in output order.
+        """Run one batch; arrays are C-contiguous, batch first, in the order of `outputs`.
 
-        Raises `SampleError` where this image alone failed and others can go on, else `StageError`.
+        Raises `SampleError` if only this image failed and others can be run, else `StageError`.
         """
 
 
 class Runtime(Protocol):
-    """An artefact becomes tensors."""
+    """Loads artefacts and runs them."""
 
     def open(
         self, artefact: Path, target: Target, hint: str = "latency"
     ) -> AbstractContextManager[Session]:
         """Load the artefact folder for the target; raises `UnavailableError` or `StageError`.
 
-        `hint` is `latency`, where one run shall be quick, or `throughput`, where many wait.
+        `hint` is `latency` (optimise the time of one run) or `throughput` (optimise many runs).
         """
 
 
 class Profiler(Protocol):
-    """The vendor's own tool measures an artefact."""
+    """Measures an artefact with the vendor's own tool."""
 
     def profile(
         self, artefact: Path, target: Target, options: Mapping[str, str]
     ) -> Mapping[str, Any]:
-        """The tool's figures under its own names, with units in the names, and its raw text."""
+        """The tool's figures under its own names, units included, and its raw text output."""

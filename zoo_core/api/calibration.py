@@ -1,4 +1,4 @@
-"""The calibration images of a run, as a compiler reads them: one tensor at a time."""
+"""The calibration images of a run, read one tensor at a time."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class CalibrationImage:
 
 
 def images(listing: Path) -> tuple[CalibrationImage, ...]:
-    """The images that `images.json` lists, in order; their paths lie beside it."""
+    """The images that `images.json` lists, in order; paths are relative to its folder."""
     rows = json.loads(listing.read_text(encoding="utf-8"))["images"]
     return tuple(CalibrationImage(listing.parent / row["path"], row["sha256"]) for row in rows)
 
 
 def tensors(listing: Path, preprocess: Sequence[Mapping[str, Any]]) -> Iterator[NDArray[Any]]:
-    """Network inputs float32 [1, 3, H, W], decoded one by one and never kept."""
+    """Network inputs float32 [1, 3, H, W], one image at a time."""
     steps = Preprocess.from_data(preprocess, where=str(listing))
     for image in images(listing):
         tensor, _ = steps.prepare(read_rgb(image.path, exif=steps.exif))

@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Where one file comes from and how it is recognised.
+    """Where one file comes from and how it is identified.
 
     Exactly one of `url` (http, https or file), `resource` ("package:path/inside") and `by_hand`
     (a page where a person can get it) is set. `size` is in bytes, digests are in lower case. A
-    source by hand may lack the digest: its content is then accepted by what it holds, and its own
-    digest is recorded.
+    file by hand may lack a digest: the exporter then checks its content, and the digest of the file
+    is recorded.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeightsOption:
-    """One equal way to the weights: a format and its files by role (`weights`, `cfg` ...)."""
+    """One of several sources of the weights: a format and its files by role (`weights`, `cfg`)."""
 
     format: str
     files: Mapping[str, Source]
@@ -48,10 +48,10 @@ class Repository:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedResult:
-    """A figure somebody published, with all that it must match to be compared.
+    """A published result, with the conditions that a run must match to be compared with it.
 
-    `metrics` are fractions under the evaluator's names; `performance` and `conditions` are kept
-    as they were published (units are in the key names). `size` is (height, width).
+    `metrics` are fractions under the evaluator's names; `performance` and `conditions` are copied
+    as published (units are in the key names). `size` is (height, width).
     """
 
     id: str
@@ -69,14 +69,14 @@ class PublishedResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelCard:
-    """One model: facts only.
+    """One model, as data.
 
     `size` is the default network input (height, width). `preprocess` is the data form of
-    `zoo_core.vision.Preprocess`. `dataset` is the published one, `given_dataset` reads a folder
-    and annotations of the user's, `sample_dataset` goes with the sample weights. `labels` are the
-    class names in the network's output order. `protocols` maps a backend's name to the protocol
-    that is its default. `backends` maps a backend's name to what that plugin reads; the core does
-    not look inside.
+    `zoo_core.vision.Preprocess`. `dataset` is the data set of the published figures,
+    `given_dataset` the one that reads the user's folder and annotations, `sample_dataset` the one
+    for the sample weights. `labels` are the class names in the network's output order. `protocols`
+    maps a backend to its default protocol. `backends` maps a backend to settings that its plugin
+    reads; the core does not read them.
     """
 
     id: str

@@ -1,4 +1,4 @@
-"""What a stage's function receives: the data of its run, and the services of the process."""
+"""What a stage's function receives: the stage's data, and services of the process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Providers(Protocol):
-    """Providers by name, for stages; each raises UsageError or UnavailableError."""
+    """Providers by name; each method raises UsageError or UnavailableError."""
 
     def dataset(self, name: str) -> Dataset:
         """A data set."""
@@ -32,7 +32,7 @@ class Providers(Protocol):
 
 
 class Sessions(Protocol):
-    """Sessions that stages of one process share."""
+    """Sessions that the stages of one process share."""
 
     def session(self, runtime: Runtime, artefact: Path, target: Target) -> Session:
         """The session of this artefact (a folder) for this target, opened for throughput."""
@@ -40,7 +40,7 @@ class Sessions(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StageServices:
-    """What the process that runs a stage offers; a process elsewhere makes its own."""
+    """Services of the process that runs a stage; a worker process makes its own."""
 
     plugins: Providers
     sessions: Sessions
@@ -49,12 +49,12 @@ class StageServices:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageContext:
-    """All that a stage's function receives.
+    """The argument of a stage's function.
 
-    `inputs` are paths of earlier outputs; `out` is an empty folder to fill; `log` is a text file
-    for whatever a person would want after a failure. `resume_dir` is a folder, perhaps not there
-    yet, that outlives a failed attempt and is removed with success: finished parts can be kept in
-    it. `plugins` and `sessions` are for stages that look up providers by name and run networks.
+    `inputs` are paths of earlier outputs. `out` is an empty folder to fill. `log` is a text file
+    for details that help after a failure. `resume_dir` is a folder for finished parts: it is kept
+    after a failed attempt and removed after a successful one, and may not exist yet. `plugins` and
+    `sessions` are for stages that look up providers by name or run networks.
     """
 
     inputs: Mapping[str, Path]

@@ -1,8 +1,8 @@
 """Data sets: samples, ground truth and calibration lists.
 
-Everything named `stages` or `plan` is called while planning: it must be pure (no network, no
-writing), quick, and free of heavy imports; it raises `UsageError` for what it refuses. The
-functions that `Stage.run` names do the work and may import anything.
+The planner calls `stages` and `plan`. They must be pure (no network access, no writing), fast and
+free of heavy imports, and raise `UsageError` for requests that they do not support. The functions
+that `Stage.run` names do the work and may import anything.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 class Sample:
     """One image of a data set.
 
-    `id` is unique in the data set and JSON-able (COCO's image id, or the path relative to the
-    folder). `name` is the file name relative to the images' folder. `size` is (height, width) as
-    the annotation states it, None where nothing does.
+    `id` is unique in the data set and can be written as JSON (COCO's image id, or the path relative
+    to the folder). `name` is the file name relative to the image folder. `size` is (height, width)
+    as in the annotation, or None if the annotation does not state it.
     """
 
     id: int | str
@@ -43,10 +43,12 @@ class Shard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataRequest:
-    """Which data: `purpose` is evaluate, calibrate or predict; `limit` None means all of it.
+    """Which data to plan.
 
-    `images` and `annotations` are given by the user for data sets that take a folder. `others`
-    finds another data set by its name, for a set that is made of it, or raises `UsageError`.
+    `purpose` is `evaluate`, `calibrate` or `predict`. `images` and `annotations` are the user's
+    paths, for data sets that read a folder. `limit` is the number of samples; None means all.
+    `others` returns another data set by name, for a data set that is derived from it; it raises
+    `UsageError` for an unknown name.
     """
 
     purpose: str
@@ -58,12 +60,12 @@ class DataRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataPlan:
-    """A data set as a plan sees it.
+    """A data set in a plan.
 
-    `kind` is published, given or sample. `stages` bring the data (none where it lies there);
-    `inputs` and `locations` say where reading finds it, as in `Stage`. `shards` cover the chosen
-    samples in order; `count` is their number and `of` that of the whole set. `content` digests the
-    whole choice including its truth.
+    `kind` is `published`, `given` (by the user) or `sample`. `stages` fetch or draw the data; there
+    are none if it is already on disk. `inputs` and `locations` say where the data is, as in
+    `Stage`. `shards` cover the selected samples in order; `count` is their number, `of` the size of
+    the whole set. `content` is a digest of the selection, ground truth included.
     """
 
     dataset: str
@@ -81,22 +83,22 @@ class DataPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataView:
-    """A `DataPlan` whose stages have run: `paths` holds its inputs and locations by argument."""
+    """A `DataPlan` whose stages have run; `paths` maps its inputs and locations to paths."""
 
     paths: Mapping[str, Path]
     params: Mapping[str, Any]
 
 
 class Dataset(Protocol):
-    """Samples, truth and calibration lists, in a fixed order."""
+    """Samples and their ground truth, in a fixed order."""
 
     task: str
 
     def plan(self, request: DataRequest) -> DataPlan:
-        """Raises `DataError` for files that are missing or do not fit together."""
+        """The plan of a request; raises `DataError` for missing or inconsistent files."""
 
     def samples(self, view: DataView, start: int, stop: int) -> Iterator[Sample]:
-        """Samples [start, stop) of the set's order; raises `DataError` for a missing image."""
+        """Samples [start, stop) in the set's order; raises `DataError` for a missing image."""
 
     def truth(self, view: DataView) -> Path:
-        """The truth's file, in the form the task's evaluator reads."""
+        """The file of the ground truth, in the format that the task's evaluator reads."""

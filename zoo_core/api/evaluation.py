@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoringProtocol:
-    """A named, hashed set of scoring choices.
+    """A named, hashed set of evaluation settings.
 
-    `values` holds the preprocessing overrides (`resize`, `interpolation`, `pad`, `rounding`) and
-    the fields that the task's evaluator owns. `base` is the protocol it was derived from, or None.
+    `values` holds preprocessing overrides (`resize`, `interpolation`, `pad`, `rounding`) and the
+    fields that the task's evaluator defines. `base` is the protocol it was derived from, or None.
     `unknown` names fields that the publisher did not state; `note` says what was assumed.
     """
 
@@ -34,39 +34,39 @@ class ScoringProtocol:
 
     @property
     def hash(self) -> str:
-        """Digest of task and values, whatever the name."""
+        """Digest of task and values; the name does not enter it."""
         from zoo_core.system.hashing import digest
 
         return digest({"task": self.task, "values": dict(self.values)})
 
 
 Decode: TypeAlias = "Callable[[Arrays, Geometry], Arrays]"
-"""One image's outputs (no batch axis) -> its candidates, in the pixels of the image as read."""
+"""One image's outputs (no batch axis) -> its candidates, in pixels of the image as read."""
 
 
 class Decoder(Protocol):
-    """Tensors become candidates: pure, float32, no threshold but the floor."""
+    """Turns output tensors into candidates: pure, float32, no threshold except the floor."""
 
     task: str
 
     def bind(self, params: Mapping[str, Any], classes: int, floor: float) -> Decode:
-        """The decode function for a card's parameters; raises `UsageError` for wrong ones.
+        """The decode function for a card's parameters; raises `UsageError` for invalid ones.
 
-        For detection it returns `Candidates.to_arrays()`. `floor` is the score below which
-        candidates need not be kept.
+        For detection that function returns `Candidates.to_arrays()`. Candidates that score below
+        `floor` may be dropped.
         """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
-    """One image's settled prediction (for detection, `Detections.to_arrays()`)."""
+    """One image's postprocessed prediction (for detection, `Detections.to_arrays()`)."""
 
     sample: Sample
     arrays: Arrays
 
 
 class Predictions(Protocol):
-    """Predictions of a data set, read from the store image by image, as often as wanted."""
+    """Predictions of a data set, read image by image; may be iterated several times."""
 
     def __iter__(self) -> Iterator[Prediction]: ...
     def __len__(self) -> int: ...
@@ -74,7 +74,7 @@ class Predictions(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metrics:
-    """Figures in order: fractions by name, None where undefined; `lines` is how they are shown."""
+    """Metrics in order: fractions by name, None if undefined; `lines` is their text form."""
 
     values: Mapping[str, float | None]
     lines: tuple[str, ...] = ()
@@ -95,27 +95,28 @@ class Metrics:
 
 
 class Evaluator(Protocol):
-    """Predictions and truth become metrics; owns the protocol fields of its task."""
+    """Computes metrics from predictions and ground truth; defines its task's protocol fields."""
 
     task: str
 
     versions: tuple[str, ...]
-    """Distributions whose version its figures depend on."""
+    """Distributions whose version the metrics depend on."""
 
     def check(self, values: Mapping[str, Any]) -> None:
-        """Raises `UsageError` for an unknown field or a value out of range."""
+        """Check protocol values; raises `UsageError` for an unknown field or invalid value."""
 
     def floor(self, values: Mapping[str, Any]) -> float:
-        """The lowest score that these values let through; decoders keep what is above."""
+        """The lowest score threshold of these values; decoders keep candidates above it."""
 
     def postprocess(self, candidates: Arrays, values: Mapping[str, Any]) -> Arrays:
-        """Apply the protocol to one image's candidates.
+        """Apply the protocol to one image's candidates: thresholds, NMS, top-k.
 
-        `zoo bench` calls this step by an attribute `postprocess_label`, else "postprocess".
+        The breakdown of `zoo bench` names this step by the attribute `postprocess_label`, if the
+        evaluator has it, else "postprocess".
         """
 
     def score(self, predictions: Predictions, truth: Path, labels: Sequence[str]) -> Metrics:
-        """The task's metrics; no prediction at all scores 0.0, undefined ones are None."""
+        """The task's metrics: 0.0 if there is no prediction, None where a metric is undefined."""
 
     def write(
         self,
@@ -124,12 +125,12 @@ class Evaluator(Protocol):
         folder: Path,
         truth: Path | None = None,
     ) -> None:
-        """Leave the predictions in the field's own file formats in `folder`.
+        """Write the predictions to `folder` in the file formats that are usual for the task.
 
-        `truth` is given where there is one, for ids and names that belong to it.
+        `truth` is the ground truth or None; ids and category names are taken from it.
         """
 
     def draw(
         self, image: NDArray[Any], prediction: Arrays, labels: Sequence[str], least: float
     ) -> NDArray[Any]:
-        """The image (uint8 H x W x 3, RGB) with what scores above `least` drawn on it."""
+        """The image (uint8 H x W x 3, RGB) with predictions that score above `least` drawn."""

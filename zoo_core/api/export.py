@@ -1,8 +1,8 @@
-"""Exporters: weights or a source repository become a graph.
+"""Exporters: they make a graph from weights or from a source repository.
 
-Everything named `stages` or `plan` is called while planning: it must be pure (no network, no
-writing), quick, and free of heavy imports; it raises `UsageError` for what it refuses. The
-functions that `Stage.run` names do the work and may import anything.
+The planner calls `stages` and `plan`. They must be pure (no network access, no writing), fast and
+free of heavy imports, and raise `UsageError` for requests that they do not support. The functions
+that `Stage.run` names do the work and may import anything.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 class ExportRequest:
     """What to export.
 
-    `weights` is published, given, random or sample; `format` is that of the weights file, by its
-    name ending or its card; `files` maps a role (`weights`, `cfg`) to "stage/file" in the plan, and
-    is empty for random weights but for a cfg. `seed` is that of random weights. `size` is (height,
-    width). `source` is builtin, repo, or a folder. `form` is heads or e2e, as the compiler wants
-    it.
+    `weights` is `published`, `given` (by the user), `random` or `sample`. `format` is the format of
+    the weights file, from its name ending or the card. `files` maps a role (`weights`, `cfg`) to
+    "stage/file" in the plan; for random weights it holds at most a `cfg`. `seed` is the seed of
+    random weights. `size` is (height, width). `source` is `builtin`, `repo` or a folder. `form` is
+    the form of the outputs that the compiler expects: `heads` (raw) or `e2e` (decoded).
     """
 
     weights: str
@@ -40,7 +40,7 @@ class ExportRequest:
 
 
 class Exporter(Protocol):
-    """Weights or a source repository become a graph."""
+    """Makes a graph from weights or from a source repository."""
 
     formats: tuple[str, ...]
     """Graph formats it can make, the preferred one first."""
@@ -52,8 +52,9 @@ class Exporter(Protocol):
     """Role -> name ending of further files that lie beside the weights, such as cfg -> .cfg."""
 
     def stages(self, card: ModelCard, request: ExportRequest) -> Sequence[Stage]:
-        """Stages whose last graph-making one outputs `graph.json` (see `Graph`).
+        """The stages of an export; the one that makes the graph outputs `graph.json` (see `Graph`).
 
-        A `verify.json` output of any stage holds {"max_abs", "max_rel", "reference"}: the graph
-        against the network it was made from, on a seeded input.
+        If several stages output `graph.json`, the last one counts. A stage may output `verify.json`
+        with {"max_abs", "max_rel", "reference"}: the differences between the outputs of the graph
+        and those of the source network on a seeded input.
         """

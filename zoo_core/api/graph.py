@@ -1,4 +1,4 @@
-"""A network as a file, and the tensors that go in and out of it."""
+"""Graph files, and the tensors that go in and out of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 GRAPH_FILE = "graph.json"
-"""The output by which the stage that makes the graph is known."""
+"""The output that identifies the stage that makes the graph."""
 
 Arrays: TypeAlias = "Mapping[str, NDArray[Any]]"
 """Named arrays: a network's outputs, one image's candidates, one image's prediction."""
@@ -30,7 +30,7 @@ class TensorSpec:
         return {"name": self.name, "shape": list(self.shape), "dtype": self.dtype}
 
     def fits(self, shape: tuple[int, ...], dtype: str) -> bool:
-        """Whether an array of this shape and dtype is such a tensor."""
+        """Whether an array of this shape and dtype matches."""
         sides = zip(self.shape, shape, strict=False)
         same = len(shape) == len(self.shape) and all(isinstance(a, str) or a == b for a, b in sides)
         return same and dtype == self.dtype
@@ -43,12 +43,12 @@ class TensorSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Graph:
-    """What an export makes; stored as `graph.json` beside the file it names.
+    """The result of an export; stored as `graph.json` beside the file it names.
 
     `format` is an open string (onnx, torchscript, darknet ...); `path` is relative to the folder
-    of `graph.json`. `form` says what the outputs are: `heads` (raw) or `e2e` (decoded). `facts`
-    holds what the maker knows beyond that, such as the opset found in the file; `facts["decoder"]`
-    are parameters for the decoder that only the exporter can know, laid over the card's.
+    of `graph.json`. `form` is the form of the outputs: `heads` (raw) or `e2e` (decoded). `facts`
+    holds further properties, such as the file's opset. `facts["decoder"]` holds decoder parameters
+    that only the exporter knows; they override the card's.
     """
 
     format: str

@@ -1,7 +1,8 @@
-"""Every way to extend zoo. A plugin is a light module of functions marked `hookimpl`.
+"""The hooks of zoo. A plugin is a small module of functions that are marked `hookimpl`.
 
-Provider hooks return an iterable of `Provider(name=..., summary=..., load=...)`. The module is
-imported for every listing, so it must import nothing heavy; `load` does that.
+A hook that provides objects returns an iterable of `Provider(name=..., summary=..., load=...)`
+(`zoo_backends` returns `Backend`s). The module is imported for every listing, so it must not import
+anything heavy; `load` does that.
 
     from zoo_core.api.hooks import hookimpl
     from zoo_core.api import Decoder, Provider
@@ -48,59 +49,59 @@ hookimpl = pluggy.HookimplMarker("zoo")
 
 @hookspec
 def zoo_exporters() -> Iterable[Provider[Exporter]]:  # type: ignore[empty-body]
-    """How weights, or a source repository, become a graph."""
+    """Exporters: they make a graph from weights or from a source repository."""
 
 
 @hookspec
 def zoo_compilers() -> Iterable[Provider[Compiler]]:  # type: ignore[empty-body]
-    """How a graph becomes an artefact."""
+    """Compilers: they make an artefact from a graph."""
 
 
 @hookspec
 def zoo_runtimes() -> Iterable[Provider[Runtime]]:  # type: ignore[empty-body]
-    """How an artefact is opened and run."""
+    """Runtimes: they load artefacts and run them."""
 
 
 @hookspec
 def zoo_decoders() -> Iterable[Provider[Decoder]]:  # type: ignore[empty-body]
-    """How output tensors become candidates."""
+    """Decoders: they turn output tensors into candidates."""
 
 
 @hookspec
 def zoo_evaluators() -> Iterable[Provider[Evaluator]]:  # type: ignore[empty-body]
-    """How predictions are settled by a protocol and scored against truth."""
+    """Evaluators: they postprocess candidates and compute metrics against the ground truth."""
 
 
 @hookspec
 def zoo_datasets() -> Iterable[Provider[Dataset]]:  # type: ignore[empty-body]
-    """Where samples, truth and calibration images come from."""
+    """Data sets: samples, ground truth and calibration images."""
 
 
 @hookspec
 def zoo_profilers() -> Iterable[Provider[Profiler]]:  # type: ignore[empty-body]
-    """How a vendor's own tool measures an artefact."""
+    """Profilers: they measure an artefact with the vendor's own tool."""
 
 
 @hookspec
 def zoo_emitters() -> Iterable[Provider[OfflineBuilder]]:  # type: ignore[empty-body]
-    """How files are written that a machine with the vendor's tools compiles."""
+    """Offline builders: they write a build folder for compilation on another machine."""
 
 
 @hookspec
 def zoo_backends() -> Iterable[Backend]:  # type: ignore[empty-body]
-    """Names for pairs of compiler and runtime, each with a probe."""
+    """Backends: named pairs of a compiler and a runtime, each with a probe."""
 
 
 @hookspec
 def zoo_registry_files() -> Iterable[Path]:  # type: ignore[empty-body]
-    """Further registry files, in the format of registry.yaml."""
+    """Paths of further registry files, in the format of registry.yaml."""
 
 
 @hookspec(firstresult=True)
 def zoo_run_stage(stage: Stage, context: StageContext) -> bool | None:
-    """Run a stage elsewhere: the first to return True has run it; in this process by default."""
+    """Run a stage elsewhere and return True; if no plugin does, zoo runs the stage itself."""
 
 
 @hookspec
 def zoo_stage_done(stage: Stage, key: str, seconds: float, cached: bool) -> None:
-    """A stage has been committed or was found in the store; for listeners."""
+    """Called for each stage that has been stored, or (`cached`) that the store already had."""

@@ -1,4 +1,4 @@
-"""What a hook returns: a name, a sentence, and the function that loads the real object."""
+"""What a hook returns: a name, a summary, and a function that loads the object itself."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class ProtocolOption:
     """An option of the command line that changes one value of a scoring protocol.
 
     `name` is the field of the protocol's values; the option is `--NAME` with `-` for `_`. `kind` is
-    float, int or str. `choices` are the values that a text may have; none means any.
+    float, int or str. `choices` are the allowed values of a str; empty means any.
     """
 
     name: str
@@ -30,12 +30,12 @@ class ProtocolOption:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provider(Generic[T_co]):
-    """One thing a plugin offers.
+    """One object that a plugin provides.
 
-    `name` is lower-case and unique among its kind; `summary` is one line. `load` imports the
-    module that does the work and returns the object; it is called only when the thing is used,
-    so listing stays cheap and a missing dependency breaks nothing else. An evaluator's `options`
-    are those of the command line that change its protocols.
+    `name` is lower-case and unique in its kind; `summary` is one line. `load` imports the module
+    that does the work and returns the object. It is called only when the object is used, so that
+    listing is fast and a missing dependency does not affect other providers. `options` are the
+    options that an evaluator adds to the command line; each changes one value of its protocols.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What a runtime may say besides: how long each operator of a network takes."""
+"""Traces: how long each operator of a network takes. Runtimes may support them."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ class Trace:
 
 @runtime_checkable
 class Traceable(Protocol):
-    """A runtime that can say how long each operator takes; an extra that it may have."""
+    """A runtime that can also measure the time of each operator."""
 
     def trace(
         self, artefact: Path, target: Target, feeds: Callable[[Session], Arrays], runs: int
     ) -> Trace:
-        """Opens the artefact with the engine's own profiler and runs it, after one run to warm up.
+        """Run the artefact under the engine's own profiler, after one warm-up run.
 
-        The profiler itself costs time: figures are for comparing operators, not for benchmarks.
+        The profiler has a cost of its own: use the times to compare operators, not as a benchmark.
         """
