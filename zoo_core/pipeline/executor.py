@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from zoo_core.pipeline.durations import Durations
     from zoo_core.pipeline.plan import Plan, PlannedStage
     from zoo_core.pipeline.runners import StageRunner
-    from zoo_core.pipeline.store import Entry, Store
+    from zoo_core.pipeline.store import Entry, StageStore
     from zoo_core.plugins.manager import Plugins
 
 
@@ -81,7 +81,7 @@ class Executor:
     far as they do not wait for each other.
     """
 
-    store: Store
+    store: StageStore
     plugins: Plugins
     durations: Durations
     listener: Listener

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from zoo_core.api import Providers, Sessions, Stage
-    from zoo_core.pipeline.store import Store
+    from zoo_core.pipeline.store import StageStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class StageJob:
     inputs: Mapping[str, tuple[str, str]]
     work: str
 
-    def context(self, store: Store, services: StageServices) -> StageContext:
+    def context(self, store: StageStore, services: StageServices) -> StageContext:
         """What the stage's function receives in a process that sees the store."""
         out = store.work_folder(self.work)
         return StageContext(
@@ -75,7 +75,7 @@ class StageRunner(Protocol):
 class LocalRunner:
     """Runs stages in this process, one after the other; see `StageRunner`."""
 
-    def __init__(self, store: Store, plugins: Providers, sessions: Sessions) -> None:
+    def __init__(self, store: StageStore, plugins: Providers, sessions: Sessions) -> None:
         """`sessions` are shared by all stages that it runs."""
         self._store, self._plugins, self._sessions = store, plugins, sessions
 
@@ -102,7 +102,7 @@ class WorkerRunner:
     are installed. With `fresh` each stage has a process of its own.
     """
 
-    def __init__(self, store: Store, fresh: bool = False) -> None:
+    def __init__(self, store: StageStore, fresh: bool = False) -> None:
         """`close` ends the process."""
         self._store, self._fresh = store, fresh
         self._process: subprocess.Popen[bytes] | None = None

@@ -8,10 +8,10 @@ import os
 import shutil
 import stat
 import time
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 from weakref import finalize
 
@@ -38,8 +38,46 @@ class Entry:
     manifest: Mapping[str, Any]
 
 
+class StageStore(Protocol):
+    """What runs plans asks of a store; its places are paths of the process that asks."""
+
+    root: Path
+
+    def use(self) -> None:
+        """Keep what is used from now on, as long as the store is held."""
+
+    def get(self, key: str) -> Entry | None:
+        """The finished entry, or None."""
+
+    def touch(self, entry: Entry) -> None:
+        """Note that a run has used the entry."""
+
+    def lock(self, key: str) -> AbstractContextManager[None]:
+        """Held by the one process that makes `key`."""
+
+    def work(self, key: str, name: str) -> Path:
+        """A fresh folder to make `key` in."""
+
+    def work_folder(self, name: str) -> Path:
+        """The folder that `work` has made, by its name."""
+
+    def folder(self, key: str) -> Path:
+        """Where an entry lies, whether it is there or not."""
+
+    def resume_dir(self, key: str) -> Path:
+        """Where a stage may keep what it has finished, should the rest fail."""
+
+    def commit(
+        self, key: str, work: Path, outputs: tuple[str, ...], facts: dict[str, Any]
+    ) -> Entry:
+        """Take the work folder in as the entry of `key`."""
+
+    def keep_failed(self, work: Path) -> Path:
+        """Move a failed stage's folder aside, where a person can look at it."""
+
+
 class Store:
-    """A folder of entries that several processes may use at once."""
+    """A folder of entries that several processes may use at once; see `StageStore`."""
 
     def __init__(self, root: Path) -> None:
         """`root` is made where it does not exist."""

@@ -6,8 +6,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from zoo_core.api import CompileRequest, Decoding, ExportRequest, Stage
-from zoo_core.api.graph import GRAPH_FILE
+from zoo_core.api import ARTEFACT_FILE, GRAPH_FILE, CompileRequest, Decoding, ExportRequest, Stage
 from zoo_core.errors import UsageError, ZooError
 from zoo_core.pipeline.plan import Plan, make_plan
 from zoo_core.planning.resolve import resolve
@@ -78,7 +77,8 @@ class _Builder:
         stages += [*self._calibration(), *self._compiler().stages(asked)]
         if goal is Goal.COMPILE or self.resolved.data is None:
             return _unique(stages)
-        stages += self._predict(self.resolved.data, asked)
+        artefact = _reference(stages, ARTEFACT_FILE)
+        stages += self._predict(self.resolved.data, asked, artefact)
         if goal is Goal.SCORE and self.resolved.data.has_truth:
             stages += self._score(self.resolved.data)
         return _unique(stages)
@@ -123,7 +123,7 @@ class _Builder:
 
     def _compile_request(self, before: Sequence[Stage]) -> CompileRequest:
         resolved, exporter, compiler = self.resolved, self._exporter(), self._compiler()
-        graph = f"{_maker(before, GRAPH_FILE).name}/{GRAPH_FILE}" if resolved.has_graph else ""
+        graph = _reference(before, GRAPH_FILE) if resolved.has_graph else ""
         return CompileRequest(
             card=resolved.card,
             target=resolved.target,
@@ -159,7 +159,7 @@ class _Builder:
         )
         return [*data.stages, select]
 
-    def _predict(self, data: DataPlan, asked: CompileRequest) -> list[Stage]:
+    def _predict(self, data: DataPlan, asked: CompileRequest, artefact: str) -> list[Stage]:
         resolved, card = self.resolved, self.resolved.card
         own = resolved.backend.decoding(asked) if resolved.backend.decoding else None
         decoding = own or Decoding(decoder=card.decoder, params=card.decoder_params)
@@ -193,7 +193,7 @@ class _Builder:
                     "stop": shard.stop,
                     "content": shard.content,
                 },
-                inputs={**data.inputs, "artefact": "compile/artefact.json", **graph},
+                inputs={**data.inputs, "artefact": artefact, **graph},
                 outputs=("candidates.npz",),
                 sources=sources,
                 ranges=tuple(data.inputs),
@@ -272,11 +272,12 @@ def provider_modules(provider: Provider[object]) -> tuple[str, ...]:
     return function_imports(module, function) or (module,)
 
 
-def _maker(stages: Sequence[Stage], file: str) -> Stage:
-    found = [stage for stage in stages if file in stage.outputs]
-    if not found:
-        raise ZooError(f"no stage of the exporter outputs {file}")
-    return found[-1]
+def _reference(stages: Sequence[Stage], file: str) -> str:
+    """ "stage/file" of the last stage that outputs a file of this name."""
+    for stage in reversed(stages):
+        if file in stage.outputs:
+            return f"{stage.name}/{file}"
+    raise ZooError(f"no stage of the exporter or compiler outputs {file}")
 
 
 def _unique(stages: Sequence[Stage]) -> list[Stage]:
