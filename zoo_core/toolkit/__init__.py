@@ -3,15 +3,16 @@
 archives          zip files from elsewhere, unpacked with care
 artefact          the files of the stage `compile`: artefact.json, precision.json, graph.json
 coco              annotation files in COCO's form
-darknet           `.cfg` and `.weights`; see `darknet_cfg` and `darknet_weights`
+darknet_cfg       darknet's `.cfg`: sections of options, with their lines
+darknet_weights   darknet's `.weights`: read from a memory map, written
 datasets          what data sets share: limits, shards, folders of images
 detection         anchors, candidates, NMS, the rules of a protocol, drawing
 detection_txt     detections as one text file per image
 download          downloads that resume and are checked
-files             digests, kinds of files, folders of the cache
+files             digests, kinds and names of files, folders of the cache, writing
 machine           the processor and the installed packages
 onnx_file         ONNX files, read and written without holding their weights twice
-options           a backend's options and the names of calibrators
+options           options of backends, exporters and protocols; the names of calibrators
 random_weights    seeded random weights whose activations stay near one
 similarity        signal-to-noise ratios of two networks' outputs
 verify            the stage that compares a graph with the network it was made from
