@@ -142,8 +142,8 @@ def test_images_without_a_text(texts: Path, truth: Path) -> None:
             "persn 0.5 1 2 3 4\n",
             "label 'persn' is not a category; did you mean 'person'",
         ),
-        ("0002.txt", "person 0.5 1 2 3\n", r"0002\.txt:1: 'person 0\.5 1 2 3' is no line"),
-        ("0002.txt", "person 0.5 1 2 3 nan\n", "is no line"),
+        ("0002.txt", "person 0.5 1 2 3\n", r"0002\.txt:1: 'person 0\.5 1 2 3' is not a line"),
+        ("0002.txt", "person 0.5 1 2 3 nan\n", "is not a line"),
     ],
 )
 def test_what_does_not_fit_is_named(
