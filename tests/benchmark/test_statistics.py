@@ -9,11 +9,11 @@ import pytest
 
 from zoo_core.benchmark.statistics import (
     PERCENTILES,
-    Resampling,
     SteadyRule,
     agree,
-    bootstrap_interval,
     early_stopping,
+    mean_interval,
+    median_interval,
     percentile,
     samples_needed,
     summarise,
@@ -71,16 +71,14 @@ def test_bounds_against_rational_arithmetic(p: str, count: int) -> None:
         assert bound is None
         return
     assert bound is not None
-    highest = bound.discarded + 1
+    highest = round(count - bound)
+    assert bound == samples[samples == count - highest].item()
     assert exact_settled(highest, count, p)
     assert not exact_settled(highest + 1, count, p)
-    assert bound.value == count - highest
 
 
 def test_bound_of_a_run_that_loadgen_reported() -> None:
-    bound = early_stopping(np.arange(745), 0.9)
-    assert bound is not None
-    assert bound.discarded == 54
+    assert early_stopping(np.arange(745), 0.9) == 744 - 54
 
 
 def test_bound_of_many_samples_is_near_the_normal_one() -> None:
@@ -88,13 +86,13 @@ def test_bound_of_many_samples_is_near_the_normal_one() -> None:
     bound = early_stopping(np.arange(count), p)
     assert bound is not None
     normal = count * (1 - p) - 2.3263 * math.sqrt(count * p * (1 - p))
-    assert bound.discarded == pytest.approx(normal, abs=3)
+    assert count - 1 - bound == pytest.approx(normal, abs=3)
 
 
 def test_bound_covers_the_true_percentile_as_often_as_it_says() -> None:
     source, true = np.random.default_rng(7), -math.log(0.1)
     series = source.exponential(size=(2000, 200))
-    bounds = [bound.value for row in series if (bound := early_stopping(row, 0.9))]
+    bounds = [bound for row in series if (bound := early_stopping(row, 0.9))]
     assert len(bounds) == 2000
     assert np.mean([value >= true for value in bounds]) >= 0.99
     assert np.mean([percentile(row, 0.9) >= true for row in series]) < 0.6
@@ -108,7 +106,7 @@ def test_summary_withholds_what_it_cannot_know() -> None:
     assert found.percentiles == {"p90": 18.0, "p95": 19.0, "p97": None, "p99": None, "p99_9": None}
     assert found.withheld == {"p97": 219, "p99": 662, "p99_9": 6636}
     assert list(found.bounds) == ["p90", "p95"]
-    assert found.bounds["p90"].value >= 18.0
+    assert found.bounds["p90"] >= 18.0
     assert list(found.to_data()) == ["median", "mean", "min", "max", *PERCENTILES]
 
 
@@ -176,7 +174,7 @@ def test_agreement_is_relative_to_the_middle() -> None:
 
 def test_interval_of_the_mean_is_the_textbooks() -> None:
     series = np.random.default_rng(11).normal(5, 2, size=2000)
-    low, high = bootstrap_interval(series, "mean", Resampling(repeats=4000))
+    low, high = mean_interval(series, repeats=4000)
     error = series.std(ddof=1) / math.sqrt(series.size)
     assert low == pytest.approx(series.mean() - 1.96 * error, abs=0.1 * error)
     assert high == pytest.approx(series.mean() + 1.96 * error, abs=0.1 * error)
@@ -185,42 +183,56 @@ def test_interval_of_the_mean_is_the_textbooks() -> None:
 def test_intervals_against_drawing_copies() -> None:
     series = np.random.default_rng(5).exponential(size=301)
     copies = np.random.default_rng(6).choice(series, size=(4000, series.size))
-    for name, values in (("mean", copies.mean(axis=1)), ("median", np.median(copies, axis=1))):
-        found = bootstrap_interval(series, name, Resampling(repeats=4000))  # type: ignore[arg-type]
-        assert found == pytest.approx(np.quantile(values, [0.025, 0.975]), rel=0.02)
+    means, medians = copies.mean(axis=1), np.median(copies, axis=1)
+    found = mean_interval(series, repeats=4000)
+    assert found == pytest.approx(np.quantile(means, [0.025, 0.975]), rel=0.02)
+    assert median_interval(series) == pytest.approx(np.quantile(medians, [0.025, 0.975]), rel=0.04)
 
 
 def test_interval_covers_the_truth_as_often_as_it_says() -> None:
     source = np.random.default_rng(17)
     hits = 0
     for _ in range(300):
-        low, high = bootstrap_interval(source.normal(1, 0.2, 100), "mean", Resampling(repeats=400))
+        low, high = mean_interval(source.normal(1, 0.2, 100), repeats=400)
         hits += low <= 1 <= high
     assert 0.91 <= hits / 300 <= 0.98
 
 
+@pytest.mark.parametrize("count", [10, 11, 100])
+def test_interval_of_the_median_covers_it_as_often_as_it_says(count: int) -> None:
+    rows = np.random.default_rng(23).exponential(size=(2000, count))
+    hits = [low <= math.log(2) <= high for low, high in map(median_interval, rows)]
+    assert 0.945 <= np.mean(hits) <= 0.99
+
+
+@pytest.mark.parametrize(("count", "rank"), [(6, 1), (9, 2), (10, 2), (20, 6), (50, 18), (100, 40)])
+def test_interval_of_the_median_is_that_of_the_textbooks_table(count: int, rank: int) -> None:
+    """The r-th lowest and the r-th highest, as tables of the sign test give r for 95 %."""
+    samples = np.random.default_rng(count).permutation(np.arange(1, count + 1))
+    assert median_interval(samples) == (rank, count + 1 - rank)
+
+
+def test_all_of_a_few_samples_may_be_the_median() -> None:
+    assert median_interval([3.0, 1.0, 2.0]) == (1.0, 3.0)
+    assert median_interval([7.0]) == (7.0, 7.0)
+
+
 def test_blocks_widen_the_interval_of_neighbours_that_go_together() -> None:
     series = np.repeat(np.random.default_rng(2).normal(10, 1, size=60), 20)
-    widths = [
-        high - low
-        for block in (1, 20)
-        for low, high in [bootstrap_interval(series, "mean", Resampling(block=block))]
-    ]
+    widths = [high - low for block in (1, 20) for low, high in [mean_interval(series, block)]]
     assert widths[1] / widths[0] == pytest.approx(math.sqrt(20), rel=0.15)
-    medians = [bootstrap_interval(series, "median", Resampling(block=block)) for block in (1, 20)]
-    assert medians[1][1] - medians[1][0] > 2 * (medians[0][1] - medians[0][0])
 
 
 def test_seeds_decide() -> None:
     series = noise(100)
-    same = [bootstrap_interval(series, "median", Resampling(seed=seed)) for seed in (4, 4, 5)]
+    same = [mean_interval(series, seed=seed) for seed in (4, 4, 5)]
     assert same[0] == same[1]
     assert same[0] != same[2]
 
 
 def test_one_block_has_no_interval() -> None:
     with pytest.raises(ValueError, match="fewer than two blocks"):
-        bootstrap_interval(noise(10), "mean", Resampling(block=10))
+        mean_interval(noise(10), block=10)
 
 
 def test_needed_counts_rise_with_the_percentile() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from zoo_core.benchmark import BenchSettings, Instruments, threads
-from zoo_core.benchmark.offline import offline
+from zoo_core.benchmark.series import Loop
 from zoo_core.benchmark.server import server
 from zoo_core.benchmark.threads import run_workers
 
@@ -94,7 +94,7 @@ def test_offline_with_two_workers_counts_every_batch_once() -> None:
             meeting.wait()
 
     how = BenchSettings(scenario="offline", seconds=0.02, min_samples=10)
-    found = offline(query, 4, 2, how, Instruments(), began=0.0)
+    found = Loop(how, Instruments()).run("offline", query, 4, began=0.0, workers=2)
     assert found.workers == 2
     assert found.durations.size == found.ends.size == len(calls) >= 2
     assert np.all(np.diff(found.ends) >= 0)

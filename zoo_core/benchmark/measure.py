@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from zoo_core.benchmark.offline import offline
 from zoo_core.benchmark.result import (
     BENCHMARK_START,
     PROCESS_START,
@@ -157,8 +156,8 @@ class _Measurement:
         with queries(network, size, network.workers) as query:
             warmup, began = self._warm("offline", query)
         with queries(network, size, 1) as query:
-            batches = offline(query, size, network.workers, self.settings, self.tools, began)
-            return warmup, batches
+            loop = Loop(self.settings, self.tools)
+            return warmup, loop.run("offline", query, size, began, network.workers)
 
     def _loop(self, name: str, query: Query, size: int) -> tuple[Warmup, Series]:
         warmup, began = self._warm(name, query)

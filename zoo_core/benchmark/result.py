@@ -177,7 +177,7 @@ class Benchmark:
             throughput_interval=tuple(round(end, 4) for end in ends) if ends else None,
             latency_ms={name: _rounded(value) for name, value in summary.to_data().items()},
             withheld=dict(summary.withheld),
-            early_stopping_ms={n: round(bound.value, 4) for n, bound in summary.bounds.items()},
+            early_stopping_ms={name: round(bound, 4) for name, bound in summary.bounds.items()},
             samples=summary.count,
             samples_per_query=latency.series.samples_per_query,
             seconds=round(latency.series.seconds, 4),
@@ -246,8 +246,8 @@ def interval(series: Series, least: int) -> tuple[float, float] | None:
     gaps = series.gaps
     if gaps.size < max(least, 2 * series.workers):
         return None
-    how = statistics.Resampling(block=max(series.workers, math.ceil(gaps.size / _BLOCKS)))
-    short, long = statistics.bootstrap_interval(gaps, "mean", how)
+    block = max(series.workers, math.ceil(gaps.size / _BLOCKS))
+    short, long = statistics.mean_interval(gaps, block)
     return series.samples_per_query / long, series.samples_per_query / short
 
 

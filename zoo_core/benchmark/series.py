@@ -1,20 +1,24 @@
-"""Series of timed queries, warming up, and the loop that runs one query after the other."""
+"""Series of timed queries, warming up, and the loop that runs queries back to back."""
 
 from __future__ import annotations
 
 import time
 from array import array
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import count
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from zoo_core.benchmark.statistics import agree
+from zoo_core.benchmark.threads import run_workers
 from zoo_core.system.record import Record
 
 if TYPE_CHECKING:
+    from threading import Event
+
     from numpy.typing import NDArray
 
     from zoo_core.benchmark.settings import BenchSettings
@@ -29,17 +33,13 @@ _WINDOW_SECONDS = 0.05
 _TELL_SECONDS = 5.0
 
 
-def silent(text: str) -> None:
-    """Report to nobody."""
-
-
 @dataclass(frozen=True, slots=True)
 class Instruments:
     """What a measurement uses: a clock in seconds, a way to wait, and a report of progress."""
 
     clock: Clock = time.perf_counter
     sleep: Callable[[float], None] = time.sleep
-    tell: Tell = silent
+    tell: Tell = lambda text: None
 
 
 class Ticker:
@@ -173,32 +173,43 @@ def warm_up(query: Query, settings: BenchSettings, clock: Clock, scenario: str) 
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """One query after the other, each timed."""
+    """Queries back to back, each timed."""
 
     settings: BenchSettings
-    tools: Instruments = field(default_factory=Instruments)
+    tools: Instruments
 
-    def run(self, scenario: str, query: Query, size: int, began: float) -> Series:
-        """MLPerf's single-stream, or multi-stream for a `size` (samples per query) above 1.
+    def run(self, scenario: str, query: Query, size: int, began: float, workers: int = 1) -> Series:
+        """MLPerf's single-stream and multi-stream, with several workers its offline.
 
-        `began` is when warming up began, by the clock; see `BenchSettings` for the end.
+        A query has `size` samples; `began` is when warming up began, by the clock; see
+        `BenchSettings` for the end. The last queries of several workers end at different times;
+        the throughput is that of all until the last end, MLPerf's definition.
         """
-        clock, stop = self.tools.clock, self.settings.stop(scenario)
-        tick = Ticker(scenario, self.tools)
-        starts, ends = array("d"), array("d")
-        start = end = clock()
-        while not stop(len(ends), end - start, end - began):
-            starts.append(clock())
-            end = _timed(query, clock)
-            ends.append(end)
-            tick(len(ends), end)
-        stamps = np.frombuffer(ends, np.float64)
+        clock, enough = self.tools.clock, self.settings.stop(scenario)
+        tick, begin, rows = Ticker(scenario, self.tools), count(), list[tuple[float, float]]()
+        start = clock()
+
+        def work(number: int, stop: Event) -> None:
+            now = start
+            for begun in begin:  # shared: how many queries all workers have begun
+                if stop.is_set() or enough(begun, now - start, now - began):
+                    return
+                before = clock()
+                now = _timed(query, clock)
+                rows.append((now, before))
+                if workers == 1:
+                    tick(len(rows), now)
+
+        run_workers(workers, work, lambda: tick(len(rows), clock()))
+        stamps = np.array(sorted(rows), np.float64)
+        ends = stamps[:, 0] - start
         return Series(
             scenario=scenario,
             samples_per_query=size,
-            durations=stamps - np.frombuffer(starts, np.float64),
-            ends=stamps - start,
-            seconds=end - start,
+            durations=stamps[:, 0] - stamps[:, 1],
+            ends=ends,
+            seconds=float(ends[-1]),
+            workers=workers,
         )
 
 

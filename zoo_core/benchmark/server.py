@@ -7,8 +7,6 @@ others in the figures but all of them in the queue (no "coordinated omission").
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
-from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -44,47 +42,28 @@ def schedule(rate: float, count: int, seconds: float, seed: int) -> NDArray[np.f
     return due
 
 
-@dataclass(slots=True)
-class _Desk:
-    """Gives the queries out in their order, and notes (number, begun, ended) of each."""
-
-    due: NDArray[np.float64]
-    rows: list[tuple[int, float, float]] = field(default_factory=list)
-    _next: int = 0
-    _lock: Lock = field(default_factory=Lock)
-
-    def take(self) -> int | None:
-        with self._lock:
-            number = self._next
-            self._next += 1
-        return number if number < self.due.size else None
-
-
 def server(query: Query, workers: int, settings: BenchSettings, tools: Instruments) -> Series:
     """Queries of one sample served by `workers` threads in the order of their arrival."""
     clock, rate = tools.clock, settings.target_qps or 1.0
     due = schedule(rate, _count(rate, settings), settings.seconds, settings.seed)
-    desk, tick = _Desk(due), Ticker("server", tools)
-    start = clock()
+    arrivals, rows = enumerate(due.tolist()), list[tuple[int, float, float]]()
+    tick, start = Ticker("server", tools), clock()
     limit = max(settings.seconds, float(due[-1])) * _GIVE_UP
 
     def work(number: int, stop: Event) -> None:
-        while not stop.is_set() and clock() - start < limit:
-            mine = desk.take()
-            if mine is None:
+        for query_number, arrival in arrivals:  # shared: each worker draws the next one
+            _wait_until(arrival, start, stop, tools)
+            if stop.is_set() or clock() - start >= limit:
                 return
-            _wait_until(float(due[mine]), start, stop, tools)
-            if stop.is_set():
-                return
-            before = clock() - start
+            begun = clock() - start
             query()
             now = clock()
-            desk.rows.append((mine, before, now - start))
+            rows.append((query_number, begun, now - start))
             if workers == 1:
-                tick(len(desk.rows), now)
+                tick(len(rows), now)
 
-    run_workers(workers, work, lambda: tick(len(desk.rows), clock()))
-    return _series(desk, rate, workers, clock() - start)
+    run_workers(workers, work, lambda: tick(len(rows), clock()))
+    return _series(due, rows, rate, workers, clock() - start)
 
 
 def _count(rate: float, settings: BenchSettings) -> int:
@@ -99,16 +78,21 @@ def _wait_until(due: float, start: float, stop: Event, tools: Instruments) -> No
         tools.sleep(min(left, _DOZE))
 
 
-def _series(desk: _Desk, rate: float, workers: int, now: float) -> Series:
+def _series(
+    due: NDArray[np.float64],
+    rows: list[tuple[int, float, float]],
+    rate: float,
+    workers: int,
+    now: float,
+) -> Series:
     """What was served, and what still waited at `now` with the time it had waited."""
-    rows = sorted(desk.rows)
-    number = np.array([row[0] for row in rows], np.intp)
-    begun, ended = (np.array([row[side] for row in rows], np.float64) for side in (1, 2))
-    waiting = np.setdiff1d(np.flatnonzero(desk.due <= now), number)
-    served = ended - np.minimum(desk.due[number], begun)  # one may begin a microsecond early
-    durations = np.concatenate([served, now - desk.due[waiting]])
+    table = np.array(sorted(rows), np.float64)
+    number, begun, ended = table[:, 0].astype(np.intp), table[:, 1], table[:, 2]
+    waiting = np.setdiff1d(np.flatnonzero(due <= now), number)
+    served = ended - np.minimum(due[number], begun)  # one may begin a microsecond early
+    durations = np.concatenate([served, now - due[waiting]])
     last, arrived = float(ended.max()), number.size + waiting.size
-    offered = arrived / float(desk.due[arrived - 1])
+    offered = arrived / float(due[arrived - 1])
     service = ended - begun
     return Series(
         scenario="server",

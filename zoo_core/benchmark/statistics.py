@@ -9,15 +9,15 @@ normal (Wilcoxon 1945; Hodges, Lehmann 1963). The null distribution is exact, wi
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -35,13 +35,18 @@ COV_LIMIT = 0.025
 MOST_PAIRS = 400
 """Differences above which the exact distribution of signed ranks would take long."""
 
-_ELEMENTS = 1 << 20
+_TAIL = 0.025
+"""What an interval of 95 % leaves out on either side."""
+
+_MANY = 1 << 32
+"""More samples than any percentile needs."""
 
 
 def percentile(samples: ArrayLike, p: float) -> float:
     """The nearest-rank percentile, `p` in (0, 1]; raises ValueError without samples."""
     values = np.sort(_vector(samples))
-    return float(values[_rank(values.size, p) - 1])
+    # the decimal that was written, not its binary neighbour: 0.07 * 100 is above 7 in floats
+    return float(values[math.ceil(round(p * values.size, 6)) - 1])
 
 
 @cache
@@ -52,24 +57,11 @@ def samples_needed(p: float, confidence: float = CONFIDENCE) -> int:
     hold at most one value above the true percentile, so that they say nothing about it.
     64 for p90, 130 for p95, 219 for p97, 662 for p99, 6,636 for p99.9.
     """
-    low, high = 2, 4
-    while not _settled(1, high, p, confidence):
-        low, high = high, high * 2
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if _settled(1, middle, p, confidence) else (middle + 1, high)
-    return low
+    counts = range(2, _MANY)
+    return counts[bisect_left(counts, True, key=lambda n: _settled(1, n, p, confidence))]
 
 
-@dataclass(frozen=True, slots=True)
-class Bound:
-    """An upper bound of a true percentile, and how many higher samples it leaves out."""
-
-    value: float
-    discarded: int
-
-
-def early_stopping(samples: ArrayLike, p: float, confidence: float = CONFIDENCE) -> Bound | None:
+def early_stopping(samples: ArrayLike, p: float, confidence: float = CONFIDENCE) -> float | None:
     """MLPerf's early-stopping estimate of a percentile; None with fewer than `samples_needed`.
 
     For the largest t with P[Binomial(n, 1 - p) <= t] <= 1 - confidence it is the t-th highest
@@ -81,11 +73,9 @@ def early_stopping(samples: ArrayLike, p: float, confidence: float = CONFIDENCE)
     count = int(values.size)
     if count < samples_needed(p, confidence):
         return None
-    low, high = 1, math.floor(count * (1 - p))
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if _settled(middle, count, p, confidence) else (low, middle - 1)
-    return Bound(float(values[count - low]), low - 1)
+    ranks = range(1, math.floor(count * (1 - p)) + 1)
+    rank = bisect_left(ranks, True, key=lambda t: not _settled(t, count, p, confidence))
+    return float(values[count - rank])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +92,7 @@ class Summary:
     most: float
     percentiles: Mapping[str, float | None]
     withheld: Mapping[str, int]
-    bounds: Mapping[str, Bound]
+    bounds: Mapping[str, float]
 
     def to_data(self) -> dict[str, Any]:
         """The figures by name, percentiles among them."""
@@ -114,7 +104,7 @@ def summarise(samples: ArrayLike) -> Summary:
     """All figures of a series; raises ValueError without samples."""
     values = np.sort(_vector(samples))
     bounds = {name: early_stopping(values, p) for name, p in PERCENTILES.items()}
-    known = {name: bound for name, bound in bounds.items() if bound}
+    known = {name: bound for name, bound in bounds.items() if bound is not None}
     return Summary(
         count=int(values.size),
         mean=float(values.mean()),
@@ -157,7 +147,7 @@ class SteadyRule:
 
     def judge(self, samples: ArrayLike) -> Steadiness:
         """Judge samples in the order in which they were taken."""
-        values = _vector(samples, empty=True)
+        values = np.asarray(samples, np.float64).ravel()
         needed = self.windows * self.least
         if values.size < needed:
             return Steadiness(False, f"needs {needed} samples, have {values.size}")
@@ -180,41 +170,36 @@ def agree(medians: Sequence[float], tolerance: float) -> bool:
     return all(abs(_relative(median, middle)) <= tolerance for median in medians)
 
 
-@dataclass(frozen=True, slots=True)
-class Resampling:
-    """How a bootstrap is drawn.
-
-    Samples are drawn in runs of `block` consecutive ones, which keeps what neighbours share; the
-    same `seed` draws the same weights.
-    """
-
-    confidence: float = 0.95
-    repeats: int = 1000
-    seed: int = 0
-    block: int = 1
-
-
-def bootstrap_interval(
-    samples: ArrayLike, statistic: Literal["mean", "median"], how: Resampling | None = None
+def mean_interval(
+    samples: ArrayLike, block: int = 1, repeats: int = 1000, seed: int = 0
 ) -> tuple[float, float]:
-    """A percentile interval of the mean or the median, by weights instead of copies.
+    """The 95 % interval of the mean, by a bootstrap with weights instead of copies.
 
-    Each repeat gives every block a multinomial weight, as drawing blocks with replacement would
+    Samples are drawn in runs of `block` consecutive ones, which keeps what neighbours share: each
+    repeat gives every block a multinomial weight, as drawing blocks with replacement would
     (Efron 1979; blocks as Carlstein 1986). Raises ValueError with fewer than two blocks.
     """
-    how = how or Resampling()
     values = _vector(samples)
-    blocks = np.arange(values.size) // how.block
-    count = int(blocks[-1]) + 1
-    if count < 2:
-        raise ValueError(f"{values.size} samples make fewer than two blocks of {how.block}")
-    if statistic == "mean":
-        estimates = _means(values, blocks, _weights(count, count, how))
-    else:
-        estimates = _medians(values, blocks, _weights(count, values.size, how))
-    tail = (1 - how.confidence) / 2
-    low, high = np.quantile(estimates, [tail, 1 - tail])
+    starts = np.arange(0, values.size, block)
+    if starts.size < 2:
+        raise ValueError(f"{values.size} samples make fewer than two blocks of {block}")
+    sums, sizes = np.add.reduceat(values, starts), np.diff(starts, append=values.size)
+    chances = np.full(starts.size, 1 / starts.size)
+    weights = np.random.default_rng(seed).multinomial(starts.size, chances, size=repeats)
+    low, high = np.quantile((weights @ sums) / (weights @ sizes), [_TAIL, 1 - _TAIL])
     return float(low), float(high)
+
+
+def median_interval(samples: ArrayLike) -> tuple[float, float]:
+    """The 95 % interval of the median: the order statistics between which the sign test puts it.
+
+    Free of any assumption but that samples are independent; of less than six, all are in it.
+    """
+    values = np.sort(_vector(samples))
+    halves = range(values.size // 2)
+    rank = bisect_left(halves, True, key=lambda k: _at_most(k, values.size, 0.5) > _TAIL)
+    outside = max(rank - 1, 0)
+    return float(values[outside]), float(values[-1 - outside])
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,34 +242,6 @@ def signed_ranks(count: int) -> NDArray[np.float64]:
     return chances
 
 
-def _weights(count: int, row: int, how: Resampling) -> Iterator[NDArray[np.int64]]:
-    """Weights [some repeats, count]; few enough repeats at once to bound rows of `row` values."""
-    source = np.random.default_rng(how.seed)
-    chances = np.full(count, 1 / count)
-    at_once = max(1, _ELEMENTS // row)
-    for start in range(0, how.repeats, at_once):
-        yield source.multinomial(count, chances, size=min(at_once, how.repeats - start))
-
-
-def _means(
-    values: Vector, blocks: NDArray[np.int64], weights: Iterator[NDArray[np.int64]]
-) -> Vector:
-    sums, sizes = np.bincount(blocks, values), np.bincount(blocks)
-    return np.concatenate([(part @ sums) / (part @ sizes) for part in weights])
-
-
-def _medians(
-    values: Vector, blocks: NDArray[np.int64], weights: Iterator[NDArray[np.int64]]
-) -> Vector:
-    order = np.argsort(values, kind="stable")
-    ordered, owners = values[order], blocks[order]
-    medians = []
-    for part in weights:
-        below = np.cumsum(part[:, owners], axis=1)
-        medians.append(ordered[np.argmax(below * 2 >= below[:, -1:], axis=1)])
-    return np.concatenate(medians)
-
-
 def _settled(over: int, count: int, p: float, confidence: float) -> bool:
     """Whether `count` samples hold at most `over` above the percentile too rarely to matter."""
     return _at_most(over, count, 1 - p) <= 1 - confidence
@@ -303,19 +260,14 @@ def _at_most(over: int, count: int, chance: float) -> float:
     return total
 
 
-def _rank(count: int, p: float) -> int:
-    # the decimal that was written, not its binary neighbour: 0.07 * 100 is above 7 in floats
-    return max(1, math.ceil(Fraction(str(p)) * count))
-
-
 def _relative(value: float, base: float) -> float:
     if base:
         return value / base - 1
     return 0.0 if value == base else math.inf
 
 
-def _vector(samples: ArrayLike, *, empty: bool = False) -> Vector:
+def _vector(samples: ArrayLike) -> Vector:
     values = np.asarray(samples, np.float64).ravel()
-    if not values.size and not empty:
+    if not values.size:
         raise ValueError("no samples")
     return values

@@ -140,7 +140,7 @@ def _latency(measured: Measured) -> tuple[float, float]:
     """Queries a second by the median latency."""
     samples = measured.benchmark.latency.series.durations
     middle = measured.benchmark.summary.median / 1e3
-    low, high = statistics.bootstrap_interval(samples, "median")
+    low, high = statistics.median_interval(samples)
     return 1 / middle, (high - low) / 2 / middle
 
 
