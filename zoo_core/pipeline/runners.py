@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from zoo_core.pipeline.store import StageStore
 
 
+_EXIT_SECONDS = 10.0
+
+
 @dataclass(frozen=True, slots=True)
 class StageJob:
     """One stage to run, as data that can be pickled: it names places in a store, not paths.
@@ -142,7 +145,11 @@ class WorkerRunner:
             if stream is not None:
                 with suppress(OSError):
                     stream.close()
-        process.wait()
+        try:
+            process.wait(_EXIT_SECONDS)
+        except subprocess.TimeoutExpired:  # threads of native libraries can hang there
+            process.kill()
+            process.wait()
 
     def _start(self) -> subprocess.Popen[bytes]:
         if self._stopped:
