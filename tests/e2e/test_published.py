@@ -277,7 +277,7 @@ def test_published_figures_are_for_files_that_are_known(
 
     report = published(*RUN).json
 
-    why = "weights published, here given by hand, and no sha256 in the card tells that they are"
+    why = "weights published, here given by hand, and their sha256 is not in the card"
     told = [found["why"].startswith(why) for found in report["not_comparable"]]
     assert told == ([] if digest else [True])
     assert bool(report["comparison"]) == bool(digest)

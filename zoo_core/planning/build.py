@@ -273,7 +273,7 @@ def provider_modules(provider: Provider[object]) -> tuple[str, ...]:
 
 
 def _reference(stages: Sequence[Stage], file: str) -> str:
-    """ "stage/file" of the last stage that outputs a file of this name."""
+    """The reference "stage/file" to the last stage that outputs a file of this name."""
     for stage in reversed(stages):
         if file in stage.outputs:
             return f"{stage.name}/{file}"
