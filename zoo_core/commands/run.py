@@ -64,9 +64,8 @@ def run(
     check_free(output, RESULTS, names, inputs_of(planned))
     with progress.stages() as listener:
         results = work.execute(planned.plan, listener)
-    measurement = _speed(planned, work, results, progress.detail) if bench else None
     speed, raw = None, None
-    if measurement:
+    if bench and (measurement := _speed(planned, work, results, progress.detail)):
         speed, raw = measurement.report, measurement.benchmark.raw()
     with run_folder(planned, output, RESULTS) as staged:
         outcome = Outcome(run=planned, results=results, benchmark=speed, output=staged.folder)
@@ -80,9 +79,9 @@ def run(
 def _speed(
     run: Run, work: Workspace, results: Mapping[str, StageResult], tell: Callable[[str], None]
 ) -> Measured | None:
-    from zoo_core.commands.bench.artefact import measured
+    from zoo_core.commands.bench.artefact import Build, measured
 
-    return measured(run, work, results, tell)
+    return measured(Build(run, work, results), tell)
 
 
 def require_available(resolved: Resolved) -> None:

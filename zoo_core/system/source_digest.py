@@ -7,7 +7,7 @@ import hashlib
 import json
 from functools import cache
 from importlib.machinery import PathFinder
-from importlib.util import find_spec
+from importlib.util import find_spec, resolve_name
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -90,21 +90,11 @@ def _imports(body: list[ast.stmt], lazy: bool = False) -> Iterator[Import]:
 def _modules(imports: Iterable[Import], package: str) -> Iterator[str]:
     """Module names of imports seen in `package`: of submodules where a name is one."""
     for base, names in imports:
-        whole = _absolute(base, package)
+        whole = resolve_name(base, package)
         inner = [f"{whole}.{name}" for name in names if _path(f"{whole}.{name}")]
         yield from inner
         if (len(inner) < len(names) or not names) and _is_zoo(whole) and _path(whole):
             yield whole
-
-
-def _absolute(base: str, package: str) -> str:
-    module = base.lstrip(".")
-    level = len(base) - len(module)
-    if not level:
-        return base
-    above = package.split(".")
-    prefix = ".".join(above[: len(above) - level + 1])
-    return f"{prefix}.{module}" if module else prefix
 
 
 def _package(name: str, path: Path) -> str:

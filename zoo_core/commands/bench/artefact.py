@@ -17,6 +17,7 @@ from zoo_core.system.machine import cpu_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -30,6 +31,40 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Build:
+    """A run whose stages are done."""
+
+    run: Run
+    work: Workspace
+    results: Mapping[str, StageResult]
+
+    @property
+    def artefact(self) -> Path:
+        """The folder of the compiled artefact."""
+        planned = self.run.plan.artefact()
+        if planned is None:
+            raise ZooError("no stage makes an artefact", where="benchmark")
+        return self.results[planned.stage.name].entry.path
+
+    def open(self, hint: str) -> AbstractContextManager[Session]:
+        """A session on the artefact for `latency` or `throughput`."""
+        resolved = self.run.resolved
+        runtime = self.work.plugins.runtime(resolved.backend.runtime)
+        return runtime.open(self.artefact, resolved.target, hint)
+
+    def workload(self) -> Workload:
+        """The artefact as something to be measured, on seeded noise."""
+        size, batch = self.run.resolved.size, self.run.resolved.target.batch
+
+        @contextmanager
+        def opened(hint: str) -> Iterator[TimedSession]:
+            with self.open(hint) as session:
+                yield TimedSession(session, size, batch)
+
+        return Workload(open=opened, batch=batch)
+
+
+@dataclass(frozen=True, slots=True)
 class Measured:
     """A benchmark of a run's artefact with all its samples, and what a report holds of it."""
 
@@ -37,57 +72,24 @@ class Measured:
     report: SpeedReport
 
 
-def measured(
-    run: Run, work: Workspace, results: Mapping[str, StageResult], tell: Callable[[str], None]
-) -> Measured | None:
+def measured(build: Build, tell: Callable[[str], None]) -> Measured | None:
     """The benchmark of a run; None where there is no speed.
 
     An emulator has none, and neither have outputs that another program stored.
     """
-    if run.resolved.emulated or run.resolved.stored:
+    if build.run.resolved.emulated or build.run.resolved.stored:
         return None
-    return measure(run, work, artefact_of(run, results), BenchSettings(), tell)
+    return measure(build, BenchSettings(), tell)
 
 
-def artefact_of(run: Run, results: Mapping[str, StageResult]) -> Path:
-    """The folder of the compiled artefact."""
-    planned = run.plan.artefact()
-    if planned is None:
-        raise ZooError("no stage makes an artefact", where="benchmark")
-    return results[planned.stage.name].entry.path
-
-
-def measure(
-    run: Run,
-    work: Workspace,
-    artefact: Path,
-    settings: BenchSettings,
-    tell: Callable[[str], None],
-) -> Measured:
+def measure(build: Build, settings: BenchSettings, tell: Callable[[str], None]) -> Measured:
     """Latency and throughput of an artefact on seeded noise; see `zoo_core.benchmark`."""
-    resolved = run.resolved
-    facts = device_facts(resolved)
-    result = measure_workload(
-        workload(resolved, work, artefact),
-        settings,
-        Instruments(tell=tell),
-        _name(resolved, facts),
-    )
+    resolved = build.run.resolved
+    facts, tools = device_facts(resolved), Instruments(tell=tell)
+    result = measure_workload(build.workload(), settings, tools, _name(resolved, facts))
     text = block(result, resolved.target.device)
     report = SpeedReport(figures=result.figures(), device_facts=facts, block=tuple(text))
     return Measured(result, report)
-
-
-def workload(resolved: Resolved, work: Workspace, artefact: Path) -> Workload:
-    """The artefact as something to be measured, on seeded noise."""
-    runtime, target = work.plugins.runtime(resolved.backend.runtime), resolved.target
-
-    @contextmanager
-    def opened(hint: str) -> Iterator[TimedSession]:
-        with runtime.open(artefact, target, hint) as session:
-            yield TimedSession(session, resolved.size, target.batch)
-
-    return Workload(open=opened, batch=target.batch)
 
 
 @dataclass(frozen=True, slots=True)

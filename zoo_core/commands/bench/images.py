@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from zoo_core.api import DataRequest, DataView
 from zoo_core.benchmark.breakdown import break_down
+from zoo_core.commands.bench.artefact import Build
 from zoo_core.pipeline.plan import Plan, make_plan
 from zoo_core.pipeline.stages.inputs import feeder, stacked
 from zoo_core.pipeline.stages.predict import RECORDS, bound_decoder
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from zoo_core.api import Arrays, Decode, Sample, Session, Stage
+    from zoo_core.api import Arrays, DataPlan, Decode, Sample, Session, Stage
     from zoo_core.benchmark.breakdown import Breakdown, Step
     from zoo_core.commands.workspace import Workspace
     from zoo_core.pipeline.executor import Listener, StageResult
@@ -39,39 +40,36 @@ _SECONDS = 6.0
 
 def prepare_images(
     run: Run, work: Workspace, listener: Listener, images: Path | None
-) -> tuple[Run, dict[str, StageResult]] | None:
-    """The plan that reads the images of a breakdown, and its finished stages up to the network.
+) -> Build | None:
+    """The plan that reads the images of a breakdown, with its finished stages up to the network.
 
     `images` is a folder; without one the card's sample scenes are taken, and None is returned where
     it has none. All are read once, so that a damaged one is reported before anything is measured.
     """
     if images is None and run.resolved.card.sample_dataset is None:
         return None
-    reading = work.plan(_request(run, work, listener, images), Goal.PREDICT)
-    first = _first(reading).name
-    stages = [item for item in reading.plan.until(first) if item.stage.name != first]
-    results = work.execute(Plan(tuple(stages)), listener)
-    for sample in _samples(reading, results, work):
-        read_rgb(sample.path, expect=sample.size, exif=reading.resolved.preprocess.exif)
-    return reading, results
+    planned = work.plan(_request(run, work, listener, images), Goal.PREDICT)
+    first = _first(planned).name
+    stages = [item for item in planned.plan.until(first) if item.stage.name != first]
+    reading = Build(planned, work, work.execute(Plan(tuple(stages)), listener))
+    for sample in _samples(reading):
+        read_rgb(sample.path, expect=sample.size, exif=planned.resolved.preprocess.exif)
+    return reading
 
 
-def image_steps(
-    reading: Run, results: Mapping[str, StageResult], work: Workspace, session: Session
-) -> Breakdown:
+def image_steps(reading: Build, session: Session) -> Breakdown:
     """The median of each step over the images, one after the other on an open session."""
-    stage = _first(reading)
-    graph = _paths(stage.inputs, stage.locations, results).get("graph")
-    decode = bound_decoder(stage.params, graph, work.plugins)
-    steps = _steps(reading.resolved, work, session, decode)
-    return break_down(_samples(reading, results, work), steps, time.perf_counter, _SECONDS)
+    stage = _first(reading.run)
+    graph = _paths(stage, reading.results).get("graph")
+    decode = bound_decoder(stage.params, graph, reading.work.plugins)
+    steps = _steps(reading.run.resolved, reading.work, session, decode)
+    return break_down(_samples(reading), steps, time.perf_counter, _SECONDS)
 
 
-def _samples(reading: Run, results: Mapping[str, StageResult], work: Workspace) -> Iterator[Sample]:
-    stage, data = _first(reading), reading.resolved.data
-    paths = _paths(stage.inputs, stage.locations, results)
-    view = DataView(paths=paths, params=stage.params["data"])
-    dataset = work.plugins.dataset(stage.params["dataset"])
+def _samples(reading: Build) -> Iterator[Sample]:
+    stage, data = _first(reading.run), reading.run.resolved.data
+    view = DataView(paths=_paths(stage, reading.results), params=stage.params["data"])
+    dataset = reading.work.plugins.dataset(stage.params["dataset"])
     return dataset.samples(view, 0, data.count if data else 0)
 
 
@@ -100,21 +98,18 @@ def _scenes(resolved: Resolved, work: Workspace, listener: Listener) -> Path:
     dataset = work.plugins.dataset(resolved.card.sample_dataset or "")
     request = DataRequest(purpose="evaluate", limit=IMAGES, others=work.plugins.dataset)
     data = dataset.plan(request)
-    paths = _paths(data.inputs, data.locations, work.execute(make_plan(data.stages), listener))
+    paths = _paths(data, work.execute(make_plan(data.stages), listener))
     view = DataView(paths=paths, params=data.params)
     return next(iter(dataset.samples(view, 0, 1))).path.parent
 
 
-def _paths(
-    inputs: Mapping[str, str], locations: Mapping[str, str], results: Mapping[str, StageResult]
-) -> dict[str, Path]:
-    outputs = {
-        argument: results[name].entry.path / file
-        for argument, (name, _, file) in (
-            (argument, reference.partition("/")) for argument, reference in inputs.items()
-        )
-    }
-    return {**outputs, **{argument: Path(place) for argument, place in locations.items()}}
+def _paths(source: Stage | DataPlan, results: Mapping[str, StageResult]) -> dict[str, Path]:
+    """The inputs and locations of a stage, or of the plan of a data set, by argument."""
+    places = {argument: Path(place) for argument, place in source.locations.items()}
+    for argument, reference in source.inputs.items():
+        name, _, file = reference.partition("/")
+        places[argument] = results[name].entry.path / file
+    return places
 
 
 def _steps(resolved: Resolved, work: Workspace, session: Session, decode: Decode) -> list[Step]:

@@ -11,7 +11,7 @@ from zoo_core.api.trace import Traceable
 from zoo_core.benchmark import Instruments
 from zoo_core.benchmark.compare import compare
 from zoo_core.benchmark.trace import OperatorTable
-from zoo_core.commands.bench.artefact import noise, workload
+from zoo_core.commands.bench.artefact import noise
 from zoo_core.commands.bench.images import image_steps
 from zoo_core.commands.bench.request import title
 from zoo_core.commands.run import RAW
@@ -20,12 +20,10 @@ from zoo_core.reporting.report import ToolReport
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from zoo_core.benchmark import BenchSettings
-    from zoo_core.commands.bench.artefact import Measured
+    from zoo_core.commands.bench.artefact import Build, Measured
     from zoo_core.commands.workspace import Workspace
-    from zoo_core.pipeline.executor import StageResult
     from zoo_core.planning.build import Run
     from zoo_core.system.record import Record
 
@@ -55,38 +53,19 @@ def speed(measured: Measured, with_block: bool = True) -> Part:
     )
 
 
-def taken_apart(
-    run: Run,
-    work: Workspace,
-    artefact: Path,
-    reading: tuple[Run, Mapping[str, StageResult]],
-    tell: Tell,
-) -> Part:
+def taken_apart(build: Build, reading: Build, tell: Tell) -> Part:
     """Where the time of an image goes."""
     tell("breakdown: one image after the other")
-    runtime = work.plugins.runtime(run.resolved.backend.runtime)
-    with runtime.open(artefact, run.resolved.target, "latency") as session:
-        return Part(key="breakdown", data=image_steps(*reading, work, session))
+    with build.open("latency") as session:
+        return Part(key="breakdown", data=image_steps(reading, session))
 
 
-def versus(
-    run: Run,
-    work: Workspace,
-    artefact: Path,
-    other: tuple[Run, Path],
-    settings: BenchSettings,
-    tell: Tell,
-) -> Part:
+def versus(build: Build, other: Build, settings: BenchSettings, tell: Tell) -> Part:
     """The build against another one, in turns."""
-    rival, folder = other
-    result = compare(
-        workload(run.resolved, work, artefact),
-        workload(rival.resolved, work, folder),
-        settings,
-        Instruments(tell=tell),
-    )
-    names = title(run.request, rival.request), title(rival.request, run.request)
-    return Part(key="versus", data=result.figures(*names), files={VERSUS: result.raw()})
+    result = compare(build.workload(), other.workload(), settings, Instruments(tell=tell))
+    mine, others = build.run.request, other.run.request
+    figures = result.figures(title(mine, others), title(others, mine))
+    return Part(key="versus", data=figures, files={VERSUS: result.raw()})
 
 
 def traceable(run: Run, work: Workspace) -> Traceable:
@@ -99,30 +78,31 @@ def traceable(run: Run, work: Workspace) -> Traceable:
     raise UsageError(what, where="--profile")
 
 
-def traced(run: Run, work: Workspace, artefact: Path, tell: Tell) -> Part:
+def traced(build: Build, tell: Tell) -> Part:
     """The table of operators, and the trace."""
     tell("profile: running with the engine's profiler")
-    size, target = run.resolved.size, run.resolved.target
-    trace = traceable(run, work).trace(
-        artefact, target, lambda session: noise(session, size, target.batch), RUNS
+    size, target = build.run.resolved.size, build.run.resolved.target
+    trace = traceable(build.run, build.work).trace(
+        build.artefact, target, lambda session: noise(session, size, target.batch), RUNS
     )
     table = OperatorTable.of(trace.durations(), trace.runs, trace.whole_us, TRACE)
     return Part(key="profile", data=table, files={TRACE: json.dumps(trace.chrome())})
 
 
-def profiled(run: Run, work: Workspace, artefact: Path, tell: Tell) -> list[Part]:
+def profiled(build: Build, tell: Tell) -> list[Part]:
     """What the vendor's own tool reports; empty where the backend has none.
 
     Where it fails the report says so, and zoo's own figures stand; on an emulated device, where
     there are none, it raises what the profiler raises.
     """
-    resolved = run.resolved
+    resolved = build.run.resolved
     name = resolved.backend.profiler
     if name is None:
         return []
     tell(f"profiler {name}: running")
     try:
-        output = dict(work.plugins.profiler(name).profile(artefact, resolved.target, {}))
+        profiler = build.work.plugins.profiler(name)
+        output = dict(profiler.profile(build.artefact, resolved.target, {}))
     except ZooError as error:
         if resolved.emulated:
             raise

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.commands.bench.artefact import artefact_of, measure
+from zoo_core.commands.bench.artefact import Build, measure
 from zoo_core.commands.bench.images import prepare_images
 from zoo_core.commands.bench.parts import (
     BLOCK,
@@ -20,7 +19,7 @@ from zoo_core.commands.bench.parts import (
     versus,
 )
 from zoo_core.commands.bench.request import second
-from zoo_core.commands.bench.sweep import check_sweep, sweep
+from zoo_core.commands.bench.sweep import sweep, swept_values
 from zoo_core.commands.run import RAW, inputs_of, require_available, run_folder
 from zoo_core.commands.workspace import prepare
 from zoo_core.errors import UsageError
@@ -31,27 +30,16 @@ from zoo_core.reporting.run_folder import BENCH_REPORT, RUNS, check_free
 from zoo_core.system.files import write_json, write_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
     from zoo_core.commands.bench.request import BenchRequest
     from zoo_core.commands.progress import ProgressReporter
     from zoo_core.commands.workspace import Workspace
-    from zoo_core.pipeline.executor import StageResult
     from zoo_core.planning.build import Run
     from zoo_core.planning.request import RunRequest
 
 _KIND = "bench"
-
-
-@dataclass(frozen=True, slots=True)
-class _Built:
-    """What is compiled before anything is measured."""
-
-    results: Mapping[str, StageResult]
-    artefact: Path
-    other: tuple[Run, Path] | None
-    reading: tuple[Run, Mapping[str, StageResult]] | None
 
 
 def bench_report(
@@ -65,12 +53,12 @@ def bench_report(
     work, run = prepare(request, Goal.COMPILE, progress, output or RUNS)
     _check(run, work, how)
     check_free(output, _KIND, _names(run, how), inputs_of(run))
-    built = _build(run, work, how, progress)
-    parts = list(_measure(run, work, how, progress, built))
+    build, rival, reading = _build(run, work, how, progress)
+    parts = list(_measure(build, rival, reading, how, progress))
     fields: dict[str, Any] = {part.key: part.data for part in parts}
     files = {name: content for part in parts for name, content in part.files.items()}
     with run_folder(run, output, _KIND) as staged:
-        report = BenchReport(header=build_header(run, built.results, staged.folder), **fields)
+        report = BenchReport(header=build_header(run, build.results, staged.folder), **fields)
         for name, content in files.items():
             write = write_text if isinstance(content, str) else write_json
             write(staged.part / name, content)
@@ -96,22 +84,25 @@ def _check(run: Run, work: Workspace, how: BenchRequest) -> None:
     if how.profile:
         traceable(run, work)
     if how.sweep:
-        check_sweep(run, how.sweep)
+        swept_values(run, how.sweep)
     if resolved.emulated and (how.versus or how.sweep or how.profile):
         what = "an emulated device has no speed to compare, sweep or take apart"
         raise UsageError(what, where=f"device {resolved.target.device}")
 
 
-def _build(run: Run, work: Workspace, how: BenchRequest, progress: ProgressReporter) -> _Built:
-    other = reading = None
-    rival = _rival(run, work, how.versus) if how.versus else None
+def _build(
+    run: Run, work: Workspace, how: BenchRequest, progress: ProgressReporter
+) -> tuple[Build, Build | None, Build | None]:
+    """What is made before anything is measured: the build, its rival, images for a breakdown."""
+    other = _rival(run, work, how.versus) if how.versus else None
+    rival = reading = None
     with progress.stages() as listener:
-        results = work.execute(run.plan, listener)
-        if rival:
-            other = rival, artefact_of(rival, work.execute(rival.plan, listener))
+        build = Build(run, work, work.execute(run.plan, listener))
+        if other:
+            rival = Build(other, work, work.execute(other.plan, listener))
         if how.breakdown and not run.resolved.emulated:
             reading = prepare_images(run, work, listener, how.images)
-    return _Built(results, artefact_of(run, results), other, reading)
+    return build, rival, reading
 
 
 def _rival(run: Run, work: Workspace, spelling: str) -> Run:
@@ -126,21 +117,22 @@ def _rival(run: Run, work: Workspace, spelling: str) -> Run:
 
 
 def _measure(
-    run: Run, work: Workspace, how: BenchRequest, progress: ProgressReporter, built: _Built
+    build: Build,
+    rival: Build | None,
+    reading: Build | None,
+    how: BenchRequest,
+    progress: ProgressReporter,
 ) -> Iterator[Part]:
     """The parts of the report that are asked for, each measured when it is drawn."""
-    if run.resolved.emulated:
-        yield from profiled(run, work, built.artefact, progress.detail)
-        return
     if how.sweep:
-        yield from sweep(run, work, how, progress)
+        yield from sweep(build.run, build.work, how, progress)
         return
-    measured = measure(run, work, built.artefact, how.settings, progress.detail)
-    yield speed(measured)
-    if built.reading:
-        yield taken_apart(run, work, built.artefact, built.reading, progress.detail)
-    if built.other:
-        yield versus(run, work, built.artefact, built.other, how.settings, progress.detail)
+    if not build.run.resolved.emulated:
+        yield speed(measure(build, how.settings, progress.detail))
+    if reading:
+        yield taken_apart(build, reading, progress.detail)
+    if rival:
+        yield versus(build, rival, how.settings, progress.detail)
     if how.profile:
-        yield traced(run, work, built.artefact, progress.detail)
-    yield from profiled(run, work, built.artefact, progress.detail)
+        yield traced(build, progress.detail)
+    yield from profiled(build, progress.detail)

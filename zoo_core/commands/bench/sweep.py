@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from zoo_core.benchmark import statistics
 from zoo_core.benchmark.result import interval
 from zoo_core.benchmark.sweep import Point, find_best
-from zoo_core.commands.bench.artefact import artefact_of, measure
+from zoo_core.commands.bench.artefact import Build, measure
 from zoo_core.commands.bench.parts import Part, speed
 from zoo_core.commands.bench.request import whole
 from zoo_core.errors import StageError, UsageError, did_you_mean
@@ -58,11 +58,6 @@ def swept_values(run: Run, spelling: str) -> tuple[dict[str, tuple[int, ...]], l
         what = f"backend '{run.resolved.backend.name}' has none of {', '.join(missing)}"
         raise UsageError(what, where="--sweep", next=did_you_mean("", [BATCH, *options]))
     return known, missing
-
-
-def check_sweep(run: Run, spelling: str) -> None:
-    """Raises UsageError for a spelling that cannot be swept."""
-    swept_values(run, spelling)
 
 
 def sweep(
@@ -127,7 +122,7 @@ class _Sweeper:
         def tell(text: str) -> None:
             self.progress.detail(f"{_key(settings)}: {text}")
 
-        return measure(planned, self.work, artefact_of(planned, results), self.settings, tell)
+        return measure(Build(planned, self.work, results), self.settings, tell)
 
 
 def _throughput(measured: Measured) -> tuple[float, float]:
