@@ -14,7 +14,7 @@ import numpy as np
 
 from zoo_core.benchmark.measure import HINTS, queries
 from zoo_core.benchmark.result import milli
-from zoo_core.benchmark.series import Instruments, warm_up
+from zoo_core.benchmark.series import Instruments, Ticker, warm_up
 from zoo_core.benchmark.statistics import shift
 from zoo_core.benchmark.text import row
 from zoo_core.errors import UsageError
@@ -139,7 +139,7 @@ def turns(
     count = max(1, min(50, round(_TURN_SECONDS / pace)))
     tools.tell(f"{scenario}: in turns for {2 * settings.seconds:g} s")
     rows: tuple[list[list[float]], list[list[float]]] = ([], [])
-    start = reported = clock()
+    tick, start = Ticker(scenario, tools, "blocks"), clock()
     while len(rows[0]) < MOST_BLOCKS and (
         len(rows[0]) < LEAST_BLOCKS or clock() - start < 2 * settings.seconds
     ):
@@ -150,9 +150,7 @@ def turns(
             block[side].extend(_once(query, clock) for _ in range(count))
         rows[0].append(block[0])
         rows[1].append(block[1])
-        if clock() - reported > 5:
-            reported = clock()
-            tools.tell(f"{scenario}: {len(rows[0])} blocks in {reported - start:.0f} s")
+        tick(len(rows[0]), clock())
     return np.array(rows[0]), np.array(rows[1])
 
 

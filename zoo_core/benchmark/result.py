@@ -175,7 +175,9 @@ class Benchmark:
             throughput=round(throughput.series.samples_per_second, 4),
             throughput_scenario=throughput.series.scenario,
             throughput_interval=tuple(round(end, 4) for end in ends) if ends else None,
-            latency_ms={name: _rounded(value) for name, value in summary.to_data().items()},
+            latency_ms={
+                name: value and round(value, 4) for name, value in summary.to_data().items()
+            },
             withheld=dict(summary.withheld),
             early_stopping_ms={name: round(bound, 4) for name, bound in summary.bounds.items()},
             samples=summary.count,
@@ -254,10 +256,6 @@ def interval(series: Series, least: int) -> tuple[float, float] | None:
 def milli(seconds: float) -> float:
     """Seconds as milliseconds, as they are written."""
     return round(seconds * 1e3, 4)
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 4)
 
 
 def _count(least: int, have: int) -> dict[str, Any]:

@@ -45,16 +45,16 @@ class Instruments:
 class Ticker:
     """Reports progress every five seconds; called between queries, never inside one."""
 
-    def __init__(self, name: str, instruments: Instruments) -> None:
-        self._name = name
+    def __init__(self, name: str, instruments: Instruments, noun: str = "queries") -> None:
+        self._name, self._noun = name, noun
         self._tools = instruments
         self._began = self._last = instruments.clock()
 
     def __call__(self, count: int, now: float) -> None:
-        """`count` queries are done by `now`."""
+        """`count` of them are done by `now`."""
         if now - self._last >= _TELL_SECONDS:
             self._last = now
-            self._tools.tell(f"{self._name}: {count:,} queries in {now - self._began:.0f} s")
+            self._tools.tell(f"{self._name}: {count:,} {self._noun} in {now - self._began:.0f} s")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from typing import TYPE_CHECKING, Any
+
+from zoo_core.system.files import add_json_line, read_json_lines
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,11 +23,9 @@ class Durations:
         self._path = path
 
     def add(self, stage: Stage, key: str, seconds: float) -> None:
-        """Note a finished stage; one short write, so that processes do not mix lines."""
+        """Note a finished stage."""
         row = {"run": stage.run, "cost": stage.cost, "seconds": round(seconds, 3), "key": key}
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(row) + "\n")
+        add_json_line(self._path, row)
 
     def seconds(self, stage: Stage) -> float | None:
         """Expected seconds: the median of earlier seconds per cost; None where never seen."""
@@ -34,19 +33,7 @@ class Durations:
         return statistics.median(rates[-9:]) * stage.cost if rates else None
 
     def _rows(self) -> list[dict[str, Any]]:
-        try:
-            lines = self._path.read_text(encoding="utf-8", errors="replace").splitlines()[-_KEPT:]
-        except FileNotFoundError:
-            return []
-        return [row for row in map(_row, lines) if row]
-
-
-def _row(line: str) -> dict[str, Any] | None:
-    try:
-        row = json.loads(line)
-    except json.JSONDecodeError:
-        return None
-    return row if isinstance(row, dict) and _whole(row) else None
+        return [row for row in read_json_lines(self._path)[-_KEPT:] if _whole(row)]
 
 
 def _whole(row: dict[str, Any]) -> bool:

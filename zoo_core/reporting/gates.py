@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from zoo_core.errors import (
@@ -27,19 +27,14 @@ def parse(texts: Iterable[str]) -> dict[str, float]:
     gates = {}
     for text in texts:
         name, _, value = text.partition("=")
-        least = _number(value)
-        if not math.isfinite(least):
+        try:
+            gates[name] = float(value)
+        except ValueError:
+            gates[name] = math.nan
+        if not math.isfinite(gates[name]):
             step = "write NAME=FRACTION as in AP=0.43"
             raise UsageError(f"invalid gate '{text}'", where="--min-metric", next=step)
-        gates[name] = least
     return gates
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
 
 
 def refuse_sample(gates: Mapping[str, float], weights: str) -> None:
@@ -84,12 +79,7 @@ class SpeedGates:
     @property
     def limits(self) -> dict[str, float]:
         """The gates that are set, by option."""
-        limits = {
-            "--max-p90-ms": self.max_p90_ms,
-            "--max-p99-ms": self.max_p99_ms,
-            "--min-throughput": self.min_throughput,
-            "--min-speedup": self.min_speedup,
-        }
+        limits = {f"--{name.replace('_', '-')}": value for name, value in asdict(self).items()}
         return {option: value for option, value in limits.items() if value is not None}
 
     def refuse(self, weights: str, emulated: bool) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import TYPE_CHECKING, Any
 
+from zoo_core.system.files import add_json_line, read_json_lines
 from zoo_core.system.paths import home
 
 if TYPE_CHECKING:
@@ -29,25 +29,9 @@ def remember(report: RunReport) -> None:
         "metrics": report.metrics,
         "output": head.output,
     }
-    path = home() / _FILE
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as stream:
-        stream.write(json.dumps(row) + "\n")
+    add_json_line(home() / _FILE, row)
 
 
 def remembered() -> list[dict[str, Any]]:
     """Earlier runs, the oldest first."""
-    try:
-        text = (home() / _FILE).read_text(encoding="utf-8", errors="replace")
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    return [row for row in map(_row, text.splitlines()) if row]
-
-
-def _row(line: str) -> dict[str, Any] | None:
-    """A line; None for one that a full disk or a killed process has cut off."""
-    try:
-        row = json.loads(line)
-    except ValueError:
-        return None
-    return row if isinstance(row, dict) else None
+    return read_json_lines(home() / _FILE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,16 +61,6 @@ def check_free(
         OwnedFiles.load(output).check(kind, names, inputs)
 
 
-def make_output(folder: Path) -> Path:
-    """The folder, made where it does not exist; raises DataError where it cannot be."""
-    check_output(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _refused(folder, error) from error
-    return folder.absolute()
-
-
 @contextmanager
 def filled(
     output: Path | None, name: str, kind: str, inputs: frozenset[Path]
@@ -83,7 +73,7 @@ def filled(
     DataError where it cannot be made, and for a full disk.
     """
     was_there = output is not None and output.exists()
-    folder = _new(RUNS / name) if output is None else make_output(output)
+    folder = _make(output, name)
     try:
         with (
             disk_errors(folder, next=f"free space, or {_NEXT}"),
@@ -130,20 +120,17 @@ def _reports_last(name: str) -> tuple[bool, str]:
     return name in (REPORT, BENCH_REPORT), name
 
 
-def _new(folder: Path) -> Path:
+def _make(output: Path | None, name: str) -> Path:
+    """`output`, else a new folder of this name, or name and number, under RUNS."""
+    folder, number = output or RUNS / name, 1
     check_output(folder)
-    number, place = 1, folder
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        while True:
-            with suppress(FileExistsError):
-                place.mkdir()
-                return place.absolute()
-            number += 1
-            place = folder.with_name(f"{folder.name}-{number}")
-    except OSError as error:
-        raise _refused(folder, error) from error
-
-
-def _refused(folder: Path, error: OSError) -> DataError:
-    return DataError(f"cannot be made: {error.strerror}", where=str(folder), next=_NEXT)
+    while True:
+        try:
+            folder.mkdir(parents=True, exist_ok=output is not None)
+            return folder.absolute()
+        except OSError as error:
+            if output is not None or not isinstance(error, FileExistsError):
+                what = f"cannot be made: {error.strerror}"
+                raise DataError(what, where=str(folder), next=_NEXT) from error
+        number += 1
+        folder = RUNS / f"{name}-{number}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import time
 from base64 import b64encode
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 _BLOCK = 1 << 18
 _MAX_WAIT = 30.0
 _MAX_REDIRECTS = 10
-_MAX_DIGITS = 18
+_DIGITS = "[0-9]{1,18}"
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 _REFUSED_BY_PROXY = frozenset({403, 407, 502, 503, 504})
 _WEB = ("http", "https")
@@ -248,8 +249,8 @@ class _Transfer:
             headers["If-Range"] = validator
         try:
             with self._response(headers) as response:
-                missing = response.status != 416 or not _ends_at(offset, response)
-                if missing:
+                end = response.headers.get("Content-Range", "") if response.status == 416 else ""
+                if not offset or end != f"bytes */{offset}":
                     self._check_status(response, offset)
                     self._receive(response, offset)
         except (OSError, ValueError, urllib3.exceptions.HTTPError) as error:
@@ -429,22 +430,15 @@ def _authorization(proxy: str) -> dict[str, str]:
     return {"Proxy-Authorization": f"Basic {b64encode(pair.encode()).decode()}"}
 
 
-def _ends_at(offset: int, response: BaseHTTPResponse) -> bool:
-    return offset > 0 and response.headers.get("Content-Range", "") == f"bytes */{offset}"
-
-
 def _range(text: str) -> tuple[int, int | None]:
     """First byte and total of "bytes 5-9/10"; (-1, None) for anything else."""
-    unit, _, rest = text.partition(" ")
-    span, _, total = rest.partition("/")
-    first = _number(span.partition("-")[0])
-    return (-1, None) if unit != "bytes" or first is None else (first, _number(total))
+    match = re.fullmatch(f"bytes ({_DIGITS})-.*/(.*)", text)
+    return (int(match[1]), _number(match[2])) if match else (-1, None)
 
 
 def _number(text: str) -> int | None:
     """The whole number that a header holds; None for any other text, such as "²"."""
-    is_number = text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS
-    return int(text) if is_number else None
+    return int(text) if re.fullmatch(_DIGITS, text) else None
 
 
 def _root_cause(error: BaseException) -> BaseException:

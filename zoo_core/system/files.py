@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from zoo_core.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 HEAD_BYTES = 512
@@ -84,6 +84,29 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Replace a JSON file atomically."""
     write_text(path, json.dumps(value, indent=1) + "\n")
+
+
+def add_json_line(path: Path, row: Mapping[str, Any]) -> None:
+    """Append an object to a journal in one short write, so that processes do not mix lines."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps(row) + "\n")
+
+
+def read_json_lines(path: Path) -> list[dict[str, Any]]:
+    """The objects of a journal, the oldest first, without lines that were cut off.
+
+    A full disk or a killed process leaves such lines. Empty where there is no file.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    rows = []
+    for line in lines:
+        with suppress(ValueError):
+            rows.append(json.loads(line))
+    return [row for row in rows if isinstance(row, dict)]
 
 
 def copy_file(source: Path, target: Path) -> None:

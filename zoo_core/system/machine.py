@@ -105,15 +105,15 @@ def memory_total() -> int | None:
 
 def memory_limit(root: Path = ROOT) -> int:
     """Bytes this process may use: the machine's memory or a cgroup's limit; 0 where unknown."""
-    limits = (limit for limit, _ in _memory_limits(root))
-    return min([*_present(memory_total()), *limits], default=0)
+    limits = [memory_total(), *(limit for limit, _ in _memory_limits(root))]
+    return min((limit for limit in limits if limit is not None), default=0)
 
 
 def memory_available(root: Path = ROOT) -> int | None:
     """Bytes that can be allocated without swapping, within the cgroup's limit."""
     machine = _psutil(lambda psutil: int(psutil.virtual_memory().available))
-    left = (max(0, limit - used) for limit, used in _memory_limits(root))
-    return min([*_present(machine), *left], default=None)
+    left = [machine, *(max(0, limit - used) for limit, used in _memory_limits(root))]
+    return min((free for free in left if free is not None), default=None)
 
 
 def resident_memory() -> int | None:
@@ -322,7 +322,3 @@ def _number(text: str) -> float | None:
     except ValueError:
         return None
     return value if math.isfinite(value) else None
-
-
-def _present(value: int | None) -> list[int]:
-    return [] if value is None else [value]

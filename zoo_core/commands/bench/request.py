@@ -110,18 +110,15 @@ def _meant(word: str, mine: Backend, backends: Mapping[str, Backend]) -> str:
 
 def title(request: RunRequest, other: RunRequest) -> str:
     """How `request` is called beside `other`: backend and precision, and what else differs."""
-    parts = [f"{request.backend}:{request.precision}"]
-    if request.batch != other.batch:
-        parts.append(f"batch={request.batch}")
-    if request.device != other.device and request.device:
-        parts.append(f"device={request.device}")
-    keys = sorted({*request.options, *other.options})
-    parts += [
-        f"{key}={request.options[key]}"
-        for key in keys
-        if key in request.options and request.options[key] != other.options.get(key)
-    ]
-    return ",".join(parts)
+    others = _pairs(other)
+    changed = [pair for pair in _pairs(request) if pair not in others]
+    return ",".join([f"{request.backend}:{request.precision}", *changed])
+
+
+def _pairs(request: RunRequest) -> list[str]:
+    device = [f"device={request.device}"] if request.device else []
+    options = [f"{key}={value}" for key, value in sorted(request.options.items())]
+    return [f"batch={request.batch}", *device, *options]
 
 
 def _with(request: RunRequest, pair: str) -> RunRequest:
