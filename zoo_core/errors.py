@@ -2,11 +2,11 @@
 
     ZooError                1   a stage, tool or assumption failed
     ├── StageError          1   a stage failed; names its log and its partial folder
-    │   └── SampleError     1   one sample failed, others can go on
+    │   └── SampleError     1   one sample failed; the others can run
     ├── UsageError          2   unknown name, bad option
     │   └── RegistryError   2   a registry or configuration file is wrong
-    ├── AccuracyGateError   3   a measured accuracy misses its gate
-    ├── SpeedGateError      4   a measured speed misses its gate
+    ├── AccuracyGateError   3   a measured accuracy fails its gate
+    ├── SpeedGateError      4   a measured speed fails its gate
     ├── UnavailableError    5   a backend, device or plugin cannot be used here
     └── DataError           6   data, weights or images are missing, wrong or refused
 
@@ -54,13 +54,13 @@ class StageError(ZooError):
 
 
 class SampleError(StageError):
-    """One sample could not be run; the others can."""
+    """One sample failed; the others can run."""
 
     code = "sample"
 
 
 class UsageError(ZooError):
-    """The request cannot be understood or does not fit together."""
+    """The request is invalid or contradicts itself."""
 
     exit_code = 2
     code = "usage"
@@ -73,14 +73,14 @@ class RegistryError(UsageError):
 
 
 class AccuracyGateError(ZooError):
-    """A measured accuracy misses the gate that was asked for."""
+    """A measured accuracy fails its gate."""
 
     exit_code = 3
     code = "accuracy_gate"
 
 
 class SpeedGateError(ZooError):
-    """A measured speed misses the gate that was asked for."""
+    """A measured speed fails its gate."""
 
     exit_code = 4
     code = "speed_gate"
@@ -101,12 +101,12 @@ class DataError(ZooError):
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of what an error says, for messages that are one line."""
+    """The first line of an error's message, for one-line output."""
     return (str(error).strip() or "no message").splitlines()[0]
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A hint that names the closest known spelling, else the known names."""
+    """A hint with the closest known name, else all known names."""
     names = sorted(known)
     close = get_close_matches(name, names, n=1, cutoff=0.6)
     if close:
@@ -115,17 +115,17 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def check_known(
-    given: Iterable[str],
+    values: Iterable[str],
     known: Iterable[str],
     where: str,
     kind: type[UsageError] = UsageError,
 ) -> None:
-    """Raises `kind`, with a hint, for the first given name that is not known.
+    """Raises `kind`, with a hint, for the first of `values` that is not known.
 
-    `where` says what the names are, such as `decoder_params`.
+    `where` says what the values are, such as `decoder_params`.
     """
     names = tuple(known)
-    for name in given:
+    for name in values:
         if name not in names:
             raise kind(f"unknown '{name}'", where=where, next=did_you_mean(str(name), names))
 
@@ -137,7 +137,7 @@ def check_one_of(
     where: str = "",
     kind: type[UsageError] = UsageError,
 ) -> None:
-    """Raises `kind`, with a hint, for a name that is not known; `what` says what it names."""
+    """Raises `kind`, with a hint, for a name that is not known; `what` is the noun for it."""
     choices = tuple(known)
     if name not in choices:
         raise kind(f"unknown {what} '{name}'", where=where, next=did_you_mean(name, choices))

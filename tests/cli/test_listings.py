@@ -63,7 +63,7 @@ def test_one_model_is_checked_alone(zoo: Zoo) -> None:
     disputed = zoo("check", "yolo11s", "--json").json
 
     assert fine.code == 0
-    assert fine.stdout.startswith("nothing wrong: toy-detector")
+    assert fine.stdout.startswith("no findings: toy-detector")
     assert {row["severity"] for row in disputed["findings"]} == {"warning"}
     assert zoo("check", "toy-detectr").code == 2
 

@@ -55,7 +55,7 @@ def test_a_disabled_plugin_is_shown_as_such_until_it_is_enabled(zoo: Zoo) -> Non
     assert rows(zoo)["coco"]["disabled"] is None
 
 
-def test_the_environment_goes_first_and_that_is_said(
+def test_the_environment_overrides_with_a_warning(
     zoo: Zoo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert zoo("plugins", "disable", "coco").code == 0
@@ -63,7 +63,7 @@ def test_the_environment_goes_first_and_that_is_said(
     found = rows(zoo)
     assert found["coco"]["disabled"] is None
     assert found["onnx"]["disabled"] == "because ZOO_PLUGINS does not name it"
-    assert "ZOO_PLUGINS is set, and goes first" in zoo("plugins", "enable", "coco").stderr
+    assert "ZOO_PLUGINS is set and overrides this" in zoo("plugins", "enable", "coco").stderr
 
 
 def test_what_is_gone_can_still_be_enabled(zoo: Zoo, zoo_home: Path) -> None:
@@ -79,10 +79,10 @@ def test_what_is_gone_can_still_be_enabled(zoo: Zoo, zoo_home: Path) -> None:
         (("disable", "cocoo"), 2, "no plugin 'cocoo'; did you mean 'coco'?"),
         (("enable", "cocoo"), 2, "did you mean 'coco'?"),
         (("test", "cocoo"), 2, "did you mean 'coco'?"),
-        (("tset", "coco"), 2, "no action 'tset'; did you mean 'test'?"),
-        (("disable",), 2, "disable which plugin?"),
-        (("list", "coco"), 2, "list takes no name"),
-        (("disable", "coco", "--json"), 2, "disable has no JSON"),
+        (("tset", "coco"), 2, "unknown action 'tset'; did you mean 'test'?"),
+        (("disable",), 2, "`zoo plugins disable` needs a plugin"),
+        (("list", "coco"), 2, "`zoo plugins list` takes no NAME"),
+        (("disable", "coco", "--json"), 2, "`zoo plugins disable` does not support --json"),
     ],
 )
 def test_what_is_refused(zoo: Zoo, arguments: tuple[str, ...], code: int, says: str) -> None:

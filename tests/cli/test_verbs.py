@@ -40,7 +40,7 @@ def test_an_empty_path_is_not_this_folder(
     done = zoo(*arguments)
 
     assert done.code == 2
-    assert done.stderr == f"zoo: {where}: is empty; give a path, or leave it out\n"
+    assert done.stderr == f"zoo: {where}: is empty; give a path, or omit it\n"
     assert list(tmp_path.iterdir()) == []
 
 

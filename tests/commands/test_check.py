@@ -67,7 +67,7 @@ def findings(registry: Registry, plugins: Plugins, **changes: Any) -> list[tuple
 def test_a_misspelt_backend_is_told(registry: Registry, plugins: Plugins, key: str) -> None:
     found = findings(registry, plugins, **{key: {"toi": {} if key == "backends" else "toy"}})
 
-    what = "no backend 'toi' is installed: nothing reads this"
+    what = "no backend 'toi' is installed, so this has no effect"
     assert found == [(f"{key}.toi", "warning", what, "did you mean 'toy'?")]
 
 
@@ -77,7 +77,8 @@ def test_a_backend_of_a_plugin_that_is_not_installed_is_no_error(
     assert findings(registry, plugins, backends={"vastai": {}}) == []  # shipped cards name it
     found = findings(registry, plugins, backends={"somebodys": {}})
 
-    assert [row[1::2] for row in found] == [("warning", "it may be of a plugin to be installed")]
+    step = "install the plugin that provides it, or correct the name"
+    assert [row[1::2] for row in found] == [("warning", step)]
 
 
 @pytest.mark.parametrize(

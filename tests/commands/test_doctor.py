@@ -109,7 +109,7 @@ def test_a_probe_that_raises_is_reported_and_survived() -> None:
         raise RuntimeError("boom")
 
     found = software(plugin("zoo_a", backend(broken), backend(lambda: OK, "other")))
-    assert found["backend here"].found == "its probe failed: RuntimeError: boom"
+    assert found["backend here"].found == "the probe failed: RuntimeError: boom"
     assert found["backend other"].ok
 
 
@@ -119,7 +119,7 @@ def test_plugins_that_fail_are_named() -> None:
     raising = ModuleType("zoo_raising")
     raising.zoo_backends = hookimpl(lambda: 1 / 0)  # type: ignore[attr-defined]
     found = software(newer, raising, plugin("zoo_good", backend(lambda: OK)))
-    assert "hooks 99" in found["plugin zoo_newer"].found
+    assert "version 99 of the hooks" in found["plugin zoo_newer"].found
     assert "ZeroDivisionError" in found["plugin zoo_raising"].found
     assert "ZOO_DISABLE_PLUGINS=zoo_raising" in found["plugin zoo_raising"].next
     assert not found["plugin zoo_newer"].ok

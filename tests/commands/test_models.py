@@ -105,7 +105,7 @@ def test_weights_by_hand_run_once_they_are_here(registry: Registry, plugins: Plu
 
     assert weights_from(card) == "by hand"
     told = blocking_reason(card, plugins)
-    assert told == "weights by hand: zoo fetch toy-detector --from-file w.toy"
+    assert told == "import weights: zoo fetch toy-detector --from-file w.toy"
     path = by_hand_file(card.id, source.name)
     path.parent.mkdir(parents=True)
     path.touch()
@@ -157,7 +157,7 @@ def test_a_file_by_hand_does_not_stand_for_one_to_be_downloaded(
     }
     card = replace(toy_card, sample=None, weights=(WeightsOption(format="toy", files=files),))
 
-    assert blocking_reason(card, plugins).startswith("weights by hand:")
+    assert blocking_reason(card, plugins).startswith("import weights:")
     path = by_hand_file(card.id, "w.toy")
     path.parent.mkdir(parents=True)
     path.touch()

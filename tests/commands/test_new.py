@@ -213,7 +213,7 @@ def test_a_new_card_is_valid_at_once(
 
     again = zoo("new", "model", "my-net", "--family", family)
     assert again.code == 2
-    assert "exists already" in again.stderr
+    assert "already exists" in again.stderr
 
 
 def test_a_card_with_its_figures_filled_in_is_valid_too(
@@ -230,22 +230,22 @@ def test_a_card_with_its_figures_filled_in_is_valid_too(
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        (("decoder", "Mine"), 2, "is not a valid name"),
-        (("decoder", "my_net"), 2, "is not a valid name"),
+        (("decoder", "Mine"), 2, "invalid plugin name"),
+        (("decoder", "my_net"), 2, "invalid plugin name"),
         (("decoder", "-x"), 2, "no such option"),
-        (("decoder", "7net"), 2, "is not a valid name"),
-        (("decoder", "my--net"), 2, "is not a valid name"),
-        (("decoder", "class"), 2, "is not a valid name"),
-        (("decoder", "n" * 25), 2, "is not a valid name"),
-        (("decoder", "coco"), 2, "a plugin 'coco' is installed already (zoo-coco)"),
-        (("backend", "zoo-coco"), 2, "a plugin 'coco' is installed already"),
+        (("decoder", "7net"), 2, "invalid plugin name"),
+        (("decoder", "my--net"), 2, "invalid plugin name"),
+        (("decoder", "class"), 2, "invalid plugin name"),
+        (("decoder", "n" * 25), 2, "invalid plugin name"),
+        (("decoder", "coco"), 2, "plugin 'coco' is already installed (zoo-coco)"),
+        (("backend", "zoo-coco"), 2, "plugin 'coco' is already installed"),
         (("dataset", "coco-val2017"), 2, "zoo-coco already provides dataset 'coco-val2017'"),
         (("decodr", "mine"), 2, "did you mean 'decoder'?"),
         (("decoder", "mine", "--family", "x"), 2, "only a model has a family"),
         (("model", "mine"), 2, "a model needs a family"),
         (("model", "mine", "--family", "darknet-yol"), 2, "did you mean 'darknet-yolo'?"),
-        (("model", "Mine/x", "--family", "darknet-yolo"), 2, "is not a valid name of a model"),
-        (("model", "yolov4-tianxiaomo", "--family", "darknet-yolo"), 2, "exists already"),
+        (("model", "Mine/x", "--family", "darknet-yolo"), 2, "invalid model name"),
+        (("model", "yolov4-tianxiaomo", "--family", "darknet-yolo"), 2, "already exists"),
     ],
 )
 def test_what_is_refused(zoo: Zoo, arguments: tuple[str, ...], code: int, says: str) -> None:

@@ -239,7 +239,7 @@ def test_a_gate_on_a_sample_run_exits_6(zoo: Zoo) -> None:
         (("--batch", "0"), 2, "--batch"),
         (("--device", "gpu9"), 5, "has no device 'gpu9'"),
         (("--assets", "auto", "--weights", "none.toy"), 6, "no such weights file"),
-        (("--images", "."), 2, "sample weights are never run on given images"),
+        (("--images", "."), 2, "sample weights do not run on your own images"),
         (("--assets", "published", "--dataset", "toy-shapez"), 2, "did you mean 'toy-shapes'?"),
         (("--min-metric", "AP50"), 2, "write NAME=FRACTION"),
     ],
@@ -349,7 +349,7 @@ def test_an_interrupt_exits_130(zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> No
     done = zoo("run", *TOY, "--no-bench")
 
     assert done.code == 130
-    assert "the next run goes on from here" in done.stderr
+    assert "the next run resumes here" in done.stderr
 
 
 def test_zoo_alone_shows_its_help(zoo: Zoo) -> None:

@@ -97,7 +97,7 @@ def test_a_listed_model_comes_to_its_size_and_protocol(
     ("asked", "message"),
     [
         (ShowOptions(backend="toi"), "did you mean 'toy'"),
-        (ShowOptions(backend="toy", precision="int9"), "no precision 'int9'; did you mean 'int8'?"),
+        (ShowOptions(backend="toy", precision="int9"), "precision 'int9'; did you mean 'int8'?"),
         (ShowOptions(precision="int8"), "--precision needs --backend"),
     ],
 )

@@ -629,7 +629,7 @@ def test_an_ended_run_goes_on_where_it_was(
     assert not (tmp_path / "out").exists()
     if ending == "SIGINT":
         assert json.loads(stdout)["error"]["code"] == "interrupted"
-        assert stderr.endswith("zoo: interrupted; the next run goes on from here\n")
+        assert stderr.endswith("zoo: interrupted; the next run resumes here\n")
         assert list((tmp_path / "home" / "store" / "work").iterdir()) == []
 
     second = spawn(tmp_path, "-o", "out", "--json", "-")

@@ -177,8 +177,9 @@ def test_weights_by_hand_alone_say_how_to_bring_them(
 
     assert refused.code == 6
     assert refused.stderr.splitlines()[-1] == (
-        "zoo: the weights of toy-published are brought by hand, and are not here; "
-        "give --weights FILE, or bring weights.toy by `zoo fetch toy-published --from-file FILE` "
+        "zoo: the weights of toy-published are not in the cache and cannot be downloaded "
+        "automatically; give --weights FILE, or import weights.toy with "
+        "`zoo fetch toy-published --from-file FILE` "
         f"(where to get it: {where.rstrip('.')})"
     )
     assert taken.code == 0, taken.stderr
@@ -212,10 +213,10 @@ def test_what_a_person_brought_is_published_only_where_a_digest_says_so(
 @pytest.mark.parametrize(
     ("stated", "name", "content", "told"),
     [
-        (", size: 20", "weights.toy", b"x" * 10, "has 10 bytes, but the card says 20"),
+        (", size: 20", "weights.toy", b"x" * 10, "has 10 bytes, but the card states 20"),
         (", md5: " + "a" * 32, "weights.toy", b"x" * 20, "is not one of toy-published's files"),
         ("", "weights.toy", b"PK\x03\x04" + b"x" * 99, "is a truncated zip archive"),
-        ("", "weights.pth", b"x" * 20, "does not end in .toy as toy-published's files by hand do"),
+        ("", "weights.pth", b"x" * 20, "must end in .toy, like the files that toy-published needs"),
     ],
 )
 def test_a_file_by_hand_that_cannot_be_it_is_refused(
@@ -235,8 +236,8 @@ def test_a_file_by_hand_that_cannot_be_it_is_refused(
 @pytest.mark.parametrize(
     ("stated", "told"),
     [
-        ("", "; its card states neither digest nor size: the export checks whether it fits"),
-        (", size: 20", "; its size is the card's, no digest is stated"),
+        ("", "; the card states neither digest nor size: the export checks the content"),
+        (", size: 20", "; its size matches the card, which states no digest"),
         (f", md5: {hashlib.md5(WEIGHTS.read_bytes()).hexdigest().upper()}", ""),
         (f", sha256: {SHA256.upper()}", ""),
     ],
@@ -249,7 +250,7 @@ def test_a_file_by_hand_is_taken_with_a_word_on_what_was_checked(
     done = published("fetch", "toy-published", "--from-file", WEIGHTS)
 
     assert done.code == 0, done.stderr
-    assert done.stderr.rstrip().endswith(f"is now weights.toy of toy-published{told}")
+    assert done.stderr.rstrip().endswith(f"as weights.toy of toy-published{told}")
 
 
 def test_a_file_brought_for_an_address_is_not_taken_for_another(

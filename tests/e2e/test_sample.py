@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 README = Path(__file__).parents[2] / "README.md"
 COMMAND = "$ zoo run yolov4-tianxiaomo --precision int8\n"
-STAGE = re.compile(r"  ([\w-]+): (\d+\.\d s|in the store .*)")
+STAGE = re.compile(r"  ([\w-]+): (\d+\.\d s|cached .*)")
 LEFT_OUT = "..."
 RUN = ("run", "yolov4-tianxiaomo", "--no-bench", "--json", "-")
 
@@ -156,7 +156,7 @@ def test_an_interrupted_run_goes_on_where_it_was(tmp_path: Path) -> None:
     seen += first.communicate(timeout=120)[1]
 
     assert first.returncode == 130, seen
-    assert "the next run goes on from here" in seen
+    assert "the next run resumes here" in seen
     second = subprocess.run(
         [*command, "--json", "r.json"],
         env=surroundings,

@@ -212,7 +212,7 @@ def test_a_stages_own_error_keeps_its_code_and_names_the_remains(
 def test_a_missing_output_is_a_failure(steps: str, executor: Executor) -> None:
     plan = make_plan([failing(steps, "nothing")])
 
-    with pytest.raises(StageError, match=r"output 'text.txt' was not made"):
+    with pytest.raises(StageError, match=r"output 'text.txt' is missing"):
         executor.run(plan)
 
     assert executor.store.get(plan.stages[0].key) is None

@@ -91,13 +91,13 @@ def test_two_stages_of_one_name_are_refused() -> None:
         make_plan([FIRST, FIRST])
 
 
-def test_an_input_that_nobody_makes_is_refused() -> None:
-    with pytest.raises(ZooError, match="no earlier stage makes"):
+def test_an_input_that_no_stage_outputs_is_refused() -> None:
+    with pytest.raises(ZooError, match="no earlier stage outputs"):
         make_plan([SECOND])
 
 
 def test_an_input_that_the_stage_does_not_output_is_refused() -> None:
-    with pytest.raises(ZooError, match="does not output it"):
+    with pytest.raises(ZooError, match="which 'first' does not output"):
         make_plan([FIRST, replace(SECOND, inputs={"x": "first/other.bin"})])
 
 

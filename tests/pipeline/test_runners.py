@@ -204,7 +204,7 @@ def test_stages_that_do_not_wait_for_each_other_run_side_by_side(
 def test_stages_that_open_sessions_stay_in_the_command_s_process(
     module: str, store: Store, worker: WorkerRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(executor_module, "_PATIENCE", 0.0)
+    monkeypatch.setattr(executor_module, "_HELPER_DELAY", 0.0)
     stages = [stage(module, n, params={"text": n}, local=True) for n in "abcd"]
 
     results = executor(store, local(store), worker).run(make_plan(stages))
@@ -216,7 +216,7 @@ def test_stages_that_open_sessions_stay_in_the_command_s_process(
 def test_an_interrupt_ends_the_stage_beside_and_leaves_nothing(
     module: str, store: Store, worker: WorkerRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(executor_module, "_PATIENCE", 0.0)
+    monkeypatch.setattr(executor_module, "_HELPER_DELAY", 0.0)
     began = tmp_path / "began"
     beside = stage(module, "beside", "wait", params={"began": str(began)})
 
@@ -239,7 +239,7 @@ def test_an_interrupt_ends_the_stage_beside_and_leaves_nothing(
 def test_a_failure_beside_is_raised_by_the_command(
     module: str, store: Store, worker: WorkerRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(executor_module, "_PATIENCE", 0.0)
+    monkeypatch.setattr(executor_module, "_HELPER_DELAY", 0.0)
 
     class Patient(LocalRunner):
         def run(self, job: StageJob, monitor: StageMonitor) -> None:

@@ -62,8 +62,8 @@ def test_what_is_committed_is_found(store: Store) -> None:
     }
 
 
-def test_an_output_that_was_not_made(store: Store) -> None:
-    with pytest.raises(StageError, match=r"'c\.txt' was not made"):
+def test_a_missing_output(store: Store) -> None:
+    with pytest.raises(StageError, match=r"'c\.txt' is missing"):
         store.commit(KEY, made(store), ("a.txt", "b", "c.txt"), {})
     assert store.get(KEY) is None
 

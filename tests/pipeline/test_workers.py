@@ -107,7 +107,7 @@ def test_leaving_early_ends_the_threads() -> None:
     assert threading.active_count() == before
 
 
-def test_a_chain_that_hangs_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_thread_that_hangs_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("zoo_core.pipeline.workers._JOIN_SECONDS", 0.05)
     release = threading.Event()
 
@@ -118,7 +118,7 @@ def test_a_chain_that_hangs_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None
 
     results = in_order(range(4), work, 2, stall=0.1)
     assert [next(results), next(results)] == [0, 1]
-    with pytest.raises(StageError, match="a chain hangs"):
+    with pytest.raises(StageError, match="a worker thread hangs"):
         next(results)
     release.set()
 

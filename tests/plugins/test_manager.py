@@ -33,7 +33,7 @@ def test_a_good_distribution_is_found(installed: Installed) -> None:
     [
         ("import_error", "zoo-import-error", "ModuleNotFoundError: No module named 'a_library_tha"),
         ("misspelt", "zoo-misspelt", "PluginValidationError: unknown hook 'zoo_decodrs'"),
-        ("newer", "zoo-newer", "UsageError: is written for hooks 99, this zoo has 1"),
+        ("newer", "zoo-newer", "UsageError: needs version 99 of the hooks, this zoo has 1"),
         ("exits", "zoo-exits", "SystemExit: no licence found"),
         ("malformed", "zoo-malformed", "ModuleNotFoundError"),
     ],

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from zoo_core.errors import DataError, RegistryError
-from zoo_core.plugins.selection import Selection, remember, remembered, selection
+from zoo_core.plugins.selection import Selection, load_disabled, save_disabled, selection
 from zoo_core.system.paths import home
 
 if TYPE_CHECKING:
@@ -26,17 +26,17 @@ def _nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_nothing_is_left_out_at_first() -> None:
     assert selection() == Selection(by="with `zoo plugins disable`")
-    assert remembered() == frozenset()
+    assert load_disabled() == frozenset()
     assert not home().exists()
 
 
 def test_what_is_remembered_is_read_again() -> None:
-    path = remember(["b", "a", "b"])
+    path = save_disabled(["b", "a", "b"])
     assert path.is_relative_to(home())
     assert json.loads(path.read_text(encoding="utf-8")) == {"disabled": ["a", "b"]}
     assert [file.name for file in path.parent.iterdir()] == [path.name]
     assert selection().without == ("a", "b")
-    remember([])
+    save_disabled([])
     assert selection().without == ()
 
 
@@ -45,7 +45,7 @@ def test_what_is_remembered_is_read_again() -> None:
 def test_the_environment_goes_first(
     monkeypatch: pytest.MonkeyPatch, variable: str, text: str
 ) -> None:
-    path = remember(["a"])
+    path = save_disabled(["a"])
     path.write_text("not even JSON", encoding="utf-8")
     monkeypatch.setenv(variable, text)
     assert "a" not in selection().without
@@ -53,7 +53,7 @@ def test_the_environment_goes_first(
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"disabled": "a"}', '{"disabled": [1]}', "{}"])
 def test_a_broken_file_says_what_to_do(text: str) -> None:
-    path = remember([])
+    path = save_disabled([])
     path.write_text(text, encoding="utf-8")
     with pytest.raises(RegistryError, match="is not a list of disabled plugins") as caught:
         selection()
@@ -71,7 +71,7 @@ def test_a_home_that_is_a_file_is_told(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_a_file_that_cannot_be_read_is_not_called_broken() -> None:
-    path = remember([])
+    path = save_disabled([])
     path.unlink()
     path.mkdir()
     with pytest.raises(DataError, match="cannot be read: Is a directory"):
@@ -87,7 +87,7 @@ def test_why_a_plugin_is_disabled() -> None:
 
 @pytest.mark.parametrize("spelling", ["import_error", "zoo_import_error", "zoo-import-error"])
 def test_a_remembered_plugin_is_never_imported(installed: Installed, spelling: str) -> None:
-    remember([spelling])
+    save_disabled([spelling])
     plugins = installed("good", "import_error")
     assert plugins.failures == []
     (left_out,) = plugins.disabled

@@ -104,13 +104,13 @@ models:
         ("protocol: p", "protocol: darknett", "no protocol 'darknett'; did you mean 'darknet'?"),
         ("labels: [cat, dog]", "labels: coco8", "no labels 'coco8'; did you mean 'coco80'?"),
         ("labels: [cat, dog]", "family: yolov4", "no family 'yolov4'"),
-        ("license: MIT", "license: MIT\n    license: BSD", "'license' is given twice"),
+        ("license: MIT", "license: MIT\n    license: BSD", "duplicate key 'license'"),
         (
             "license: MIT",
             "license: MIT\n    weights: [{format: x, files: {weights: {url: 'http://a/b'}}}]",
             "a url needs a sha256",
         ),
-        ("license: MIT", "license: [MIT", "is not YAML"),
+        ("license: MIT", "license: [MIT", "is not valid YAML"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_place(
@@ -130,20 +130,22 @@ def test_a_plugin_may_not_take_a_name(tmp_path: Path) -> None:
     path = tmp_path / "plugin.yaml"
     write(path, "protocols: {darknet: {task: detection, values: {}}}")
 
-    with pytest.raises(RegistryError, match="already in"):
+    with pytest.raises(RegistryError, match="already exists in"):
         load_registry([path])
 
 
 def test_a_missing_file_is_named(registry_file: Path) -> None:
-    told = "own.yaml: cannot be read: No such file or directory; check the file; ZOO_REGISTRY"
-    with pytest.raises(RegistryError, match=told):
+    message = "own.yaml: cannot be read: No such file or directory; check the file and ZOO_REGISTRY"
+    with pytest.raises(RegistryError, match=message):
         load_registry()
 
 
-def test_another_schema_is_told_with_what_to_do(registry_file: Path) -> None:
+def test_another_schema_is_an_error_with_a_next_step(registry_file: Path) -> None:
     registry_file.write_text("schema: 2\n", encoding="utf-8")
 
-    with pytest.raises(RegistryError, match=r"schema must be 1.* is 2; write `schema: 1`, or"):
+    with pytest.raises(
+        RegistryError, match=r"schema 2 is not supported, expected 1; write `schema: 1`, or"
+    ):
         load_registry()
 
 

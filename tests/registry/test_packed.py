@@ -141,7 +141,7 @@ def test_an_entry_of_the_wrong_kind_for_a_listed_model_is_told(tmp_path: Path, e
 
 
 def test_a_plugin_does_not_take_a_model_that_can_be_run(packed: Registry, tmp_path: Path) -> None:
-    with pytest.raises(RegistryError, match="yolov4-darknet is already in"):
+    with pytest.raises(RegistryError, match="yolov4-darknet already exists in"):
         load_registry([plugin_file(tmp_path, "yolov4-darknet")])
 
 

@@ -69,7 +69,7 @@ def test_two_rows_of_the_same_conditions_are_named_with_what_differs(read: Readi
     second = row("b", "metrics: {AP: 0.25, AP50: 0.4}")
 
     assert read.said(first, second) == [
-        "published rows a and b claim the same conditions: AP 0.256 and 0.25"
+        "published rows a and b have the same conditions: AP 0.256 and 0.25"
     ]
 
 
@@ -92,7 +92,7 @@ def test_thresholds_of_a_shipped_configuration_are_held_against_the_protocol(
     read: Reading,
 ) -> None:
     assert read.said(row("a", "build: {conf: 0.25, nms: 0.65}")) == [
-        "a: the configuration shipped with it says conf 0.25, protocol p says conf 0.001"
+        "a: the configuration shipped with it has conf 0.25, protocol p has conf 0.001"
     ]
     assert read.said(row("a", "build: {conf: 0.001, nms: 0.65}")) == []
 

@@ -66,7 +66,7 @@ def test_a_data_set_finds_others_by_name(toys: Plugins, monkeypatch: pytest.Monk
 
 def test_truth_of_another_task_is_refused(toys: Plugins, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ToyDataset, "task", "classification")
-    with pytest.raises(UsageError, match=r"truth of classification, toy-detector does detection"):
+    with pytest.raises(UsageError, match=r"for classification, but toy-detector is for"):
         planned(toys)
 
 

@@ -512,7 +512,7 @@ COMPILER = [
         compiled("stages = with_stage(stages, 'compile', name='build')")),
     Row("ToyCompiler", "outputs_chain", "does not output precision.json",
         compiled("stages = with_stage(stages, 'compile', outputs=('artefact.json',))")),
-    Row("ToyCompiler", "outputs_chain", "'graph/graph.json', which no earlier stage makes",
+    Row("ToyCompiler", "outputs_chain", "'graph/graph.json', which no earlier stage outputs",
         compiled("stages = with_stage(stages, 'compile', inputs={'graph': 'graph/graph.json'})")),
     Row("ToyCompiler", "the_key_changes_with_the_precision", "have one key",
         compiled("stages = with_stage(stages, 'compile', params={}, inputs={'g': request.graph})")),
@@ -687,7 +687,7 @@ EMITTER = [
     Row("ToyOfflineBuilder", "its_stages_resolve_and_chain", "no attribute 'emti'",
         emitting("run = 'zoo_core.testing.toy_stages:emti'\n"
                  "stages = with_stage(stages, 'emit', run=run)")),
-    Row("ToyOfflineBuilder", "its_stages_resolve_and_chain", "which no earlier stage makes",
+    Row("ToyOfflineBuilder", "its_stages_resolve_and_chain", "which no earlier stage outputs",
         emitting("stages = with_stage(stages, 'emit', inputs={'graph': 'graph/graph.json'})")),
     Row("ToyOfflineBuilder", "an_unknown_option_is_refused", "is not refused",
         part("return super().stages(replace(request, target=replace(request.target, options={})))",

@@ -191,7 +191,7 @@ def test_a_breach_is_a_line_and_exit_1(
     [
         ("import no_such_library", "ModuleNotFoundError: No module named 'no_such_library'"),
         (FINE.replace("zoo_decoders", "zoo_decodrs"), "unknown hook 'zoo_decodrs'"),
-        (FINE.replace("= 1", "= 99"), "is written for hooks 99"),
+        (FINE.replace("= 1", "= 99"), "needs version 99 of the hooks"),
         (FINE.replace("yield", "raise OSError('gone'); yield"), "OSError: gone"),
     ],
 )

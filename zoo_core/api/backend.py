@@ -64,11 +64,11 @@ class Decoding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiagnosticStep:
-    """One step of the search for a device and its software; `found` is the result in words."""
+    """One step of the search for a device and its software; `state` is the result in words."""
 
     name: str
     ok: bool
-    found: str
+    state: str
     next_step: str = ""
 
 
@@ -112,8 +112,8 @@ class Backend:
         """The result of the probe; a probe that raises makes the backend unavailable."""
         try:
             return self.probe()
-        except Exception as error:  # a plugin's any failure is survived
-            reason = f"its probe failed: {type(error).__name__}: {first_line(error)}"
+        except Exception as error:  # whatever a plugin raises
+            reason = f"the probe failed: {type(error).__name__}: {first_line(error)}"
             step = "report this to the plugin's author"
             return Availability(ok=False, reason=reason, next_step=step)
 

@@ -1,4 +1,4 @@
-"""The typer application; the module of a verb is imported only when the verb is asked for."""
+"""The typer application. The module of a verb is imported only when that verb runs."""
 
 from __future__ import annotations
 
@@ -18,41 +18,39 @@ if TYPE_CHECKING:
 SETTINGS = {"help_option_names": ["-h", "--help"]}
 
 VERBS = {
-    "run": "Export, calibrate, compile, run over a data set, score, time and compare a model.",
-    "plan": "Show the stages of a run: which are in the store, which will run, and what changed.",
-    "fetch": "Download a model's weights and data into the cache, or take weights from a file.",
-    "export": "Export a model to a graph file, checked against its source.",
-    "compile": "Compile a model for a backend; the artefact goes to the output folder.",
-    "predict": "What a model sees in images: files of the task's own formats and annotated "
-    "pictures.",
-    "eval": "Like run, without measuring speed.",
-    "bench": "Measure latency and throughput of the compiled model.",
+    "run": "Export, compile, evaluate and benchmark a model; compare it with published results.",
+    "plan": "Show the stages of a run: which are cached, which will run, and what changed.",
+    "fetch": "Download a model's weights and data into the cache, or import a weights file.",
+    "export": "Export a model to a graph file, verified against its source.",
+    "compile": "Compile a model for a backend, and copy the artefact to the output folder.",
+    "predict": "Run a model on images; write prediction files and annotated pictures.",
+    "eval": "Like run, without the benchmark.",
+    "bench": "Measure latency and throughput of a compiled model.",
     "models": "List the models of the registry.",
-    "backends": "List every registered backend, and what keeps those that cannot run here.",
-    "plugins": "List plugins, what they provide and why some do not; or test, enable, disable "
-    "them.",
-    "new": "Write a new model's card, or a whole new plugin: one that works, to be changed.",
+    "backends": "List all backends, and why some are not available here.",
+    "plugins": "List plugins and what they provide; or test, enable or disable them.",
+    "new": "Create a model card, or a working plugin to start from.",
     "datasets": "List the data sets.",
     "protocols": "List the scoring protocols and their values.",
-    "show": "Show a model's card, its family merged in.",
-    "check": "Check the registry and the plugins; exits 2 where something is wrong.",
-    "doctor": "Look at everything a run needs on this machine, and say what is missing.",
+    "show": "Show a model's card, merged with its family.",
+    "check": "Check the registry and the plugins; exit 2 on errors.",
+    "doctor": "Check the software, hardware, folders and network that runs need.",
     "runs": "List earlier runs on this machine.",
-    "gc": "Remove results that no run needs any more, and remains of failed stages.",
+    "gc": "Remove unused results, remains of failed stages and unused cache files.",
 }
-"""Verb -> the first line of its help; the module of the same name has the rest."""
+"""Verb -> first line of its help; the rest is in the module of the same name."""
 
 
 class Verbs(TyperGroup):
-    """The group of all verbs: its help imports none of them."""
+    """The group of all verbs; showing its help imports none of their modules."""
 
     def __init__(self, **settings: Any) -> None:
-        """Takes what typer gives a group; its commands are the table's."""
-        named = {name: TyperCommand(name, help=summary) for name, summary in VERBS.items()}
-        super().__init__(**{**settings, "commands": named})
+        """`settings` are those of a typer group; the commands come from `VERBS`."""
+        commands = {name: TyperCommand(name, help=summary) for name, summary in VERBS.items()}
+        super().__init__(**{**settings, "commands": commands})
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """The verb's name, its command made from its function, and the arguments after it."""
+        """The verb's name, its command, and the remaining arguments."""
         name, _, rest = super().resolve_command(ctx, args)
         return name, name and command(name), rest
 
@@ -60,7 +58,7 @@ class Verbs(TyperGroup):
 app = typer.Typer(
     name="zoo",
     cls=Verbs,
-    help="Export, calibrate, compile, run, score, time and compare models, on any backend.",
+    help="Export, compile, run, evaluate, benchmark and compare models on any backend.",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     no_args_is_help=True,
@@ -68,8 +66,8 @@ app = typer.Typer(
 )
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(show: bool) -> None:
+    if show:
         typer.echo(f"zoo {__version__}")
         raise typer.Exit
 
@@ -80,11 +78,11 @@ def zoo(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Export, calibrate, compile, run, score, time and compare models, on any backend."""
+    """Export, compile, run, evaluate, benchmark and compare models on any backend."""
 
 
 def run_app(arguments: Sequence[str]) -> int:
-    """Parse and run; exceptions go to the boundary."""
+    """Parse the arguments and run the verb; exceptions go to the boundary."""
     result = typer.main.get_command(app).main(
         args=list(arguments), prog_name="zoo", standalone_mode=False
     )
@@ -95,28 +93,31 @@ def command(verb: str) -> Any:
     """The command of a verb."""
     single = typer.Typer(rich_markup_mode=None, add_completion=False, context_settings=SETTINGS)
     single.command(verb)(function(verb))
-    made = typer.main.get_command(single)
-    for parameter in made.params:
+    result = typer.main.get_command(single)
+    for parameter in result.params:
         if type(parameter.type) is TyperPath:
-            parameter.type = _Place()
-    return made
+            parameter.type = _NonEmptyPath()
+    return result
 
 
-class _Place(TyperPath):
-    """A path, which an empty text is not: a shell's unset variable would name this folder."""
+class _NonEmptyPath(TyperPath):
+    """A path option that rejects the empty string.
+
+    An unset shell variable would otherwise mean the current folder.
+    """
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
-        """Raises UsageError for an empty text."""
+        """Raises UsageError for an empty string."""
         if value == "":
             where = param.opts[0] if param.param_type_name == "option" else param.name.upper()
-            raise UsageError("is empty", where=where, next="give a path, or leave it out")
+            raise UsageError("is empty", where=where, next="give a path, or omit it")
         return super().convert(value, param, ctx)
 
 
 def function(verb: str) -> Callable[..., int]:
-    """The function that carries a verb out; a verb that is a name of Python has a `_` after it."""
+    """The function of a verb; it has a trailing `_` where the verb is a Python built-in."""
     module = import_module(f"zoo_core.cli.{verb}")
-    found: Any = getattr(module, verb, None) or getattr(module, f"{verb}_")
-    compose = getattr(found, "command", None)  # see `options.RequestVerb`
-    function: Callable[..., int] = compose() if compose else found
+    member: Any = getattr(module, verb, None) or getattr(module, f"{verb}_")
+    compose = getattr(member, "command", None)  # see `options.RequestVerb`
+    function: Callable[..., int] = compose() if compose else member
     return function

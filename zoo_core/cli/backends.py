@@ -1,4 +1,4 @@
-"""`zoo backends`: what models can be run on."""
+"""`zoo backends`: the backends and their devices."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from zoo_core.cli.listing import (
 from zoo_core.cli.options import JsonFlag
 
 
-def backends(json_wanted: JsonFlag = False) -> int:
-    """List every registered backend, and what keeps those that cannot run here."""
+def backends(as_json: JsonFlag = False) -> int:
+    """List all backends, and why some are not available here."""
     from zoo_core.commands import listings
 
     plugins = list_plugins()
@@ -30,4 +30,4 @@ def backends(json_wanted: JsonFlag = False) -> int:
         for r in rows
     ]
     head = ("backend", "compiler", "runtime", "precisions", "devices", "version", "available")
-    return print_table("backends", rows, head, table, json_wanted)
+    return print_table("backends", rows, head, table, as_json)

@@ -1,4 +1,4 @@
-"""`zoo bench`: latency and throughput of a compiled model."""
+"""`zoo bench`: measure latency and throughput of a compiled model."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zoo_core.cli import options
-from zoo_core.cli.json_output import give, give_lines
+from zoo_core.cli.json_output import print_lines, print_report
 from zoo_core.cli.options import JsonTo, Output, Quiet, Verbose, with_request
 from zoo_core.cli.progress import progress
 from zoo_core.errors import SpeedGateError
@@ -17,54 +17,63 @@ from zoo_core.planning.request import RunRequest
 if TYPE_CHECKING:
     from zoo_core.commands.bench import BenchRequest
 
-_PANEL = "single-stream|multi-stream|server|offline"
+_SCENARIOS = "single-stream|multi-stream|server|offline"
 
 Scenario = Annotated[
     str | None,
-    typer.Option(metavar=_PANEL, help="MLPerf's; default: single-stream, then offline."),
+    typer.Option(metavar=_SCENARIOS, help="MLPerf scenario; default: single-stream, then offline."),
 ]
-SamplesPerQuery = Annotated[int, typer.Option(min=1, help="Of multi-stream.")]
-TargetQps = Annotated[
-    float | None, typer.Option(metavar="X", help="Arrivals a second, for server.")
+SamplesPerQuery = Annotated[
+    int, typer.Option(metavar="N", min=1, help="Samples per query of multi-stream.")
 ]
+TargetQps = Annotated[float | None, typer.Option(metavar="X", help="Queries per second of server.")]
 Duration = Annotated[
-    float | None, typer.Option(metavar="S", help="Least seconds of a scenario; default 5.")
+    float | None,
+    typer.Option(metavar="S", help="Minimum duration of a scenario in seconds; default: 5."),
 ]
 MinSamples = Annotated[
-    int | None, typer.Option(min=1, help="Least queries, however long they take.")
+    int | None, typer.Option(metavar="N", min=1, help="Minimum number of queries.")
 ]
 Versus = Annotated[
     str | None,
     typer.Option(
         "--vs",
         metavar="[BACKEND][:PRECISION][,KEY=VALUE...]",
-        help="Run another build in turns with this one, and test the difference.",
+        help="Compare with another build, measured alternately; test the difference.",
     ),
 ]
 Profile = Annotated[
-    bool, typer.Option("--profile", help="Time of each operator, and a Chrome trace.")
+    bool, typer.Option("--profile", help="Time each operator, and write a Chrome trace.")
 ]
 Sweep = Annotated[
     str | None,
     typer.Option(
         metavar="NAME[=V:V...],...",
-        help="Look for the best batch, threads, streams, or a backend's option.",
+        help="Search for the best batch, threads, streams or backend option.",
     ),
 ]
 Images = Annotated[
     Path | None,
     typer.Option(help="Images for the breakdown; default: the sample's scenes."),
 ]
-NoBreakdown = Annotated[bool, typer.Option("--no-breakdown", help="Time no real images.")]
+NoBreakdown = Annotated[
+    bool, typer.Option("--no-breakdown", help="Skip the breakdown on real images.")
+]
 MaxP90 = Annotated[
-    float | None, typer.Option("--max-p90-ms", help="Gate: exit 4 where p90 is above.")
+    float | None,
+    typer.Option("--max-p90-ms", metavar="X", help="Gate: exit 4 if p90 latency is above X ms."),
 ]
 MaxP99 = Annotated[
-    float | None, typer.Option("--max-p99-ms", help="Gate: exit 4 where p99 is above.")
+    float | None,
+    typer.Option("--max-p99-ms", metavar="X", help="Gate: exit 4 if p99 latency is above X ms."),
 ]
-MinThroughput = Annotated[float | None, typer.Option(help="Gate: exit 4 where images/s are below.")]
+MinThroughput = Annotated[
+    float | None,
+    typer.Option(metavar="X", help="Gate: exit 4 if throughput is below X images/s."),
+]
 MinSpeedup = Annotated[
-    float | None, typer.Option(help="Gate: exit 4 where it is fewer times as fast as --vs.")
+    float | None,
+    typer.Option(metavar="X", help="Gate: exit 4 if speedup over --vs is below X."),
 ]
 
 
@@ -90,7 +99,7 @@ def bench(
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> int:
-    """Measure latency and throughput of the compiled model."""
+    """Measure latency and throughput of a compiled model."""
     from zoo_core.commands.bench import BenchRequest, settings_of
     from zoo_core.reporting.gates import SpeedGates
 
@@ -108,25 +117,25 @@ def bench(
             min_speedup=min_speedup,
         ),
     )
-    return _carry_out(request, how, output, json_to, (verbose, quiet))
+    return _measure(request, how, output, json_to, (verbose, quiet))
 
 
-def _carry_out(
+def _measure(
     request: RunRequest,
     how: BenchRequest,
     output: Path | None,
     json_to: str | None,
-    loudness: tuple[bool, bool],
+    verbosity: tuple[bool, bool],
 ) -> int:
     from zoo_core.commands.bench import bench_report
 
-    verbose, quiet = loudness
+    verbose, quiet = verbosity
     report = bench_report(request, how, progress(quiet, verbose), output)
-    refused = how.gates.verdict(report)
-    if refused is None or isinstance(refused, SpeedGateError):
-        give(report.to_data(), json_to, report.lines(), quiet)
-    else:  # the JSON is the error then; the report is in its folder
-        give_lines(json_to, report.lines(), quiet)
-    if refused:
-        raise refused
+    failure = how.gates.verdict(report)
+    if failure is None or isinstance(failure, SpeedGateError):
+        print_report(report.to_data(), json_to, report.lines(), quiet)
+    else:  # JSON is the error then; the report is in the output folder
+        print_lines(json_to, report.lines(), quiet)
+    if failure:
+        raise failure
     return 0

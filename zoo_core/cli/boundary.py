@@ -1,4 +1,4 @@
-"""Where failures become one line, an exit code and, if asked for, JSON."""
+"""The error boundary: a failure becomes one line, an exit code and, with --json, JSON."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from typer import Abort, Exit, TyperException
 
-from zoo_core.cli.json_output import check_target, give_json, json_target
+from zoo_core.cli.json_output import check_target, json_target, write_document
 from zoo_core.errors import StageError, UsageError, ZooError
 from zoo_core.system.files import disk_errors
 
@@ -20,38 +20,38 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 GATES = frozenset({3, 4})
-"""Exit codes of a run whose report was given all the same."""
+"""Exit codes of failed gates; the report has been printed by then."""
 
 
 def guarded(run: Callable[[], int], arguments: Sequence[str]) -> int:
-    """The exit code of `run`; handled failures are told here. A defect shows its traceback."""
+    """The exit code of `run`; prints handled failures. A defect shows its traceback."""
     try:
         check_target(json_target(arguments))
         with disk_errors(Path.cwd()):
             code = run()
             return _interrupted(arguments) if code == INTERRUPTED else code
-    except Exit as ending:
-        return ending.exit_code
+    except Exit as error:
+        return error.exit_code
     except (KeyboardInterrupt, Abort):
         return _interrupted(arguments)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except TyperException as error:
-        return _tell(_usage(error), arguments)
+        return _report(_usage(error), arguments)
     except ZooError as error:
         if os.environ.get("ZOO_DEBUG"):
             traceback.print_exc()
-        return _tell(error, arguments)
+        return _report(error, arguments)
     except Exception as error:
-        _give_error(arguments, "defect", StageError(f"{type(error).__name__}: {error}"))
+        _write_error(arguments, "defect", StageError(f"{type(error).__name__}: {error}"))
         raise
 
 
 def _interrupted(arguments: Sequence[str]) -> int:
-    error = StageError("interrupted", next="the next run goes on from here")
+    error = StageError("interrupted", next="the next run resumes here")
     sys.stderr.write(f"zoo: {error}\n")
-    _give_error(arguments, "interrupted", error)
+    _write_error(arguments, "interrupted", error)
     return INTERRUPTED
 
 
@@ -61,16 +61,16 @@ def _usage(error: TyperException) -> ZooError:
     return UsageError(error.format_message().rstrip("."), next=f"see `{path} --help`")
 
 
-def _tell(error: ZooError, arguments: Sequence[str]) -> int:
+def _report(error: ZooError, arguments: Sequence[str]) -> int:
     sys.stderr.write(f"zoo: {' '.join(str(error).splitlines())}\n")
     if error.exit_code not in GATES:
-        _give_error(arguments, error.code, error)
+        _write_error(arguments, error.code, error)
     return error.exit_code
 
 
-def _give_error(arguments: Sequence[str], code: str, error: ZooError) -> None:
+def _write_error(arguments: Sequence[str], code: str, error: ZooError) -> None:
     target = json_target(arguments)
     if target:
         body = {"code": code, "what": error.what, "where": error.where, "next": error.next}
-        with suppress(ZooError):  # the first failure is the one to tell
-            give_json(target, {"schema": "zoo.error/1", "error": body})
+        with suppress(ZooError):  # report the first failure only
+            write_document(target, {"schema": "zoo.error/1", "error": body})

@@ -1,4 +1,4 @@
-"""`zoo check`: whether the registry and the plugins fit together."""
+"""`zoo check`: check the registry against the installed plugins."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from zoo_core.cli.options import JsonFlag
 
 def check(
     model: Annotated[
-        str | None, typer.Argument(help="Only this one.", autocompletion=completion.models)
+        str | None, typer.Argument(help="Check only this model.", autocompletion=completion.models)
     ] = None,
-    json_wanted: JsonFlag = False,
+    as_json: JsonFlag = False,
 ) -> int:
-    """Check the registry and the plugins; exits 2 where something is wrong."""
+    """Check the registry and the plugins; exit 2 on errors."""
     from zoo_core.commands.check import check as check_registry
 
     registry, plugins = open_registry()
     rows = check_registry(registry, plugins, model)
     table = [((r["severity"],), (r["where"], r["message"], step(r["next"]))) for r in rows]
-    if not rows and not json_wanted:
+    if not rows and not as_json:
         what = model or f"{len(registry.models)} models"
-        typer.echo(f"nothing wrong: {what}, {len(plugins.plugins)} plugins")
+        typer.echo(f"no findings: {what}, {len(plugins.plugins)} plugins")
         return 0
-    print_entries("findings", rows, table, json_wanted)
+    print_entries("findings", rows, table, as_json)
     return 2 if any(row["severity"] == "error" for row in rows) else 0

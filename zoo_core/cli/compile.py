@@ -1,4 +1,4 @@
-"""`zoo compile`: a model as an artefact of a backend."""
+"""`zoo compile`: compile a model for a backend."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ def compile_(
         typer.Option(
             "--emit-only",
             metavar="DIR",
-            help="Only write the files that a machine with the vendor's tools compiles.",
+            help="Export a build folder for compilation on another machine.",
         ),
     ] = None,
     output: Output = None,
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> int:
-    """Compile a model for a backend; the artefact goes to the output folder."""
+    """Compile a model for a backend, and copy the artefact to the output folder."""
     from zoo_core.commands import export
 
     if emit_only and output:
-        raise UsageError("--emit-only DIR and --output exclude each other")
+        raise UsageError("--emit-only and --output exclude each other", next="omit one of them")
     reporter = progress(quiet, verbose)
     if emit_only:
         paths = export.build_offline(request, reporter, emit_only)

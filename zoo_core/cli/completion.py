@@ -1,10 +1,10 @@
-"""What the shell completes: names of the registry and of the plugins."""
+"""Shell completion: names in the registry and of providers."""
 
 from __future__ import annotations
 
 
 def models(incomplete: str) -> list[str]:
-    """Model ids that begin so."""
+    """Model ids that start with `incomplete`."""
     from zoo_core.plugins.manager import Plugins
     from zoo_core.registry import load_registry
 
@@ -13,14 +13,14 @@ def models(incomplete: str) -> list[str]:
 
 
 def backends(incomplete: str) -> list[str]:
-    """Backend names that begin so."""
+    """Backend names that start with `incomplete`."""
     from zoo_core.plugins.manager import Plugins
 
     return [name for name in Plugins.installed().backends() if name.startswith(incomplete)]
 
 
 def protocols(incomplete: str) -> list[str]:
-    """Protocol names that begin so."""
+    """Protocol names that start with `incomplete`."""
     from zoo_core.plugins.manager import Plugins
     from zoo_core.registry import load_registry
 
@@ -29,7 +29,7 @@ def protocols(incomplete: str) -> list[str]:
 
 
 def datasets(incomplete: str) -> list[str]:
-    """Data set names that begin so."""
+    """Data set names that start with `incomplete`."""
     from zoo_core.plugins.manager import Plugins
 
     return [name for name in Plugins.installed().all("dataset") if name.startswith(incomplete)]

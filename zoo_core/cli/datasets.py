@@ -9,12 +9,10 @@ from zoo_core.cli.listing import (
 from zoo_core.cli.options import JsonFlag
 
 
-def datasets(json_wanted: JsonFlag = False) -> int:
+def datasets(as_json: JsonFlag = False) -> int:
     """List the data sets."""
     from zoo_core.commands import listings
 
     rows = listings.datasets(list_plugins())
     table = [(r["name"], r["distribution"], r["summary"]) for r in rows]
-    return print_table(
-        "datasets", rows, ("data set", "distribution", "summary"), table, json_wanted
-    )
+    return print_table("datasets", rows, ("data set", "distribution", "summary"), table, as_json)

@@ -1,4 +1,4 @@
-"""`zoo doctor`: what a run needs of this machine."""
+"""`zoo doctor`: check whether this machine has what runs need."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from zoo_core.cli.listing import (
 from zoo_core.cli.options import JsonFlag
 
 
-def doctor(json_wanted: JsonFlag = False) -> int:
-    """Look at everything a run needs on this machine, and say what is missing."""
+def doctor(as_json: JsonFlag = False) -> int:
+    """Check the software, hardware, folders and network that runs need."""
     from zoo_core.commands.doctor import checks
 
     rows = [asdict(item) for item in checks(list_plugins())]
     table = [(("ok" if r["ok"] else "--", r["name"]), (r["found"], step(r["next"]))) for r in rows]
-    return print_entries("checks", rows, table, json_wanted)
+    return print_entries("checks", rows, table, as_json)

@@ -1,4 +1,4 @@
-"""`zoo eval`: like `zoo run`, without measuring speed."""
+"""`zoo eval`: like `zoo run`, without the benchmark."""
 
 from __future__ import annotations
 
@@ -17,5 +17,5 @@ def eval_(
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> int:
-    """Like run, without measuring speed."""
+    """Like run, without the benchmark."""
     return run_and_print(request, False, min_metric, Destination(output, json_to, verbose, quiet))

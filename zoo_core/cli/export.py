@@ -18,13 +18,14 @@ from zoo_core.planning.request import RunRequest
 def export(
     request: RunRequest,
     form: Annotated[
-        str | None, typer.Option(metavar="heads|e2e", help="Raw heads, or boxes and confs.")
+        str | None,
+        typer.Option(metavar="heads|e2e", help="Outputs: raw heads, or boxes and confidences."),
     ] = None,
     output: Output = None,
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> int:
-    """Export a model to a graph file, checked against its source."""
+    """Export a model to a graph file, verified against its source."""
     from zoo_core.commands.export import export as export_graph
 
     request = replace(request, form=form)

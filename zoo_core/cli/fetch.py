@@ -17,12 +17,12 @@ from zoo_core.planning.request import RunRequest
 def fetch(
     request: RunRequest,
     from_file: Annotated[
-        Path | None, typer.Option("--from-file", help="Weights brought by hand.")
+        Path | None, typer.Option("--from-file", help="Weights file to import into the cache.")
     ] = None,
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> int:
-    """Download a model's weights and data into the cache, or take weights from a file."""
+    """Download a model's weights and data into the cache, or import a weights file."""
     from zoo_core.commands.export import fetch as fetch_assets
     from zoo_core.commands.export import import_weights
     from zoo_core.commands.workspace import open_workspace

@@ -1,4 +1,4 @@
-"""`zoo gc`: remove what no run needs any more."""
+"""`zoo gc`: garbage collection of the store and the caches."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from zoo_core.cli.options import JsonFlag
 
 def gc(
     days: Annotated[
-        int, typer.Option(min=0, help="Remove what no run has used for so many days.")
+        int, typer.Option(metavar="N", min=0, help="Remove what no run has used for N days.")
     ] = 30,
     everything: Annotated[
-        bool, typer.Option("--all", help="Remove every result, and empty the caches.")
+        bool, typer.Option("--all", help="Remove all results, and empty the caches.")
     ] = False,
-    caches: Annotated[
-        bool, typer.Option("--caches", help="Empty what plugins cache to be faster.")
+    caches: Annotated[bool, typer.Option("--caches", help="Empty the plugins' caches.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only show what would be removed.")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
-    json_wanted: JsonFlag = False,
+    as_json: JsonFlag = False,
 ) -> int:
-    """Remove results that no run needs any more, and remains of failed stages."""
+    """Remove unused results, remains of failed stages and unused cache files."""
     from zoo_core.commands.gc import clean, clean_caches
     from zoo_core.pipeline.store import Store
     from zoo_core.system.paths import CACHES, home
@@ -32,7 +32,7 @@ def gc(
     report = clean(Store(home() / "store"), 0 if everything else days, dry_run)
     age = 0 if everything or caches else days
     report["caches"] = clean_caches(home() / CACHES, age, dry_run)
-    if json_wanted:
+    if as_json:
         sys.stdout.write(json.dumps({"schema": "zoo.gc/1", **report}, indent=1) + "\n")
         return 0
     verb = "would remove" if dry_run else "removed"

@@ -22,7 +22,7 @@ _NEXT = "name another file with --json, or - for stdout"
 
 
 def json_target(arguments: Sequence[str]) -> str | None:
-    """Where `--json` wants its output: a file, "-" for stdout, None where not asked for."""
+    """The value of `--json`: a file, "-" for stdout, None if the option is absent."""
     for at, argument in enumerate(arguments):
         if argument == "--":
             return None
@@ -36,7 +36,7 @@ def json_target(arguments: Sequence[str]) -> str | None:
 
 
 def check_target(target: str | None) -> None:
-    """Raises before the work where the file can surely not be written."""
+    """Raises, before any work, if the file certainly cannot be written."""
     if target in (None, "-"):
         return
     if not target:
@@ -53,10 +53,10 @@ def check_target(target: str | None) -> None:
         raise DataError("cannot be written: Permission denied", where=target, next=_NEXT)
 
 
-def give_json(target: str, document: Mapping[str, Any]) -> None:
-    """Write the document; a file appears whole or not at all, its folder is made where needed.
+def write_document(target: str, document: Mapping[str, Any]) -> None:
+    """Write the document to stdout ("-"), or atomically to a file in a folder made as needed.
 
-    Raises DataError where it cannot be written.
+    Raises DataError if it cannot be written.
     """
     text = json.dumps(document, indent=1) + "\n"
     if target == "-":
@@ -70,17 +70,17 @@ def give_json(target: str, document: Mapping[str, Any]) -> None:
         raise DataError(f"cannot be written: {error.strerror}", where=target, next=_NEXT) from error
 
 
-def give(
+def print_report(
     report: dict[str, Any], json_to: str | None, lines: list[str], quiet: bool = False
 ) -> None:
-    """Data goes to stdout: the JSON if it goes there, else the lines."""
+    """Write the report as JSON if requested, and print its lines."""
     if json_to:
-        give_json(json_to, report)
-    give_lines(json_to, lines, quiet)
+        write_document(json_to, report)
+    print_lines(json_to, lines, quiet)
 
 
-def give_lines(json_to: str | None, lines: list[str], quiet: bool) -> None:
-    """Lines go to stdout; where JSON goes there they are talk."""
+def print_lines(json_to: str | None, lines: list[str], quiet: bool) -> None:
+    """Print lines to stdout, or to stderr if JSON goes to stdout."""
     for line in lines:
         if json_to == "-":
             say(line, quiet)

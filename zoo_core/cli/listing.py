@@ -1,4 +1,4 @@
-"""What the verbs that list and show share: opening the registry, printing rows."""
+"""Shared by the verbs that list and show: opening the registry, printing rows."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def list_plugins() -> Plugins:
 
 
 def open_registry() -> tuple[Registry, Plugins]:
-    """The registry with the plugins that its cards may use."""
+    """The registry, and the installed plugins."""
     from zoo_core.registry import load_registry
 
     plugins = list_plugins()
@@ -46,10 +46,10 @@ def print_table(
     rows: Sequence[Any],
     head: Sequence[str],
     table: Sequence[Sequence[str]],
-    json_wanted: bool,
+    as_json: bool,
 ) -> int:
     """Print rows as a table, or as the JSON document `zoo.NAME/1`; returns exit code 0."""
-    if json_wanted:
+    if as_json:
         return print_json({"schema": f"zoo.{_SCHEMAS.get(name, name)}/1", name: list(rows)})
     for line in columns(head, table):
         typer.echo(line.rstrip())
@@ -60,16 +60,16 @@ def print_entries(
     name: str,
     rows: Sequence[Any],
     table: Sequence[tuple[Sequence[str], Sequence[str]]],
-    json_wanted: bool,
+    as_json: bool,
 ) -> int:
-    """As `print_table`, for rows with sentences: those stand below each other."""
-    if json_wanted:
-        return print_table(name, rows, (), (), json_wanted)
+    """As `print_table`, for rows with sentences, which are printed on lines of their own."""
+    if as_json:
+        return print_table(name, rows, (), (), as_json)
     for line in entries(table):
         typer.echo(line)
     return 0
 
 
 def step(text: str) -> str:
-    """What to do next, marked as that; "" where nothing is to be done."""
+    """The next step with an arrow; "" if there is none."""
     return f"-> {text}" if text else ""

@@ -16,22 +16,24 @@ from zoo_core.cli.options import JsonFlag
 
 
 def models(
-    task: Annotated[str | None, typer.Option(help="Only models of this task.")] = None,
+    task: Annotated[str | None, typer.Option(help="Only models for this task.")] = None,
     source: Annotated[
         str | None,
-        typer.Option(help="Only those of this repository: owner/name, or either part."),
+        typer.Option(help="Only models from this repository: owner/name, owner or name."),
     ] = None,
     backend: Annotated[
         str | None,
-        typer.Option(help="Only those that it takes.", autocompletion=completion.backends),
+        typer.Option(
+            help="Only models that this backend supports.", autocompletion=completion.backends
+        ),
     ] = None,
     precision: Annotated[
-        str | None, typer.Option(help="Only those that a backend takes in this precision.")
+        str | None, typer.Option(help="Only models that a backend supports in this precision.")
     ] = None,
     runnable: Annotated[
-        bool, typer.Option("--runnable", help="Only those that can be run here.")
+        bool, typer.Option("--runnable", help="Only models that can run here.")
     ] = False,
-    json_wanted: JsonFlag = False,
+    as_json: JsonFlag = False,
 ) -> int:
     """List the models of the registry."""
     from zoo_core.commands import models
@@ -53,4 +55,4 @@ def models(
         for r in rows
     ]
     head = ("model", "task", "source", "weights", "runnable")
-    return print_table("models", rows, head, table, json_wanted)
+    return print_table("models", rows, head, table, as_json)

@@ -1,4 +1,4 @@
-"""`zoo new`: a model card or a plugin to start from."""
+"""`zoo new`: create a model card or a plugin."""
 
 from __future__ import annotations
 
@@ -13,19 +13,23 @@ from zoo_core.errors import UsageError
 
 def new(
     kind: Annotated[
-        str, typer.Argument(metavar="KIND", help="model, exporter, backend, decoder, ...")
+        str,
+        typer.Argument(
+            metavar="KIND", help="model, exporter, backend, decoder, dataset or evaluator."
+        ),
     ],
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Its name, such as my-net.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Name of the model or plugin, such as my-net.")
+    ],
     output: Output = None,
     family: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The family of a new model.")
+        str | None, typer.Option(metavar="NAME", help="Family of the new model.")
     ] = None,
 ) -> int:
-    """Write a new model's card, or a whole new plugin: one that works, to be changed.
+    """Create a model card, or a working plugin to start from.
 
-    KIND is model, exporter, backend, decoder, dataset or evaluator. An exporter comes with the
-    decoder and the card of its family, a backend with compiler and runtime. stdout names what was
-    written.
+    An exporter comes with a decoder and a model card, a backend with a compiler and a runtime. The
+    paths of the new files go to stdout, the next steps to stderr.
     """
     from zoo_core.commands import new
     from zoo_core.plugins.manager import Plugins
@@ -36,7 +40,7 @@ def new(
         registry = load_registry(plugins.registry_files())
         result = new.new_card(name, family, output, registry, plugins)
     elif family is not None:
-        raise UsageError("only a model has a family", where="--family", next="leave it out")
+        raise UsageError("only a model has a family", where="--family", next="omit it")
     else:
         result = new.new_plugin(kind, new.Naming.parse(name), output, plugins)
     for path in result.files:

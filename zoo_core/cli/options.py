@@ -1,4 +1,4 @@
-"""The options that verbs share: single ones as types, and groups that become a `RunRequest`."""
+"""Options shared by several verbs: single ones as types, and groups that make a `RunRequest`."""
 
 from __future__ import annotations
 
@@ -18,41 +18,46 @@ if TYPE_CHECKING:
 Fields = dict[str, Any]
 
 JsonTo = Annotated[
-    str | None, typer.Option("--json", metavar="FILE|-", help="Write the result as JSON.")
+    str | None,
+    typer.Option("--json", metavar="FILE|-", help="Write JSON to a file, or to stdout (-)."),
 ]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 MinMetric = Annotated[
     list[str] | None,
-    typer.Option(metavar="NAME=VALUE", help="Gate: exit 3 where a metric is below."),
+    typer.Option(metavar="NAME=VALUE", help="Gate: exit 3 if a metric is below VALUE."),
 ]
-Output = Annotated[Path | None, typer.Option("--output", "-o", help="Folder to write.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Tell more.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Tell nothing but errors.")]
+Output = Annotated[Path | None, typer.Option("--output", "-o", help="Output folder.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Verbose output.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only print errors.")]
 
 
 def target(
     model: Annotated[
         str,
-        typer.Argument(help="A model's id; see `zoo models`.", autocompletion=completion.models),
+        typer.Argument(help="Model id; see `zoo models`.", autocompletion=completion.models),
     ],
     backend: Annotated[
         str | None,
         typer.Option(
-            help="See `zoo backends`, which names the default.",
+            help="Backend; see `zoo backends`, which marks the default.",
             autocompletion=completion.backends,
         ),
     ] = None,
-    precision: Annotated[str, typer.Option(help="What the backend offers.")] = "fp32",
-    device: Annotated[str | None, typer.Option(help="A device of the backend.")] = None,
-    batch: Annotated[int, typer.Option(min=1, help="Images per inference.")] = 1,
+    precision: Annotated[str, typer.Option(help="Precision; see `zoo backends`.")] = "fp32",
+    device: Annotated[
+        str | None, typer.Option(help="Device of the backend; default: the first available one.")
+    ] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Batch size.")] = 1,
     size: Annotated[
-        str | None, typer.Option(metavar="H,W", help="Network input; default: the card's.")
+        str | None,
+        typer.Option(metavar="H,W", help="Height and width of the network input; default: card's."),
     ] = None,
     option: Annotated[
-        list[str] | None, typer.Option(metavar="KEY=VALUE", help="A backend's own option.")
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="Option of the backend; repeatable."),
     ] = None,
 ) -> Fields:
-    """What to run, and on what."""
+    """The model and the target to run it on."""
     return {
         "model": model,
         "backend": backend,
@@ -65,38 +70,52 @@ def target(
 
 
 def assets(
-    assets: Annotated[str, typer.Option(metavar="auto|published|sample")] = "auto",
+    assets: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|published|sample",
+            help="Weights and data; auto: published if available, else the sample.",
+        ),
+    ] = "auto",
     weights: Annotated[
-        str | None, typer.Option(metavar="PATH|random[:SEED]", help="Weights of your own.")
+        str | None, typer.Option(metavar="PATH|random[:SEED]", help="Weights file, or random.")
     ] = None,
-    cfg: Annotated[Path | None, typer.Option(help="Darknet .cfg of the weights.")] = None,
-    names: Annotated[Path | None, typer.Option(help="Label names, one a line.")] = None,
+    cfg: Annotated[Path | None, typer.Option(help="Darknet .cfg file of the weights.")] = None,
+    names: Annotated[Path | None, typer.Option(help="File of class names, one per line.")] = None,
     source: Annotated[
-        str, typer.Option(metavar="builtin|repo|DIR", help="Which code exports the model.")
+        str,
+        typer.Option(metavar="builtin|repo|DIR", help="Source code to export the model from."),
     ] = "builtin",
 ) -> Fields:
-    """Which weights, and which code exports them."""
+    """The weights, and the source code to export them with."""
     return {"assets": assets, "weights": weights, "cfg": cfg, "names": names, "source": source}
 
 
 def data(
-    images: Annotated[Path | None, typer.Option(help="Folder of images of your own.")] = None,
-    annotations: Annotated[Path | None, typer.Option(help="Their truth.")] = None,
+    images: Annotated[Path | None, typer.Option(help="Folder of images.")] = None,
+    annotations: Annotated[Path | None, typer.Option(help="Ground-truth annotations.")] = None,
     dataset: Annotated[
-        str | None, typer.Option(help="See `zoo datasets`.", autocompletion=completion.datasets)
+        str | None,
+        typer.Option(help="Data set; see `zoo datasets`.", autocompletion=completion.datasets),
     ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N images.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Use only the first N images.")
+    ] = None,
 ) -> Fields:
-    """Which images."""
+    """The images to evaluate on."""
     return {"images": images, "annotations": annotations, "dataset": dataset, "limit": limit}
 
 
 def calibration(
     calibration: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Calibration images of your own.")
+        Path | None, typer.Option(metavar="DIR", help="Folder of calibration images.")
     ] = None,
-    calibration_images: Annotated[int, typer.Option(min=1, help="How many.")] = 50,
-    calibrator: Annotated[str | None, typer.Option(help="A method of the compiler.")] = None,
+    calibration_images: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Number of calibration images.")
+    ] = 50,
+    calibrator: Annotated[
+        str | None, typer.Option(help="Calibration method; default: the compiler's.")
+    ] = None,
 ) -> Fields:
     """How an integer precision is calibrated."""
     return {
@@ -108,22 +127,25 @@ def calibration(
 
 def protocol(
     protocol: Annotated[
-        str | None, typer.Option(help="See `zoo protocols`.", autocompletion=completion.protocols)
+        str | None,
+        typer.Option(
+            help="Scoring protocol; see `zoo protocols`.", autocompletion=completion.protocols
+        ),
     ] = None,
     resize: Annotated[
         str | None, typer.Option(metavar="stretch|letterbox", help="Resize mode (bilinear).")
     ] = None,
     **values: Any,
 ) -> Fields:
-    """How predictions are postprocessed; each option derives a new, named protocol.
+    """The scoring protocol; each option that overrides a value derives a new, named protocol.
 
-    `values` are the options of the evaluators that are installed.
+    `values` are the options of the installed evaluators.
     """
     return {"protocol": protocol, "resize": resize, **values}
 
 
 def _protocol_parameters() -> list[inspect.Parameter]:
-    """A parameter for each option that an installed evaluator brings."""
+    """A parameter for each option of the installed evaluators."""
     from zoo_core.plugins.manager import Plugins
 
     return [
@@ -141,16 +163,16 @@ def _protocol_parameters() -> list[inspect.Parameter]:
 
 
 EVERYTHING = (target, assets, data, calibration, protocol)
-"""The groups of a verb that runs a model over data and scores it."""
+"""The groups of a verb that runs a model on data and evaluates it."""
 
 COMPILING = (target, assets, calibration)
-"""The groups of a verb that ends with the artefact."""
+"""The groups of a verb that compiles a model."""
 
 
 class RequestVerb:
-    """A verb whose first parameter is a `RunRequest`, made from the options of groups.
+    """A verb whose first parameter is a `RunRequest`, made from groups of options.
 
-    The one place that composes a signature, so that thirty options are not written out per verb.
+    Signatures are composed here, so that no verb has to declare thirty options.
     """
 
     def __init__(self, function: Callable[..., int], groups: Sequence[Callable[..., Fields]]):
@@ -158,7 +180,7 @@ class RequestVerb:
         self.__doc__ = function.__doc__
 
     def command(self) -> Callable[..., int]:
-        """The function that typer makes a command of; the evaluators' options come from plugins."""
+        """The function for typer, with the options of the groups and of installed evaluators."""
         shared = [(group, _parameters(group)) for group in self._groups]
         own = _parameters(self.function)[1:]
 
@@ -179,17 +201,17 @@ class RequestVerb:
 
 
 def with_request(*groups: Callable[..., Fields]) -> Callable[[Callable[..., int]], RequestVerb]:
-    """Give a verb the options of the groups."""
+    """A decorator that adds the options of the groups to a verb."""
     return lambda function: RequestVerb(function, groups)
 
 
 def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
-    named = [
+    parameters = [
         parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
         for parameter in inspect.signature(function, eval_str=True).parameters.values()
         if parameter.kind is not inspect.Parameter.VAR_KEYWORD
     ]
-    return [*named, *_protocol_parameters()] if function is protocol else named
+    return [*parameters, *_protocol_parameters()] if function is protocol else parameters
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -1,16 +1,16 @@
-"""`zoo plan`: the stages of a run, and what is in the store."""
+"""`zoo plan`: the stages of a run, and which of them are cached."""
 
 from __future__ import annotations
 
 from zoo_core.cli import options
-from zoo_core.cli.json_output import give
+from zoo_core.cli.json_output import print_report
 from zoo_core.cli.options import JsonTo, with_request
 from zoo_core.planning.request import RunRequest
 
 
 @with_request(*options.EVERYTHING)
 def plan(request: RunRequest, json_to: JsonTo = None) -> int:
-    """Show the stages of a run: which are in the store, which will run, and what changed."""
+    """Show the stages of a run: which are cached, which will run, and what changed."""
     return show_plan(request, json_to)
 
 
@@ -24,16 +24,16 @@ def show_plan(request: RunRequest, json_to: str | None) -> int:
 
     work = open_workspace()
     planned = work.plan(request, Goal.SCORE)
-    found = preview(planned.plan, work.store, work.durations, explain=True)
+    forecast = preview(planned.plan, work.store, work.durations, explain=True)
     rows = [
         (
-            "have" if row["cached"] else "make",
+            "cached" if row["cached"] else "run",
             row["name"],
             row["key"][:12],
             "" if row["expected_seconds"] is None else f"{row['expected_seconds']:.1f} s",
             ", ".join(row["changed"]),
         )
-        for row in found.rows
+        for row in forecast.rows
     ]
     resolved = planned.resolved
     report = {
@@ -45,10 +45,10 @@ def show_plan(request: RunRequest, json_to: str | None) -> int:
             "data": resolved.data.kind if resolved.data else None,
         },
         "protocol": resolved.protocol.name,
-        "stages": found.rows,
-        "download_bytes": found.download_bytes,
-        "expected_seconds": found.seconds,
+        "stages": forecast.rows,
+        "download_bytes": forecast.download_bytes,
+        "expected_seconds": forecast.seconds,
     }
-    head = ("", "stage", "key", "expected", "changed since the last one")
-    give(report, json_to, [first_line(planned), *columns(head, rows), found.line()])
+    head = ("", "stage", "key", "expected", "changed since the nearest result")
+    print_report(report, json_to, [first_line(planned), *columns(head, rows), forecast.line()])
     return 0

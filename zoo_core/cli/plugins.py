@@ -20,47 +20,50 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-_HEAD = ("plugin", "distribution", "hooks", "provides, or why it does not")
+_HEAD = ("plugin", "distribution", "API", "providers, or why there are none")
 
 
 def plugins(
     action: Annotated[
-        str | None, typer.Argument(metavar="[list|test|enable|disable]", help="By default: list.")
+        str | None, typer.Argument(metavar="[list|test|enable|disable]", help="Default: list.")
     ] = None,
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="Plugins that it is about.")
+        list[str] | None,
+        typer.Argument(metavar="[NAME]...", help="Plugins to test, enable or disable."),
     ] = None,
-    json_wanted: JsonFlag = False,
+    as_json: JsonFlag = False,
 ) -> int:
-    """List plugins, what they provide and why some do not; or test, enable, disable them.
+    """List plugins and what they provide; or test, enable or disable them.
 
-    A NAME is that of an entry point, a module or a distribution. What is disabled is not even
-    imported; where ZOO_PLUGINS or ZOO_DISABLE_PLUGINS is set, that alone decides.
+    NAME is an entry point, a module or a distribution. Disabled plugins are not imported.
+    ZOO_PLUGINS and ZOO_DISABLE_PLUGINS override `zoo plugins disable`.
     """
     known = {"test": _test, "enable": _enable, "disable": _disable}
     if action in (None, "list"):
-        _refuse(names or [])
-        return _list(json_wanted)
+        _check_no_names(names or [])
+        return _list(as_json)
     if action not in known:
-        raise UsageError(f"no action '{action}'", next=did_you_mean(str(action), ["list", *known]))
+        hint = did_you_mean(str(action), ["list", *known])
+        raise UsageError(f"unknown action '{action}'", next=hint)
     if not names:
-        raise UsageError(f"{action} which plugin?", next="`zoo plugins` lists them")
-    if json_wanted:
-        raise UsageError(f"{action} has no JSON", next="leave --json out")
+        step = "give a NAME; `zoo plugins` lists them"
+        raise UsageError(f"`zoo plugins {action}` needs a plugin", next=step)
+    if as_json:
+        raise UsageError(f"`zoo plugins {action}` does not support --json", next="omit it")
     return known[str(action)](names)
 
 
-def _refuse(names: Sequence[str]) -> None:
+def _check_no_names(names: Sequence[str]) -> None:
     if names:
-        raise UsageError("list takes no name", next="try `zoo plugins test NAME`")
+        raise UsageError("`zoo plugins list` takes no NAME", next="omit it")
 
 
-def _list(json_wanted: bool) -> int:
+def _list(as_json: bool) -> int:
     from zoo_core.commands.listings import plugins_table
     from zoo_core.plugins.manager import Plugins
 
     rows = plugins_table(Plugins.installed())
-    if json_wanted:
+    if as_json:
         return print_json({"schema": "zoo.plugins/1", "plugins": rows})
     for line in columns(_HEAD, [_row(row) for row in rows]):
         typer.echo(line.rstrip())
@@ -69,57 +72,57 @@ def _list(json_wanted: bool) -> int:
 
 def _row(row: dict[str, Any]) -> tuple[str, ...]:
     provides = "; ".join(f"{kind}: {', '.join(n)}" for kind, n in row["providers"].items())
-    says = row["failure"] or (f"disabled {row['disabled']}" if row["disabled"] else provides)
+    state = row["failure"] or (f"disabled {row['disabled']}" if row["disabled"] else provides)
     api = "" if row["api"] is None else str(row["api"])
-    return row["name"], f"{row['distribution']} {row['version']}", api, says
+    return row["name"], f"{row['distribution']} {row['version']}", api, state
 
 
 def _test(names: Sequence[str]) -> int:
-    """In a process of its own for each: a broken plugin may do anything to its process."""
+    """Test each plugin in its own process, which a broken plugin may crash."""
     from zoo_core.plugins.manager import Plugins
-    from zoo_core.plugins.plugin import named
+    from zoo_core.plugins.plugin import find_plugin
 
-    found = Plugins.installed()
-    plugins = [named(name, [*found.plugins, *found.disabled]) for name in names]
+    known = Plugins.installed()
+    plugins = [find_plugin(name, [*known.plugins, *known.disabled]) for name in names]
     for plugin in plugins:
         if plugin.disabled:
             step = "enable it first"
             raise UnavailableError(f"is disabled {plugin.disabled}", where=plugin.name, next=step)
     if find_spec("pytest") is None:
         step = "pip install 'zoo-core[testing]'"
-        raise UnavailableError("testing plugins needs pytest", next=step)
+        raise UnavailableError("`zoo plugins test` needs pytest", next=step)
     command = [sys.executable, "-m", "zoo_core.testing.kit"]
     sys.stdout.flush()
     codes = [subprocess.run([*command, p.module], check=False).returncode for p in plugins]
     if INTERRUPTED in codes:
         return INTERRUPTED
-    return 1 if any(codes) else 0  # a process that a signal ended has a code below 0
+    return 1 if any(codes) else 0  # the code is negative after a signal
 
 
 def _enable(names: Sequence[str]) -> int:
-    from zoo_core.plugins.plugin import installed, named
-    from zoo_core.plugins.selection import remembered
+    from zoo_core.plugins.plugin import find_plugin, installed
+    from zoo_core.plugins.selection import load_disabled
 
-    before = remembered()
-    gone = {name for name in names if name in before}
-    known = {named(name, installed()).name for name in names if name not in gone}
-    return _keep(before - gone - known)
+    disabled = load_disabled()
+    stored = {name for name in names if name in disabled}  # may not be installed any more
+    others = {find_plugin(name, installed()).name for name in names if name not in stored}
+    return _save(disabled - stored - others)
 
 
 def _disable(names: Sequence[str]) -> int:
-    from zoo_core.plugins.plugin import installed, named
-    from zoo_core.plugins.selection import remembered
+    from zoo_core.plugins.plugin import find_plugin, installed
+    from zoo_core.plugins.selection import load_disabled
 
-    return _keep(remembered() | {named(name, installed()).name for name in names})
+    return _save(load_disabled() | {find_plugin(name, installed()).name for name in names})
 
 
-def _keep(disabled: frozenset[str]) -> int:
-    from zoo_core.plugins.selection import ONLY, WITHOUT, remember
+def _save(disabled: frozenset[str]) -> int:
+    from zoo_core.plugins.selection import ONLY, WITHOUT, save_disabled
 
-    path = remember(disabled)
+    path = save_disabled(disabled)
     typer.echo(f"disabled: {', '.join(sorted(disabled)) or 'none'}")
-    sys.stderr.write(f"remembered in {path}\n")
+    sys.stderr.write(f"saved in {path}\n")
     for variable in (ONLY, WITHOUT):
         if variable in os.environ:
-            sys.stderr.write(f"zoo: {variable} is set, and goes first\n")
+            sys.stderr.write(f"zoo: {variable} is set and overrides this\n")
     return 0

@@ -1,4 +1,4 @@
-"""`zoo predict`: what a model sees in images."""
+"""`zoo predict`: run a model on images."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from zoo_core.cli import options
-from zoo_core.cli.json_output import give
+from zoo_core.cli.json_output import print_report
 from zoo_core.cli.options import JsonTo, Output, Quiet, Verbose, with_request
 from zoo_core.cli.progress import progress
 from zoo_core.errors import UsageError
@@ -20,21 +20,19 @@ def predict(
     request: RunRequest,
     path: Annotated[
         Path | None,
-        typer.Argument(help="An image or a folder, as --images; none: the sample's scenes."),
+        typer.Argument(help="Image, or folder of images; default: the sample's scenes."),
     ] = None,
-    show_conf: Annotated[
-        float, typer.Option("--show-conf", help="Lowest score that is drawn.")
-    ] = 0.25,
+    show_conf: Annotated[float, typer.Option("--show-conf", help="Minimum score to draw.")] = 0.25,
     output: Output = None,
     json_to: JsonTo = None,
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> int:
-    """What a model sees in images: files of the task's own formats and annotated pictures."""
+    """Run a model on images; write prediction files and annotated pictures."""
     from zoo_core.commands.predict import predict as predict_images
 
     if not 0 <= show_conf <= 1:
         raise UsageError(f"invalid score {show_conf}", where="--show-conf", next="give 0 to 1")
     report = predict_images(request, progress(quiet, verbose), output, path, show_conf)
-    give(report.to_data(), json_to, report.lines(), quiet)
+    print_report(report.to_data(), json_to, report.lines(), quiet)
     return 0

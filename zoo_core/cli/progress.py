@@ -30,12 +30,12 @@ def say(text: str, quiet: bool = False) -> None:
 
 
 def progress(quiet: bool, verbose: bool) -> ProgressReporter:
-    """What fits the place: silent, live or line by line."""
+    """The reporter for this terminal: quiet, live, or line by line."""
     return ProgressReporter(lambda: listener(quiet, verbose), lambda text: say(text, quiet))
 
 
 def listener(quiet: bool, verbose: bool) -> SilentListener:
-    """What hears of stages; a stage that stalls is reported even with `quiet`."""
+    """The listener for this terminal; with `quiet` it reports only stalled stages."""
     if quiet:
         return QuietListener()
     return LiveListener() if sys.stderr.isatty() else LineListener(say, verbose)
@@ -45,7 +45,7 @@ class QuietListener(SilentListener):
     """Reports only stages that stall."""
 
     def stalled(self, stage: Stage, seconds: float, log: Path) -> None:
-        """A line that names the log."""
+        """Print a line that names the log."""
         say(stalled_line(stage, seconds, log))
 
 
@@ -85,7 +85,7 @@ class LiveListener(QuietListener):
         self._progress.stop()
 
     def started(self, stage: Stage, expected: float | None) -> None:
-        """A new bar; without a known total it pulses."""
+        """Add a bar, which pulses until the total is known."""
         note = f"about {expected:.0f} s" if expected else ""
         self._tasks[stage.name] = self._progress.add_task(stage.name, total=None, note=note)
 

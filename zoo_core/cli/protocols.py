@@ -1,4 +1,4 @@
-"""`zoo protocols`: how predictions are scored."""
+"""`zoo protocols`: the scoring protocols."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from zoo_core.cli.listing import (
 from zoo_core.cli.options import JsonFlag
 
 
-def protocols(json_wanted: JsonFlag = False) -> int:
+def protocols(as_json: JsonFlag = False) -> int:
     """List the scoring protocols and their values."""
     from zoo_core.commands import listings
 
@@ -17,4 +17,4 @@ def protocols(json_wanted: JsonFlag = False) -> int:
     table = [
         (r["name"], r["task"], " ".join(f"{k}={v}" for k, v in r["values"].items())) for r in rows
     ]
-    return print_table("protocols", rows, ("protocol", "task", "values"), table, json_wanted)
+    return print_table("protocols", rows, ("protocol", "task", "values"), table, as_json)

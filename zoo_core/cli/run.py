@@ -1,4 +1,4 @@
-"""`zoo run`: the whole chain, from weights to a report."""
+"""`zoo run`: everything from weights to a report."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from zoo_core.cli import options
-from zoo_core.cli.json_output import give
+from zoo_core.cli.json_output import print_report
 from zoo_core.cli.options import JsonTo, MinMetric, Output, Quiet, Verbose, with_request
 from zoo_core.cli.plan import show_plan
 from zoo_core.cli.progress import progress
@@ -20,14 +20,14 @@ from zoo_core.planning.request import RunRequest
 def run(
     request: RunRequest,
     min_metric: MinMetric = None,
-    no_bench: Annotated[bool, typer.Option("--no-bench", help="Measure no speed.")] = False,
-    plan: Annotated[bool, typer.Option("--plan", help="Only say what would be done.")] = False,
+    no_bench: Annotated[bool, typer.Option("--no-bench", help="Skip the benchmark.")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Only show the plan.")] = False,
     output: Output = None,
     json_to: JsonTo = None,
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> int:
-    """Export, calibrate, compile, run over a data set, score, time and compare a model."""
+    """Export, compile, evaluate and benchmark a model; compare it with published results."""
     if plan:
         return show_plan(request, json_to)
     to = Destination(output, json_to, verbose, quiet)
@@ -36,7 +36,7 @@ def run(
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where results go, and how much is reported on the way."""
+    """Where results go, and how much progress is reported."""
 
     folder: Path | None
     json_to: str | None
@@ -47,7 +47,7 @@ class Destination:
 def run_and_print(
     request: RunRequest, bench: bool, min_metric: list[str] | None, to: Destination
 ) -> int:
-    """Run a request and print its report; raises the error of a gate that is missed."""
+    """Run a request and print its report; raises the error of a failed gate."""
     from zoo_core.commands.run import run as run_request
     from zoo_core.reporting import gates
     from zoo_core.reporting.terminal import terminal_lines
@@ -55,6 +55,6 @@ def run_and_print(
     limits = gates.parse(min_metric or ())
     reporter = progress(to.quiet, to.verbose)
     report = run_request(request, reporter, to.folder, bench=bench, gates=limits)
-    give(report.to_data(), to.json_to, terminal_lines(report), to.quiet)
+    print_report(report.to_data(), to.json_to, terminal_lines(report), to.quiet)
     gates.check(limits, report)
     return 0

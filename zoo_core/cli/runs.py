@@ -10,7 +10,7 @@ from zoo_core.cli.listing import (
 from zoo_core.cli.options import JsonFlag
 
 
-def runs(json_wanted: JsonFlag = False) -> int:
+def runs(as_json: JsonFlag = False) -> int:
     """List earlier runs on this machine."""
     from zoo_core.reporting.history import remembered
 
@@ -27,7 +27,7 @@ def runs(json_wanted: JsonFlag = False) -> int:
         for r in rows
     ]
     head = ("when", "model", "backend", "precision", "figure", "folder")
-    return print_table("runs", rows, head, table, json_wanted)
+    return print_table("runs", rows, head, table, as_json)
 
 
 def _first(row: dict[str, Any]) -> str:

@@ -16,29 +16,32 @@ from zoo_core.cli.options import JsonFlag
 
 
 def show(
-    model: Annotated[str, typer.Argument(help="A model's id.", autocompletion=completion.models)],
+    model: Annotated[str, typer.Argument(help="Model id.", autocompletion=completion.models)],
     backend: Annotated[
         str | None,
         typer.Option(
-            help="Also say what the values come to there.", autocompletion=completion.backends
+            help="Also show the effective values for this backend.",
+            autocompletion=completion.backends,
         ),
     ] = None,
-    precision: Annotated[str | None, typer.Option(help="And in this precision.")] = None,
-    size: Annotated[
-        str | None, typer.Option(metavar="H,W", help="And at this network input.")
+    precision: Annotated[
+        str | None, typer.Option(help="Precision of the effective values; needs --backend.")
     ] = None,
-    json_wanted: JsonFlag = False,
+    size: Annotated[
+        str | None, typer.Option(metavar="H,W", help="Input size of the effective values.")
+    ] = None,
+    as_json: JsonFlag = False,
 ) -> int:
-    """Show a model's card, its family merged in."""
+    """Show a model's card, merged with its family."""
     from zoo_core.commands import show
     from zoo_core.planning.request import size_of
 
     registry, plugins = open_registry()
-    asked = show.ShowOptions(
+    options = show.ShowOptions(
         backend=backend, precision=precision, size=size_of(size) if size else None
     )
-    found = show.show(registry, plugins, model, asked)
-    if json_wanted:
-        return print_json({"schema": "zoo.show/1", **found})
-    sys.stdout.write(show.text(found))
+    result = show.show(registry, plugins, model, options)
+    if as_json:
+        return print_json({"schema": "zoo.show/1", **result})
+    sys.stdout.write(show.text(result))
     return 0

@@ -1,3 +1,3 @@
-"""What each verb does: one module per verb, for the command line and the Python API."""
+"""One module per verb, for the command line and the Python API."""
 
 from __future__ import annotations

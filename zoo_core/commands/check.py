@@ -1,4 +1,4 @@
-"""Checks the registry against the installed plugins; findings are data."""
+"""`zoo check`: checks the registry against the installed plugins."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _UNSTATED = "not stated"
 
 
 def check(registry: Registry, plugins: Plugins, model: str | None = None) -> list[dict[str, Any]]:
-    """Findings on what is installed and on the registry, or on one model, errors first.
+    """Findings on the plugins and on the registry, or on one model; errors first.
 
-    Each is {"where", "severity", "message", "next"}. Of equal severity, those on models in files of
-    the user's own come first.
+    Each is {"where", "severity", "message", "next"}. Of equal severity, findings on models in the
+    user's own files come first.
     """
     failures = [
         _finding(f"plugin {plugin.name}", "error", plugin.failure or "", "reinstall or disable it")
@@ -42,26 +42,26 @@ def check(registry: Registry, plugins: Plugins, model: str | None = None) -> lis
     own = [card for card in cards if card.origin not in files]
     others = [card for card in cards if card.origin in files]
     shipped = [card for card in registry.models.values() if card.origin in files]
-    found = [
+    findings = [
         *(finding for card in own for finding in _check_card(card, registry, plugins)),
         *(finding for card in own for finding in _check_names(card, plugins, shipped)),
         *failures,
         *(finding for card in others for finding in _check_card(card, registry, plugins)),
     ]
-    return sorted(found, key=lambda finding: str(finding["severity"]))
+    return sorted(findings, key=lambda finding: str(finding["severity"]))
 
 
 def _shipped(plugins: Plugins) -> set[str]:
-    """Registry files that come with zoo or a plugin, as cards name their origin."""
+    """Registry files of zoo and of plugins, spelt as in a card's origin."""
     return {str(path) for path in (packed_registry(), *packed_folder(), *plugins.registry_files())}
 
 
 def _check_card(card: ModelCard, registry: Registry, plugins: Plugins) -> list[dict[str, Any]]:
     where = f"{card.origin}: models.{card.id}"
-    found = [] if card.exporter == NONE else _check_parts(card, registry, plugins, where)
+    findings = [] if card.exporter == NONE else _check_parts(card, registry, plugins, where)
     place = f"{where}.published"
-    disputed = contradictions(card, registry.protocols)
-    return [*found, *(_finding(place, "warning", what, step) for what, step in disputed)]
+    disputes = contradictions(card, registry.protocols)
+    return [*findings, *(_finding(place, "warning", what, step) for what, step in disputes)]
 
 
 def _check_names(
@@ -76,7 +76,7 @@ def _check_parts(
     card: ModelCard, registry: Registry, plugins: Plugins, where: str
 ) -> list[dict[str, Any]]:
     missing = missing_providers(card, plugins)
-    found = [_finding(where, "warning", *plugins.missing(*named)) for named in missing]
+    findings = [_finding(where, "warning", *plugins.missing(*pair)) for pair in missing]
     try:
         Preprocess.from_data(card.preprocess, where=f"{where}.preprocess")
         if not missing:
@@ -85,53 +85,51 @@ def _check_parts(
                 evaluator.check(task_values(registry.protocols[name]))
             plugins.decoder(card.decoder).bind(card.decoder_params, len(card.labels), 0.001)
     except ZooError as error:
-        found.append(_finding(error.where or where, "error", error.what, error.next))
-    refused = _refused_options(card, registry, plugins)
-    return [*found, *(_finding(e.where or where, "error", e.what, e.next) for e in refused)]
+        findings.append(_finding(error.where or where, "error", error.what, error.next))
+    errors = _backend_errors(card, registry, plugins)
+    return [*findings, *(_finding(e.where or where, "error", e.what, e.next) for e in errors)]
 
 
 def _unknown_names(
     card: ModelCard, plugins: Plugins, shipped: Sequence[ModelCard]
 ) -> Iterator[tuple[str, str, str]]:
-    """(key of the card, what, next) for each name that nothing installed gives.
+    """(key of the card, what, next) for each name that no installed plugin provides.
 
-    It may be misspelt, or of a plugin that is not installed. What the cards that are `shipped` name
-    is known, whether its plugin is installed or not.
+    It may be misspelt, or belong to a plugin that is not installed. Names in `shipped` cards are
+    known, whether their plugin is installed or not.
     """
     known = {*plugins.backends(), *chain(*({*c.backends, *c.protocols} for c in shipped))}
     for key, names in (("backends", card.backends), ("protocols", card.protocols)):
         for name in names:
             if name not in known:
-                what = f"no backend '{name}' is installed: nothing reads this"
+                what = f"no backend '{name}' is installed, so this has no effect"
                 yield f"{key}.{name}", what, _hint(name, known)
-    yield from _unmatched(card, plugins, shipped)
+    yield from _unknown_in_published(card, plugins, shipped)
 
 
-def _refused_options(
+def _backend_errors(
     card: ModelCard, registry: Registry, plugins: Plugins
 ) -> Iterator[RegistryError]:
-    """What installed backends say of the card's own maps for them, as they would before a run."""
+    """Errors that installed backends raise for the card's options for them, as before a run."""
     for name in card.backends:
         backend = plugins.backends().get(name)
         if backend is None or backend.compiler not in plugins.all("compiler"):
             continue
         try:
-            plugins.compiler(backend.compiler).stages(_asked(card, registry, backend, plugins))
+            request = _default_request(card, registry, backend, plugins)
+            plugins.compiler(backend.compiler).stages(request)
         except RegistryError as error:
             yield error
-        except ZooError:  # not about the map: a run tells it
+        except ZooError:  # not about the options: a run reports it
             continue
 
 
-def _asked(
+def _default_request(
     card: ModelCard, registry: Registry, backend: Backend, plugins: Plugins
 ) -> CompileRequest:
-    """A build by default, of a graph that need not be there."""
-    compiler = plugins.compiler(backend.compiler)
-    precision, protocol = (
-        backend.precisions[0],
-        choose(registry.protocols, card, backend.name, None),
-    )
+    """A compile request with default values, for planning only: its graph need not exist."""
+    compiler, precision = plugins.compiler(backend.compiler), backend.precisions[0]
+    protocol = choose(registry.protocols, card, backend.name, None)
     base = Preprocess.from_data(card.preprocess)
     return CompileRequest(
         card=card,
@@ -148,7 +146,7 @@ def _asked(
     )
 
 
-def _unmatched(
+def _unknown_in_published(
     card: ModelCard, plugins: Plugins, shipped: Sequence[ModelCard]
 ) -> Iterator[tuple[str, str, str]]:
     rows = [(other, row) for other in shipped for row in other.published]
@@ -157,29 +155,29 @@ def _unmatched(
         *(r.dataset for _, r in rows),
         *(c.dataset for c in shipped),
     }
-    offered = chain(*(backend.precisions for backend in plugins.backends().values()))
-    precisions = {*offered, *(row.precision for _, row in rows)}
+    installed = chain(*(backend.precisions for backend in plugins.backends().values()))
+    precisions = {*installed, *(row.precision for _, row in rows)}
     metrics = set(chain(*(row.metrics for c, row in rows if c.evaluator == card.evaluator)))
     for number, row in enumerate(card.published):
-        where, never = f"published[{number}]", "so the row is never compared"
+        where, effect = f"published[{number}]", "so this row is never compared"
         if row.dataset not in datasets:
-            what = f"no data set '{row.dataset}' is installed, {never}"
+            what = f"no data set '{row.dataset}' is installed, {effect}"
             yield f"{where}.dataset", what, _hint(row.dataset, datasets)
         if row.precision not in precisions and not row.precision.startswith(_UNSTATED):
-            what = f"no backend has the precision '{row.precision}', {never}"
+            what = f"no backend supports precision '{row.precision}', {effect}"
             yield f"{where}.precision", what, _hint(row.precision, precisions)
         for name in row.metrics:
             if metrics and name not in metrics:
-                what = f"no metric '{name}' of {card.evaluator} is known, so it is never compared"
+                what = f"{card.evaluator} has no metric '{name}', so it is never compared"
                 yield f"{where}.metrics.{name}", what, _hint(name, metrics)
 
 
 def _hint(name: str, known: Iterable[str]) -> str:
-    spelt = {other.lower(): other for other in sorted(known)}
-    close = get_close_matches(name.lower(), spelt, n=1)
-    return (
-        f"did you mean '{spelt[close[0]]}'?" if close else "it may be of a plugin to be installed"
-    )
+    names = {other.lower(): other for other in sorted(known)}
+    close = get_close_matches(name.lower(), names, n=1)
+    if close:
+        return f"did you mean '{names[close[0]]}'?"
+    return "install the plugin that provides it, or correct the name"
 
 
 def _finding(where: str, severity: str, message: str, next_step: str) -> dict[str, Any]:

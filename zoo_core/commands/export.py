@@ -1,4 +1,4 @@
-"""Copy results of the store to a folder; import weights that a user brings into the cache."""
+"""Export store entries to a folder; import user-supplied weights into the cache."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _ARTEFACT = "artefact"
 
 
 def fetch(request: RunRequest, progress: ProgressReporter) -> None:
-    """Download weights and data into the cache; what is published, where nothing else is asked."""
+    """Download weights and data into the cache; by default the published ones."""
     if request.assets == "auto":
         request = replace(request, assets="published")
     work, run = prepare(request, Goal.FETCH, progress)
@@ -64,7 +64,7 @@ def compile_(request: RunRequest, progress: ProgressReporter, output: Path | Non
 
 
 def build_offline(request: RunRequest, progress: ProgressReporter, output: Path) -> list[Path]:
-    """Copy what an offline builder writes to a folder, which keeps its other files."""
+    """Copy a build folder for another machine to `output`, which keeps its other files."""
     work, run = prepare(request, Goal.EMIT, progress, output)
     with progress.stages() as listener:
         results = work.execute(run.plan, listener)
@@ -76,12 +76,11 @@ def build_offline(request: RunRequest, progress: ProgressReporter, output: Path)
 
 
 def import_weights(work: Workspace, model: str, path: Path) -> str:
-    """Copy a user's weights file to where planning looks for it; returns what it was matched to.
+    """Import a user's weights file into the cache; returns a message about the matched source.
 
-    A file with the digest of one of the card's sources is that source. Any other can only be the
-    source that the card marks `by_hand` without a digest: its size is checked where the card states
-    one, and that the file is complete where its format allows it; its content is checked by the
-    export. Raises DataError.
+    A file with the digest of one of the card's sources is that source. Any other file can only be a
+    source that is marked `by_hand` and has no digest: its size is checked if the card states one,
+    and its completeness if the format allows it; the export checks its content. Raises DataError.
     """
     card = work.registry.model(model)
     if not path.is_file():
@@ -90,11 +89,11 @@ def import_weights(work: Workspace, model: str, path: Path) -> str:
     target = by_hand_file(card.id, source.name)
     target.parent.mkdir(parents=True, exist_ok=True)
     copy_file(path, target)
-    return f"{path} is now {source.name} of {card.id}{remark}"
+    return f"imported {path} as {source.name} of {card.id}{remark}"
 
 
 def _makers(run: Run, *files: str) -> list[str]:
-    """Names of the stages that make these files; a file that no stage makes is left out."""
+    """Names of the stages that output these files; files of no stage are skipped."""
     return [item.stage.name for file in files if (item := run.plan.maker(file))]
 
 
@@ -118,7 +117,7 @@ def _copy_stages(
 
 
 def _match(card: ModelCard, path: Path) -> tuple[Source, str]:
-    """The source that a file is, and a remark where no digest confirms it."""
+    """The source that matches a file, and a remark if no digest confirms it."""
     sources = [source for option in card.weights for source in option.files.values()]
     kinds = ["sha256", "md5"] if any(source.md5 for source in sources) else ["sha256"]
     digests = {kind: file_digest(path, kind) for kind in kinds}
@@ -132,29 +131,29 @@ def _match(card: ModelCard, path: Path) -> tuple[Source, str]:
         return source, _check_unverified(source, path)
     if unverified:
         suffixes = ", ".join(sorted({Path(s.name).suffix for s in unverified}))
-        what = f"does not end in {suffixes} as {card.id}'s files by hand do"
-        raise DataError(what, where=str(path), next="bring a file with that suffix")
+        what = f"must end in {suffixes}, like the files that {card.id} needs"
+        raise DataError(what, where=str(path), next="give a file with that suffix")
     known = "; ".join(f"{s.name} {s.sha256 or s.md5}" for s in sources)
     raise DataError(
         f"is not one of {card.id}'s files (sha256 {digests['sha256']})",
         where=str(path),
-        next=f"known: {known}" if known else "its card lists none; use --weights FILE",
+        next=f"known: {known}" if known else "its card has none; use --weights FILE",
     )
 
 
 def _check_unverified(source: Source, path: Path) -> str:
-    """Check what can be checked without a digest, and say how far that goes."""
+    """Check what can be checked without a digest; returns a remark on what was checked."""
     head = read_head(path)
     if is_html(head):
-        step = "follow the link on that page, and bring the file it leads to"
+        step = "follow the link on that page, and give the file that it leads to"
         raise DataError("is an HTML page, not weights", where=str(path), next=step)
     size = path.stat().st_size
     if source.size is not None and size != source.size:
-        what = f"has {size:,} bytes, but the card says {source.size:,}"
-        raise DataError(what, where=str(path), next="bring the complete file")
+        what = f"has {size:,} bytes, but the card states {source.size:,}"
+        raise DataError(what, where=str(path), next="give the complete file")
     if head.startswith(_ZIP) and not is_zipfile(path):
         what = "is a truncated zip archive (PyTorch checkpoints are zip files)"
-        raise DataError(what, where=str(path), next="bring the complete file")
+        raise DataError(what, where=str(path), next="give the complete file")
     if source.size is not None:
-        return "; its size is the card's, no digest is stated"
-    return "; its card states neither digest nor size: the export checks whether it fits"
+        return "; its size matches the card, which states no digest"
+    return "; the card states neither digest nor size: the export checks the content"

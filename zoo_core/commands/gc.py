@@ -18,17 +18,17 @@ _DAY = 24 * 3600
 
 
 def clean(store: Store, days: int, dry_run: bool) -> dict[str, Any]:
-    """Remove entries unused for `days` and leftovers older than a day; returns what was removed.
+    """Remove entries unused for `days` and leftovers older than a day; returns the report.
 
-    With `days` 0 all are removed, except what running commands use or make.
+    With `days` 0 all are removed, except those that running commands use or write.
     """
     before = min(time.time() - days * _DAY, store.used_since())
     removed: list[dict[str, Any]] = []
-    kept = 0
+    remaining = 0
     for entry in store.entries():
         with suppress(FileNotFoundError):  # another process may clean up as well
             if store.last_used(entry) >= before:
-                kept += 1
+                remaining += 1
                 continue
             size = folder_bytes(entry.path) if dry_run else store.remove(entry.key)
             removed.append({"name": entry.manifest["name"], "key": entry.key, "bytes": size})
@@ -38,13 +38,13 @@ def clean(store: Store, days: int, dry_run: bool) -> dict[str, Any]:
                 removed.append({"name": path.name, "key": None, "bytes": folder_bytes(path)})
                 if not dry_run:
                     shutil.rmtree(path, ignore_errors=True)
-    return {"removed": removed, "kept": kept, "bytes": sum(row["bytes"] for row in removed)}
+    return {"removed": removed, "kept": remaining, "bytes": sum(row["bytes"] for row in removed)}
 
 
 def clean_caches(root: Path, days: int, dry_run: bool) -> list[dict[str, Any]]:
     """Remove files neither written nor read for `days`; returns a row for each folder of `root`.
 
-    A row has "name", "files" and "bytes" before, and of these "removed" and "removed_bytes".
+    A row has "name", "files" and "bytes" before, "removed" and "removed_bytes".
     """
     before = time.time() - days * _DAY
     folders = sorted(path for path in root.glob("*") if path.is_dir())

@@ -1,4 +1,4 @@
-"""What is registered, as data: the contract's lists. Imports nothing that a plugin hides."""
+"""Backends, plugins, data sets and protocols as lists of rows. Loads no provider."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 
 def backends(plugins: Plugins) -> list[dict[str, Any]]:
-    """A row per backend, with what its probe found."""
+    """A row per backend, with its availability."""
     return [_backend(plugins, item) for item in plugins.backends().values()]
 
 
 def _backend(plugins: Plugins, backend: Backend) -> dict[str, Any]:
-    found = backend.availability()
+    status = backend.availability()
     return {
         "name": backend.name,
         "summary": backend.summary,
@@ -27,16 +27,16 @@ def _backend(plugins: Plugins, backend: Backend) -> dict[str, Any]:
         "runtime": backend.runtime,
         "precisions": list(backend.precisions),
         "options": dict(backend.options),
-        "version": found.version,
-        "available": found.ok,
-        "reason": found.reason,
-        "next_step": found.next_step,
-        "devices": [asdict(device) for device in found.devices],
+        "version": status.version,
+        "available": status.ok,
+        "reason": status.reason,
+        "next_step": status.next_step,
+        "devices": [asdict(device) for device in status.devices],
     }
 
 
 def plugins_table(plugins: Plugins) -> list[dict[str, Any]]:
-    """A row per plugin: broken ones with their failure, disabled ones with what disabled them."""
+    """A row per plugin, with its failure or with what disables it."""
     from zoo_core.plugins.manager import KINDS
 
     for kind in KINDS:

@@ -1,4 +1,4 @@
-"""The models as a list: what each needs, what keeps it from running here, and filters."""
+"""`zoo models`: a row per model, with what it needs and what blocks it here; filters."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ NO_EXPORTER = "no exporter yet"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFilter:
-    """Which models to list; None filters nothing.
+    """Which models to list; None does not filter.
 
-    `source` is a repository's name, or its part before or after the slash.
+    `source` is a repository's name, or the part before or after the slash.
     """
 
     task: str | None = None
@@ -36,18 +36,17 @@ class ModelFilter:
 
     @property
     def by_backend(self) -> bool:
-        """Whether only models are listed that a backend takes."""
+        """Whether to list only models that some backend supports."""
         return self.backend is not None or self.precision is not None
 
 
 def models(registry: Registry, plugins: Plugins, filters: ModelFilter) -> list[dict[str, Any]]:
-    """A row per card that the filter lets through.
+    """A row per card that passes the filters.
 
-    `runnable` holds where all that it needs is here or can be downloaded.
-
-    A row's `backends` are those whose parts are installed with the card's exporter. Where a backend
-    or a precision is filters, exporter and compilers are loaded, and those remain that take what it
-    makes. Raises UsageError for a filter's unknown value.
+    A card is `runnable` if all that it needs is installed, local or can be downloaded. A row's
+    `backends` are those whose compiler and runtime are installed, if the card's exporter is. To
+    filter by backend or precision, exporter and compilers are loaded, and only backends with a
+    common graph format remain. Raises UsageError for an unknown value of a filter.
     """
     _check(registry, plugins, filters)
     compatible = _CompatibleBackends(plugins, filters)
@@ -63,18 +62,18 @@ def models(registry: Registry, plugins: Plugins, filters: ModelFilter) -> list[d
 
 
 def missing_providers(card: ModelCard, plugins: Plugins) -> list[tuple[str, str]]:
-    """The providers (kind, name) that a card names and no plugin gives; `none` names none."""
-    named = [
+    """The providers (kind, name) that a card names and no plugin provides; `none` is skipped."""
+    names = [
         ("exporter", card.exporter),
         ("decoder", card.decoder),
         ("evaluator", card.evaluator),
         ("dataset", card.dataset),
     ]
-    return [(kind, name) for kind, name in named if name != NONE and name not in plugins.all(kind)]
+    return [(kind, name) for kind, name in names if name != NONE and name not in plugins.all(kind)]
 
 
 def blocking_reason(card: ModelCard, plugins: Plugins) -> str:
-    """What keeps a card from running here, "" for nothing; no network is asked."""
+    """What keeps a card from running here, or ""; does not use the network."""
     if card.exporter == NONE:
         return NO_EXPORTER
     missing = missing_providers(card, plugins)
@@ -92,7 +91,7 @@ def _state(plugins: Plugins) -> str:
 
 
 def weights_from(card: ModelCard) -> str:
-    """Where a card's weights come from: a download and its size, by hand, the bundled sample."""
+    """Where a card's weights come from: a download with its size, by hand, or the sample."""
     places = [_origin(option) for option in card.weights]
     return ", ".join(dict.fromkeys([*places, *(["sample"] if card.sample else [])]))
 
@@ -126,10 +125,10 @@ def _row(card: ModelCard, plugins: Plugins, backends: list[str]) -> dict[str, An
 
 
 def _is_obtainable(card: ModelCard, option: WeightsOption) -> bool:
-    away = absent_files(card, option)
-    if any(source.by_hand for source in away):
+    absent = absent_files(card, option)
+    if any(source.by_hand for source in absent):
         return False
-    return not away or not _offline() or _is_stored(card, option)
+    return not absent or not _offline() or _is_cached(card, option)
 
 
 def _offline() -> bool:
@@ -140,7 +139,7 @@ def _offline() -> bool:
     return offline()
 
 
-def _is_stored(card: ModelCard, option: WeightsOption) -> bool:
+def _is_cached(card: ModelCard, option: WeightsOption) -> bool:
     from zoo_core.pipeline.plan import make_plan
     from zoo_core.pipeline.store import Store
     from zoo_core.planning.weights import published_weights
@@ -155,20 +154,20 @@ def _is_stored(card: ModelCard, option: WeightsOption) -> bool:
 
 def _missing_weights(card: ModelCard) -> str:
     if not card.weights:
-        return "its card names no weights"
-    _, away = nearest_option(card)
-    by_hand = [source for source in away if source.by_hand]
+        return "the card has no weights"
+    _, absent = nearest_option(card)
+    by_hand = [source for source in absent if source.by_hand]
     if by_hand:
-        return f"weights by hand: zoo fetch {card.id} --from-file {by_hand[0].name}"
-    return "ZOO_OFFLINE is set, and its weights are not in the cache"
+        return f"import weights: zoo fetch {card.id} --from-file {by_hand[0].name}"
+    return "ZOO_OFFLINE is set, and the weights are not in the cache"
 
 
 class _CompatibleBackends:
-    """Which of the filters backends take which card."""
+    """Which backends that pass the filters support which card."""
 
     def __init__(self, plugins: Plugins, filters: ModelFilter) -> None:
         self._plugins = plugins
-        self._exactly = filters.by_backend
+        self._by_format = filters.by_backend
         self._formats: dict[tuple[str, str], frozenset[str]] = {}
         self._backends = [
             backend
@@ -183,12 +182,14 @@ class _CompatibleBackends:
         """Names of the backends."""
         if card.exporter not in self._plugins.all("exporter"):
             return []
-        if not self._exactly:
+        if not self._by_format:
             return [backend.name for backend in self._backends]
-        made = self._of("exporter", card.exporter)
-        return [b.name for b in self._backends if made & self._of("compiler", b.compiler)]
+        formats = self._formats_of("exporter", card.exporter)
+        return [
+            b.name for b in self._backends if formats & self._formats_of("compiler", b.compiler)
+        ]
 
-    def _of(self, kind: str, name: str) -> frozenset[str]:
+    def _formats_of(self, kind: str, name: str) -> frozenset[str]:
         if (kind, name) not in self._formats:
             self._formats[kind, name] = self._load(kind, name)
         return self._formats[kind, name]
@@ -196,7 +197,7 @@ class _CompatibleBackends:
     def _load(self, kind: str, name: str) -> frozenset[str]:
         try:
             return frozenset(self._plugins.load(kind, name).formats)
-        except ZooError:  # what cannot be loaded takes and gives nothing
+        except ZooError:  # a provider that cannot be loaded supports no format
             return frozenset()
 
 
@@ -214,13 +215,13 @@ def _names(card: ModelCard) -> set[str]:
 
 def _check(registry: Registry, plugins: Plugins, filters: ModelFilter) -> None:
     cards = registry.models.values()
-    chosen = [b for b in plugins.backends().values() if filters.backend in (None, b.name)]
+    backends = [b for b in plugins.backends().values() if filters.backend in (None, b.name)]
     source = filters.source.lower() if filters.source else None
     known: dict[str, tuple[str | None, Iterable[str]]] = {
         "--task": (filters.task, {card.task for card in cards}),
         "--source": (source, {name for card in cards for name in _names(card)}),
         "--backend": (filters.backend, plugins.backends()),
-        "--precision": (filters.precision, {p for backend in chosen for p in backend.precisions}),
+        "--precision": (filters.precision, {p for backend in backends for p in backend.precisions}),
     }
     for option, (value, names) in known.items():
         check_known([] if value is None else [value], names, option)

@@ -1,4 +1,4 @@
-"""`zoo predict`: predictions as files and as pictures."""
+"""`zoo predict`: runs images and writes predictions as files and pictures."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ PICTURES = "pictures"
 
 @runtime_checkable
 class Describes(Protocol):
-    """What an evaluator may have besides: a few words on one image, where a count says little."""
+    """Optional protocol of an evaluator that describes a prediction, instead of a count."""
 
     def describe(self, prediction: Arrays, labels: Sequence[str], least: float) -> str:
-        """What of a settled prediction scores above `least`, on one line."""
+        """What scores above `least` in a postprocessed prediction, on one line."""
 
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    """How predictions are shown: by which evaluator, with which labels, above which score.
+    """How to show predictions: evaluator, labels and minimum score.
 
-    `exif` says whether the network saw the images turned as their EXIF data ask for.
+    `exif` is whether the network received the images rotated by their EXIF orientation.
     """
 
     evaluator: Evaluator
@@ -61,25 +61,25 @@ class _View:
         return self.evaluator.draw(image, prediction.arrays, self.labels, self.least)
 
     def row(self, prediction: Prediction, picture: str) -> ImageRow:
-        """`found` counts what is drawn; it is None where a task has no scores to count by."""
+        """The report's row; its count of drawn objects is None for a task without scores."""
         scores = prediction.arrays.get("scores")
-        found = None if scores is None else int((scores > self.least).sum())
-        text = "" if found is None else _counted(prediction.arrays, self.labels, self.least)
+        count = None if scores is None else int((scores > self.least).sum())
+        text = "" if count is None else _label_counts(prediction.arrays, self.labels, self.least)
         if isinstance(self.evaluator, Describes):
             text = self.evaluator.describe(prediction.arrays, self.labels, self.least)
-        return ImageRow(picture=picture, id=prediction.sample.id, found=found, told=text)
+        return ImageRow(picture=picture, id=prediction.sample.id, found=count, told=text)
 
 
-def _counted(arrays: Arrays, labels: Sequence[str], least: float) -> str:
-    """How many of each label score above `least`, the most frequent first; else only how many."""
-    sure = arrays["scores"] > least
-    if not sure.any():
+def _label_counts(arrays: Arrays, labels: Sequence[str], least: float) -> str:
+    """Counts per label above `least`, the most frequent first; without labels the total."""
+    confident = arrays["scores"] > least
+    if not confident.any():
         return "nothing found"
     numbers = arrays.get("labels")
-    if numbers is None or numbers.shape != sure.shape:
-        return f"{sure.sum()} found"
+    if numbers is None or numbers.shape != confident.shape:
+        return f"{confident.sum()} found"
     names = {number: f"class {number}" for number in numbers.tolist()} | dict(enumerate(labels))
-    counts = Counter(names[number] for number in numbers[sure].tolist())
+    counts = Counter(names[number] for number in numbers[confident].tolist())
     return ", ".join(f"{label} {count}" for label, count in counts.most_common())
 
 
@@ -90,16 +90,16 @@ def predict(
     path: Path | None,
     show_conf: float,
 ) -> PredictReport:
-    """Run images and leave txt/, predictions.json and pictures/ in a run folder.
+    """Run images and write txt/, predictions.json and pictures/ to a run folder.
 
     `path` is an image or a folder; without it, and without images in the request, the sample's
-    scenes are run. Pictures show what scores above `show_conf`; the files hold all that the
-    protocol lets through.
+    scenes are run. Pictures show what scores above `show_conf`; the files hold everything that
+    passes the protocol.
     """
     request, reason = _with_images(request, path)
     work, run = prepare(request, Goal.PREDICT, progress, output or RUNS, reason)
     _check_output(run, output)
-    settled, results = run_images(work, run, progress)
+    predictions, results = run_images(work, run, progress)
     resolved = run.resolved
     evaluator = work.plugins.evaluator(resolved.card.evaluator)
     view = _View(evaluator, resolved.card.labels, show_conf, resolved.preprocess.exif)
@@ -108,7 +108,7 @@ def predict(
         report = PredictReport(
             header=build_header(run, results, staged.folder),
             show_conf=show_conf,
-            images=tuple(_pictures(settled, view, staged)),
+            images=tuple(_pictures(predictions, view, staged)),
         )
         write_json(staged.part / REPORT, report.to_data())
     return report
@@ -125,9 +125,9 @@ def run_images(
 
 
 def _with_images(request: RunRequest, path: Path | None) -> tuple[RunRequest, str]:
-    """The request with the images to run; and why that is the sample, if no image is named."""
+    """The request with the images to run, and why it uses the sample if no image is given."""
     if path and (request.images or request.annotations):
-        raise UsageError("PATH excludes --images and --annotations", next="leave PATH out")
+        raise UsageError("PATH excludes --images and --annotations", next="omit PATH")
     if request.annotations and not request.images:
         raise UsageError("--annotations needs --images DIR")
     if path or (request.images and not request.annotations and not request.dataset):
@@ -135,25 +135,25 @@ def _with_images(request: RunRequest, path: Path | None) -> tuple[RunRequest, st
     if request.images or request.dataset:
         return request, ""
     if request.weights:
-        raise UsageError("no image to predict", next="give an image or a folder")
+        raise UsageError("no images to run", next="give an image or a folder")
     reason = "" if request.assets == "sample" else "because no image was given"
     return replace(request, assets="sample"), reason
 
 
 def _check_output(run: Run, output: Path | None) -> None:
-    """Raises UsageError before the work where pictures would take the place of what they show."""
+    """Raises UsageError, before any work, if pictures would overwrite their images."""
     inputs = inputs_of(run)
     check_free(output, RESULTS, [REPORT], inputs)
     place = output and output / PICTURES
     if place and place.is_dir() and place.resolve() in inputs:
-        what = "holds the images that are looked at, and the pictures would go there"
+        what = "contains the input images; the pictures would overwrite them"
         raise UsageError(what, where=str(place), next="name another folder with --output")
 
 
 def _pictures(
     predictions: StoredPredictions, view: _View, staged: StagedOutput
 ) -> Iterator[ImageRow]:
-    """Each picture has the name of its image's text file."""
+    """Write the pictures, each named like its image's text file; yields the report's rows."""
     (staged.part / PICTURES).mkdir(exist_ok=True)
     texts = text_names([str(head["name"]) for head in predictions.heads()])
     for text, prediction in zip(texts, predictions, strict=True):

@@ -20,10 +20,10 @@ _SECONDS_BETWEEN_LINES = 10.0
 
 @dataclass(frozen=True, slots=True)
 class ProgressReporter:
-    """What a command reports: `stages` while stages run, else messages of one line.
+    """Reports the progress of a command: stages while they run, else one-line messages.
 
-    `stages` opens a listener. It is closed before anything is timed, so that no display disturbs
-    the measurement.
+    `stages` opens a listener. It is closed before a benchmark, so that no display disturbs the
+    measurement.
     """
 
     stages: Callable[[], AbstractContextManager[Listener]]
@@ -35,17 +35,17 @@ class ProgressReporter:
 
 
 def silent() -> ProgressReporter:
-    """Reports nothing."""
+    """A reporter that reports nothing."""
     return ProgressReporter(SilentListener, lambda _text: None)
 
 
 def line_by_line(message: Callable[[str], None]) -> ProgressReporter:
-    """Passes every line to `message`."""
+    """A reporter that passes every line to `message`."""
     return ProgressReporter(lambda: LineListener(message), message)
 
 
 class SilentListener:
-    """Reports nothing of what runs; see `zoo_core.pipeline.executor.Listener`."""
+    """Ignores all events; see `zoo_core.pipeline.executor.Listener`."""
 
     def __enter__(self) -> Listener:
         return self
@@ -59,49 +59,49 @@ class SilentListener:
         return None
 
     def started(self, stage: Stage, expected: float | None) -> None:
-        """Reports nothing."""
+        """Ignored."""
 
     def advanced(self, stage: Stage, done: float, total: float, note: str) -> None:
-        """Reports nothing."""
+        """Ignored."""
 
     def stalled(self, stage: Stage, seconds: float, log: Path) -> None:
-        """Reports nothing."""
+        """Ignored."""
 
     def finished(self, result: StageResult) -> None:
-        """Reports nothing."""
+        """Ignored."""
 
 
 class LineListener(SilentListener):
     """A line per finished stage, and one every ten seconds while a stage runs."""
 
     def __init__(self, message: Callable[[str], None], verbose: bool = False) -> None:
-        """`verbose` also names the stages that are in the store."""
+        """`verbose` also reports cached stages."""
         self._message, self._verbose = message, verbose
         self._last = time.monotonic()
 
     def started(self, stage: Stage, expected: float | None) -> None:
-        """Remembers the time."""
+        """Restart the ten seconds."""
         self._last = time.monotonic()
 
     def advanced(self, stage: Stage, done: float, total: float, note: str) -> None:
-        """A line, if the last one is ten seconds old."""
+        """Report a line if the last one is ten seconds old."""
         now = time.monotonic()
         if now - self._last > _SECONDS_BETWEEN_LINES:
             self._last = now
             self._message(f"  {stage.name}: {done:.0f}/{total:.0f} {note}")
 
     def stalled(self, stage: Stage, seconds: float, log: Path) -> None:
-        """A line that names the log."""
+        """Report a line that names the log."""
         self._message(stalled_line(stage, seconds, log))
 
     def finished(self, result: StageResult) -> None:
-        """The stage's line."""
+        """Report the stage's line."""
         if not result.cached:
             self._message(f"  {result.stage.name}: {result.seconds:.1f} s")
         elif self._verbose:
-            self._message(f"  {result.stage.name}: in the store ({result.entry.key[:12]})")
+            self._message(f"  {result.stage.name}: cached ({result.entry.key[:12]})")
 
 
 def stalled_line(stage: Stage, seconds: float, log: Path) -> str:
-    """What to say of a stage that reports nothing."""
+    """The message for a stage that has reported nothing for `seconds`."""
     return f"  {stage.name}: no progress for {seconds:.0f} s; stacks of all threads: {log}"

@@ -2,7 +2,7 @@
 
 They take the options of the command line by name, with `_` for `-` (see docs/reference/cli.md), and
 raise its errors (`zoo_core.errors.ZooError`). They print nothing and never exit; `progress` is a
-function that is called with lines of text while a command runs.
+function to call with lines of text while a command runs.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ def run(
     progress: Lines | None = None,
     **options: Any,
 ) -> RunReport:
-    """`zoo run`: export, calibrate, compile, run over a data set, evaluate and time a model.
+    """`zoo run`: export, compile, evaluate and benchmark a model.
 
-    `gates` maps a metric to the least value it may have; below, AccuracyGateError is raised after
-    the run folder (`output`, else a new one under ./runs) is written.
+    `gates` maps a metric to its minimum; if one is below, AccuracyGateError is raised after the run
+    folder (`output`, else a new one under ./runs) is written.
     """
     from zoo_core.commands.run import run as run_request
     from zoo_core.reporting.gates import check
@@ -56,7 +56,7 @@ def run(
 
 
 def eval(model: str, **options: Any) -> RunReport:
-    """`zoo eval`: like `run`, without measuring speed."""
+    """`zoo eval`: like `run`, without the benchmark."""
     return run(model, bench=False, **options)
 
 
@@ -76,8 +76,8 @@ def bench(
 ) -> BenchReport:
     """`zoo bench`: latency and throughput of the compiled model; `duration` is in seconds.
 
-    `scenario` is one of MLPerf's but server; `vs` names a second build to compare with, `sweep`
-    settings to look for the best values of.
+    `scenario` is one of MLPerf's except server; `vs` names a second build to compare with, `sweep`
+    the settings to optimise.
     """
     from zoo_core.commands.bench import BenchRequest, bench_report, settings_of
 
@@ -160,14 +160,14 @@ def backends() -> list[dict[str, Any]]:
 
 
 def load(folder: str | Path) -> RunReport | BenchReport | PredictReport:
-    """The report in a run folder; raises DataError where there is none."""
+    """The report in a run folder; raises DataError if there is none."""
     from zoo_core.reporting.report import load as load_report
 
     return load_report(Path(folder))
 
 
 def _request(model: str, options: Mapping[str, Any]) -> RunRequest:
-    """The same request as the command line makes of these options."""
+    """The request that the command line would make from these options."""
     from zoo_core.plugins.manager import Plugins
 
     own = {field.name for field in fields(RunRequest)} - {"model", "changes"}
@@ -185,16 +185,16 @@ def _path(path: str | Path | None) -> Path | None:
 
 
 def _collect(images: Image | Iterable[Image], folder: Path) -> tuple[Path, dict[str, str | int]]:
-    """A path that holds the images, and what each file in it stands for."""
+    """A path to the images, and the image that each file name in it stands for."""
     if _is_path(images):
         return Path(images), {}
     one = hasattr(images, "__array_interface__")
     names: dict[str, str | int] = {}
     for number, image in enumerate([images] if one else cast("Iterable[Image]", images)):
-        name, names_it = _put(image, number, folder)
-        names[name] = names_it
+        name, origin = _put(image, number, folder)
+        names[name] = origin
     if not names:
-        raise UsageError("no image to predict", next="give at least one image")
+        raise UsageError("no images to run", next="give at least one image")
     return folder, names
 
 
@@ -203,7 +203,7 @@ def _is_path(image: object) -> TypeGuard[str | PathLike[str]]:
 
 
 def _put(image: Image, number: int, folder: Path) -> tuple[str, str | int]:
-    """An image as a file of the folder, named by its number; and what it is called outside."""
+    """Add an image to the folder; returns its file name, and its path or number for the caller."""
     import numpy as np
 
     from zoo_core.vision import write_image
@@ -229,7 +229,7 @@ def _image_prediction(
     if set(arrays) != {"boxes", "scores", "labels"}:
         return ImagePrediction(name, None, None, None, arrays)
     order = (-arrays["scores"]).argsort(kind="stable")
-    kept = order[arrays["scores"][order] > least]
-    arrays = {key: array[kept] for key, array in arrays.items()}
-    words = tuple(labels[number] for number in arrays["labels"])
-    return ImagePrediction(name, arrays["boxes"], arrays["scores"], words, arrays)
+    order = order[arrays["scores"][order] > least]
+    arrays = {key: array[order] for key, array in arrays.items()}
+    names = tuple(labels[number] for number in arrays["labels"])
+    return ImagePrediction(name, arrays["boxes"], arrays["scores"], names, arrays)

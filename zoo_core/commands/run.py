@@ -1,4 +1,4 @@
-"""`zoo run` and `zoo eval`: plan, execute, measure, report, and leave a run folder."""
+"""`zoo run` and `zoo eval`: plan, execute, measure, and write the report to a run folder."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
 
 
 RESULTS = "results"
-"""The kind of results that score and predict leave."""
+"""The kind of the output folders of `zoo run`, `eval` and `predict`."""
 
 RAW = "latency_ms.json"
-"""Every sample of a benchmark, in the folder of its run."""
+"""File of a run folder with every sample of the benchmark."""
 
 _FILES = (REPORT, "report.md", "manifest.json", "log.txt")
 
@@ -52,10 +52,10 @@ def run(
     bench: bool = True,
     gates: Mapping[str, float] = MappingProxyType({}),
 ) -> RunReport:
-    """Run a model over its data, evaluate it, measure its speed and leave a run folder.
+    """Run a model on its data, evaluate it, measure its speed and write a run folder.
 
-    Gates that cannot be judged on this run are refused before the work; the caller checks the
-    others once it has shown the report.
+    Gates that cannot be checked on this run are refused before any work; the caller checks the
+    others after printing the report.
     """
     work, planned = prepare(request, Goal.SCORE, progress, output or RUNS)
     refuse_sample(gates, planned.resolved.weights.kind)
@@ -77,15 +77,15 @@ def run(
 
 
 def _speed(
-    run: Run, work: Workspace, results: Mapping[str, StageResult], tell: Callable[[str], None]
+    run: Run, work: Workspace, results: Mapping[str, StageResult], message: Callable[[str], None]
 ) -> Measured | None:
     from zoo_core.commands.bench.artefact import Build, measured
 
-    return measured(Build(run, work, results), tell)
+    return measured(Build(run, work, results), message)
 
 
 def require_available(resolved: Resolved) -> None:
-    """Raises UnavailableError where neither the backend nor the chosen device can run here."""
+    """Raises UnavailableError unless the device of the request, or its backend, can run here."""
     availability = resolved.backend.availability()
     known = {device.id: device for device in availability.devices}
     where = f"backend {resolved.backend.name}"
@@ -106,14 +106,14 @@ def require_available(resolved: Resolved) -> None:
 
 
 def run_folder(run: Run, output: Path | None, kind: str) -> AbstractContextManager[StagedOutput]:
-    """The folder of this run, to be filled: the one asked for, else a new one under ./runs."""
+    """Opens the run's output folder to fill it: `output`, else a new one under ./runs."""
     target, stamp = run.resolved.target, time.strftime("%Y%m%d-%H%M%S")
     name = f"{stamp}-{run.resolved.card.id}-{target.backend}-{target.precision}"
     return filled(output, name, kind, inputs_of(run))
 
 
 def inputs_of(run: Run) -> frozenset[Path]:
-    """The files and folders of this machine that a run reads, without links in their paths."""
+    """The local files and folders that a run reads, with links resolved."""
     request = run.request
     paths = (request.cfg, request.names, request.predict, request.images, request.annotations)
     places = [place for item in run.plan for place in item.stage.locations.values()]
@@ -126,9 +126,9 @@ def _write_folder(
 ) -> None:
     from zoo_core.reporting.manifest import manifest
 
-    written = outcome.path("predictions")
-    if written:
-        deliver(written, folder)
+    predictions = outcome.path("predictions")
+    if predictions:
+        deliver(predictions, folder)
     if raw:
         write_json(folder / RAW, raw)
     write_json(folder / "manifest.json", manifest(outcome, sys.argv))
@@ -142,6 +142,6 @@ def _logs(outcome: Outcome) -> str:
     for name, result in outcome.results.items():
         log = result.entry.path / "log.txt"
         body = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
-        state = "from the store" if result.cached else f"{result.seconds:.2f} s"
+        state = "cached" if result.cached else f"{result.seconds:.2f} s"
         parts.append(f"== {name} {result.entry.key} ({state})\n{body}")
     return "\n".join(parts)

@@ -1,4 +1,4 @@
-"""One model's card, resolved: its values, where each is written, what they come to."""
+"""`zoo show`: a model's card with the origin of each value, and the effective values."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShowOptions:
-    """For which backend, precision and size (height, width) the values are wanted, if any."""
+    """Optional backend, precision and input size (height, width) to resolve the card for."""
 
     backend: str | None = None
     precision: str | None = None
@@ -31,30 +31,28 @@ class ShowOptions:
         return bool(self.backend or self.precision or self.size)
 
 
-def show(registry: Registry, plugins: Plugins, model: str, asked: ShowOptions) -> dict[str, Any]:
-    """{"card", "origins"} and, where something was asked, "effective"; all of it JSON.
+def show(registry: Registry, plugins: Plugins, model: str, options: ShowOptions) -> dict[str, Any]:
+    """{"card", "origins"} and, if any option is set, "effective"; all of it JSON.
 
     Raises UsageError for an unknown model, backend or precision.
     """
     card = registry.model(model)
-    found = origins(registry, model)
-    shown: dict[str, Any] = {
+    result: dict[str, Any] = {
         "card": _plain(asdict(card)),
-        "origins": {key: asdict(origin) for key, origin in found.items()},
+        "origins": {key: asdict(origin) for key, origin in origins(registry, model).items()},
     }
-    if asked:
-        shown["effective"] = _plain(_effective(card, registry, plugins, asked))
-    return shown
+    if options:
+        result["effective"] = _plain(_effective(card, registry, plugins, options))
+    return result
 
 
-def text(shown: Mapping[str, Any]) -> str:
-    """The same as YAML, each value under a comment that says where it is written."""
-    origins_of = shown["origins"]
+def text(result: Mapping[str, Any]) -> str:
+    """The result of `show` as YAML, each value under a comment with its origin."""
     lines: list[str] = []
-    for key, value in shown["card"].items():
-        lines += [*_comments(key, origins_of), _yaml(key, value)]
-    if "effective" in shown:
-        lines += ["# what these come to here", _yaml("effective", shown["effective"])]
+    for key, value in result["card"].items():
+        lines += [*_comments(key, result["origins"]), _yaml(key, value)]
+    if "effective" in result:
+        lines += ["# effective values", _yaml("effective", result["effective"])]
     return "\n".join(lines) + "\n"
 
 
@@ -67,15 +65,15 @@ def _comments(key: str, origins_of: Mapping[str, Mapping[str, str]]) -> Iterator
 
 
 def _effective(
-    card: ModelCard, registry: Registry, plugins: Plugins, asked: ShowOptions
+    card: ModelCard, registry: Registry, plugins: Plugins, options: ShowOptions
 ) -> dict[str, Any]:
     from zoo_core.registry.protocols import choose, effective_preprocess
     from zoo_core.vision import Preprocess
 
-    size = asked.size or card.size
-    protocol = choose(registry.protocols, card, asked.backend or "", None)
+    size = options.size or card.size
+    protocol = choose(registry.protocols, card, options.backend or "", None)
     values: dict[str, Any] = {
-        **_of_backend(plugins, asked),
+        **_backend_values(plugins, options),
         "size": size,
         "protocol": protocol.name,
         "protocol_values": dict(protocol.values),
@@ -83,22 +81,22 @@ def _effective(
     if card.preprocess:
         base = Preprocess.from_data(card.preprocess, where=f"{card.origin}: models.{card.id}")
         values["preprocess"] = effective_preprocess(base, protocol, size).to_data()
-    if asked.backend:
-        values["options"] = card.backends.get(asked.backend, {})
+    if options.backend:
+        values["options"] = card.backends.get(options.backend, {})
     return values
 
 
-def _of_backend(plugins: Plugins, asked: ShowOptions) -> dict[str, Any]:
-    if asked.precision and not asked.backend:
+def _backend_values(plugins: Plugins, options: ShowOptions) -> dict[str, Any]:
+    if options.precision and not options.backend:
         raise UsageError("--precision needs --backend", next="see `zoo backends`")
-    if not asked.backend:
+    if not options.backend:
         return {}
-    backend = plugins.backend(asked.backend)
-    if asked.precision and asked.precision not in backend.precisions:
-        what = f"backend '{backend.name}' has no precision '{asked.precision}'"
-        raise UsageError(what, next=did_you_mean(asked.precision, backend.precisions))
-    chosen = {"precision": asked.precision} if asked.precision else {}
-    return {"backend": backend.name, **chosen}
+    backend = plugins.backend(options.backend)
+    if options.precision and options.precision not in backend.precisions:
+        what = f"backend '{backend.name}' does not support precision '{options.precision}'"
+        raise UsageError(what, next=did_you_mean(options.precision, backend.precisions))
+    precision = {"precision": options.precision} if options.precision else {}
+    return {"backend": backend.name, **precision}
 
 
 def _plain(value: Any) -> Any:
@@ -108,7 +106,7 @@ def _plain(value: Any) -> Any:
 def _yaml(key: str, value: Any) -> str:
     flow = None if isinstance(value, (dict, list)) else False
     dumped = yaml.safe_dump(
-        {key: _stated(value)},
+        {key: _without_none(value)},
         sort_keys=False,
         allow_unicode=True,
         width=100,
@@ -117,8 +115,8 @@ def _yaml(key: str, value: Any) -> str:
     return str(dumped).rstrip()
 
 
-def _stated(value: Any) -> Any:
-    """Without the keys that have no value; JSON keeps them."""
+def _without_none(value: Any) -> Any:
+    """The value without keys that are None, which only JSON output keeps."""
     if isinstance(value, dict):
-        return {key: _stated(inner) for key, inner in value.items() if inner is not None}
-    return [_stated(inner) for inner in value] if isinstance(value, list) else value
+        return {key: _without_none(inner) for key, inner in value.items() if inner is not None}
+    return [_without_none(inner) for inner in value] if isinstance(value, list) else value

@@ -1,4 +1,4 @@
-"""Everything a command works with: plugins, registry, store and durations of this machine."""
+"""The workspace of a command: plugins, registry, store and durations."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
     from zoo_core.planning.build import Goal, Run
     from zoo_core.planning.request import RunRequest
 
-_MOST_WORKERS = 2
+_MAX_WORKERS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workspace:
-    """Opened once per command; nothing of it is global."""
+    """Plugins, registry, store and durations; opened once per command, not global."""
 
     plugins: Plugins
     registry: Registry
@@ -52,12 +52,12 @@ class Workspace:
         return plan_run(request, self.registry, self.plugins, self.cache_state(), goal)
 
     def execute(self, plan: Plan, listener: Listener) -> dict[str, StageResult]:
-        """Run the stages that the store lacks; results by stage name, in the plan's order.
+        """Run the stages that are not cached; results by stage name, in the plan's order.
 
-        Stages that do not wait for each other run side by side, the further ones in worker
-        processes. Raises what `Executor.run` raises.
+        Independent stages run concurrently, all but one of them in worker processes. Raises what
+        `Executor.run` raises.
         """
-        count = min(_MOST_WORKERS, int(cpu_quota()) // 2)
+        count = min(_MAX_WORKERS, int(cpu_quota()) // 2)
         with SessionPool() as sessions, ExitStack() as stack:
             workers = [WorkerRunner(self.store) for _ in range(count)]
             for worker in workers:
@@ -74,7 +74,7 @@ class Workspace:
             return executor.run(plan)
 
     def cache_state(self) -> CacheState:
-        """What planning may ask of this machine; each host is tried once."""
+        """What the planner may query on this machine; each host is tried once."""
         return CacheState(is_cached=self._is_cached, is_reachable=self._is_reachable)
 
     def _is_cached(self, stages: Sequence[Stage]) -> bool:
@@ -90,7 +90,7 @@ class Workspace:
 
 
 def open_workspace() -> Workspace:
-    """The plugins that are installed, the registry files, and the folders under `home()`."""
+    """Open the installed plugins, the registry files, and the store under `home()`."""
     plugins = Plugins.installed()
     return Workspace(
         plugins=plugins,
@@ -107,15 +107,15 @@ def prepare(
     output: Path | None = None,
     reason: str = "",
 ) -> tuple[Workspace, Run]:
-    """A workspace and the plan of a request, after checking the output folder; reports the plan.
+    """Check the output folder, open a workspace, plan the request, and report the plan.
 
-    `reason` says why the sample stands in, where the request itself does not.
+    `reason` says why the sample is used, if the request itself does not name it.
     """
     if output is not None:
         check_output(output)
     workspace = open_workspace()
     run = workspace.plan(request, goal)
     progress.message(first_line(run, reason))
-    known = preview(run.plan, workspace.store, workspace.durations, explain=False)
-    progress.message(known.line())
+    forecast = preview(run.plan, workspace.store, workspace.durations, explain=False)
+    progress.message(forecast.line())
     return workspace, run

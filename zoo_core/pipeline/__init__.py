@@ -1,3 +1,3 @@
-"""Stages: their keys, the store of finished ones, and what runs the missing ones."""
+"""Stages: plans with their keys, the store of finished stages, and the executor."""
 
 from __future__ import annotations

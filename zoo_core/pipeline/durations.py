@@ -1,4 +1,4 @@
-"""How long stages took on this machine, so that the next plan can say how long they will."""
+"""Durations of finished stages on this machine, from which a plan estimates its time."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ if TYPE_CHECKING:
 
     from zoo_core.api import Stage
 
-_KEPT = 2000
+_MAX_ROWS = 2000
 
 
 class Durations:
-    """A file of one JSON line per stage that has run."""
+    """A file with a line of JSON for each stage that has run."""
 
     def __init__(self, path: Path) -> None:
         """`path` need not exist."""
         self._path = path
 
     def add(self, stage: Stage, key: str, seconds: float) -> None:
-        """Note a finished stage."""
+        """Record a finished stage."""
         row = {"run": stage.run, "cost": stage.cost, "seconds": round(seconds, 3), "key": key}
         add_json_line(self._path, row)
 
     def seconds(self, stage: Stage) -> float | None:
-        """Expected seconds: the median of earlier seconds per cost; None where never seen."""
+        """Expected seconds: the median of seconds per cost in earlier runs; None if never run."""
         rates = [row["seconds"] / row["cost"] for row in self._rows() if row["run"] == stage.run]
         return statistics.median(rates[-9:]) * stage.cost if rates else None
 
     def _rows(self) -> list[dict[str, Any]]:
-        return [row for row in read_json_lines(self._path)[-_KEPT:] if _whole(row)]
+        return [row for row in read_json_lines(self._path)[-_MAX_ROWS:] if _is_complete(row)]
 
 
-def _whole(row: dict[str, Any]) -> bool:
+def _is_complete(row: dict[str, Any]) -> bool:
     numbers = (row.get("cost"), row.get("seconds"))
     return "run" in row and all(isinstance(n, int | float) for n in numbers) and bool(row["cost"])

@@ -1,4 +1,4 @@
-"""Runs a plan: what the store has is taken, the rest is made, one lock per key."""
+"""Runs a plan: takes cached stages from the store and runs the others, with a lock per key."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ if TYPE_CHECKING:
     from zoo_core.plugins.manager import Plugins
 
 
-_PATIENCE = 0.5
-"""Seconds that the first thread is busy before a helper takes what is ready beside it."""
+_HELPER_DELAY = 0.5
+"""Seconds that the first thread must be busy before a helper takes a stage that is ready."""
 
 _JOIN_SECONDS = 10.0
 
 
 class Listener(Protocol):
-    """Hears what happens while a plan runs, of several stages at once; one call at a time."""
+    """Receives the events of a running plan, of several stages at once; one call at a time."""
 
     def started(self, stage: Stage, expected: float | None) -> None:
-        """A stage begins; `expected` seconds, None where never seen."""
+        """A stage begins; `expected` seconds, None if it never ran before."""
 
     def advanced(self, stage: Stage, done: float, total: float, note: str) -> None:
         """The stage has finished `done` of `total` units."""
 
     def stalled(self, stage: Stage, seconds: float, log: Path) -> None:
-        """The stage has reported nothing for so long; called from another thread.
+        """The stage has reported nothing for `seconds`; called from another thread.
 
         `log` holds the stacks of all threads.
         """
@@ -56,7 +56,7 @@ class Listener(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StageResult:
-    """A stage whose entry is in the store; `seconds` is what making it took this time."""
+    """A stage whose entry is in the store; `seconds` is the time it took in this run."""
 
     stage: Stage
     entry: Entry
@@ -75,10 +75,10 @@ class StageResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Executor:
-    """What running a plan needs; open it once per command, so that stages share sessions.
+    """Runs plans; create it once per command, so that stages share sessions.
 
-    `runner` runs stages in the calling thread. Each of `helpers` runs further ones beside it, as
-    far as they do not wait for each other.
+    `runner` runs stages in the calling thread. Each of `helpers` runs further stages concurrently,
+    if they do not depend on each other.
     """
 
     store: StageStore
@@ -91,10 +91,10 @@ class Executor:
     _calls: RLock = field(default_factory=RLock)
 
     def run(self, plan: Plan) -> dict[str, StageResult]:
-        """Run what is missing; returns the results by stage name, in the plan's order.
+        """Run the missing stages; returns the results by stage name, in the plan's order.
 
-        Raises the stage's own ZooError, or StageError for any other failure, after its partial
-        folder and log have been moved to where the message says.
+        Raises the stage's own ZooError, or StageError for any other exception. The message names
+        the folder to which the stage's log and partial files have been moved.
         """
         self.store.use()
         board = _Board(plan)
@@ -121,7 +121,7 @@ class Executor:
         return {item.stage.name: board.results[item.stage.name] for item in plan}
 
     def _serve(self, board: _Board, runner: StageRunner) -> None:
-        """Make one stage after the other until all are made or one has failed."""
+        """Run stages one by one until all are finished or one has failed."""
         while item := board.take():
             self._finish(board, item, self._one(item, board.results, runner))
         if board.error:
@@ -152,13 +152,13 @@ class Executor:
         self, item: PlannedStage, results: Mapping[str, StageResult], runner: StageRunner
     ) -> StageResult:
         with disk_errors(self.store.root), self.store.lock(item.key):
-            if entry := self._cached(item):  # made by another process meanwhile
+            if entry := self._cached(item):  # another process has run it meanwhile
                 return StageResult(item.stage, entry, True, 0.0)
             with self._calls:
                 self.listener.started(item.stage, self.durations.seconds(item.stage))
-            began = time.perf_counter()
+            start = time.perf_counter()
             entry = self._make(item, results, runner)
-            seconds = time.perf_counter() - began
+            seconds = time.perf_counter() - start
             self.durations.add(item.stage, item.key, seconds)
             return StageResult(item.stage, entry, False, seconds)
 
@@ -166,40 +166,40 @@ class Executor:
         self, item: PlannedStage, results: Mapping[str, StageResult], runner: StageRunner
     ) -> Entry:
         stage, work = item.stage, self.store.work(item.key, item.stage.name)
-        began = time.time()
+        start = time.time()
         inputs = {arg: _split(ref, results) for arg, ref in stage.inputs.items()}
         job = StageJob(stage=stage, key=item.key, inputs=inputs, work=work.name)
         monitor = _Monitor(self.listener, self._calls, stage, work / LOG)
-        with _in_the_users_words(results), self._kept_on_failure(stage, work):
+        with _user_paths_in_errors(results), self._keep_on_failure(stage, work):
             services = StageServices(self.plugins, self.sessions, monitor.advanced)
             context = job.context(self.store, services)
             if not self.plugins.hook.zoo_run_stage(stage=stage, context=context):
                 runner.run(job, monitor)
-            facts = {"name": stage.name, "parts": item.parts, "began": began, "ended": time.time()}
+            facts = {"name": stage.name, "parts": item.parts, "began": start, "ended": time.time()}
             entry = self.store.commit(item.key, work, stage.outputs, facts)
         shutil.rmtree(self.store.resume_dir(item.key), ignore_errors=True)
         return entry
 
     @contextmanager
-    def _kept_on_failure(self, stage: Stage, work: Path) -> Iterator[None]:
+    def _keep_on_failure(self, stage: Stage, work: Path) -> Iterator[None]:
         try:
             yield
         except KeyboardInterrupt:
             shutil.rmtree(work, ignore_errors=True)
             raise
         except Exception as error:
-            kept = self._keep(work, error)
+            folder = self._keep(work, error)
             if isinstance(error, ZooError):
-                _name_remains(error, kept)
+                _add_folder(error, folder)
                 raise
             raise StageError(
                 f"failed: {type(error).__name__}: {first_line(error)}",
                 where=f"stage {stage.name}",
-                next=f"see {kept / LOG}",
+                next=f"see {folder / LOG}",
             ) from error
 
     def _keep(self, work: Path, error: Exception) -> Path:
-        """Where the folder is kept; on a disk that takes no log it goes, and the disk is told."""
+        """The folder's new place; on a disk error the folder is removed and the error raised."""
         try:
             if is_disk_error(error):
                 raise error
@@ -211,7 +211,7 @@ class Executor:
 
 
 class _Board:
-    """What is finished, what is being made, and what is ready; several threads look at it."""
+    """Which stages are finished, running and ready; shared by several threads."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
@@ -222,7 +222,7 @@ class _Board:
         self.error: BaseException | None = None
 
     def take(self) -> PlannedStage | None:
-        """The first stage that is ready, once there is one; None where nothing is left to make."""
+        """Wait for the first stage that is ready; None if none is left to run."""
         with self._changed:
             self._began = math.inf
             while not self._over():
@@ -235,17 +235,16 @@ class _Board:
     def take_beside(self) -> PlannedStage | None:
         """As `take`, for stages that may run in another process, while the first thread is busy.
 
-        Where that thread is busy for less than _PATIENCE seconds nothing is taken from it: a
-        process takes longer to start.
+        Nothing is taken before that thread has been busy for _HELPER_DELAY seconds: starting a
+        process takes longer.
         """
         with self._changed:
             while not self._over():
                 busy = time.monotonic() - self._began
                 movable = [item for item in self._ready() if not item.stage.local]
-                if movable and busy >= _PATIENCE:
+                if movable and busy >= _HELPER_DELAY:
                     return self._take(movable[0])
-                waits = _PATIENCE - busy if movable and busy > 0 else None
-                self._changed.wait(waits)
+                self._changed.wait(_HELPER_DELAY - busy if movable and busy > 0 else None)
         return None
 
     def finish(self, item: PlannedStage, result: StageResult) -> None:
@@ -254,7 +253,7 @@ class _Board:
             self._changed.notify_all()
 
     def fail(self, error: BaseException) -> None:
-        """The first error counts; nothing is taken after it."""
+        """Record the first error; no stage is taken after it."""
         with self._changed:
             self.error = self.error or error
             self._changed.notify_all()
@@ -273,7 +272,7 @@ class _Board:
 
 @dataclass(frozen=True, slots=True)
 class _Monitor:
-    """Passes on what one stage reports; see `StageMonitor`."""
+    """Passes one stage's events to the listener; see `StageMonitor`."""
 
     listener: Listener
     calls: RLock
@@ -290,8 +289,8 @@ class _Monitor:
 
 
 @contextmanager
-def _in_the_users_words(results: Mapping[str, StageResult]) -> Iterator[None]:
-    """Errors about a copy in the store name the file or address that it was brought from."""
+def _user_paths_in_errors(results: Mapping[str, StageResult]) -> Iterator[None]:
+    """In errors, replace the path of a copy in the store by the path or URL of its origin."""
     try:
         yield
     except ZooError as error:
@@ -302,7 +301,7 @@ def _in_the_users_words(results: Mapping[str, StageResult]) -> Iterator[None]:
 
 
 def _origins(stage: Stage) -> Iterator[tuple[str, str]]:
-    """Outputs of a stage that have the name of one of its locations, and those locations."""
+    """Outputs of a stage that are named like one of its locations, with that location."""
     for place in stage.locations.values():
         name = place.rpartition("/")[2]
         if name in stage.outputs:
@@ -319,6 +318,6 @@ def _log(work: Path, text: str) -> None:
         stream.write(text)
 
 
-def _name_remains(error: ZooError, kept: Path) -> None:
-    place = f"log and partial files: {kept}"
+def _add_folder(error: ZooError, folder: Path) -> None:
+    place = f"log and partial files: {folder}"
     error.next = f"{error.next}; {place}" if error.next else place

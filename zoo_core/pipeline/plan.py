@@ -1,4 +1,4 @@
-"""A plan: stages in order, each with the key of what it does and of all it is made from."""
+"""A plan: stages in order, each with a key that digests what it does and all of its inputs."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 class PlannedStage:
     """A stage, its key, and the parts that the key digests.
 
-    `growth_key` is the key computed without `growing` parameters, here and in all earlier stages;
-    it is equal for all sizes of the same stage.
+    `growth_key` is the key computed without the `growing` parameters of this and all earlier
+    stages; it is equal for all sizes of the same stage.
     """
 
     stage: Stage
@@ -49,11 +49,11 @@ class Plan:
 
     def maker(self, file: str) -> PlannedStage | None:
         """The last stage that outputs a file of this name."""
-        found = [item for item in self.stages if file in item.stage.outputs]
-        return found[-1] if found else None
+        makers = [item for item in self.stages if file in item.stage.outputs]
+        return makers[-1] if makers else None
 
     def ready(self, done: Container[str]) -> list[PlannedStage]:
-        """The stages that are not done and wait for nothing that is not done, in order."""
+        """The stages that are not in `done` but whose needs all are, in order."""
         return [
             item
             for item in self.stages
@@ -61,20 +61,20 @@ class Plan:
         ]
 
     def artefact(self) -> PlannedStage | None:
-        """The stage that makes the artefact; see `Compiler.stages`."""
+        """The stage that outputs the artefact; see `Compiler.stages`."""
         return self.maker(ARTEFACT_FILE)
 
     def until(self, name: str) -> Plan:
-        """The stages that `name` needs, and itself."""
-        needed = {name}
+        """The stage `name` and all stages that it depends on."""
+        names = {name}
         for item in reversed(self.stages):
-            if item.stage.name in needed:
-                needed |= item.stage.needs
-        return Plan(tuple(item for item in self.stages if item.stage.name in needed))
+            if item.stage.name in names:
+                names |= item.stage.needs
+        return Plan(tuple(item for item in self.stages if item.stage.name in names))
 
 
 def make_plan(stages: Iterable[Stage]) -> Plan:
-    """Check that names are unique and inputs are made earlier; compute the keys. Pure."""
+    """Check that names are unique and inputs come from earlier stages; compute the keys. Pure."""
     planned: dict[str, PlannedStage] = {}
     for stage in stages:
         if stage.name in planned:
@@ -106,19 +106,21 @@ def _inputs(
     stage: Stage, earlier: Mapping[str, PlannedStage], by_growth_key: tuple[str, ...]
 ) -> dict[str, list[str]]:
     """[key, file] of each input, or [growth_key, file]."""
-    found = {}
+    keys = {}
     for argument, reference in stage.inputs.items():
-        made, file = _made(stage, reference, earlier)
-        found[argument] = [made.growth_key if argument in by_growth_key else made.key, file]
-    return found
+        source, file = _source(stage, reference, earlier)
+        keys[argument] = [source.growth_key if argument in by_growth_key else source.key, file]
+    return keys
 
 
-def _made(stage: Stage, ref: str, earlier: Mapping[str, PlannedStage]) -> tuple[PlannedStage, str]:
+def _source(
+    stage: Stage, ref: str, earlier: Mapping[str, PlannedStage]
+) -> tuple[PlannedStage, str]:
     name, _, file = ref.partition("/")
     if name not in earlier:
-        raise ZooError(f"stage '{stage.name}' needs '{ref}', which no earlier stage makes")
+        raise ZooError(f"stage '{stage.name}' needs '{ref}', which no earlier stage outputs")
     if file not in earlier[name].stage.outputs:
-        raise ZooError(f"stage '{stage.name}' needs '{ref}', '{name}' does not output it")
+        raise ZooError(f"stage '{stage.name}' needs '{ref}', which '{name}' does not output")
     return earlier[name], file
 
 

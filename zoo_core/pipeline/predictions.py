@@ -1,4 +1,4 @@
-"""Settled predictions in the store, read image by image."""
+"""Postprocessed predictions in the store, read image by image."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 class StoredPredictions:
-    """Predictions of a folder of record files, in the data set's order; see `Predictions`."""
+    """The predictions in a folder of record files, in the data set's order; see `Predictions`."""
 
     def __init__(self, folder: Path) -> None:
-        """`folder` holds the record files of the shards, named in order."""
+        """`folder` holds one record file per shard; their names sort in order."""
         self.files = sorted(folder.glob("*.npz"))
 
     def __iter__(self) -> Iterator[Prediction]:
@@ -28,11 +28,11 @@ class StoredPredictions:
         return sum(1 for _ in self.heads())
 
     def heads(self) -> Iterator[Mapping[str, Any]]:
-        """What is known of each sample: id, name, path, size and the sha256 of its bytes."""
+        """Each sample's head: id, name, path, size and the sha256 of its bytes."""
         return (head for file in self.files for head, _ in read_records(file))
 
 
 def sample_of(head: Mapping[str, Any]) -> Sample:
-    """The sample that a record's head speaks of."""
+    """The sample that a record's head describes."""
     height, width = head["size"]
     return Sample(id=head["id"], name=head["name"], path=Path(head["path"]), size=(height, width))

@@ -1,4 +1,4 @@
-"""Arrays of many samples in one .npz: concatenated, with each sample's shape beside."""
+"""Arrays of many samples in one .npz: concatenated, with the shape for each sample."""
 
 from __future__ import annotations
 

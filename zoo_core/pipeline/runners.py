@@ -1,4 +1,4 @@
-"""Where a stage's function runs: in this process, or in a worker process of its own."""
+"""Runners of a stage's function: in this process, or in a worker process."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ _EXIT_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class StageJob:
-    """One stage to run, as data that can be pickled: it names places in a store, not paths.
+    """One stage to run, as data that can be pickled: it holds names within a store, not paths.
 
-    `inputs` maps an argument to the key and the file of an earlier result; `work` names the folder
+    `inputs` maps an argument to key and file of an earlier result; `work` is the name of the folder
     to fill.
     """
 
@@ -40,7 +40,7 @@ class StageJob:
     work: str
 
     def context(self, store: StageStore, services: StageServices) -> StageContext:
-        """What the stage's function receives in a process that sees the store."""
+        """The argument of the stage's function, in a process that has access to the store."""
         out = store.work_folder(self.work)
         return StageContext(
             inputs={arg: store.folder(key) / file for arg, (key, file) in self.inputs.items()},
@@ -62,7 +62,7 @@ class StageMonitor(Protocol):
         """The stage has finished `done` of `total` units."""
 
     def stalled(self, seconds: float) -> None:
-        """The stage has reported nothing for so long; its log holds the stacks of all threads."""
+        """The stage has reported nothing for `seconds`; its log holds the stacks of all threads."""
 
 
 class StageRunner(Protocol):
@@ -72,7 +72,7 @@ class StageRunner(Protocol):
         """Fill the job's folder; raises what the stage's function raises."""
 
     def stop(self) -> None:
-        """End what runs now; called from another thread. Nothing is run afterwards."""
+        """End the running stage and run no other; called from another thread."""
 
 
 class LocalRunner:
@@ -83,7 +83,7 @@ class LocalRunner:
         self._store, self._plugins, self._sessions = store, plugins, sessions
 
     def run(self, job: StageJob, monitor: StageMonitor) -> None:
-        """Call the stage's function, watched for silence."""
+        """Call the stage's function, and report stalls."""
         with watching(self._store.work_folder(job.work) / LOG, monitor.stalled) as beat:
 
             def progress(done: float, total: float, note: str = "") -> None:
@@ -95,24 +95,24 @@ class LocalRunner:
             getattr(import_module(module), function)(job.context(self._store, services))
 
     def stop(self) -> None:
-        """Nothing can end a function of this process."""
+        """Does nothing: a function in this process cannot be ended."""
 
 
 class WorkerRunner:
-    """Runs stages in a worker process, started with the first of them; see `StageRunner`.
+    """Runs stages in a worker process, which starts with the first stage; see `StageRunner`.
 
-    The process is given nothing but the store's folder and pickled jobs, and finds the plugins that
-    are installed. With `fresh` each stage has a process of its own.
+    The process receives only the store's folder and pickled jobs, and loads the installed plugins
+    itself. With `fresh` each stage gets a new process.
     """
 
     def __init__(self, store: StageStore, fresh: bool = False) -> None:
-        """`close` ends the process."""
+        """No process is started yet; `close` ends it."""
         self._store, self._fresh = store, fresh
         self._process: subprocess.Popen[bytes] | None = None
         self._stopped = False
 
     def run(self, job: StageJob, monitor: StageMonitor) -> None:
-        """Send the job, pass on what the process reports, and raise what it raised."""
+        """Send the job, pass on the events of the process, and raise the error it raised."""
         process = self._start()
         try:
             _send(process.stdin, job)
@@ -137,7 +137,7 @@ class WorkerRunner:
             self._process.kill()
 
     def close(self) -> None:
-        """End the process where one is idle."""
+        """End the idle process, if there is one."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -171,12 +171,12 @@ class WorkerRunner:
             return KeyboardInterrupt()
         code = process.wait()
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
-        step = "look for messages of the system about memory, and for what the stage printed"
+        step = "check the stage's output above, and the system log for out-of-memory messages"
         return StageError(f"the worker process ended with {how}", next=step)
 
 
 class _WorkerTraceback(Exception):
-    """The traceback of the worker process, shown as the cause of what is raised here."""
+    """The traceback of the worker process, printed as the cause of the error raised here."""
 
     def __init__(self, text: str) -> None:
         super().__init__(f"\n{text}")
@@ -184,7 +184,7 @@ class _WorkerTraceback(Exception):
 
 def _send(stream: IO[bytes] | None, value: object) -> None:
     if stream is not None:
-        with suppress(BrokenPipeError):  # the process has ended; reading says how
+        with suppress(BrokenPipeError):  # the process has ended; `_receive` reports it
             pickle.dump(value, stream)
             stream.flush()
 

@@ -1,4 +1,4 @@
-"""Open sessions, kept while a plan runs: one per artefact and target."""
+"""A pool of open sessions, one per artefact and target, for the time a plan runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class SessionPool:
-    """A context manager that opens each artefact once and closes all of them at its end."""
+    """A context manager that opens each artefact once and closes all sessions on exit."""
 
     def __init__(self) -> None:
         self._stack = ExitStack()

@@ -1,4 +1,4 @@
-"""Finished stages by key: written beside, checked, renamed; nothing half-made is ever seen."""
+"""The store of finished stages by key; entries appear atomically, checked and complete."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 MANIFEST = "manifest.json"
 LOG = "log.txt"
 _STALE_SECONDS = 24 * 3600
+_UNFINISHED = ("work", "failed", "salvage")
 _NO_MANIFEST = (ValueError, TypeError, KeyError, AttributeError)
 
 
@@ -80,25 +81,25 @@ class Store:
     """A folder of entries that several processes may use at once; see `StageStore`."""
 
     def __init__(self, root: Path) -> None:
-        """`root` is made where it does not exist."""
+        """`root` is created on first use."""
         self.root = root
         self._in_use = False
 
     def get(self, key: str) -> Entry | None:
-        """The finished entry, or None; one that has lost a file, or a part of one, is not."""
+        """The entry, or None if it is missing or any of its files is missing or truncated."""
         path = self.folder(key)
         try:
             manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
             outputs = manifest["outputs"].items()
-            whole = all(_is_whole(path / name, facts) for name, facts in outputs)
+            complete = all(_is_complete(path / name, facts) for name, facts in outputs)
         except (FileNotFoundError, NotADirectoryError, *_NO_MANIFEST):
             return None
-        return Entry(key, path, manifest) if whole else None
+        return Entry(key, path, manifest) if complete else None
 
     def use(self) -> None:
-        """Tell other processes, as long as this store is held, to keep what is used from now on.
+        """Keep other processes from removing entries used from now on, while this object exists.
 
-        Where nothing can be written nothing can be removed either, and nobody is told.
+        Does nothing if the folder cannot be written: nothing can be removed from it then.
         """
         from filelock import FileLock
 
@@ -113,31 +114,31 @@ class Store:
             self._in_use = True
 
     def used_since(self) -> float:
-        """When the first of the processes that use the store now began; endless without any."""
+        """Start time of the oldest process that uses the store now; infinite if there is none."""
         from filelock import FileLock, Timeout
 
-        begins = [math.inf]
+        starts = [math.inf]
         for path in (self.root / "users").glob("*.lock"):
-            with suppress(FileNotFoundError):  # one that ends now removes it
-                began = path.stat().st_mtime
+            with suppress(FileNotFoundError):  # its process has ended meanwhile
+                start = path.stat().st_mtime
                 try:
                     _end_use(FileLock(path, timeout=0).acquire().lock)
                 except Timeout:
-                    begins.append(began)
-        return min(begins)
+                    starts.append(start)
+        return min(starts)
 
     def touch(self, entry: Entry) -> None:
-        """Note that a run has used the entry; what is not used for long may be removed."""
+        """Record that a run has used the entry; `zoo gc` removes entries not used for long."""
         with suppress(OSError):
             os.utime(entry.path / MANIFEST)
 
     def last_used(self, entry: Entry) -> float:
-        """When a run last used the entry, in seconds since the epoch."""
+        """Time of the last use by a run, in seconds since the epoch."""
         return (entry.path / MANIFEST).stat().st_mtime
 
     @contextmanager
     def lock(self, key: str) -> Iterator[None]:
-        """Held by the one process that makes `key`; others wait for it."""
+        """Held by the process that runs the stage of `key`; others wait for it."""
         from filelock import FileLock
 
         folder = self.root / "locks"
@@ -146,25 +147,25 @@ class Store:
             yield
 
     def work(self, key: str, name: str) -> Path:
-        """A fresh folder to make `key` in, beside the entries."""
+        """A new folder for the stage of `key` to write to, beside the entries."""
         path = self.work_folder(f"{name}-{key[:12]}-{uuid4().hex[:8]}")
         path.mkdir(parents=True)
         return path
 
     def work_folder(self, name: str) -> Path:
-        """The folder that `work` has made, by its name."""
+        """A folder returned by `work`, by its name."""
         return self.root / "work" / name
 
     def resume_dir(self, key: str) -> Path:
-        """Where a stage may keep what it has finished, should the rest fail; not made here."""
+        """Where a stage may keep finished parts in case it fails; not created here."""
         return self.root / "salvage" / key
 
     def commit(
         self, key: str, work: Path, outputs: tuple[str, ...], facts: dict[str, Any]
     ) -> Entry:
-        """Check that `outputs` are there, write the manifest, rename the folder into place.
+        """Check that `outputs` exist, write the manifest, rename the folder into place.
 
-        Raises StageError where an output is missing or there is one too many.
+        Raises StageError for a missing or an undeclared output.
         """
         _check_outputs(work, outputs)
         manifest = {**facts, "key": key, "outputs": {name: _facts(work / name) for name in outputs}}
@@ -177,7 +178,7 @@ class Store:
         return Entry(key, path, manifest)
 
     def keep_failed(self, work: Path) -> Path:
-        """Move a failed stage's folder aside, where a person can look at it."""
+        """Move a failed stage's folder to where a person can inspect it."""
         target = self.root / "failed" / work.name
         target.parent.mkdir(parents=True, exist_ok=True)
         work.rename(target)
@@ -199,31 +200,30 @@ class Store:
         return size
 
     def leftovers(self, older_than: float = _STALE_SECONDS) -> list[Path]:
-        """Folders of stages in which nothing has changed for so many seconds.
+        """Folders of unfinished stages in which nothing has changed for `older_than` seconds.
 
         Their stages failed, were killed, or run now: see `unused`.
         """
         before = time.time() - older_than
-        found = [*(self.root / "work").glob("*"), *(self.root / "failed").glob("*")]
-        found += (self.root / "salvage").glob("*")
-        return [path for path in found if _last_changed(path) < before]
+        folders = [path for name in _UNFINISHED for path in (self.root / name).glob("*")]
+        return [path for path in folders if _last_changed(path) < before]
 
     @contextmanager
     def unused(self, leftover: Path) -> Iterator[bool]:
-        """Whether no process makes the leftover's key now; if so, none begins inside the block."""
+        """Whether no process runs the leftover's stage; if so, none can start it in the block."""
         from filelock import FileLock, Timeout
 
-        with ExitStack() as held:
+        with ExitStack() as locks:
             try:
                 for path in self._locks(leftover):
-                    held.enter_context(FileLock(path, timeout=0))
+                    locks.enter_context(FileLock(path, timeout=0))
                 free = True
             except (Timeout, PermissionError):
                 free = False
             yield free
 
     def _discard(self, path: Path) -> None:
-        """Take an entry away in one step, so that half of one is never seen, then delete it."""
+        """Rename an entry away, so that no process sees a partial one, then delete it."""
         if path.exists():
             aside = self.root / "work" / f"removed-{uuid4().hex[:8]}"
             aside.parent.mkdir(parents=True, exist_ok=True)
@@ -231,39 +231,39 @@ class Store:
             shutil.rmtree(aside, ignore_errors=True)
 
     def _locks(self, leftover: Path) -> list[Path]:
-        """Lock files of the keys that a leftover may be of; names in `work` hold part of one."""
+        """Lock files of the keys that a leftover may have; names in `work` hold part of a key."""
         start = leftover.name.split("-")[-2:][0]
         return sorted((self.root / "locks").glob(f"{start}*.lock"))
 
     def folder(self, key: str) -> Path:
-        """Where an entry lies, whether it is there or not."""
+        """The folder of an entry, whether it exists or not."""
         return self.root / "entries" / key[:2] / key
 
 
 def _end_use(lock: BaseFileLock) -> None:
-    """Release a user's lock, and take its file away."""
+    """Release the lock of a using process, and remove its file."""
     Path(lock.lock_file).unlink(missing_ok=True)
     lock.release()
 
 
-def _is_whole(path: Path, facts: Mapping[str, Any]) -> bool:
-    """Whether an output is there, a file of as many bytes as were written."""
-    found = path.stat()
-    return stat.S_ISDIR(found.st_mode) or found.st_size == facts["bytes"]
+def _is_complete(path: Path, facts: Mapping[str, Any]) -> bool:
+    """Whether an output exists; a file must have its original size."""
+    status = path.stat()
+    return stat.S_ISDIR(status.st_mode) or status.st_size == facts["bytes"]
 
 
 def folder_bytes(path: Path) -> int:
-    """Bytes of all files below a folder; what goes meanwhile is passed over."""
-    return sum(found.st_size for found in _stats(path) if stat.S_ISREG(found.st_mode))
+    """Bytes of all files below a folder; files removed meanwhile are skipped."""
+    return sum(status.st_size for status in _stats(path) if stat.S_ISREG(status.st_mode))
 
 
 def _last_changed(path: Path) -> float:
-    """Seconds since the epoch, of the newest in a folder; endless where it is gone."""
-    return max((found.st_mtime for found in _stats(path)), default=float("inf"))
+    """Newest modification time in a folder, in seconds since the epoch; infinite if missing."""
+    return max((status.st_mtime for status in _stats(path)), default=float("inf"))
 
 
 def _stats(path: Path) -> Iterator[os.stat_result]:
-    """Facts of a folder and of all that is below it, as far as it is still there."""
+    """Status of a folder and of everything below it; what is removed meanwhile is skipped."""
     for folder, _, names in os.walk(path):
         for item in (Path(folder), *(Path(folder, name) for name in names)):
             with suppress(FileNotFoundError):
@@ -273,7 +273,7 @@ def _stats(path: Path) -> Iterator[os.stat_result]:
 def _check_outputs(work: Path, outputs: Sequence[str]) -> None:
     for name in outputs:
         if not (work / name).exists():
-            raise StageError(f"output '{name}' was not made", where=str(work))
+            raise StageError(f"output '{name}' is missing", where=str(work))
     extra = {path.name for path in work.iterdir()} - {Path(n).parts[0] for n in outputs} - {LOG}
     if extra:
         raise StageError(f"undeclared output {', '.join(sorted(extra))}", where=str(work))

@@ -1,4 +1,4 @@
-"""Watches that work goes on: says so, and keeps the stacks of all threads, when it does not."""
+"""A watchdog: reports stalls, and writes the stacks of all threads to the log."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 STALL_SECONDS = 120.0
 STUCK_SECONDS = 300.0
-"""After so long in which no Python thread could run the stacks go to stderr."""
+"""If no Python thread could run for this long, the stacks go to stderr."""
 
 EXIT_SECONDS = 60.0
 
@@ -24,14 +24,14 @@ EXIT_SECONDS = 60.0
 def watching(
     log: Path, stalled: Callable[[float], None], limit: float = STALL_SECONDS
 ) -> Iterator[Callable[[], None]]:
-    """Gives a function to call as work goes on.
+    """Yields a function to call whenever work makes progress.
 
-    Where it is not called for `limit` seconds, and again after each further `limit`, the stacks of
-    all threads are appended to `log` and `stalled` is told for how many seconds nothing happened,
-    from a thread of its own. It only tells: what stalls may be a slow compiler. Native code that
-    holds the interpreter's lock for ever silences that thread too; when it has not come round for
-    STUCK_SECONDS, a timer that needs no lock shows the stacks on stderr. It never fires while
-    Python runs, when looking at the stacks without the lock would not be safe.
+    If it is not called for `limit` seconds, and after each further `limit`, a thread appends the
+    stacks of all threads to `log` and calls `stalled` with the seconds since the last call. It only
+    reports: the work may be a slow compiler. Native code that holds the interpreter's lock blocks
+    this thread too; if it cannot run for STUCK_SECONDS, a timer that needs no lock writes the
+    stacks to stderr. The timer never fires while Python code runs, when reading the stacks without
+    the lock would not be safe.
     """
     last = time.monotonic()
     ended = Event()
@@ -41,15 +41,15 @@ def watching(
         last = time.monotonic()
 
     def watch() -> None:
-        told = 0
+        reports = 0
         while not ended.wait(min(limit, STALL_SECONDS) / 4):
             _arm()
             silent = time.monotonic() - last
             times = int(silent / limit)
-            if times > told:
+            if times > reports:
                 _dump(log)
                 stalled(silent)
-            told = times
+            reports = times
 
     thread = Thread(target=watch, name="watchdog", daemon=True)
     thread.start()
@@ -63,16 +63,16 @@ def watching(
 
 
 def _arm() -> None:
-    """Where there is a stderr to write to."""
+    """Restart the timer, if there is a stderr to write to."""
     with suppress(AttributeError, OSError, ValueError):
         place = sys.__stderr__ or sys.stderr
         faulthandler.dump_traceback_later(STUCK_SECONDS, file=place)
 
 
 def guard_exit(limit: float = EXIT_SECONDS) -> None:
-    """From now on the process has so long to end; then its stacks are shown and it is ended.
+    """Write the stacks and end the process if it has not ended after `limit` seconds.
 
-    For the very end of a program: threads of native libraries can hang there.
+    For the end of a program, where threads of native libraries can hang.
     """
     faulthandler.dump_traceback_later(limit, exit=True)
 

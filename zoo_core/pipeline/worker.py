@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class _Channel:
-    """Messages to the process that sent the job; several threads may send."""
+    """Sends messages to the parent process; thread-safe."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream, self._lock = stream, Lock()
@@ -63,7 +63,7 @@ def main(root: Path) -> None:
             failure: BaseException | None = None
             try:
                 runner.run(job, channel)
-            except BaseException as error:  # sent to the process that waits
+            except BaseException as error:  # sent to the parent process
                 failure = error
             busy.clear()
             channel.ended(failure)
@@ -75,15 +75,15 @@ def _read(jobs: SimpleQueue[StageJob | None], busy: Event) -> None:
             jobs.put(pickle.load(sys.stdin.buffer))
     except EOFError:
         if busy.is_set():
-            os._exit(1)  # nobody waits for what runs now
+            os._exit(1)  # the parent process has ended
         jobs.put(None)
 
 
 def _portable(error: BaseException) -> BaseException:
-    """The error, or its words where it cannot be pickled."""
+    """The error itself, or a StageError with its message if it cannot be pickled."""
     try:
         pickle.loads(pickle.dumps(error))
-    except Exception:  # an exception of any library
+    except Exception:  # from any library
         return StageError(f"failed: {type(error).__name__}: {first_line(error)}")
     return error
 

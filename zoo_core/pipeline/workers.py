@@ -1,4 +1,4 @@
-"""Several whole chains at once: each thread takes an item from start to end; results in order."""
+"""Applies a function to items in several threads, with results in order."""
 
 from __future__ import annotations
 
@@ -18,36 +18,36 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 STALL_SECONDS = 900.0
-"""After so long without the next result a chain counts as hung."""
+"""A thread that has no result after this long counts as hung."""
 
 _JOIN_SECONDS = 5.0
-"""So long for all threads together; closing the session may be what wakes one that hangs."""
+"""For all threads together; closing the session may wake a thread that hangs."""
 
 
 def in_order(
     items: Iterable[A], work: Callable[[A], B], workers: int, stall: float = STALL_SECONDS
 ) -> Iterator[B]:
-    """`work(item)` for each item, by so many threads; results in the items' order.
+    """`work(item)` for each item, in `workers` threads; results in the items' order.
 
-    At most two items a worker are taken ahead of the result that is waited for. The first error of
-    an item, in order, is raised here, and an error of `items` as it comes. However the iteration
-    ends, no further item is begun and the threads end with the one they have. Raises StageError
-    where a result is not there after `stall` seconds; a thread that hangs does not hold the process
-    up.
+    At most two items per worker are taken ahead of the result to yield next. The first error of an
+    item, in order, is raised here; an error of `items` is raised at once. However the iteration
+    ends, no further item is started, and each thread ends after its current item. Raises
+    StageError if a result takes more than `stall` seconds; a thread that hangs does not keep the
+    process from ending.
     """
-    chains = ThreadPool(workers, "chain")
-    waiting: deque[Future[B]] = deque()
+    pool = ThreadPool(workers, "chain")
+    futures: deque[Future[B]] = deque()
     source = iter(items)
     try:
-        waiting.extend(chains.submit(partial(work, item)) for item in islice(source, 2 * workers))
-        while waiting:
-            yield _result(waiting[0], stall)
-            waiting.popleft()
-            waiting.extend(chains.submit(partial(work, item)) for item in islice(source, 1))
+        futures.extend(pool.submit(partial(work, item)) for item in islice(source, 2 * workers))
+        while futures:
+            yield _result(futures[0], stall)
+            futures.popleft()
+            futures.extend(pool.submit(partial(work, item)) for item in islice(source, 1))
     finally:
-        for future in waiting:
+        for future in futures:
             future.cancel()
-        chains.close(_JOIN_SECONDS)
+        pool.close(_JOIN_SECONDS)
 
 
 def _result(future: Future[B], stall: float) -> B:
@@ -56,5 +56,5 @@ def _result(future: Future[B], stall: float) -> B:
     except TimeoutError as error:
         if future.done():
             raise
-        what = f"no result for {stall:.0f} s: a chain hangs"
+        what = f"no result for {stall:.0f} s: a worker thread hangs"
         raise StageError(what, next="see the stacks of all threads in the log") from error

@@ -1,3 +1,3 @@
-"""From a request to a plan: which assets, which protocol, which stages."""
+"""From a request to a plan: resolves weights, data and protocol, and builds the stages."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The stages of a run, from weights to metrics, put together into a plan."""
+"""Builds the plan of a run: the stages from weights to metrics."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from zoo_core.registry import Registry
 
 _FLOOR = 0.001
-"""Candidates above this score are kept, so that re-scoring with other thresholds runs nothing."""
+"""Candidates above this score are stored, so that other thresholds need no new inference."""
 
 
 class Goal(StrEnum):
@@ -49,7 +49,7 @@ class Run:
 def plan_run(
     request: RunRequest, registry: Registry, plugins: Plugins, cache: CacheState, goal: Goal
 ) -> Run:
-    """Pure but for reading: the plan of a request up to its goal."""
+    """The plan of a request up to its goal; reads files and changes nothing."""
     needs_data = goal in (Goal.FETCH, Goal.PREDICT, Goal.SCORE)
     resolved = resolve(request, registry, plugins, cache, needs_data)
     builder = _Builder(request, resolved, plugins)
@@ -71,14 +71,14 @@ class _Builder:
         stages += self._export()
         if goal is Goal.EXPORT:
             return stages
-        asked = self._compile_request(stages)
+        request = self._compile_request(stages)
         if goal is Goal.EMIT:
-            return _unique([*stages, *self._calibration(), *self._emitter().stages(asked)])
-        stages += [*self._calibration(), *self._compiler().stages(asked)]
+            return _unique([*stages, *self._calibration(), *self._emitter().stages(request)])
+        stages += [*self._calibration(), *self._compiler().stages(request)]
         if goal is Goal.COMPILE or self.resolved.data is None:
             return _unique(stages)
         artefact = _reference(stages, ARTEFACT_FILE)
-        stages += self._predict(self.resolved.data, asked, artefact)
+        stages += self._predict(self.resolved.data, request, artefact)
         if goal is Goal.SCORE and self.resolved.data.has_truth:
             stages += self._score(self.resolved.data)
         return _unique(stages)
@@ -92,7 +92,7 @@ class _Builder:
     def _emitter(self) -> OfflineBuilder:
         backend = self.resolved.backend
         if backend.emitter is None:
-            raise UsageError(f"backend '{backend.name}' writes no files for a machine elsewhere")
+            raise UsageError(f"backend '{backend.name}' does not support offline builds")
         return self.plugins.emitter(backend.emitter)
 
     def _data_stages(self) -> list[Stage]:
@@ -105,10 +105,10 @@ class _Builder:
             return []
         if not set(exporter.formats) & set(compiler.formats):
             raise UsageError(
-                f"{resolved.card.id} exports {', '.join(exporter.formats)}; "
-                f"{resolved.backend.name} takes {', '.join(compiler.formats)}"
+                f"backend '{resolved.backend.name}' does not support {resolved.card.id}: it "
+                f"compiles {', '.join(compiler.formats)}, not {', '.join(exporter.formats)}"
             )
-        asked = ExportRequest(
+        request = ExportRequest(
             weights=resolved.weights.kind,
             format=resolved.weights.format,
             files=resolved.weights.references(),
@@ -119,11 +119,11 @@ class _Builder:
             form=self.request.form or compiler.form,
             options={},
         )
-        return list(exporter.stages(resolved.card, asked))
+        return list(exporter.stages(resolved.card, request))
 
-    def _compile_request(self, before: Sequence[Stage]) -> CompileRequest:
+    def _compile_request(self, earlier: Sequence[Stage]) -> CompileRequest:
         resolved, exporter, compiler = self.resolved, self._exporter(), self._compiler()
-        graph = _reference(before, GRAPH_FILE) if resolved.has_graph else ""
+        graph = _reference(earlier, GRAPH_FILE) if resolved.has_graph else ""
         return CompileRequest(
             card=resolved.card,
             target=resolved.target,
@@ -159,9 +159,9 @@ class _Builder:
         )
         return [*data.stages, select]
 
-    def _predict(self, data: DataPlan, asked: CompileRequest, artefact: str) -> list[Stage]:
+    def _predict(self, data: DataPlan, request: CompileRequest, artefact: str) -> list[Stage]:
         resolved, card = self.resolved, self.resolved.card
-        own = resolved.backend.decoding(asked) if resolved.backend.decoding else None
+        own = resolved.backend.decoding(request) if resolved.backend.decoding else None
         decoding = own or Decoding(decoder=card.decoder, params=card.decoder_params)
         evaluator = self.plugins.evaluator(card.evaluator)
         values = task_values(resolved.protocol)
@@ -182,7 +182,7 @@ class _Builder:
             ("runtime", resolved.backend.runtime),
             ("decoder", decoding.decoder),
         )
-        graph = {"graph": asked.graph} if asked.graph else {}
+        graph = {"graph": request.graph} if request.graph else {}
         shards = [
             Stage(
                 name=f"predict-{number:04d}",
@@ -203,15 +203,15 @@ class _Builder:
             )
             for number, shard in enumerate(data.shards)
         ]
-        return [*data.stages, *shards, *self._settle(data, shards, values)]
+        return [*data.stages, *shards, *self._postprocess(data, shards, values)]
 
-    def _settle(
+    def _postprocess(
         self, data: DataPlan, shards: Sequence[Stage], values: dict[str, object]
     ) -> list[Stage]:
         name = self.resolved.card.evaluator
-        settle = Stage(
+        stage = Stage(
             name="settle",
-            run="zoo_core.pipeline.stages.evaluate:settle",
+            run="zoo_core.pipeline.stages.evaluate:postprocess",
             params={"evaluator": name, "values": values},
             inputs={
                 f"shard-{stage.name.removeprefix('predict-')}": f"{stage.name}/candidates.npz"
@@ -221,7 +221,7 @@ class _Builder:
             sources=self._modules(("evaluator", name)),
             cost=data.count,
         )
-        return [settle, self._evaluation_stage("write", "predictions", data), *self._leakage()]
+        return [stage, self._evaluation_stage("write", "predictions", data), *self._leakage()]
 
     def _leakage(self) -> list[Stage]:
         if self.resolved.calibration is None:
@@ -236,7 +236,7 @@ class _Builder:
         return [self._evaluation_stage("score", "metrics.json", data)]
 
     def _evaluation_stage(self, name: str, output: str, data: DataPlan) -> Stage:
-        """A stage in which the evaluator sees the settled predictions and the truth."""
+        """A stage that passes postprocessed predictions and ground truth to the evaluator."""
         card = self.resolved.card
         evaluator = self.plugins.evaluator(card.evaluator)
         return Stage(
@@ -267,7 +267,7 @@ class _Builder:
 
 
 def provider_modules(provider: Provider[object]) -> tuple[str, ...]:
-    """The modules that a provider's `load` imports (its plugin's module where it imports none)."""
+    """The modules that a provider's `load` imports; its own module if it imports none."""
     module, function = provider.load.__module__, getattr(provider.load, "__name__", "")
     return function_imports(module, function) or (module,)
 
@@ -281,5 +281,5 @@ def _reference(stages: Sequence[Stage], file: str) -> str:
 
 
 def _unique(stages: Sequence[Stage]) -> list[Stage]:
-    """Data stages that calibration and evaluation share stand once."""
+    """The stages without duplicates: calibration and evaluation may share data stages."""
     return list({(stage.name, stage.run, str(stage.params)): stage for stage in stages}.values())

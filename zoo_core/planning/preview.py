@@ -1,4 +1,4 @@
-"""What a plan will do: hits, misses and why, time, download and disk, before anything runs."""
+"""Preview of a plan: cached stages, stages to run and why, expected time and download."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """Rows per stage, and sums. `seconds` is None where a stage was never seen before."""
+    """A row per stage, and sums. `seconds` is None if a stage to run has no known duration."""
 
     rows: list[dict[str, Any]]
     download_bytes: int
@@ -23,13 +23,13 @@ class Preview:
 
     @property
     def missing(self) -> int:
-        """How many stages will run."""
+        """Number of stages that will run."""
         return len([row for row in self.rows if not row["cached"]])
 
     def line(self) -> str:
-        """The sentence that a run begins with."""
+        """The summary that a run prints first."""
         if not self.missing:
-            return f"{len(self.rows)} stages, all in the store"
+            return f"{len(self.rows)} stages, all cached"
         parts = [f"{len(self.rows)} stages, {self.missing} to run"]
         if self.download_bytes:
             parts.append(f"{self.download_bytes / 1e6:.0f} MB to download")
@@ -41,7 +41,7 @@ class Preview:
 
 
 def preview(plan: Plan, store: Store, durations: Durations, explain: bool) -> Preview:
-    """Looks each key up; `explain` also says what differs from the nearest earlier result."""
+    """Look up each key; `explain` also lists what differs from the nearest earlier result."""
     rows: list[dict[str, Any]] = []
     for item in plan:
         cached = store.get(item.key) is not None
@@ -56,15 +56,15 @@ def preview(plan: Plan, store: Store, durations: Durations, explain: bool) -> Pr
             }
         )
     missing = [row for row in rows if not row["cached"]]
-    unseen = any(row["expected_seconds"] is None for row in missing)
-    total = None if unseen else sum(row["expected_seconds"] for row in missing)
-    todo = {row["name"] for row in missing}
-    download = sum(item.stage.download for item in plan if item.stage.name in todo)
+    unknown = any(row["expected_seconds"] is None for row in missing)
+    total = None if unknown else sum(row["expected_seconds"] for row in missing)
+    names = {row["name"] for row in missing}
+    download = sum(item.stage.download for item in plan if item.stage.name in names)
     return Preview(rows, download, total)
 
 
 def _changed(item: PlannedStage, store: Store) -> list[str]:
-    """What differs from the nearest earlier result of the same stage; empty where there is none."""
+    """Key parts that differ from the nearest earlier result of the stage; empty if none exists."""
     parts = [
         entry.manifest["parts"]
         for entry in store.entries()

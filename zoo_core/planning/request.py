@@ -1,4 +1,4 @@
-"""A user's request, before anything is looked up."""
+"""The request of a user, before anything is resolved."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRequest:
-    """The options of `zoo run`; None where the user said nothing. `size` is (height, width).
+    """The options of `zoo run`; None if not set. `size` is (height, width).
 
-    `weights` is a path, "random" or "random:SEED". `predict` is an image or a folder without truth,
-    instead of `images`. `changes` are the protocol values that options
-    such as `--conf` change.
+    `weights` is a path, "random" or "random:SEED". `predict` is an image or a folder without ground
+    truth, instead of `images`. `changes` are the protocol values that options such as `--conf`
+    override.
     """
 
     model: str
@@ -52,9 +52,9 @@ _PATHS = ("cfg", "names", "predict", "images", "annotations", "calibration")
 
 
 def make_request(model: str, **options: Any) -> RunRequest:
-    """The request of these options: fields of `RunRequest`, and protocol values such as `conf`.
+    """Make a request from options: fields of `RunRequest`, and protocol values such as `conf`.
 
-    Paths may be texts, `size` may be a text H,W. An option that is None is not set. Raises
+    Paths may be strings, and `size` may be "H,W". An option that is None is not set. Raises
     UsageError for an invalid size, resize mode or choice of assets.
     """
     options = {name: value for name, value in options.items() if value is not None}
@@ -72,7 +72,7 @@ def make_request(model: str, **options: Any) -> RunRequest:
 
 
 def size_of(value: str | Sequence[int]) -> tuple[int, int]:
-    """(height, width) of `H,W` or of two numbers; raises UsageError for anything else."""
+    """(height, width) from "H,W" or from two numbers; raises UsageError for anything else."""
     parts = value.replace("x", ",").split(",") if isinstance(value, str) else list(map(str, value))
     if len(parts) != 2 or not all(part.strip().isdecimal() and int(part) for part in parts):
         raise UsageError(f"invalid size '{value}'", where="--size", next="write H,W as in 416,416")

@@ -1,4 +1,4 @@
-"""A request with everything looked up: card, target, protocol, preprocessing, weights, data."""
+"""Resolves a request: card, target, protocol, preprocessing, weights and data."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from zoo_core.errors import DataError, UsageError, did_you_mean
 from zoo_core.planning.weights import (
     Weights,
     first_ready,
-    given_weights,
     missing_weights,
     not_cached,
     published_weights,
     sample_weights,
     stored_weights,
+    user_weights,
 )
 from zoo_core.registry.cards import NONE
 from zoo_core.registry.protocols import choose, derive, effective_preprocess, task_values
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from zoo_core.registry import Registry
 
 FOLDER = "folder"
-"""The data set that reads a folder of images without truth."""
+"""The data set that reads a folder of images without ground truth."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,11 +44,11 @@ class CacheState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resolved:
-    """Everything that a run is about. `data` and `calibration` are None where not needed.
+    """A resolved request. `data` and `calibration` are None if not needed.
 
-    `stored` is true where the target brings outputs that another program has stored; weights that
-    are given all the same are exported, for what the graph knows of its outputs.
-    `emulated` is true where an emulator stands in for the device.
+    `stored` is true if the target replays outputs that another program has stored; weights are
+    then exported only if the user gives some, because the graph describes its outputs. `emulated`
+    is true if an emulator replaces the device.
     """
 
     card: ModelCard
@@ -65,7 +65,7 @@ class Resolved:
 
     @property
     def has_graph(self) -> bool:
-        """Whether a network is exported."""
+        """Whether a graph is exported."""
         return not self.stored or bool(self.weights.files)
 
 
@@ -76,9 +76,9 @@ def resolve(
     cache: CacheState,
     needs_data: bool,
 ) -> Resolved:
-    """Look everything up; raises the error of the first thing that does not fit.
+    """Resolve a request; raises the error of the first part that is invalid or missing.
 
-    `needs_data` is false where nothing is scored, as for an export.
+    `needs_data` is false if no image is run, as for an export.
     """
     card = _labelled(_runnable(registry.model(request.model)), request.names)
     backend = _backend(request, plugins)
@@ -123,16 +123,17 @@ class _Chooser:
     def choose(self, needs_data: bool) -> tuple[Weights, DataPlan | None]:
         request, card = self.request, self.card
         if request.weights:
-            weights = given_weights(request, card, self.plugins.exporter(card.exporter))
+            weights = user_weights(request, card, self.plugins.exporter(card.exporter))
             if request.assets == "sample":
-                raise UsageError("--assets sample and --weights exclude each other")
+                step = "omit one of them"
+                raise UsageError("--assets sample and --weights exclude each other", next=step)
             return weights, self._own_data(weights) if needs_data else None
         if request.assets == "sample":
             return self._sample(needs_data)
         return self._published(needs_data)
 
     def stored(self) -> tuple[Weights, DataPlan | None]:
-        """For outputs that another program has stored; the user says what they are of."""
+        """Weights and data for outputs that another program has stored."""
         if self.request.weights or self.request.assets == "sample":
             return self.choose(needs_data=True)
         weights = stored_weights()
@@ -160,7 +161,7 @@ class _Chooser:
         options = published_weights(self.card)
         if self.request.assets == "published":
             if not options:
-                raise self._nothing_here(None)
+                raise self._assets_missing(None)
             ready = first_ready(options, self.cache.is_cached, lambda _url: True)
             return ready or options[0], data
         weights = first_ready(options, self.cache.is_cached, self.cache.is_reachable)
@@ -169,29 +170,29 @@ class _Chooser:
         own = self.request.images or self.request.predict or self.request.dataset
         if self.card.sample and not own:
             return self._sample(needs_data)
-        raise self._nothing_here(data if weights else None)
+        raise self._assets_missing(data if weights else None)
 
-    def _nothing_here(self, data: DataPlan | None) -> DataError:
-        """What is missing without a network: the data, or else the weights."""
+    def _assets_missing(self, data: DataPlan | None) -> DataError:
+        """The error for assets that are not available offline: the data, else the weights."""
         if data is not None:
             return _images_missing(data)
         what, step = missing_weights(self.card)
         if self.card.sample and self.request.predict:
             own = f"`zoo predict {self.card.id}` without a path"
-            step += f"; the sample sees only its own scenes: {own}"
+            step += f"; the bundled sample runs only on its own scenes: {own}"
         return DataError(what, next=step)
 
     def _data_ready(self, data: DataPlan) -> bool:
-        """Whether the store has it, nothing is to be fetched, or there is a network."""
-        fetching = [stage for stage in data.stages if stage.download]
-        if not fetching or self.cache.is_cached(data.stages):
+        """Whether the data is local, cached, or can be downloaded."""
+        downloads = [stage for stage in data.stages if stage.download]
+        if not downloads or self.cache.is_cached(data.stages):
             return True
-        return all(self.cache.is_reachable(url) for stage in fetching for url in _urls(stage))
+        return all(self.cache.is_reachable(url) for stage in downloads for url in _urls(stage))
 
     def _sample(self, needs_data: bool) -> tuple[Weights, DataPlan | None]:
         if self.request.images or self.request.predict:
-            step = "give --weights FILE too, or leave the images out to see the sample's scenes"
-            raise UsageError("sample weights are never run on given images", next=step)
+            step = "add --weights FILE, or omit the images to run the sample's scenes"
+            raise UsageError("sample weights do not run on your own images", next=step)
         weights = sample_weights(self.card)
         if not needs_data:
             return weights, None
@@ -211,13 +212,13 @@ class _Chooser:
         plan = self._plan(request.dataset or own or card.dataset, "evaluate", None, request.limit)
         if kind == "given" and plan.kind == "sample":
             raise UsageError(
-                "given weights are never scored on the sample scenes",
+                "your own weights are not scored on the sample's scenes",
                 next="give --images DIR --annotations FILE",
             )
         return plan
 
     def _plan(self, name: str, purpose: str, images: Path | None, limit: int | None) -> DataPlan:
-        asked = DataRequest(
+        request = DataRequest(
             purpose=purpose,
             images=images,
             annotations=self.request.annotations if purpose == "evaluate" else None,
@@ -225,9 +226,9 @@ class _Chooser:
             others=self.plugins.dataset,
         )
         dataset = self.plugins.dataset(name)
-        plan, task = dataset.plan(asked), self.card.task
+        plan, task = dataset.plan(request), self.card.task
         if purpose == "evaluate" and plan.has_truth and dataset.task != task:
-            what = f"data set '{name}' has the truth of {dataset.task}, {self.card.id} does {task}"
+            what = f"data set '{name}' is for {dataset.task}, but {self.card.id} is for {task}"
             raise UsageError(what, next=f"use --dataset {self.card.dataset}")
         return plan
 
@@ -240,7 +241,7 @@ def _images_missing(data: DataPlan) -> DataError:
 def folder_dataset(card: ModelCard, registry: Registry) -> str:
     """The card's `given_dataset`.
 
-    Raises UsageError where it states none, with those that other cards of its task state.
+    Raises UsageError if it has none, and suggests the one that most cards of the task have.
     """
     if card.given_dataset is not None:
         return card.given_dataset
@@ -251,22 +252,22 @@ def folder_dataset(card: ModelCard, registry: Registry) -> str:
     )
     name = max(known, key=known.count) if known else "NAME"
     raise UsageError(
-        "--images needs the key 'given_dataset', which the card does not state",
+        "--images needs the key 'given_dataset', which is missing in the card",
         where=f"{card.origin}: models.{card.id}",
         next=f"add `given_dataset: {name}` to the card, or give --dataset {name}",
     )
 
 
 def _urls(stage: Stage) -> list[str]:
-    """The addresses that a stage names, in its locations or, where they matter, its parameters."""
+    """The URLs in a stage's locations and parameters."""
     places = [*stage.locations.values(), *stage.params.values()]
     return [place for place in places if str(place).startswith(("http://", "https://"))]
 
 
 def _runnable(card: ModelCard) -> ModelCard:
     if card.exporter == NONE:
-        step = "`zoo models` tells which have one"
-        raise UsageError(f"{card.id} is only listed: no exporter yet", next=step)
+        step = "`zoo models --runnable` lists the models that can run"
+        raise UsageError(f"{card.id} cannot run: it has no exporter yet", next=step)
     return card
 
 
@@ -276,17 +277,18 @@ def _labelled(card: ModelCard, names: Path | None) -> ModelCard:
     try:
         lines = names.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        step = "give a text file, one name a line"
-        what = f"label names cannot be read: {error}"
+        step = "give a text file with one class name per line"
+        what = f"cannot be read as class names: {error}"
         raise DataError(what, where=str(names), next=step) from error
     labels = tuple(line.strip() for line in lines if line.strip())
     if not labels:
-        raise DataError("holds no label name", where=str(names), next="write one name a line")
+        step = "write one class name per line"
+        raise DataError("contains no class names", where=str(names), next=step)
     return replace(card, labels=labels)
 
 
 def _backend(request: RunRequest, plugins: Plugins) -> Backend:
-    """The backend that the request names, else the default one of those that are installed."""
+    """The backend of the request, else the default of the installed ones."""
     if request.backend is not None:
         return plugins.backend(request.backend)
     known = plugins.backends()
@@ -300,7 +302,7 @@ def _backend(request: RunRequest, plugins: Plugins) -> Backend:
 def _target(request: RunRequest, backend: Backend) -> Target:
     if request.precision not in backend.precisions:
         raise UsageError(
-            f"backend '{backend.name}' has no precision '{request.precision}'",
+            f"backend '{backend.name}' does not support precision '{request.precision}'",
             next=did_you_mean(request.precision, backend.precisions),
         )
     for key in request.options:
@@ -322,8 +324,8 @@ def _emulated(backend: Backend, target: Target) -> bool:
 
 
 def default_device(backend: Backend) -> str:
-    """The first that can be used; where the backend is not available, the first real one."""
-    found = backend.availability()
-    devices = [device for device in found.devices if not device.emulated]
-    usable = [device.id for device in devices if device.available and found.ok]
+    """The first available device; if the backend is not available, the first real device."""
+    availability = backend.availability()
+    devices = [device for device in availability.devices if not device.emulated]
+    usable = [device.id for device in devices if device.available and availability.ok]
     return usable[0] if usable else devices[0].id if devices else "default"

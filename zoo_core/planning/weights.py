@@ -1,4 +1,4 @@
-"""Which weights and which data: published, given, random, or the bundled sample."""
+"""The weights of a run: published, the user's own, random, or the bundled sample."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _FETCH = "zoo_core.pipeline.stages.weights:fetch"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weights:
-    """The chosen weights: kind, format, sources by role, and files that lie on this machine."""
+    """The weights of a run; `files` and `locations` (paths of local files) are by role."""
 
     kind: str
     format: str
@@ -33,7 +33,7 @@ class Weights:
     seed: int = 0
 
     def stage(self) -> Stage | None:
-        """The stage that brings the files; None where there are none."""
+        """The stage that fetches the files; None if there are none."""
         if not self.files:
             return None
         return Stage(
@@ -42,7 +42,7 @@ class Weights:
             params={"files": {role: _identity(source) for role, source in self.files.items()}},
             outputs=tuple(source.name for source in self.files.values()),
             locations={role: self._place(role, source) for role, source in self.files.items()},
-            download=sum(source.size or 0 for source in self._away()),
+            download=sum(source.size or 0 for source in self._remote()),
         )
 
     def _place(self, role: str, source: Source) -> str:
@@ -54,10 +54,10 @@ class Weights:
         return {role: f"{WEIGHTS_STAGE}/{source.name}" for role, source in self.files.items()}
 
     def urls(self) -> list[str]:
-        """Where the files come from, as far as they come from a network."""
-        return [source.url for source in self._away() if source.url]
+        """URLs of the files that come from the network."""
+        return [source.url for source in self._remote() if source.url]
 
-    def _away(self) -> list[Source]:
+    def _remote(self) -> list[Source]:
         return [
             source
             for role, source in self.files.items()
@@ -66,28 +66,28 @@ class Weights:
 
 
 def absent_files(card: ModelCard, option: WeightsOption) -> list[Source]:
-    """Those of one option; the store, where downloads are kept, is not asked."""
+    """Files of an option that are neither bundled nor imported; the store is not queried."""
     sources = [source for source in option.files.values() if not source.resource]
     return [s for s in sources if not by_hand_file(card.id, s.name).is_file()]
 
 
 def nearest_option(card: ModelCard) -> tuple[WeightsOption, list[Source]]:
-    """The option with the fewest absent files that only a person can bring, and its absent files.
+    """The option with the fewest absent files that need a manual download, and its absent files.
 
     Raises ValueError for a card without weights.
     """
-    wanting = [(option, absent_files(card, option)) for option in card.weights]
-    return min(wanting, key=lambda pair: sum(source.by_hand is not None for source in pair[1]))
+    options = [(option, absent_files(card, option)) for option in card.weights]
+    return min(options, key=lambda pair: sum(source.by_hand is not None for source in pair[1]))
 
 
 def missing_weights(card: ModelCard) -> tuple[str, str]:
-    """What to say where none of a card's weights are here, and what a person can do.
+    """Message and next step for a card none of whose weights are available.
 
-    Of several options, the one with the fewest files that only a person can bring is named.
+    Of several options, it names the one with the fewest files that need a manual download.
     """
     steps = ["give --weights FILE"]
     if not card.weights:
-        return f"the card of {card.id} names no weights", steps[0]
+        return f"the card of {card.id} has no weights", steps[0]
     option, absent = nearest_option(card)
     by_hand = [source for source in absent if source.by_hand]
     missing = by_hand or absent
@@ -96,30 +96,30 @@ def missing_weights(card: ModelCard) -> tuple[str, str]:
     if option.files["weights"] in missing:
         files, verb = f"the {'' if by_hand else 'published '}weights of {card.id}", "are"
     if by_hand:
-        what = f"{files} {verb} brought by hand, and {verb} not here"
+        what = f"{files} {verb} not in the cache and cannot be downloaded automatically"
     else:
         what = not_cached(files, verb)
-        steps.insert(0, "run `zoo fetch` where there is one")
+        steps.insert(0, "run `zoo fetch` with network access")
     steps += [
-        f"bring {s.name} by `zoo fetch {card.id} --from-file FILE` ({_where(s)})"
+        f"import {s.name} with `zoo fetch {card.id} --from-file FILE` ({_where(s)})"
         for s in missing[:1]
     ]
     return what, ", or ".join(steps)
 
 
 def not_cached(what: str, verb: str = "are") -> str:
-    """The sentence for what would have to be downloaded."""
+    """The message for files that would have to be downloaded."""
     return f"no network, and {what} {verb} not in the cache"
 
 
 def _where(source: Source) -> str:
-    """The card's words, whatever they are, as the end of a sentence."""
+    """Where to get a file, in the card's words, as the end of a sentence."""
     text = " ".join((source.by_hand or source.url or "").split())
     return f"where to get it: {text.rstrip('.')}"
 
 
-def given_weights(request: RunRequest, card: ModelCard, exporter: Exporter) -> Weights:
-    """Weights of `--weights`: a file, with its companions; or random."""
+def user_weights(request: RunRequest, card: ModelCard, exporter: Exporter) -> Weights:
+    """The weights of `--weights`: a file with its companions, or random weights."""
     text = request.weights or ""
     if text == "random" or text.startswith("random:"):
         return _random(text, request, card, exporter)
@@ -136,46 +136,42 @@ def given_weights(request: RunRequest, card: ModelCard, exporter: Exporter) -> W
 
 
 def published_weights(card: ModelCard) -> list[Weights]:
-    """The card's equal options; those by hand only where the file has been brought.
+    """The card's options; those that need a manual download only if the file has been imported.
 
-    Their kind is "published", or "given" where a file was brought that no digest tells to be it.
+    The kind is "published", or "given" for an imported file that no digest identifies.
     """
-    found = []
-    for option in card.weights:
-        weights = _published(card.id, option)
-        if weights:
-            found.append(weights)
-    return found
+    options = [_published(card.id, option) for option in card.weights]
+    return [weights for weights in options if weights]
 
 
 def sample_weights(card: ModelCard) -> Weights:
-    """The sample that comes with the exporter's plugin; raises DataError where it has none."""
+    """The sample bundled with the exporter's plugin; raises DataError if there is none."""
     if card.sample is None:
-        step = "give --weights FILE, or run where there is a network"
+        step = "give --weights FILE, or run with network access"
         raise DataError(f"{card.id} has no bundled sample", next=step)
     return _resources(card.sample)
 
 
 def stored_weights() -> Weights:
-    """Weights that nothing is known of: another program ran the network and stored its outputs."""
+    """Unknown weights: another program ran the network and stored its outputs."""
     return Weights(kind="given", format="", files={})
 
 
 def first_ready(
     options: Sequence[Weights],
-    have: Callable[[Sequence[Stage]], bool],
-    reachable: Callable[[str], bool],
+    is_cached: Callable[[Sequence[Stage]], bool],
+    is_reachable: Callable[[str], bool],
 ) -> Weights | None:
-    """The first option that the store holds, else the first that can be had; else None."""
-    staged = [(weights, weights.stage()) for weights in options]
-    for weights, stage in staged:
-        if stage and (have([stage]) or not weights.urls()):
+    """The first option that is cached or local, else the first that can be downloaded."""
+    for weights in options:
+        stage = weights.stage()
+        if stage and (is_cached([stage]) or not weights.urls()):
             return weights
-    return next((w for w, _ in staged if all(reachable(url) for url in w.urls())), None)
+    return next((w for w in options if all(is_reachable(url) for url in w.urls())), None)
 
 
 def _identity(source: Source) -> dict[str, object]:
-    """What a file is, wherever it lies: equal files given and published have equal keys."""
+    """What identifies a file, whatever its place: equal files have equal keys."""
     return {"name": source.name, "sha256": source.sha256, "size": source.size}
 
 
@@ -186,8 +182,8 @@ def _random(text: str, request: RunRequest, card: ModelCard, exporter: Exporter)
     files: dict[str, Source] = {}
     locations: dict[str, str] = {}
     if request.cfg and "cfg" in exporter.companions:
-        given = _local("given", "", {"cfg": request.cfg})
-        files, locations = dict(given.files), dict(given.locations)
+        cfg = _local("given", "", {"cfg": request.cfg})
+        files, locations = dict(cfg.files), dict(cfg.locations)
     elif exporter.companions and card.weights:
         roles = card.weights[0].files
         files = {role: source for role, source in roles.items() if role in exporter.companions}
@@ -196,15 +192,15 @@ def _random(text: str, request: RunRequest, card: ModelCard, exporter: Exporter)
 
 
 def _companions(path: Path, request: RunRequest, exporter: Exporter) -> dict[str, Path]:
-    given = {"cfg": request.cfg} if request.cfg else {}
-    found = {}
+    options = {"cfg": request.cfg} if request.cfg else {}
+    paths = {}
     for role, suffix in exporter.companions.items():
-        beside = given.get(role) or path.with_suffix(suffix)
+        beside = options.get(role) or path.with_suffix(suffix)
         if not beside.is_file():
             step = f"put it beside the weights, or give --{role} FILE"
             raise DataError(f"no {suffix} file for the weights", where=str(beside), next=step)
-        found[role] = beside
-    return found
+        paths[role] = beside
+    return paths
 
 
 def _local(kind: str, form: str, paths: Mapping[str, Path]) -> Weights:
@@ -221,7 +217,7 @@ def _digested(source: Source, path: Path) -> Source:
 
 
 def _published(model: str, option: WeightsOption) -> Weights | None:
-    """Files brought by hand are the published ones where the card has a digest that tells so."""
+    """Imported files count as published only if they have the digest that the card states."""
     files: dict[str, Source] = {}
     locations: dict[str, str] = {}
     kind = "published"
@@ -238,7 +234,7 @@ def _published(model: str, option: WeightsOption) -> Weights | None:
 
 
 def _is_known(source: Source, path: Path) -> bool:
-    """Whether a file has the digest that the card states; false where it states none."""
+    """Whether a file has the digest that the card states; false if it states none."""
     if source.sha256 is not None:
         return file_digest_cached(path) == source.sha256
     return source.md5 is not None and file_digest(path, "md5") == source.md5

@@ -1,3 +1,3 @@
-"""Finding plugins by entry point, loading them one by one, and looking up what they provide."""
+"""Finds plugins by entry point, loads them one by one, and looks up what they provide."""
 
 from __future__ import annotations

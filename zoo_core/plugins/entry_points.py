@@ -20,23 +20,23 @@ class EntryPoint:
 
     @property
     def module(self) -> str:
-        """The module that it names."""
+        """The module of the entry point."""
         return self.value.partition(":")[0].strip()
 
     def load(self) -> Any:
-        """Import what it names."""
-        found: Any = import_module(self.module)
+        """Import the object of the entry point."""
+        result: Any = import_module(self.module)
         for part in filter(None, self.value.partition(":")[2].strip().split(".")):
-            found = getattr(found, part)
-        return found
+            result = getattr(result, part)
+        return result
 
 
 def entry_points(group: str) -> list[EntryPoint]:
-    """Those of a group, sorted by name."""
-    found = [
+    """The entry points of a group, sorted by name."""
+    points = [
         EntryPoint(name, value, row["name"], row["version"])
         for row in installed().values()
         for its_group, name, value in row["points"]
         if its_group == group
     ]
-    return sorted(found, key=lambda point: point.name)
+    return sorted(points, key=lambda point: point.name)

@@ -51,7 +51,7 @@ KINDS = {
 
 
 class Plugins:
-    """The loaded plugins and all they provide. Nothing is global: make one, pass it on."""
+    """The loaded plugins and what they provide. Not global: create one and pass it on."""
 
     def __init__(self, modules: Iterable[ModuleType] = ()) -> None:
         """Takes modules directly, for tests; `installed` is the usual way."""
@@ -63,33 +63,33 @@ class Plugins:
         self._cache: dict[str, dict[str, Any]] = {}
         for module in modules:
             name = module.__name__
-            found = Plugin(name=name, module=name, distribution=name, version="", api=None)
-            self._register(found, lambda module=module: module)
+            plugin = Plugin(name=name, module=name, distribution=name, version="", api=None)
+            self._register(plugin, lambda module=module: module)
 
     @classmethod
     def installed(cls) -> Plugins:
         """Every entry point of the group `zoo`, each loaded on its own.
 
-        `ZOO_PLUGINS` names the only ones to load, `ZOO_DISABLE_PLUGINS` those to leave out; both
-        take names of entry points, modules or distributions, comma-separated. Where neither is set,
-        those are left out that `zoo plugins disable` has named. All of that acts before anything is
-        imported. A module in ZOO_PLUGINS need not be an entry point.
+        `ZOO_PLUGINS` names the only plugins to load, `ZOO_DISABLE_PLUGINS` those to skip; both are
+        comma-separated names of entry points, modules or distributions. If neither is set, the
+        plugins disabled by `zoo plugins disable` are skipped. Skipped plugins are not imported. A
+        module in ZOO_PLUGINS need not be an entry point.
         """
         plugins = cls()
-        chosen = selection()
+        choice = selection()
         known: set[str] = set()
         for entry in entry_points(GROUP):
-            found = Plugin.of(entry)
-            known |= found.names
-            reason = chosen.disabled_reason(found.names)
+            plugin = Plugin.of(entry)
+            known |= plugin.names
+            reason = choice.disabled_reason(plugin.names)
             if reason:
-                plugins.disabled.append(replace(found, disabled=reason))
+                plugins.disabled.append(replace(plugin, disabled=reason))
             else:
-                plugins._register(found, lambda entry=entry: entry.load())
-        for name in dict.fromkeys(chosen.only or ()):
-            if name not in known and name not in chosen.without:
-                found = Plugin(name=name, module=name, distribution="", version="", api=None)
-                plugins._register(found, lambda name=name: import_module(name))
+                plugins._register(plugin, lambda entry=entry: entry.load())
+        for name in dict.fromkeys(choice.only or ()):
+            if name not in known and name not in choice.without:
+                plugin = Plugin(name=name, module=name, distribution="", version="", api=None)
+                plugins._register(plugin, lambda name=name: import_module(name))
         return plugins
 
     @property
@@ -114,7 +114,7 @@ class Plugins:
         return self._owners[f"{kind}:{name}"]
 
     def provided(self, plugin: Plugin) -> dict[str, list[str]]:
-        """What a plugin provides: kind -> names; kinds with none are left out."""
+        """What a plugin provides: kind -> names; kinds without any are omitted."""
         table: dict[str, list[str]] = {}
         for kind in KINDS:
             names = [n for n in self.all(kind) if self._owners[f"{kind}:{n}"].name == plugin.name]
@@ -123,18 +123,21 @@ class Plugins:
         return table
 
     def all(self, kind: str) -> dict[str, Any]:
-        """Providers (or backends) of a kind by name, sorted; two of one name are an error."""
+        """Providers (or backends) of a kind by name, sorted.
+
+        Raises UsageError if two plugins provide the same name.
+        """
         if kind not in self._cache:
-            found: dict[str, Any] = {}
+            providers: dict[str, Any] = {}
             for plugin in list(self.plugins):
                 for item in self._items(plugin, KINDS[kind]):
                     self._claim(kind, item.name, plugin)
-                    found[item.name] = item
-            self._cache[kind] = dict(sorted(found.items()))
+                    providers[item.name] = item
+            self._cache[kind] = dict(sorted(providers.items()))
         return self._cache[kind]
 
     def find(self, kind: str, name: str) -> Any:
-        """One provider (or backend); raises UsageError with a hint, and names broken plugins."""
+        """One provider (or backend); raises UsageError with a hint, which names failed plugins."""
         known = self.all(kind)
         if name in known:
             return known[name]
@@ -142,9 +145,9 @@ class Plugins:
         raise UsageError(what, next=step)
 
     def missing(self, kind: str, name: str) -> tuple[str, str]:
-        """What to say of a provider that no loaded plugin has, and what to do next.
+        """Message and next step for a provider that no loaded plugin has.
 
-        Plugins that failed or are disabled are named: they may be the ones that have it.
+        The next step names failed and disabled plugins, which may have it.
         """
         hint = did_you_mean(name, self.all(kind))
         for plugin in self.failures:
@@ -155,13 +158,13 @@ class Plugins:
         return f"no {kind} '{name}'", hint
 
     def load(self, kind: str, name: str) -> Any:
-        """The provided object itself; raises UnavailableError when it cannot be loaded."""
+        """The provided object itself; raises UnavailableError if it cannot be loaded."""
         provider = self.find(kind, name)
         try:
             return provider.load()
         except ZooError:
             raise
-        except Exception as error:  # a plugin is loaded here too; its any failure is survived
+        except Exception as error:  # whatever a plugin raises
             reason = first_line(error)
             step = "install what {} needs" if isinstance(error, ImportError) else "update {}"
             raise UnavailableError(
@@ -214,7 +217,7 @@ class Plugins:
         return self.all("backend")
 
     def protocol_options(self) -> dict[str, ProtocolOption]:
-        """The options of all evaluators by name; of two with one name the first counts."""
+        """The options of all evaluators by name; the first one wins for equal names."""
         options: dict[str, ProtocolOption] = {}
         for provider in self.all("evaluator").values():
             for option in provider.options:
@@ -235,7 +238,7 @@ class Plugins:
             for path in items if hook == _FILES else ():
                 path.stat()
             return items
-        except Exception as error:  # a hook that raises takes its own plugin out, nothing else
+        except Exception as error:  # a hook that raises disables only its own plugin
             self._manager.unregister(module, plugin.name)
             self.plugins[self.plugins.index(plugin)] = plugin.failed(error)
             return []
@@ -244,23 +247,23 @@ class Plugins:
         other = self._owners.setdefault(f"{kind}:{name}", plugin)
         if other.name != plugin.name:
             raise UsageError(
-                f"two plugins give {kind} '{name}': {other.origin} and {plugin.origin}",
+                f"two plugins provide {kind} '{name}': {other.origin} and {plugin.origin}",
                 next="uninstall one, or name it in `zoo plugins disable` or ZOO_DISABLE_PLUGINS",
             )
 
     def _register(self, plugin: Plugin, load: Any) -> None:
         try:
-            self._refuse_twin(plugin)
+            self._check_unique(plugin)
             module = load()
             api = getattr(module, "ZOO_API", None)
             plugin.check_api(api)
-            self._admit(module, plugin.name)
-        except (Exception, SystemExit) as error:  # a plugin's any failure is survived
+            self._add_hooks(module, plugin.name)
+        except (Exception, SystemExit) as error:  # whatever a plugin raises
             self.plugins.append(plugin.failed(error))
         else:
             self.plugins.append(replace(plugin, api=api))
 
-    def _refuse_twin(self, plugin: Plugin) -> None:
+    def _check_unique(self, plugin: Plugin) -> None:
         for other in self.plugins:
             if other.name == plugin.name and not other.failure:
                 raise UsageError(
@@ -268,11 +271,11 @@ class Plugins:
                     next="uninstall one, or name its module in ZOO_DISABLE_PLUGINS",
                 )
 
-    def _admit(self, module: ModuleType, name: str) -> None:
+    def _add_hooks(self, module: ModuleType, name: str) -> None:
         try:
             self._manager.register(module, name)
             self._manager.check_pending()
         except Exception:
-            if self._manager.get_plugin(name):  # pluggy below 1.7 keeps what it refused
+            if self._manager.get_plugin(name):  # pluggy before 1.7 keeps an invalid plugin
                 self._manager.unregister(name=name)
             raise

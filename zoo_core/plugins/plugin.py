@@ -1,4 +1,4 @@
-"""One plugin: where it comes from, and what keeps it from being used."""
+"""One plugin: its names, its origin, and why it failed or is disabled."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from zoo_core.plugins.entry_points import EntryPoint
 
 GROUP = "zoo"
-"""The group of entry points in which plugins are found."""
+"""The entry-point group of plugins."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plugin:
-    """One entry point, or a module named by hand.
+    """A plugin: an entry point, or a module named in ZOO_PLUGINS.
 
-    `failure` says why it could not be loaded; `disabled` by what it was left out.
+    `failure` says why it could not be loaded, `disabled` what disables it.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Plugin:
 
     @classmethod
     def of(cls, entry: EntryPoint) -> Plugin:
-        """An entry point that has not been loaded."""
+        """The plugin of an entry point, not loaded."""
         return cls(
             name=entry.name,
             module=entry.module,
@@ -46,25 +46,25 @@ class Plugin:
 
     @property
     def names(self) -> frozenset[str]:
-        """What a user may call it: entry point, module, distribution."""
+        """Names that a user may use for it: entry point, module, distribution."""
         return frozenset({self.name, self.module, self.distribution} - {""})
 
     @property
     def origin(self) -> str:
-        """What would be updated or uninstalled: its distribution, else its module."""
+        """What to update or uninstall: its distribution, else its module."""
         return self.distribution or self.module
 
     def failed(self, error: BaseException) -> Plugin:
-        """The same, with the first line of what it raised."""
+        """The same plugin, with the first line of the error as its failure."""
         return replace(self, failure=f"{type(error).__name__}: {first_line(error)}")
 
-    def check_api(self, stated: object) -> None:
-        """Raises UsageError where it states to be written for other hooks than zoo's."""
-        if stated in (None, HOOK_API):
+    def check_api(self, version: object) -> None:
+        """Raises UsageError for a version of the hooks (its ZOO_API) other than zoo's."""
+        if version in (None, HOOK_API):
             return
-        newer = isinstance(stated, int) and stated > HOOK_API
+        newer = isinstance(version, int) and version > HOOK_API
         raise UsageError(
-            f"is written for hooks {stated}, this zoo has {HOOK_API}",
+            f"needs version {version} of the hooks, this zoo has {HOOK_API}",
             next=f"update zoo-core, or install an older {self.origin}"
             if newer
             else f"update {self.origin}",
@@ -72,13 +72,13 @@ class Plugin:
 
 
 def installed() -> list[Plugin]:
-    """Every entry point of the group, by name; nothing is imported."""
+    """Every plugin that is an entry point, by name; imports none of them."""
     return [Plugin.of(entry) for entry in entry_points(GROUP)]
 
 
-def named(name: str, among: Iterable[Plugin]) -> Plugin:
-    """The plugin of this name; raises UsageError with a hint where there is none."""
-    known = list(among)
+def find_plugin(name: str, plugins: Iterable[Plugin]) -> Plugin:
+    """The plugin of this name; raises UsageError with a hint if there is none."""
+    known = list(plugins)
     for plugin in known:
         if name in plugin.names:
             return plugin

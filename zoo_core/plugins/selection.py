@@ -1,4 +1,4 @@
-"""Which plugins are loaded: as the environment says, else as was remembered."""
+"""Which plugins to load: from environment variables, else from the stored selection."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 ONLY, WITHOUT = "ZOO_PLUGINS", "ZOO_DISABLE_PLUGINS"
 _FOLDER, _FILE = "config", "plugins.json"
-_BY_VARIABLE, _UNNAMED = f"by {WITHOUT}", f"because {ONLY} does not name it"
-_REMEMBERED = "with `zoo plugins disable`"
+_BY_VARIABLE, _NOT_IN_ONLY = f"by {WITHOUT}", f"because {ONLY} does not name it"
+_BY_COMMAND = "with `zoo plugins disable`"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """Names of plugins: the `only` ones to load (None: all), and those to go `without`."""
+    """Names of plugins: the `only` ones to load (None: all), and those to load `without`."""
 
     only: tuple[str, ...] | None = None
     without: tuple[str, ...] = ()
@@ -34,23 +34,23 @@ class Selection:
         if set(names) & set(self.without):
             return self.by
         if self.only is not None and not set(names) & set(self.only):
-            return _UNNAMED
+            return _NOT_IN_ONLY
         return ""
 
 
 def selection() -> Selection:
-    """The selection of the environment; where that is not set, the remembered one.
+    """The selection of the environment; if that is not set, the stored one.
 
-    Raises RegistryError where the file of that holds something else, DataError where it cannot be
+    Raises RegistryError if the file of the stored selection is invalid, DataError if it cannot be
     read.
     """
     only, without = _names(ONLY), _names(WITHOUT)
     if only is None and without is None:
-        return Selection(without=tuple(sorted(remembered())), by=_REMEMBERED)
+        return Selection(without=tuple(sorted(load_disabled())), by=_BY_COMMAND)
     return Selection(only=only, without=without or ())
 
 
-def remembered() -> frozenset[str]:
+def load_disabled() -> frozenset[str]:
     """Entry-point names of the plugins that are disabled on this machine."""
     path = home() / _FOLDER / _FILE
     try:
@@ -64,17 +64,17 @@ def remembered() -> frozenset[str]:
         what, step = f"cannot be read: {error.strerror}", "make it readable, or set ZOO_HOME"
         raise DataError(what, where=str(path), next=step) from error
     except ValueError as error:
-        raise _broken(path) from error
+        raise _invalid(path) from error
     names = data.get("disabled") if isinstance(data, dict) else None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise _broken(path)
+        raise _invalid(path)
     return frozenset(names)
 
 
-def remember(disabled: Iterable[str]) -> Path:
-    """Keep these entry-point names as the disabled ones; the path of the file that holds them.
+def save_disabled(disabled: Iterable[str]) -> Path:
+    """Store the entry-point names of the disabled plugins; returns the path of the file.
 
-    Raises DataError where it cannot be written.
+    Raises DataError if it cannot be written.
     """
     path = folder(_FOLDER) / _FILE
     write_json(path, {"disabled": sorted(set(disabled))})
@@ -92,6 +92,6 @@ def _file_above(path: Path) -> Path:
     return next((place for place in path.parents if place.is_file()), path)
 
 
-def _broken(path: Path) -> RegistryError:
-    step = "delete it; `zoo plugins disable NAME` writes it anew"
+def _invalid(path: Path) -> RegistryError:
+    step = "delete it; `zoo plugins disable NAME` creates a new one"
     return RegistryError("is not a list of disabled plugins", where=str(path), next=step)

@@ -1,4 +1,4 @@
-"""registry.yaml: facts about models, read strictly into cards."""
+"""Registry files (registry.yaml): strictly parsed into model cards and scoring protocols."""
 
 from __future__ import annotations
 

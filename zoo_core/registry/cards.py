@@ -1,4 +1,4 @@
-"""From a registry file's mappings to cards, protocols and their parts."""
+"""Parses the mappings of a registry file into cards and protocols."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from zoo_core.registry.reader import Reader
 
 NONE = "none"
-"""The exporter, and decoder, of a card that only lists facts: nobody has written one yet."""
+"""Exporter and decoder of a card that only states facts: none has been written yet."""
 
 PROTOCOL_KEYS = ("task", "values", "unknown", "note")
 REPOSITORY_KEYS = ("name", "url", "commit", "license")
@@ -71,25 +71,24 @@ def protocol(name: str, reader: Reader) -> ScoringProtocol:
 
 
 def merge(family: Mapping[str, Any], model: Mapping[str, Any]) -> dict[str, Any]:
-    """The family's values under the model's; mappings are merged one level deep."""
-    merged = dict(family)
+    """The family's values overridden by the model's; mappings are merged one level deep."""
+    result = dict(family)
     for key, value in model.items():
-        below = merged.get(key)
-        both = isinstance(below, dict) and isinstance(value, dict)
-        merged[key] = {**(below or {}), **value} if both else value
-    return merged
+        base = result.get(key)
+        both = isinstance(base, dict) and isinstance(value, dict)
+        result[key] = {**(base or {}), **value} if both else value
+    return result
 
 
 def card(
     model: str, reader: Reader, labels: Mapping[str, tuple[str, ...]], origin: str
 ) -> ModelCard:
-    """One entry of `models:`, its family merged in.
+    """One entry of `models:`, merged with its family.
 
-    One whose exporter is `none` may leave out what only a decoder needs: decoder, preprocessing
-    and labels.
+    An entry whose exporter is `none` may omit decoder, preprocessing and labels.
     """
     reader.only(*MODEL_KEYS)
-    listed = reader.text("exporter") == NONE
+    facts_only = reader.text("exporter") == NONE
     protocols = {key: str(value) for key, value in reader.mapping("protocols").items()}
     return ModelCard(
         id=model,
@@ -100,14 +99,14 @@ def card(
         license=reader.text("license"),
         exporter=reader.text("exporter"),
         exporter_params=reader.mapping("exporter_params"),
-        decoder=reader.text("decoder", NONE) if listed else reader.text("decoder"),
+        decoder=reader.text("decoder", NONE) if facts_only else reader.text("decoder"),
         decoder_params=reader.mapping("decoder_params"),
         evaluator=reader.text("evaluator"),
         dataset=reader.text("dataset"),
         given_dataset=reader.optional("given_dataset", str),
         size=reader.size("size"),
-        preprocess=_preprocess(reader, listed),
-        labels=_labels(reader, labels, listed),
+        preprocess=_preprocess(reader, facts_only),
+        labels=_labels(reader, labels, facts_only),
         protocol=reader.text("protocol"),
         protocols=protocols,
         weights=tuple(_weights(row) for row in reader.rows("weights")),
@@ -130,13 +129,16 @@ def _repository(reader: Reader) -> Repository:
     )
 
 
-def _preprocess(reader: Reader, listed: bool) -> tuple[Mapping[str, Any], ...]:
-    none: list[Any] = []
-    return tuple(reader.get("preprocess", list, none) if listed else reader.get("preprocess", list))
+def _preprocess(reader: Reader, optional: bool) -> tuple[Mapping[str, Any], ...]:
+    if optional and reader.optional("preprocess", list) is None:
+        return ()
+    return tuple(reader.get("preprocess", list))
 
 
-def _labels(reader: Reader, known: Mapping[str, tuple[str, ...]], listed: bool) -> tuple[str, ...]:
-    if listed and reader.optional("labels", object) is None:
+def _labels(
+    reader: Reader, known: Mapping[str, tuple[str, ...]], optional: bool
+) -> tuple[str, ...]:
+    if optional and reader.optional("labels", object) is None:
         return ()
     if not isinstance(reader.get("labels", (str, list)), str):
         return reader.strings("labels")

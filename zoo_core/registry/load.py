@@ -1,4 +1,4 @@
-"""Which registry files there are, and all they hold together."""
+"""Finds the registry files, and merges them into a registry."""
 
 from __future__ import annotations
 
@@ -27,25 +27,28 @@ class _Merged:
         self.entries: dict[str, dict[str, tuple[Any, Path]]] = {part: {} for part in PARTS}
 
     def add(
-        self, path: Path, document: Any, override: bool = False, listed: Collection[Path] = ()
+        self, path: Path, document: Any, override: bool = False, facts: Collection[Path] = ()
     ) -> None:
-        """Raises RegistryError for a name that is taken, but by a model that is only `listed`."""
+        """Add a file; raises RegistryError for a name that exists, except a model of `facts`.
+
+        `facts` are files with facts-only models, which the models of plugins replace.
+        """
         reader = Reader(document, str(path))
         reader.only("schema", *PARTS)
         version = reader.get("schema", int)
         if version != SCHEMA:
-            what = f"schema must be {SCHEMA}, the one that this zoo reads, is {version}"
-            step = f"write `schema: {SCHEMA}`, or update zoo for a file made for a newer one"
+            what = f"schema {version} is not supported, expected {SCHEMA}"
+            step = f"write `schema: {SCHEMA}`, or update zoo if the file is for a newer one"
             raise RegistryError(what, where=f"{path}: schema", next=step)
         for part in PARTS:
             for name, value in reader.mapping(part).items():
                 known = self.entries[part].get(str(name))
-                if known and part == "models" and known[1] in listed:
+                if known and part == "models" and known[1] in facts:
                     self.entries[part][str(name)] = (_with_rows(value, known[0]), path)
                     continue
                 if known and not override:
-                    what = f"{part}.{name} is already in {known[1]}"
-                    raise RegistryError(what, where=str(path), next="rename one of the two")
+                    what = f"{part}.{name} already exists in {known[1]}"
+                    raise RegistryError(what, where=str(path), next="rename one of them")
                 self.entries[part][str(name)] = (value, path)
 
 
@@ -58,47 +61,47 @@ class Registry:
     files: tuple[Path, ...]
 
     def model(self, name: str) -> ModelCard:
-        """A card; raises UsageError with a hint."""
+        """A model's card; raises UsageError with a hint."""
         if name not in self.models:
             raise UsageError(f"no model '{name}'", next=did_you_mean(name, self.models))
         return self.models[name]
 
 
 def load_registry(plugin_files: Iterable[Path] = ()) -> Registry:
-    """The packed files and the plugins'; `./registry.yaml` and ZOO_REGISTRY go on top.
+    """The bundled files and the plugins', overridden by `./registry.yaml` and ZOO_REGISTRY.
 
-    Plugins may not give a name that is taken, but may give a model that is only listed: it keeps
-    the listed figures after its own. The user's own files replace entry by entry.
-    ZOO_REGISTRY is one file, or several separated as in PATH. Raises RegistryError.
+    A plugin may not use a name that exists, except that of a facts-only model, whose published
+    results then follow the plugin's own. The user's files override entry by entry. ZOO_REGISTRY is
+    one file, or several separated as in PATH. Raises RegistryError.
     """
     merged = _Merged()
-    packed, listed, given = packed_registry(), packed_folder(), list(plugin_files)
+    packed, facts, extra = packed_registry(), packed_folder(), list(plugin_files)
     own = _own_files(packed)
-    files = (packed, *listed, *given, *own)
+    files = (packed, *facts, *extra, *own)
     for path, document in zip(files, read_yaml(files), strict=True):
-        merged.add(path, document, override=path in own, listed=listed if path in given else ())
+        merged.add(path, document, override=path in own, facts=facts if path in extra else ())
     return _build(merged, files)
 
 
 def packed_registry() -> Path:
-    """The registry that comes with zoo: in the wheel, or at the top of the checkout."""
+    """The bundled registry: in the wheel, or at the top of the checkout."""
     inside = Path(__file__).parent.parent / "registry.yaml"
     return inside if inside.exists() else inside.parent.parent / "registry.yaml"
 
 
 def packed_folder() -> list[Path]:
-    """Further files that come with zoo: facts about models that no plugin can run yet."""
+    """Bundled files with facts about models that no plugin can run yet."""
     return sorted((Path(__file__).parent / "packed").glob("*.yaml"))
 
 
-def _with_rows(value: Any, listed: Any) -> Any:
-    """A plugin's entry, with the published rows of the listed one behind its own.
+def _with_rows(value: Any, facts: Any) -> Any:
+    """A plugin's entry, with the published rows of the facts-only entry after its own.
 
-    What is no entry stays as it is: reading it says what is wrong.
+    Invalid entries are returned unchanged; parsing them raises the error.
     """
-    if not isinstance(value, dict) or not isinstance(listed, dict):
+    if not isinstance(value, dict) or not isinstance(facts, dict):
         return value
-    own, rows = value.get("published") or [], listed.get("published") or []
+    own, rows = value.get("published") or [], facts.get("published") or []
     if not isinstance(own, list) or not isinstance(rows, list):
         return value
     return {**value, "published": [*own, *rows]}
@@ -107,8 +110,8 @@ def _with_rows(value: Any, listed: Any) -> Any:
 def _own_files(packed: Path) -> list[Path]:
     here = Path("registry.yaml")
     own = [here.absolute()] if here.is_file() and not here.samefile(packed) else []
-    named = os.environ.get("ZOO_REGISTRY", "")
-    own += [Path(text).absolute() for text in named.split(os.pathsep) if text]
+    variable = os.environ.get("ZOO_REGISTRY", "")
+    own += [Path(text).absolute() for text in variable.split(os.pathsep) if text]
     return [path for path in own if not (path.exists() and path.samefile(packed))]
 
 
@@ -141,8 +144,8 @@ def _family(name: str, parts: dict[str, dict[str, tuple[Any, Path]]], where: str
 
 
 def _check_protocols(model: ModelCard, protocols: dict[str, ScoringProtocol], where: str) -> None:
-    named = [model.protocol, *model.protocols.values(), *(row.protocol for row in model.published)]
-    for name in named:
+    names = [model.protocol, *model.protocols.values(), *(row.protocol for row in model.published)]
+    for name in names:
         if name not in protocols:
             hint = did_you_mean(name, protocols)
             raise RegistryError(f"no protocol '{name}'", where=where, next=hint)

@@ -1,4 +1,4 @@
-"""Where each value of a card is written: in the card, in its family; file and line."""
+"""The origin of each value of a card: card or family, file and line."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ITSELF = ""
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """`layer` is "card" or "family NAME", with "labels NAME"; `where` is "file:line"."""
+    """`layer` is "card" or "family NAME", perhaps with "labels NAME"; `where` is "file:line"."""
 
     layer: str
     where: str
@@ -45,16 +45,16 @@ class _Entry:
         return Origin(layer, f"{self.path}:{self.keys[key][0]}")
 
     def origins(self, key: str, layer: str) -> dict[str, Origin]:
-        """That of the key itself, and those of the keys below it."""
-        found = {_ITSELF: self.origin(key, layer)}
+        """The origins of the key itself and of the keys below it."""
+        own = {_ITSELF: self.origin(key, layer)}
         below = self.inner(key)
-        return found | {name: below.origin(name, layer) for name in below.keys} if below else found
+        return own | {name: below.origin(name, layer) for name in below.keys} if below else own
 
 
 def origins(registry: Registry, model: str) -> dict[str, Origin]:
-    """The card's fields -> origin; "field.key" where a mapping is merged from card and family.
+    """Field of the card -> origin; "field.key" for a mapping merged from card and family.
 
-    The files are read again, for their lines. What no file states (a default) is left out.
+    The files are parsed again, for their lines. Defaults, which no file states, are omitted.
     """
     documents = [_document(path) for path in registry.files]
     own = _find(documents, "models", model)
@@ -63,14 +63,14 @@ def origins(registry: Registry, model: str) -> dict[str, Origin]:
     name = own.text("family")
     family = _find(documents, "families", name) if name else None
     layer = f"family {name}"
-    laid = {key: family.origins(key, layer) for key in family.keys} if family else {}
+    layers = {key: family.origins(key, layer) for key in family.keys} if family else {}
     for key in own.keys:
         merged = family is not None and family.inner(key) and own.inner(key)
-        laid[key] = (laid[key] if merged else {}) | own.origins(key, "card")
-    _name_labels(laid, documents, own if "labels" in own.keys else family)
-    _keep_listed(laid, documents, model, len(registry.models[model].published))
+        layers[key] = (layers[key] if merged else {}) | own.origins(key, "card")
+    _add_labels(layers, documents, own if "labels" in own.keys else family)
+    _add_published(layers, documents, model, len(registry.models[model].published))
     flat: dict[str, Origin] = {}
-    for key, parts in laid.items():
+    for key, parts in layers.items():
         flat |= _flat(_FIELDS.get(key, key), parts)
     return flat
 
@@ -81,31 +81,32 @@ def _flat(key: str, parts: Mapping[str, Origin]) -> dict[str, Origin]:
     return {f"{key}.{name}": origin for name, origin in parts.items() if name != _ITSELF}
 
 
-def _name_labels(
-    laid: dict[str, dict[str, Origin]], documents: list[_Entry], entry: _Entry | None
+def _add_labels(
+    layers: dict[str, dict[str, Origin]], documents: list[_Entry], entry: _Entry | None
 ) -> None:
+    """The origin of labels given by name: where the name stands, and the labels' own place."""
     name = entry.text("labels") if entry else ""
     home = next((doc for doc in reversed(documents) if name in _names(doc, "labels")), None)
     part = home.inner("labels") if home else None
     if name and part:
-        stated = laid["labels"][_ITSELF]
-        layer = f"{stated.layer} ({stated.where}), labels {name}"
-        laid["labels"] = {_ITSELF: part.origin(name, layer)}
+        use = layers["labels"][_ITSELF]
+        layer = f"{use.layer} ({use.where}), labels {name}"
+        layers["labels"] = {_ITSELF: part.origin(name, layer)}
 
 
-def _keep_listed(
-    laid: dict[str, dict[str, Origin]], documents: list[_Entry], model: str, rows: int
+def _add_published(
+    layers: dict[str, dict[str, Origin]], documents: list[_Entry], model: str, rows: int
 ) -> None:
-    """Names where those of the `rows` are written that a plugin took over from a listed model."""
-    holders = [part for doc in documents if (part := _find([doc], "models", model))]
-    stating = [entry for entry in holders if "published" in entry.keys]
-    if len(stating) > 1 and len(stating[-1].keys["published"][1].value) < rows:
-        stated, rest = laid["published"][_ITSELF], stating[-2].origin("published", "")
-        laid["published"] = {_ITSELF: Origin(f"{stated.layer} and {rest.where}", stated.where)}
+    """The origin of published rows that a plugin's card took over from a facts-only card."""
+    cards = [part for doc in documents if (part := _find([doc], "models", model))]
+    entries = [entry for entry in cards if "published" in entry.keys]
+    if len(entries) > 1 and len(entries[-1].keys["published"][1].value) < rows:
+        own, rest = layers["published"][_ITSELF], entries[-2].origin("published", "")
+        layers["published"] = {_ITSELF: Origin(f"{own.layer} and {rest.where}", own.where)}
 
 
 def _find(documents: list[_Entry], part: str, name: str) -> _Entry | None:
-    """The entry that counts: that of the last file which has it."""
+    """The effective entry: that of the last file which has it."""
     for document in reversed(documents):
         section = document.inner(part)
         if section and name in section.keys:

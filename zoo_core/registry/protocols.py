@@ -1,4 +1,4 @@
-"""Scoring protocols: which applies, and what an option makes of it."""
+"""Scoring protocols: choosing one, and deriving one with other values."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ PREPROCESS_FIELDS = frozenset({"resize", "interpolation", "pad", "rounding"})
 def choose(
     protocols: Mapping[str, ScoringProtocol], card: ModelCard, backend: str, name: str | None
 ) -> ScoringProtocol:
-    """The named protocol, else the card's for that backend, else the card's."""
-    wanted = name or card.protocols.get(backend, card.protocol)
-    found = protocols.get(wanted)
-    if found is None:
-        raise UsageError(f"no protocol '{wanted}'", next=did_you_mean(wanted, protocols))
-    if found.task != card.task:
-        fitting = [known.name for known in protocols.values() if known.task == card.task]
+    """The protocol `name`, else the card's for that backend, else the card's."""
+    name = name or card.protocols.get(backend, card.protocol)
+    protocol = protocols.get(name)
+    if protocol is None:
+        raise UsageError(f"no protocol '{name}'", next=did_you_mean(name, protocols))
+    if protocol.task != card.task:
+        same_task = [known.name for known in protocols.values() if known.task == card.task]
         raise UsageError(
-            f"protocol '{wanted}' is for {found.task}, {card.id} does {card.task}",
-            next=did_you_mean(wanted, fitting),
+            f"protocol '{name}' is for {protocol.task}, but {card.id} is for {card.task}",
+            next=did_you_mean(name, same_task),
         )
-    return found
+    return protocol
 
 
 def derive(protocol: ScoringProtocol, changes: Mapping[str, Any]) -> ScoringProtocol:
-    """The protocol with other values, named after what differs; itself where nothing does."""
+    """The protocol with changed values, named after them; the same protocol if none differs."""
     different = {
         name: value for name, value in changes.items() if protocol.values.get(name) != value
     }
@@ -51,14 +51,14 @@ def derive(protocol: ScoringProtocol, changes: Mapping[str, Any]) -> ScoringProt
 
 
 def task_values(protocol: ScoringProtocol) -> dict[str, Any]:
-    """The values that the task's evaluator owns."""
+    """The values that the task's evaluator defines."""
     return {k: v for k, v in protocol.values.items() if k not in PREPROCESS_FIELDS}
 
 
 def effective_preprocess(
     base: Preprocess, protocol: ScoringProtocol, size: tuple[int, int]
 ) -> Preprocess:
-    """The card's specification at `size` (height, width), with the protocol's overrides."""
+    """The card's preprocessing at `size` (height, width), with the protocol's overrides."""
     values = protocol.values
     return base.with_resize(
         mode=values.get("resize"),

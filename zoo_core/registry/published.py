@@ -1,4 +1,4 @@
-"""Published figures: read strictly, and held against what else was published."""
+"""Published results: strictly parsed, and checked for contradictions."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ _ROUNDING = 1e-9
 def published(reader: Reader) -> PublishedResult:
     """One item of `published:`.
 
-    `elsewhere` (what another text says of the same figures, kept as it stands there) and `build`
-    (protocol values of the configuration that was shipped beside them) end up in the conditions.
+    `elsewhere` (the same result as stated in other texts) and `build` (protocol values of the
+    configuration shipped with it) become part of the conditions.
     """
     reader.only(*PUBLISHED_KEYS)
     conditions = dict(reader.mapping("conditions"))
@@ -63,13 +63,13 @@ def published(reader: Reader) -> PublishedResult:
 def contradictions(
     card: ModelCard, protocols: Mapping[str, ScoringProtocol]
 ) -> Iterator[tuple[str, str]]:
-    """Where a card's published figures do not agree: (what, next) for each; nothing is mended."""
-    seen: dict[tuple[Any, ...], PublishedResult] = {}
+    """(what, next) for each contradiction between a card's published results."""
+    rows: dict[tuple[Any, ...], PublishedResult] = {}
     for row in card.published:
-        same = (row.protocol, row.dataset, row.size, row.precision, row.device, row.weights)
-        if same in seen:
-            yield _twice(seen[same], row), "tell them apart by what differs, or ask the publisher"
-        seen.setdefault(same, row)
+        key = (row.protocol, row.dataset, row.size, row.precision, row.device, row.weights)
+        if key in rows:
+            yield _twice(rows[key], row), "state the condition that differs, or ask the publisher"
+        rows.setdefault(key, row)
         yield from _against_elsewhere(row)
         yield from _against_build(row, protocols[row.protocol])
 
@@ -80,8 +80,8 @@ def _twice(first: PublishedResult, second: PublishedResult) -> str:
         for name, value in first.metrics.items()
         if name in second.metrics and second.metrics[name] != value
     ]
-    said = f": {', '.join(pairs)}" if pairs else ""
-    return f"published rows {first.id} and {second.id} claim the same conditions{said}"
+    values = f": {', '.join(pairs)}" if pairs else ""
+    return f"published rows {first.id} and {second.id} have the same conditions{values}"
 
 
 def _against_elsewhere(row: PublishedResult) -> Iterator[tuple[str, str]]:
@@ -92,18 +92,18 @@ def _against_elsewhere(row: PublishedResult) -> Iterator[tuple[str, str]]:
             if abs(row.metrics.get(name, value) - value) > _ROUNDING
         ]
         if pairs:
-            said = f"{'; '.join(pairs)} ({other['where']}: {other['text']})"
-            yield f"{row.id} is disputed: {said}", "ask the publisher which is meant"
+            values = f"{'; '.join(pairs)} ({other['where']}: {other['text']})"
+            yield f"{row.id} is disputed: {values}", "ask the publisher which value is right"
 
 
 def _against_build(row: PublishedResult, protocol: ScoringProtocol) -> Iterator[tuple[str, str]]:
-    built = row.conditions.get("build", {})
-    other = [name for name, value in built.items() if protocol.values.get(name, value) != value]
-    if other:
-        said = ", ".join(f"{name} {built[name]}" for name in other)
-        wanted = ", ".join(f"{name} {protocol.values[name]}" for name in other)
-        what = f"{row.id}: the configuration shipped with it says {said}, protocol {protocol.name} "
-        yield f"{what}says {wanted}", "build with the protocol's values"
+    build = row.conditions.get("build", {})
+    names = [name for name, value in build.items() if protocol.values.get(name, value) != value]
+    if names:
+        actual = ", ".join(f"{name} {build[name]}" for name in names)
+        expected = ", ".join(f"{name} {protocol.values[name]}" for name in names)
+        what = f"{row.id}: the configuration shipped with it has {actual}, "
+        yield f"{what}protocol {protocol.name} has {expected}", "build with the protocol's values"
 
 
 def _elsewhere(reader: Reader) -> dict[str, Any]:

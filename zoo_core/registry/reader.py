@@ -1,4 +1,4 @@
-"""Strict, typed reading of YAML: each error names the file and the line or the path of the key."""
+"""Strict, typed parsing of YAML; each error names the file and the line or the path of the key."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _REQUIRED: Any = object()
 
 
 def read_yaml(paths: Sequence[Path]) -> list[Any]:
-    """The documents of YAML files, in which no key may stand twice.
+    """The documents of YAML files; duplicate keys are an error.
 
-    A file is parsed only if it has changed since it was last read, or holds what JSON cannot say.
+    A file is parsed only if it has changed since the last time, or if JSON cannot represent it.
     Raises RegistryError with file and line.
     """
     try:
@@ -33,7 +33,7 @@ def read_yaml(paths: Sequence[Path]) -> list[Any]:
 
 
 def _as_json(path: Path) -> str:
-    """The document as JSON; "" where JSON would change it."""
+    """The document as JSON; "" if JSON cannot represent it."""
     document = _parse(path)
     try:
         text = json.dumps(document)
@@ -48,18 +48,18 @@ def _parse(path: Path) -> Any:
     try:
         return yaml.load(path.read_bytes(), Loader=_strict_loader())
     except OSError as error:
-        what, step = f"cannot be read: {error.strerror}", "check the file; ZOO_REGISTRY names yours"
+        what, step = f"cannot be read: {error.strerror}", "check the file and ZOO_REGISTRY"
         raise RegistryError(what, where=str(path), next=step) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or first_line(error)
-        raise RegistryError(f"is not YAML: {problem}", where=f"{path}{line}") from error
+        raise RegistryError(f"is not valid YAML: {problem}", where=f"{path}{line}") from error
 
 
 @cache
 def _strict_loader() -> Any:
-    """PyYAML's safe loader with mappings whose keys must differ."""
+    """PyYAML's safe loader, which rejects duplicate keys."""
     import yaml
 
     base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -68,15 +68,15 @@ def _strict_loader() -> Any:
         def construct_mapping(
             self, node: yaml.MappingNode, deep: bool = False
         ) -> dict[Hashable, Any]:
-            seen: set[Hashable] = set()
+            keys: set[Hashable] = set()
             for key_node, _ in node.value:
                 key = self.construct_object(key_node, deep=True)
-                if key in seen:
-                    problem = f"'{key}' is given twice"
+                if key in keys:
+                    problem = f"duplicate key '{key}'"
                     raise yaml.constructor.ConstructorError(
                         None, None, problem, key_node.start_mark
                     )
-                seen.add(key)
+                keys.add(key)
             mapping: dict[Hashable, Any] = super().construct_mapping(node, deep)
             return mapping
 
@@ -84,10 +84,10 @@ def _strict_loader() -> Any:
 
 
 class Reader:
-    """One mapping of a registry file, with its place in it."""
+    """One mapping of a registry file; `where` is "file: path.of.keys"."""
 
     def __init__(self, data: Any, where: str) -> None:
-        """`where` is "file: path.of.keys"; raises RegistryError if `data` is not a mapping."""
+        """Raises RegistryError if `data` is not a mapping."""
         self.where = where
         if not isinstance(data, dict):
             raise RegistryError(f"must be a mapping, is {_kind(data)}", where=where)
@@ -105,7 +105,7 @@ class Reader:
                 raise RegistryError(f"unknown key '{key}'", where=self.where, next=hint)
 
     def get(self, key: str, kind: type[T] | tuple[type[T], ...], default: T = _REQUIRED) -> T:
-        """The value of `key`, which must be of a kind; raises RegistryError otherwise."""
+        """The value of `key`; raises RegistryError if it is missing or not of type `kind`."""
         if key not in self._data or self._data[key] is None:
             if default is _REQUIRED:
                 raise RegistryError(f"key '{key}' is missing", where=self.where)
@@ -119,7 +119,7 @@ class Reader:
         return value
 
     def optional(self, key: str, kind: type[T]) -> T | None:
-        """Like `get`, None where the key is absent."""
+        """Like `get`, but None if the key is absent."""
         return self.get(key, kind) if self._data.get(key) is not None else None
 
     def text(self, key: str, default: str = _REQUIRED) -> str:
@@ -127,11 +127,11 @@ class Reader:
         return self.get(key, str, default)
 
     def mapping(self, key: str) -> Mapping[str, Any]:
-        """A mapping, empty where absent."""
+        """A mapping, empty if absent."""
         return self.get(key, dict, {})
 
     def inner(self, key: str) -> Reader:
-        """A reader of the mapping under `key`, empty where absent."""
+        """A reader of the mapping under `key`, empty if absent."""
         return Reader(self.mapping(key), f"{self.where}.{key}")
 
     def readers(self, key: str) -> Iterator[tuple[str, Reader]]:
@@ -146,7 +146,7 @@ class Reader:
             yield Reader(value, f"{self.where}.{key}[{number}]")
 
     def strings(self, key: str) -> tuple[str, ...]:
-        """A list of strings, empty where absent."""
+        """A list of strings, empty if absent."""
         empty: list[Any] = []
         values = self.get(key, list, empty)
         for value in values:

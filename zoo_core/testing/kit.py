@@ -19,7 +19,7 @@ import pytest
 
 from zoo_core.errors import ZooError
 from zoo_core.plugins.manager import Plugins
-from zoo_core.plugins.plugin import named
+from zoo_core.plugins.plugin import find_plugin
 from zoo_core.testing.advice import advice
 from zoo_core.testing.contracts.base import Contract
 
@@ -70,8 +70,8 @@ def main(name: str) -> int:
 def _loaded(name: str) -> tuple[Plugins, Plugin]:
     """The installed plugins and the one of this name; raises UsageError for none."""
     plugins = Plugins.installed()
-    plugins.provided(named(name, plugins.plugins))  # a hook that fails marks its plugin as failed
-    return plugins, named(name, plugins.plugins)
+    plugins.provided(find_plugin(name, plugins.plugins))  # marks it if a hook fails
+    return plugins, find_plugin(name, plugins.plugins)
 
 
 def _run(plugin: Plugin, outline: Outline) -> int:

@@ -91,7 +91,7 @@ def test_the_truth_of_another_task_is_refused(commands: Zoo) -> None:
     done = commands("run", CARD, *FEW, "--dataset", "sample-scenes")
 
     assert done.code == 2
-    assert "has the truth of detection" in done.stderr
+    assert "is for detection, but " in done.stderr
     assert "use --dataset sample-crops" in done.stderr
 
 

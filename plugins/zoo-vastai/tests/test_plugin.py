@@ -27,7 +27,7 @@ def test_the_backend_names_all_its_parts() -> None:
     assert (backend.compiler, backend.runtime) == ("vastai", "vastai")
     assert (backend.profiler, backend.emitter) == ("vamp", "vastai")
     assert backend.diagnostics is not None
-    assert all(step.name and step.found for step in backend.diagnostics())
+    assert all(step.name and step.state for step in backend.diagnostics())
 
 
 def test_devices_are_dies_the_emulator_and_files() -> None:

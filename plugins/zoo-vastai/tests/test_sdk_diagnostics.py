@@ -103,7 +103,7 @@ def devices(host: Host) -> dict[str, tuple[bool, str]]:
 
 
 def steps(host: Host) -> dict[str, tuple[bool, str]]:
-    return {step.name: (step.ok, step.found) for step in diagnostics(host)}
+    return {step.name: (step.ok, step.state) for step in diagnostics(host)}
 
 
 def test_a_whole_machine_is_available(whole: Machine) -> None:
@@ -197,7 +197,7 @@ def test_without_a_card_each_step_says_what_to_do(machine: Machine) -> None:
     found = diagnostics(machine.host())
 
     assert [step.ok for step in found] == [False] * 8
-    assert all(step.found for step in found)
+    assert all(step.state for step in found)
     assert all(step.next_step for step in found[1:])
     assert machine.asked == []
 

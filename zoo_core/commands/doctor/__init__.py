@@ -1,4 +1,4 @@
-"""What a run needs of this machine, checked one by one; nothing heavy is imported."""
+"""`zoo doctor`: checks what runs need on this machine; imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ __all__ = ["Check", "checks"]
 
 
 def checks(plugins: Plugins, reachable: Callable[[str], bool] | None = None) -> list[Check]:
-    """All checks, in the order in which to put things right.
+    """All checks, in the order in which to fix what fails.
 
     `reachable` reports whether the host of a URL answers, in bounded time, for all hosts at once;
-    by default `network_reachable`, which takes at most 5 s. All else takes well under 2 s.
+    by default `network_reachable`, which takes at most 5 s. The other checks take less than 2 s.
     """
     results = (
         *software_checks(plugins),

@@ -11,8 +11,8 @@ GIB = 1 << 30
 class Check:
     """The result of one check.
 
-    `ok` is whether a run can use it as it is, `found` the present state, `next` what to do where
-    it is not ok. A failure that is `needed` breaks runs or what a plugin offers; others are advice.
+    `ok` is whether a run can use it as it is, `found` the present state, `next` what to do if it is
+    not ok. A failed check that is `needed` breaks runs or a plugin; others are advice.
     """
 
     name: str
@@ -24,5 +24,5 @@ class Check:
 
 
 def gibibytes(size: int) -> str:
-    """A size in bytes, for people."""
+    """A size in bytes, as text."""
     return f"{size / GIB:.1f} GiB" if size >= GIB // 10 else f"{size / (1 << 20):.1f} MiB"

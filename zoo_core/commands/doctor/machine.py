@@ -28,7 +28,7 @@ _PART_OF_A_CPU = "raise the CPU quota: a fraction of a processor is throttled, a
 
 
 def machine_checks(root: Path = machine.ROOT) -> Iterator[Check]:
-    """What the machine is and how much of it a run may use."""
+    """Checks of the processor, its features, threads, memory, load and clocks."""
     features = machine.cpu_features(root)
     yield Check("processor", True, machine.cpu_name(root))
     yield _instructions("float", features, _FLOAT_SETS, _NO_FLOAT)

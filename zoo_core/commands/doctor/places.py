@@ -1,4 +1,4 @@
-"""Folders, disk, caches, and the hosts that published files come from."""
+"""Checks of folders, disk, caches, and the hosts of published files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from zoo_core.plugins.manager import Plugins
 
 MAX_FILES = 20_000
-"""Files of a cache that are counted before its size is reported as "more than"."""
+"""Files of a cache to count before its size is reported as "more than"."""
 
 _MIN_DISK = GIB // 2
 _RECOMMENDED_DISK = 4 * GIB
@@ -35,7 +35,7 @@ _NO_NETWORK = (
 
 
 def place_checks() -> Iterator[Check]:
-    """Whether there is room, and where zoo may write."""
+    """Whether zoo can write its folders, and how full disk and caches are."""
     cache = home()
     yield _writable("cache folder", cache, "set ZOO_HOME to a folder that can be written")
     yield _writable("run folder", Path.cwd(), "go to a folder that can be written, or use --output")
@@ -51,7 +51,7 @@ def place_checks() -> Iterator[Check]:
 def network_checks(
     plugins: Plugins, reachable: Callable[[str], bool] | None = None
 ) -> Iterator[Check]:
-    """Whether each host that the registry names answers; all are asked at once."""
+    """Whether each host in the registry answers; all are tried at once."""
     from zoo_core.system.download import network_reachable, offline
 
     if offline():

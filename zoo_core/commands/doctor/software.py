@@ -1,4 +1,4 @@
-"""Python, packages, plugins, backends, registry and git."""
+"""Checks of Python, packages, plugins, backends, registry and git."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _MIN_PYTHON = (3, 11)
 
 
 def software_checks(plugins: Plugins) -> Iterator[Check]:
-    """What is installed, and whether it fits together."""
+    """What is installed, and whether it is compatible."""
     yield _python()
     yield from _packages({plugin.distribution for plugin in plugins.plugins})
     yield from _plugins(plugins)
@@ -78,7 +78,7 @@ def _package(name: str, needs: Sequence[Requirement]) -> Check:
 
 
 def _version(name: str) -> str | None:
-    """The installed version; another distribution may bring the module under its own name."""
+    """The installed version; another distribution may provide the module."""
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
@@ -86,7 +86,7 @@ def _version(name: str) -> str | None:
 
 
 def _unmet(version: str, needs: Sequence[Requirement]) -> list[str]:
-    """The requirements that a version misses; none where the version has no order."""
+    """The requirements that a version does not meet; none for a version that is not comparable."""
     from packaging.version import InvalidVersion, Version
 
     try:
@@ -103,7 +103,7 @@ def _plugins(plugins: Plugins) -> Iterator[Check]:
         except UsageError as error:
             yield Check(f"{kind}s", False, error.what, error.next, needed=True)
     if not plugins.plugins:
-        step = "install distributions that bring plugins: their names begin with zoo-"
+        step = "install distributions with plugins: their names start with zoo-"
         yield Check("plugins", False, "none is installed", step, needed=True)
     for plugin in plugins.plugins:
         state = plugin.failure or f"{plugin.distribution} {plugin.version}".strip()
@@ -133,15 +133,15 @@ def _backends(plugins: Plugins) -> Iterator[Check]:
 
 
 def _diagnostics(backend: Backend) -> Iterator[Check]:
-    """The steps by which a plugin looks for its device."""
+    """The steps of a plugin's search for its device."""
     try:
         steps = list(backend.diagnostics()) if backend.diagnostics else []
-    except Exception as error:  # a plugin's any failure is survived
-        state = f"its diagnostics failed: {type(error).__name__}: {first_line(error)}"
+    except Exception as error:  # whatever a plugin raises
+        state = f"the diagnostics failed: {type(error).__name__}: {first_line(error)}"
         yield Check(f"{backend.name}: diagnostics", False, state)
         return
     for item in steps:
-        yield Check(f"{backend.name}: {item.name}", item.ok, item.found, item.next_step)
+        yield Check(f"{backend.name}: {item.name}", item.ok, item.state, item.next_step)
 
 
 def _probe(backend: Backend, plugins: Plugins) -> Availability:

@@ -1,4 +1,4 @@
-"""`zoo new`: a plugin that works, or the card of a model of a known family."""
+"""`zoo new`: creates a working plugin, or the card of a model of a known family."""
 
 from __future__ import annotations
 

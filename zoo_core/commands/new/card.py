@@ -1,4 +1,4 @@
-"""The card of a new model of a known family."""
+"""Creates the card of a new model of a known family."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 def new_card(
     name: str, family: str | None, output: Path | None, registry: Registry, plugins: Plugins
 ) -> NewFiles:
-    """Write NAME.yaml into the folder `output` (by default the current one).
+    """Write NAME.yaml to the folder `output` (default: the current one).
 
-    Raises UsageError for an unknown family, a name that is taken and a file that exists, DataError
-    where it cannot be written.
+    Raises UsageError for an unknown family, and for a name or a file that exists, DataError if the
+    file cannot be written.
     """
     check_new_model(name, registry)
     known = {card.family: card for card in registry.models.values() if card.family}
@@ -31,7 +31,7 @@ def new_card(
         raise UsageError(what, where="--family", next=hint)
     path = (output or Path()) / f"{name}.yaml"
     if path.exists():
-        raise UsageError("exists already", where=str(path), next="choose another name")
+        raise UsageError("already exists", where=str(path), next="choose another name")
     text = fill(template("model", "model.yaml.tmpl"), _values(name, path, known[family], plugins))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

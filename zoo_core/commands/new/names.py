@@ -31,7 +31,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
     {
         "exporter": Kind(
             ("exporter", "decoder"),
-            "A family of detectors: weights to graphs, and graphs' outputs to boxes.",
+            "A family of detectors: exports weights to graphs and decodes outputs to boxes.",
             ("numpy>=1.26", "onnx>=1.16", "torch>=2.4"),
         ),
         "backend": Kind(
@@ -39,9 +39,9 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             "A backend: compiles a graph to an artefact, and runs it.",
             ("numpy>=1.26", "onnx>=1.16", "protobuf>=4"),
         ),
-        "decoder": Kind(("decoder",), "A decoder: a network's outputs become boxes."),
+        "decoder": Kind(("decoder",), "A decoder: decodes a network's outputs to boxes."),
         "dataset": Kind(("dataset",), "A data set: a folder of images, and boxes in a CSV.", ()),
-        "evaluator": Kind(("evaluator",), "An evaluator: detections and annotations to metrics."),
+        "evaluator": Kind(("evaluator",), "An evaluator: scores detections against annotations."),
     }
 )
 
@@ -49,7 +49,7 @@ _PREFIX = "zoo-"
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _MODEL_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _MAX_LENGTH = 24
-"""Longer names make longer lines in the templates than linters accept."""
+"""Longer names would make lines of the templates too long for linters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +60,16 @@ class Naming:
 
     @classmethod
     def parse(cls, text: str) -> Naming:
-        """From what a user typed; raises UsageError where it is not a valid name."""
+        """Parse a user's name; raises UsageError for an invalid one."""
         name = text.removeprefix(_PREFIX)
         if not _NAME.fullmatch(name) or len(name) > _MAX_LENGTH or keyword.iskeyword(name):
-            step = f"lower-case letters, digits, single dashes, at most {_MAX_LENGTH}: my-net"
-            raise UsageError(f"'{text}' is not a valid name of a plugin", next=step)
+            step = f"use at most {_MAX_LENGTH} lower-case letters, digits and single dashes: my-net"
+            raise UsageError(f"invalid plugin name '{text}'", next=step)
         return cls(name)
 
     @property
     def distribution(self) -> str:
-        """What pip installs."""
+        """The name for pip."""
         return f"{_PREFIX}{self.name}"
 
     @property
@@ -79,7 +79,7 @@ class Naming:
 
     @property
     def module(self) -> str:
-        """What Python imports."""
+        """The name of the Python module."""
         return f"zoo_{self.short}"
 
     @property
@@ -89,13 +89,13 @@ class Naming:
 
 
 def check_new_plugin(naming: Naming, kind: str, plugins: Plugins) -> None:
-    """Raises UsageError for an unknown kind, and for a name that a plugin or provider has."""
+    """Raises UsageError for an unknown kind, and for the name of another plugin or provider."""
     if kind not in KINDS:
-        raise UsageError(f"no kind '{kind}'", next=did_you_mean(kind, ["model", *KINDS]))
+        raise UsageError(f"unknown kind '{kind}'", next=did_you_mean(kind, ["model", *KINDS]))
     step = "choose another name"
     for plugin in [*installed(), *plugins.plugins]:
         if plugin.names & {naming.name, naming.module, naming.distribution}:
-            what = f"a plugin '{plugin.name}' is installed already ({plugin.origin})"
+            what = f"plugin '{plugin.name}' is already installed ({plugin.origin})"
             raise UsageError(what, next=step)
     for part in KINDS[kind].providers:
         if naming.name in plugins.all(part):
@@ -104,10 +104,10 @@ def check_new_plugin(naming: Naming, kind: str, plugins: Plugins) -> None:
 
 
 def check_new_model(name: str, registry: Registry) -> None:
-    """Raises UsageError for an invalid name, and for one that another card has."""
+    """Raises UsageError for an invalid name, and for the name of another card."""
     if not _MODEL_NAME.fullmatch(name):
-        step = "lower-case letters, digits, dots and dashes"
-        raise UsageError(f"'{name}' is not a valid name of a model", next=step)
+        step = "use lower-case letters, digits, dots and dashes"
+        raise UsageError(f"invalid model name '{name}'", next=step)
     if name in registry.models:
         where = registry.models[name].origin
-        raise UsageError(f"model '{name}' exists already", where=where, next="choose another name")
+        raise UsageError(f"model '{name}' already exists", where=where, next="choose another name")

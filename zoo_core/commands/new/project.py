@@ -1,4 +1,4 @@
-"""A new plugin's folder, written from the templates."""
+"""Creates the folder of a new plugin from templates."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ _OTHER_FOLDER = "name another folder with --output"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewFiles:
-    """The files written, in order, and the commands to run next."""
+    """The new files, in order, and the commands to run next."""
 
     files: tuple[Path, ...]
     steps: tuple[str, ...]
 
 
 def new_plugin(kind: str, naming: Naming, output: Path | None, plugins: Plugins) -> NewFiles:
-    """Write the distribution into `output` (by default a folder of its name, here).
+    """Write the distribution to `output` (default: a folder of its name in the current folder).
 
-    Nothing is left where it fails. Raises UsageError for a name that is taken and for a folder that
-    is not empty, DataError where it cannot be written.
+    Leaves no files if it fails. Raises UsageError for a name that exists and for a folder that is
+    not empty, DataError if the folder cannot be written.
     """
     check_new_plugin(naming, kind, plugins)
     folder = output or Path(naming.distribution)
@@ -60,14 +60,15 @@ def template(*parts: str) -> str:
 
 
 def write_error(path: Path, error: OSError) -> DataError:
-    """What to report where a file or folder cannot be written."""
+    """The error for a file or folder that cannot be written."""
     return DataError(f"cannot be written: {error.strerror}", where=str(path), next=_OTHER_FOLDER)
 
 
 def _write_folder(folder: Path, texts: Mapping[str, str]) -> tuple[Path, ...]:
-    """Files by their path in a new folder, all of them or none."""
+    """Write files by path to a new folder, all of them or none."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError("exists already, and is not empty", where=str(folder), next=_OTHER_FOLDER)
+        what = "already exists and is not empty"
+        raise UsageError(what, where=str(folder), next=_OTHER_FOLDER)
     target = folder.absolute()
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

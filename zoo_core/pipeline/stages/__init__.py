@@ -1,3 +1,3 @@
-"""The stages that every plan has, whatever the model and the backend."""
+"""The core's own stages, which do not depend on model and backend."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The stage that lists a run's calibration images."""
+"""The stage that collects a run's calibration images."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 def select(context: StageContext) -> None:
-    """Copies the calibration images and writes images.json: name and sha256 of each, in order.
+    """Copy the calibration images and write images.json: path and sha256 of each, in order.
 
-    Each is decoded once, so that a damaged one is told by the name its user knows. They are copied
-    so that the artefact can be made again when the folder they came from is gone.
+    Each image is decoded once, so that an error names the user's file. The copies allow compiling
+    again after the user's folder has changed.
     """
     params = context.params
     dataset = context.plugins.dataset(params["dataset"])
@@ -34,6 +34,6 @@ def select(context: StageContext) -> None:
         rows.append({"path": f"images/{name}", "sha256": file_digest(folder / name)})
         context.progress(len(rows), params["count"], "calibration images")
     if not rows:
-        raise DataError("no calibration image", next="name a folder with --calibration DIR")
+        raise DataError("no calibration images", next="give a folder with --calibration DIR")
     text = json.dumps({"images": rows}, indent=1)
     (context.out / "images.json").write_text(text, encoding="utf-8")

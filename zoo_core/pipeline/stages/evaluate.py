@@ -1,4 +1,4 @@
-"""The stages that settle candidates by a protocol, write predictions, and score them."""
+"""The stages that postprocess candidates, write prediction files, and score predictions."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from zoo_core.api import StageContext
 
 SETTLED = "settled"
+"""Folder of postprocessed predictions."""
+
 FILES = "predictions"
 METRICS = "metrics.json"
 
 
-def settle(context: StageContext) -> None:
-    """Applies the protocol to every shard's candidates; one record file per shard in `settled`."""
+def postprocess(context: StageContext) -> None:
+    """Apply the protocol to every shard's candidates; one record file per shard in `settled`."""
     evaluator = context.plugins.evaluator(context.params["evaluator"])
     values = context.params["values"]
     folder = context.out / SETTLED
@@ -37,7 +39,7 @@ def settle(context: StageContext) -> None:
 
 
 def write(context: StageContext) -> None:
-    """Leaves the predictions in the task's own file formats in `predictions`."""
+    """Write the predictions to `predictions`, in the task's usual file formats."""
     evaluator = context.plugins.evaluator(context.params["evaluator"])
     folder = context.out / FILES
     folder.mkdir()
@@ -54,12 +56,12 @@ def _truth(context: StageContext) -> Path | None:
 
 
 def score(context: StageContext) -> None:
-    """Writes metrics.json: the evaluator's figures for the settled predictions."""
+    """Write metrics.json: the evaluator's metrics of the postprocessed predictions."""
     evaluator = context.plugins.evaluator(context.params["evaluator"])
     predictions = StoredPredictions(context.inputs["settled"])
     truth = _truth(context)
     if truth is None:
-        raise ZooError("there is no truth to score against", where=context.params["dataset"])
+        raise ZooError("has no ground truth to score against", where=context.params["dataset"])
     metrics = evaluator.score(predictions, truth, context.params["labels"])
     text = json.dumps(metrics.to_data(), indent=1)
     (context.out / METRICS).write_text(text, encoding="utf-8")

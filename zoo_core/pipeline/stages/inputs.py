@@ -1,4 +1,4 @@
-"""What a session is fed with: preprocessed tensors, images as read, or names of samples."""
+"""Inputs of a session: preprocessed tensors, images as read, or names of samples."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PreparedInput:
-    """One sample, ready to be run: what goes in, where the image lies in it, its bytes' sha256."""
+    """One sample ready to run: the array to feed, its geometry, and the sha256 of the file."""
 
     sample: Sample
     sha256: str
@@ -30,7 +30,7 @@ class PreparedInput:
     geometry: Geometry
 
     def head(self) -> dict[str, Any]:
-        """What is stored of the sample beside its candidates."""
+        """The sample's data that is stored with its candidates."""
         return {
             "id": self.sample.id,
             "name": self.sample.name,
@@ -41,7 +41,7 @@ class PreparedInput:
 
 
 def preparer(input_kind: str, steps: Preprocess) -> Callable[[Sample], PreparedInput]:
-    """How a session that takes `tensor`, `image` or `name` gets its samples."""
+    """A function that prepares samples for a session of this input kind."""
     feed = feeder(input_kind)
 
     def prepare(sample: Sample) -> PreparedInput:
@@ -55,17 +55,19 @@ def preparer(input_kind: str, steps: Preprocess) -> Callable[[Sample], PreparedI
 def feeder(
     input_kind: str,
 ) -> Callable[[Sample, NDArray[np.uint8], Preprocess], tuple[NDArray[Any], Geometry]]:
-    """What such a session is fed of an image as read, uint8 [height, width, 3] RGB."""
+    """A function that makes the input from a sample's image, uint8 [height, width, 3] RGB."""
     feed = _FEEDS.get(input_kind)
     if feed is None:
         raise ZooError(
-            f"unknown input_kind '{input_kind}' of a session", next=f"known: {', '.join(_FEEDS)}"
+            f"unknown input_kind '{input_kind}'",
+            where="session",
+            next=f"known: {', '.join(_FEEDS)}",
         )
     return feed
 
 
 def stacked(feeds: Sequence[NDArray[Any]], batch: int) -> NDArray[Any]:
-    """One batch; a last one that is short is filled with its last sample. One alone is no copy."""
+    """One batch; a short one is padded with its last sample. A batch of 1 is not copied."""
     if batch == 1:
         return feeds[0][np.newaxis]
     return np.stack([*feeds, *[feeds[-1]] * (batch - len(feeds))])

@@ -1,4 +1,4 @@
-"""The stage that looks for calibration images among the evaluation images, by content."""
+"""The stage that searches the evaluation images for calibration images, by content."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def find(context: StageContext) -> None:
-    """Writes leakage.json: how many calibration images have the bytes of an evaluation image."""
+    """Write leakage.json: number and names of evaluation images also used for calibration."""
     used = {image.sha256 for image in images(context.inputs["calibration"])}
     heads = StoredPredictions(context.inputs["settled"]).heads()
     shared = sorted(head["name"] for head in heads if head["sha256"] in used)

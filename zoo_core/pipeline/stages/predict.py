@@ -1,4 +1,4 @@
-"""The stage that runs a shard of images through an artefact and keeps the candidates."""
+"""The stage that runs an artefact on a shard of images and stores the candidates."""
 
 from __future__ import annotations
 
@@ -24,59 +24,59 @@ if TYPE_CHECKING:
 
 RECORDS = "candidates.npz"
 
-_LEAST_CHAINS = 2
-"""Where a session runs one batch at a time, another is prepared or decoded beside it."""
+_MIN_THREADS = 2
+"""While a session runs one batch, another thread can prepare or decode the next."""
 
-_MOST_FAILURES = 20
-"""After so many samples that fail the rest is not tried."""
+_MAX_FAILURES = 20
+"""After this many failed samples the stage stops."""
 
 Record = tuple[dict[str, Any], "Arrays"]
 
 
 def shard(context: StageContext) -> None:
-    """Reads, preprocesses, runs and decodes samples [start, stop); writes candidates.npz.
+    """Read, preprocess, run and decode samples [start, stop); write candidates.npz.
 
     Candidates are those above the floor, before any protocol. Each head holds the sample's id,
-    name, size as read (height, width) and the sha256 of the image's bytes. Raises SampleError that
-    names the samples that failed, after all others have been run; those are kept for the next time.
+    name, size as read (height, width) and the sha256 of the image's bytes. After all other samples
+    have run, raises a SampleError that names the failed ones; the others are kept for the next run.
     """
     params = context.params
-    done = _Done(context)
-    wanted = [sample for sample in _samples(context) if sample.id not in done.records]
+    progress = _ShardRecords(context)
+    missing = [sample for sample in _samples(context) if sample.id not in progress.records]
     target = Target(**params["target"])
     runtime = context.plugins.runtime(params["runtime"])
     try:
-        if wanted:
+        if missing:
             session = context.sessions.session(runtime, context.inputs["artefact"].parent, target)
             steps = Preprocess.from_data(params["preprocess"], where="preprocess")
             decode = bound_decoder(params, context.inputs.get("graph"), context.plugins)
-            chain = SampleRunner(session, steps, decode, target.batch)
-            for sample, found in chain.run(wanted):
-                done.add(sample, found)
+            runner = SampleRunner(session, steps, decode, target.batch)
+            for sample, outcome in runner.run(missing):
+                progress.add(sample, outcome)
     except BaseException:
-        done.keep()
+        progress.keep()
         raise
-    done.write()
+    progress.write()
 
 
 class SampleRunner:
     """From a sample to its candidates: read, preprocess, run, decode."""
 
     def __init__(self, session: Session, steps: Preprocess, decode: Decode, batch: int) -> None:
-        """`batch` counts for sessions that take tensors; of all else one goes at a time."""
+        """`batch` applies to sessions that take tensors; others run one sample at a time."""
         self._session = session
         self._prepare = preparer(session.input_kind, steps)
         self._decode = decode
         self._batch = batch if session.input_kind == "tensor" else 1
-        self._chains = max(session.workers, _LEAST_CHAINS)
-        alone = session.workers < self._chains
-        self._turn = Semaphore(session.workers) if alone else nullcontext()
+        self._threads = max(session.workers, _MIN_THREADS)
+        limited = session.workers < self._threads
+        self._turn = Semaphore(session.workers) if limited else nullcontext()
 
     def run(self, samples: Iterable[Sample]) -> Iterator[tuple[Sample, Record | ZooError]]:
-        """Each sample with its record, or with what kept it from being run, in order."""
+        """Each sample with its record, or with the error that it failed with, in order."""
         groups = _groups(iter(samples), self._batch)
         with opencv_in_one_thread():
-            for rows in in_order(groups, self._group, self._chains):
+            for rows in in_order(groups, self._group, self._threads):
                 yield from rows
 
     def _group(self, group: list[Sample]) -> list[tuple[Sample, Record | ZooError]]:
@@ -98,24 +98,24 @@ class SampleRunner:
         ]
 
 
-class _Done:
-    """Records by sample id, those of an earlier attempt among them, and what failed."""
+class _ShardRecords:
+    """Records of a shard by sample id, including those of an earlier attempt, and failures."""
 
     def __init__(self, context: StageContext) -> None:
         self._context = context
-        kept = context.resume_dir / RECORDS
+        path = context.resume_dir / RECORDS
         self.records: dict[Any, Record] = {}
-        if kept.exists():
-            self.records = {head["id"]: (head, arrays) for head, arrays in read_records(kept)}
-        self._failed: list[tuple[Sample, ZooError]] = []
+        if path.exists():
+            self.records = {head["id"]: (head, arrays) for head, arrays in read_records(path)}
+        self._failures: list[tuple[Sample, ZooError]] = []
 
-    def add(self, sample: Sample, found: Record | ZooError) -> None:
-        if isinstance(found, ZooError):
-            self._failed.append((sample, found))
-            if len(self._failed) >= _MOST_FAILURES:
+    def add(self, sample: Sample, outcome: Record | ZooError) -> None:
+        if isinstance(outcome, ZooError):
+            self._failures.append((sample, outcome))
+            if len(self._failures) >= _MAX_FAILURES:
                 raise self._error()
             return
-        self.records[sample.id] = found
+        self.records[sample.id] = outcome
         params = self._context.params
         self._context.progress(len(self.records), params["stop"] - params["start"], "images")
 
@@ -125,7 +125,7 @@ class _Done:
             self._write(self._context.resume_dir / RECORDS, list(self.records.values()))
 
     def write(self) -> None:
-        if self._failed:
+        if self._failures:
             self.keep()
             raise self._error()
         rows = [self.records[sample.id] for sample in _samples(self._context)]
@@ -135,11 +135,11 @@ class _Done:
         write_records(path, [head for head, _ in rows], [arrays for _, arrays in rows])
 
     def _error(self) -> ZooError:
-        sample, first = self._failed[0]
-        others = ", ".join(other.name for other, _ in self._failed[1:4])
-        more = f"; {len(self._failed) - 1} more failed: {others} ..." if others else ""
-        kept = f"{len(self.records)} other images are kept for the next run"
-        step = f"{first.next}; {kept}" if first.next else kept
+        sample, first = self._failures[0]
+        others = ", ".join(other.name for other, _ in self._failures[1:4])
+        more = f"; {len(self._failures) - 1} more failed: {others} ..." if others else ""
+        note = f"{len(self.records)} other images are kept for the next run"
+        step = f"{first.next}; {note}" if first.next else note
         return SampleError(f"{first.what}{more}", where=f"image {sample.name}", next=step)
 
 
@@ -151,19 +151,20 @@ def _samples(context: StageContext) -> Iterator[Sample]:
 
 
 def bound_decoder(params: Mapping[str, Any], graph: Path | None, plugins: Providers) -> Decode:
-    """The decoder that a shard's parameters name, for the heads of one image.
+    """The decode function of a shard's parameters, for the outputs of one image.
 
-    What only the exporter can know, such as the heads of a .cfg, goes first; it is in graph.json.
+    Parameters that only the exporter knows, such as the heads of a .cfg, are read from graph.json
+    and override the card's.
     """
-    told = _facts(graph) if graph and params["decoder_from_graph"] else {}
+    own = _decoder_params(graph) if graph and params["decoder_from_graph"] else {}
     decoder = plugins.decoder(params["decoder"])
-    return decoder.bind({**params["decoder_params"], **told}, params["classes"], params["floor"])
+    return decoder.bind({**params["decoder_params"], **own}, params["classes"], params["floor"])
 
 
-def _facts(path: Path) -> dict[str, Any]:
+def _decoder_params(path: Path) -> dict[str, Any]:
     graph = Graph.from_data(json.loads(path.read_text(encoding="utf-8")))
-    told: dict[str, Any] = graph.facts.get("decoder", {})
-    return told
+    params: dict[str, Any] = graph.facts.get("decoder", {})
+    return params
 
 
 def _groups(samples: Iterator[Sample], size: int) -> Iterator[list[Sample]]:

@@ -1,4 +1,4 @@
-"""The stage that fetches weights from the network, a package or a file of the user's."""
+"""The stage that fetches weights from the network, a package or the user's files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def fetch(context: StageContext) -> None:
-    """Leave every file of `params["files"]` in the stage's folder, checked.
+    """Fetch every file of `params["files"]` into the stage's folder, and check it.
 
     Each role has {name, sha256, size}; `locations` says where it is: a URL, "resource:" and a
     file inside a package, or a path.
@@ -35,21 +35,21 @@ def fetch(context: StageContext) -> None:
             _copy(Path(place), target, data)
 
 
-def _copy(given: Path, target: Path, expected: Mapping[str, Any]) -> None:
+def _copy(source: Path, target: Path, expected: Mapping[str, Any]) -> None:
     try:
-        shutil.copyfile(given, target)
+        shutil.copyfile(source, target)
     except FileNotFoundError as error:
-        raise DataError("no such file", where=str(given)) from error
+        raise DataError("no such file", where=str(source)) from error
     size, sha256 = target.stat().st_size, file_digest(target)
     if expected["size"] not in (None, size):
-        raise DataError(f"has {size} bytes, expected {expected['size']}", where=str(given))
+        raise DataError(f"has {size} bytes, expected {expected['size']}", where=str(source))
     if expected["sha256"] not in (None, sha256):
         what = f"has sha256 {sha256}, expected {expected['sha256']}"
-        raise DataError(what, where=str(given), next="bring the file that the card names")
+        raise DataError(what, where=str(source), next="import the file that the card names")
 
 
 def _download(source: Source, target: Path, context: StageContext) -> None:
-    kept = folder("downloads") / digest(source.url)[:16] / source.name
+    partial = folder("downloads") / digest(source.url)[:16] / source.name
     expected = Expected(size=source.size, sha256=source.sha256, md5=source.md5)
-    with downloaded(source.url or "", kept, context.progress, expected) as path:
+    with downloaded(source.url or "", partial, context.progress, expected) as path:
         path.replace(target)

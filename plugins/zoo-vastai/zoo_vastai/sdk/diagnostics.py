@@ -71,14 +71,14 @@ def _pci(host: Host, clock: _Clock) -> DiagnosticStep:
     found = _pci_devices(host, clock)
     if found is None:
         return DiagnosticStep(
-            name=name, ok=False, found="neither lspci nor /sys/bus/pci lists PCI devices"
+            name=name, ok=False, state="neither lspci nor /sys/bus/pci lists PCI devices"
         )
     others = f"; the id {findings.PCI_DEVICE} is also that of vendor {', '.join(found.others)}"
     more = others if found.others else ""
     if found.ours:
-        return DiagnosticStep(name=name, ok=True, found=f"{found.ours} (one a die){more}")
+        return DiagnosticStep(name=name, ok=True, state=f"{found.ours} (one a die){more}")
     step = "put the card in, or pass it through to this machine"
-    return DiagnosticStep(name=name, ok=False, found=f"none of VastAI's{more}", next_step=step)
+    return DiagnosticStep(name=name, ok=False, state=f"none of VastAI's{more}", next_step=step)
 
 
 def _pci_devices(host: Host, clock: _Clock) -> findings.PciDevices | None:
@@ -93,10 +93,10 @@ def _pci_devices(host: Host, clock: _Clock) -> findings.PciDevices | None:
 def _module(host: Host) -> DiagnosticStep:
     name = "kernel module"
     if module := findings.kernel_module(host):
-        return DiagnosticStep(name=name, ok=True, found=module)
+        return DiagnosticStep(name=name, ok=True, state=module)
     step = "install the vendor's driver (vastai_driver_install_*.run) and load it"
     return DiagnosticStep(
-        name=name, ok=False, found=f"{findings.MODULE} is not loaded", next_step=step
+        name=name, ok=False, state=f"{findings.MODULE} is not loaded", next_step=step
     )
 
 
@@ -106,33 +106,33 @@ def _nodes(host: Host) -> DiagnosticStep:
     if not nodes:
         step = "load the driver; in a container, pass its nodes in (--device)"
         return DiagnosticStep(
-            name=name, ok=False, found="no /dev/vacc* or /dev/vastai*", next_step=step
+            name=name, ok=False, state="no /dev/vacc* or /dev/vastai*", next_step=step
         )
     found = f"{len(nodes)}: {', '.join(nodes.values())}"
     mask = findings.visible(host)
     if mask is None:
-        return DiagnosticStep(name=name, ok=True, found=found)
+        return DiagnosticStep(name=name, ok=True, state=found)
     seen = [str(index) for index in nodes if str(index) in mask]
     summary = f"{found}; {findings.MASK} leaves {', '.join(seen) or 'none'}"
     step = "" if seen else f"unset {findings.MASK}, or name dies that are there"
-    return DiagnosticStep(name=name, ok=bool(seen), found=summary, next_step=step)
+    return DiagnosticStep(name=name, ok=bool(seen), state=summary, next_step=step)
 
 
 def _driver(host: Host) -> DiagnosticStep:
     version = findings.driver_version(host)
     if version:
-        return DiagnosticStep(name="driver", ok=True, found=version)
+        return DiagnosticStep(name="driver", ok=True, state=version)
     step = "see whether the driver is loaded and the node may be read"
     missing = f"{findings.DRIVER_FILE} states no version"
-    return DiagnosticStep(name="driver", ok=False, found=missing, next_step=step)
+    return DiagnosticStep(name="driver", ok=False, state=missing, next_step=step)
 
 
 def _sdk(host: Host) -> DiagnosticStep:
     version = findings.sdk_version(host)
     if version:
-        return DiagnosticStep(name="SDK", ok=True, found=version)
+        return DiagnosticStep(name="SDK", ok=True, state=version)
     missing = f"no {findings.SDK_VERSION_FILE}"
-    return DiagnosticStep(name="SDK", ok=False, found=missing, next_step="install the vendor's SDK")
+    return DiagnosticStep(name="SDK", ok=False, state=missing, next_step="install the vendor's SDK")
 
 
 def _programs(host: Host, interpreter: Interpreter) -> DiagnosticStep:
@@ -140,7 +140,7 @@ def _programs(host: Host, interpreter: Interpreter) -> DiagnosticStep:
     found = "; ".join(f"{name}: {path or 'not found'}" for name, path in places.items())
     missing = [name for name, path in places.items() if path is None]
     step = f"put the folder of {', '.join(missing)} on PATH" if missing else ""
-    return DiagnosticStep(name="programs", ok=not missing, found=found, next_step=step)
+    return DiagnosticStep(name="programs", ok=not missing, state=found, next_step=step)
 
 
 def _packages(host: Host, interpreter: Interpreter, clock: _Clock) -> DiagnosticStep:
@@ -148,30 +148,30 @@ def _packages(host: Host, interpreter: Interpreter, clock: _Clock) -> Diagnostic
     where = f"{interpreter.path} ({interpreter.source})"
     step = f"name the SDK's interpreter with {VARIABLE} or --option sdk_python=PATH"
     if interpreter.has_sdk is False:
-        return DiagnosticStep(name=name, ok=False, found=f"{where} has no {MODULE}", next_step=step)
+        return DiagnosticStep(name=name, ok=False, state=f"{where} has no {MODULE}", next_step=step)
     outcome = host.run((interpreter.path, "-c", _VERSIONS), clock.left(1.0), host.env)
     versions = _last_object(outcome.text) if outcome.code == 0 else None
     if versions is None:
         why = outcome.trouble or f"ended with code {outcome.code}"
-        return DiagnosticStep(name=name, ok=False, found=f"{where} {why}", next_step=step)
+        return DiagnosticStep(name=name, ok=False, state=f"{where} {why}", next_step=step)
     summary = ", ".join(f"{key} {value}" for key, value in versions.items() if value)
     ok = bool(versions.get(MODULE))
     found = f"{where}: {summary}" if ok else f"{where}: {summary}; no {MODULE}"
-    return DiagnosticStep(name=name, ok=ok, found=found, next_step="" if ok else step)
+    return DiagnosticStep(name=name, ok=ok, state=found, next_step="" if ok else step)
 
 
 def _cards(host: Host, interpreter: Interpreter, has_sdk: bool, clock: _Clock) -> DiagnosticStep:
     name = "cards"
     if not has_sdk or not findings.die_nodes(host):
         why = f"not checked: no {MODULE}" if not has_sdk else "not checked: no device nodes"
-        return DiagnosticStep(name=name, ok=False, found=why, next_step="see the steps above")
+        return DiagnosticStep(name=name, ok=False, state=why, next_step="see the steps above")
     outcome = host.run((interpreter.path, "-c", _CARDS), clock.left(BUDGET), host.env)
     count = outcome.text.rpartition("cards:")[2].strip() if outcome.code == 0 else ""
     if is_whole(count) and int(count) > 0:
-        return DiagnosticStep(name=name, ok=True, found=count)
+        return DiagnosticStep(name=name, ok=True, state=count)
     why = f"{MODULE} counts {count}" if count else outcome.trouble or outcome.last_line
     step = f"run {interpreter.path} -c 'import {MODULE}' and look at what it says"
-    return DiagnosticStep(name=name, ok=False, found=why, next_step=step)
+    return DiagnosticStep(name=name, ok=False, state=why, next_step=step)
 
 
 def _last_object(text: str) -> dict[str, Any] | None:
