@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from zoo_core.api import TensorSpec
 from zoo_core.benchmark import BenchSettings, Instruments, Workload, measure
-from zoo_core.commands.bench.artefact import TimedSession
+from zoo_core.commands.bench.artefact import network_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from zoo_core.api import Arrays
     from zoo_core.benchmark import Benchmark
+    from zoo_core.benchmark.measure import Network
 
 
 class Clock:
@@ -76,10 +77,10 @@ class Opened:
         self.workload = Workload(open=self._open, batch=batch)
 
     @contextmanager
-    def _open(self, hint: str) -> Iterator[TimedSession]:
+    def _open(self, hint: str) -> Iterator[Network]:
         self.hints.append(hint)
         self._clock.now += self._load
-        yield TimedSession(self.session, (4, 4), self.workload.batch)
+        yield network_of(self.session, (4, 4), self.workload.batch)
 
 
 def tools(clock: Clock, told: list[str] | None = None) -> Instruments:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from zoo_core.benchmark.result import (
     BENCHMARK_START,
@@ -44,22 +44,20 @@ HINTS = {
 """What a network is opened for, by scenario."""
 
 
-class Network(Protocol):
-    """A network that is loaded and ready to run."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """A network that is loaded and ready to run.
 
-    @property
-    def threads(self) -> int | None:
-        """How many threads one run uses; None where that is not known."""
+    `threads` is how many one run uses, None where that is not known; `workers` how many threads may
+    run it at once. `samples` says how many samples one run takes where so many would be best, and
+    raises UsageError where it has no speed; `query` makes a query of so many samples, the same ones
+    each time, for several threads at once.
+    """
 
-    @property
-    def workers(self) -> int:
-        """How many threads may run it at once."""
-
-    def samples(self, wish: int) -> int:
-        """How many samples one run takes where `wish` would be best; raises UsageError."""
-
-    def query(self, samples: int) -> Query:
-        """Runs so many samples, the same ones each time; for several threads at once."""
+    threads: int | None
+    workers: int
+    samples: Callable[[int], int]
+    query: Callable[[int], Query]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,13 +6,13 @@ import errno
 import json
 import os
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
 HEAD_BYTES = 512
 """Number of leading bytes that `kind_of` needs."""
@@ -52,7 +52,7 @@ def replacing(path: Path) -> Iterator[Path]:
     if path.is_symlink() or (path.exists() and not path.is_file()):
         yield path
         return
-    temporary = _temporary(path.parent)
+    temporary = path.with_name(f".zoo-{os.urandom(4).hex()}.part")
     try:
         yield temporary
         temporary.replace(path)
@@ -65,14 +65,10 @@ def replacing(path: Path) -> Iterator[Path]:
 @contextmanager
 def temporary_folder(parent: Path) -> Iterator[Path]:
     """A new folder inside `parent`, removed at the end with what is still in it. Raises OSError."""
-    import shutil
+    from tempfile import TemporaryDirectory
 
-    folder = _temporary(parent)
-    try:
-        folder.mkdir()
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with TemporaryDirectory(".part", ".zoo-", parent, ignore_cleanup_errors=True) as name:
+        yield Path(name)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -167,7 +163,3 @@ def read_head(path: Path) -> bytes:
     """The first `HEAD_BYTES` of a file; raises OSError."""
     with path.open("rb") as stream:
         return stream.read(HEAD_BYTES)
-
-
-def _temporary(parent: Path) -> Path:
-    return parent / f".zoo-{os.urandom(4).hex()}.part"

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
-_BLOCK = 1 << 20
-
 
 def canonical(value: Any) -> str:
     """JSON with sorted keys and no spaces; raises TypeError for values JSON does not know."""
@@ -23,9 +21,6 @@ def digest(value: Any) -> str:
 
 
 def file_digest(path: Path, algorithm: str = "sha256") -> str:
-    """Hexadecimal digest of a file's bytes, read in blocks of one MiB."""
-    state = hashlib.new(algorithm)
+    """Hexadecimal digest of a file's bytes, read in blocks."""
     with path.open("rb") as stream:
-        while block := stream.read(_BLOCK):
-            state.update(block)
-    return state.hexdigest()
+        return hashlib.file_digest(stream, algorithm).hexdigest()

@@ -42,9 +42,9 @@ def folder(name: str) -> Path:
     root = home()
     path = root / name
     try:
-        unmarked = not (root / _TAG).exists() and _is_ours(root)
+        names = {path.name for path in root.iterdir()} if root.exists() else set()
         path.mkdir(parents=True, exist_ok=True)
-        if unmarked:
+        if _TAG not in names and names <= _UNMARKED:
             _mark(root)
     except OSError as error:
         raise DataError(
@@ -82,13 +82,6 @@ def resource_path(resource: str) -> Path:
     if not path.is_file():
         raise DataError("no such file in the package", where=resource, next=f"reinstall {package}")
     return path
-
-
-def _is_ours(root: Path) -> bool:
-    try:
-        return {path.name for path in root.iterdir()} <= _UNMARKED
-    except FileNotFoundError:
-        return True
 
 
 def _mark(root: Path) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 
 WIDTH = 120
@@ -30,7 +31,8 @@ def entries(table: Sequence[tuple[Sequence[str], Sequence[str]]], width: int = W
     lines: list[str] = []
     for head, (_, texts) in zip(heads, table, strict=True):
         beside = [line for text in texts for line in _wrapped(text, width - indent)]
-        lines += _besides(head, beside, indent)
+        rows = zip_longest([head], beside, fillvalue="")
+        lines += [f"{first:<{indent}}{text}".rstrip() for first, text in rows]
     return lines
 
 
@@ -38,8 +40,3 @@ def _wrapped(text: str, width: int) -> list[str]:
     import textwrap
 
     return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
-
-
-def _besides(head: str, texts: Sequence[str], indent: int) -> Iterator[str]:
-    for first, text in zip([head, *[""] * len(texts)], texts or [""], strict=False):
-        yield f"{first:<{indent}}{text}".rstrip()

@@ -10,6 +10,7 @@ import numpy as np
 
 from zoo_core.benchmark import BenchSettings, Instruments, Workload
 from zoo_core.benchmark import measure as measure_workload
+from zoo_core.benchmark.measure import Network
 from zoo_core.benchmark.text import block
 from zoo_core.errors import UsageError, ZooError
 from zoo_core.reporting.report import SpeedReport
@@ -57,9 +58,9 @@ class Build:
         size, batch = self.run.resolved.size, self.run.resolved.target.batch
 
         @contextmanager
-        def opened(hint: str) -> Iterator[TimedSession]:
+        def opened(hint: str) -> Iterator[Network]:
             with self.open(hint) as session:
-                yield TimedSession(session, size, batch)
+                yield network_of(session, size, batch)
 
         return Workload(open=opened, batch=batch)
 
@@ -92,41 +93,26 @@ def measure(build: Build, settings: BenchSettings, tell: Callable[[str], None]) 
     return Measured(result, report)
 
 
-@dataclass(frozen=True, slots=True)
-class TimedSession:
+def network_of(session: Session, size: tuple[int, int], batch: int) -> Network:
     """An open session as a benchmark sees it: a network that runs on noise.
 
     `size` is (height, width); `batch` the batch that the artefact is compiled for.
     """
 
-    session: Session
-    size: tuple[int, int]
-    batch: int
-
-    @property
-    def threads(self) -> int | None:
-        """As the session says."""
-        return self.session.threads
-
-    @property
-    def workers(self) -> int:
-        """As the session says."""
-        return self.session.workers
-
-    def samples(self, wish: int) -> int:
-        """`wish` where the batch is free, else the artefact's; raises UsageError without speed."""
-        if self.session.input_kind == "name":
+    def samples(wish: int) -> int:
+        if session.input_kind == "name":
             what = "its outputs were stored by another program: there is no speed to measure"
             raise UsageError(what, where="benchmark")
-        if self.session.input_kind == "image":
+        if session.input_kind == "image":
             return 1
-        first = [spec.shape[0] if spec.shape else 1 for spec in self.session.inputs]
-        return wish if all(isinstance(size, str) for size in first) else self.batch
+        first = [spec.shape[0] if spec.shape else 1 for spec in session.inputs]
+        return wish if all(isinstance(axis, str) for axis in first) else batch
 
-    def query(self, samples: int) -> Callable[[], object]:
-        """Runs so many samples of noise."""
-        feeds = noise(self.session, self.size, samples)
-        return lambda: self.session.run(feeds)
+    def query(count: int) -> Callable[[], object]:
+        feeds = noise(session, size, count)
+        return lambda: session.run(feeds)
+
+    return Network(threads=session.threads, workers=session.workers, samples=samples, query=query)
 
 
 def noise(session: Session, size: tuple[int, int], count: int) -> Arrays:
