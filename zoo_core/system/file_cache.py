@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _TABLE = """CREATE TABLE IF NOT EXISTS facts
     (kind TEXT, path BLOB, stamp TEXT, value TEXT, PRIMARY KEY (kind, path))"""
-_QUERY = "SELECT stamp, value FROM facts WHERE kind = ? AND path = ?"
+_BATCH = 500
 _TICK_NS = 100_000_000  # a file changed twice within a tick of the clock has the same times
 
 
@@ -58,13 +58,25 @@ def _load(kind: str, names: list[bytes]) -> dict[bytes, tuple[str, str]]:
     """Stamp and value of the files that are in the cache."""
     try:
         with _open() as base:
-            rows = {name: base.execute(_QUERY, (kind, name)).fetchone() for name in names}
-            return {name: row for name, row in rows.items() if row}
+            return _select(base, kind, names)
     except sqlite3.OperationalError:
         return {}
     except sqlite3.DatabaseError:
         _file().unlink(missing_ok=True)
         return {}
+
+
+def _select(
+    base: sqlite3.Connection, kind: str, names: list[bytes]
+) -> dict[bytes, tuple[str, str]]:
+    """One query for many files: a data set has thousands, and planning asks for all of them."""
+    rows: dict[bytes, tuple[str, str]] = {}
+    for start in range(0, len(names), _BATCH):
+        batch = names[start : start + _BATCH]
+        marks = ",".join("?" * len(batch))
+        query = f"SELECT path, stamp, value FROM facts WHERE kind = ? AND path IN ({marks})"
+        rows.update({row[0]: (row[1], row[2]) for row in base.execute(query, [kind, *batch])})
+    return rows
 
 
 def _save(kind: str, fresh: Mapping[bytes, tuple[str, str]]) -> None:
