@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from zoo_core.system.files import (
+    add_json_line,
     copy_file,
     kind_of,
+    read_json_lines,
     replacing,
     temporary_folder,
     write_json,
@@ -106,6 +108,16 @@ def test_a_copy_has_the_source_s_permissions(tmp_path: Path) -> None:
     copy_file(source, target)
     assert target.read_text() == "exit"
     assert target.stat().st_mode & 0o777 == 0o750
+
+
+def test_a_journal_is_read_without_lines_that_were_cut_off(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "journal.jsonl"
+    assert read_json_lines(path) == []
+    for number in (1, 2):
+        add_json_line(path, {"number": number})
+    with path.open("ab") as stream:
+        stream.write(b'[3]\n\xff\n{"number": 4}\n{"numb')
+    assert read_json_lines(path) == [{"number": 1}, {"number": 2}, {"number": 4}]
 
 
 def test_a_temporary_folder_goes_with_what_is_left_in_it(tmp_path: Path) -> None:
