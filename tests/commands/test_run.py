@@ -57,7 +57,7 @@ def test_a_run_reports_what_the_contract_says(zoo: Zoo, tmp_path: Path, precisio
     assert report["model"] == "toy-detector"
     assert report["precision"] == precision
     assert report["assets"] == {"weights": "sample", "data": "sample"}
-    assert report["metrics"]["AP50"] == 1.0
+    assert report["metrics"]["F1"] == 1.0
     assert report["images"] == 4
     assert report["subset"] is None
     assert report["benchmark"] is None
@@ -207,17 +207,17 @@ def test_given_weights_that_are_the_published_ones_are_compared(zoo: Zoo) -> Non
 
 def test_a_gate_that_is_missed_exits_3_and_keeps_the_report(zoo: Zoo) -> None:
     published = ("toy-detector", "--backend", "toy", "--assets", "published", "--no-bench")
-    passed = zoo("run", *published, "--min-metric", "AP50=0.9")
-    missed = zoo("run", *published, "--min-metric", "AP50=1.1", "--json", "-")
+    passed = zoo("run", *published, "--min-metric", "F1=0.9")
+    missed = zoo("run", *published, "--min-metric", "F1=1.1", "--json", "-")
 
     assert passed.code == 0, passed.stderr
     assert missed.code == 3
-    assert "AP50 is 1.0000, the gate is 1.1000" in missed.stderr
-    assert valid(missed.json)["metrics"]["AP50"] == 1.0
+    assert "F1 is 1.0000, the gate is 1.1000" in missed.stderr
+    assert valid(missed.json)["metrics"]["F1"] == 1.0
 
 
 def test_a_gate_on_a_sample_run_exits_6(zoo: Zoo) -> None:
-    told = error(zoo("run", *TOY, "--min-metric", "AP50=0.1", "--json", "-"), 6)
+    told = error(zoo("run", *TOY, "--min-metric", "F1=0.1", "--json", "-"), 6)
 
     assert "sample weights" in told["what"]
 
@@ -231,7 +231,7 @@ def test_a_gate_on_a_sample_run_exits_6(zoo: Zoo) -> None:
         (("--size", "32"), 2, "write H,W"),
         (("--size", "²,2"), 2, "write H,W"),
         (("--weights", "random:²"), 2, "use random or random:7"),
-        (("--min-metric", "AP50=nan"), 2, "write NAME=FRACTION"),
+        (("--min-metric", "F1=nan"), 2, "write NAME=FRACTION"),
         (("--option", "threads"), 2, "write KEY=VALUE"),
         (("--option", "nonsense=1"), 2, "has no option 'nonsense'"),
         (("--assets", "none"), 2, "known: auto, published, sample"),
@@ -241,7 +241,7 @@ def test_a_gate_on_a_sample_run_exits_6(zoo: Zoo) -> None:
         (("--assets", "auto", "--weights", "none.toy"), 6, "no such weights file"),
         (("--images", "."), 2, "sample weights do not run on your own images"),
         (("--assets", "published", "--dataset", "toy-shapez"), 2, "did you mean 'toy-shapes'?"),
-        (("--min-metric", "AP50"), 2, "write NAME=FRACTION"),
+        (("--min-metric", "F1"), 2, "write NAME=FRACTION"),
     ],
 )
 def test_bad_input_is_one_line_with_the_right_code(

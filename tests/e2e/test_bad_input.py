@@ -180,7 +180,7 @@ def test_turned_and_large_images_score_as_their_annotations_say(zoo: Zoo, tmp_pa
     done = zoo(*RUN, "--images", tmp_path, "--annotations", "truth.json", "--json", "-")
 
     assert done.code == 0, done.stderr
-    assert done.json["metrics"]["AP50"] == 1.0
+    assert done.json["metrics"]["F1"] == 1.0
 
 
 def test_names_that_are_no_text_and_shared_stems(zoo: Zoo, tmp_path: Path) -> None:
@@ -295,7 +295,7 @@ def test_a_limit_above_the_set_is_the_whole_set(zoo: Zoo) -> None:
 def test_nothing_found_scores_zero(zoo: Zoo) -> None:
     report = zoo(*RUN, "--conf", "1", "--json", "-").json
 
-    assert report["metrics"]["AP50"] == 0.0
+    assert report["metrics"]["F1"] == 0.0
 
 
 def test_a_last_batch_that_is_not_full(zoo: Zoo, tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def test_a_report_is_a_table_in_a_notebook(zoo: Zoo, tmp_path: Path) -> None:
     html = report._repr_html_()
 
     assert html.startswith("<table><tr><th>model</th><td>toy-detector</td></tr>")
-    assert "<th>AP50</th><td>1.0000</td>" in html
+    assert "<th>F1</th><td>1.0000</td>" in html
     assert "a&lt;b" in html
     assert "a<b" not in html
 

@@ -57,21 +57,13 @@ BASES = {
         "@hookimpl\ndef zoo_backends():\n    yield broken\n",
     ),
 }
-BASES["ToyProfiler"] = (
-    "import numpy as np\n"
-    "from zoo_core.testing.toy_profiler import zoo_backends\n"
-    "def base():\n"
-    "    from zoo_core.testing.toy_profiler import ToyProfiler\n"
-    "    return ToyProfiler\n",
-    "@hookimpl\ndef zoo_profilers():\n"
-    "    yield Provider(name='toy', summary='broken', load=load)\n",
-)
 for _contract, _base, _hook, _name in (
     ("ToyExporter", "ToyExporter", "zoo_exporters", "toy"),
     ("ToyGivenExporter", "ToyExporter", "zoo_exporters", "toy"),
     ("ToyCompiler", "ToyCompiler", "zoo_compilers", "toy"),
     ("ToyRuntime", "toy_parts.ToyRuntime", "zoo_runtimes", "toy"),
     ("ToyOfflineBuilder", "ToyOfflineBuilder", "zoo_emitters", "toy"),
+    ("ToyProfiler", "toy_parts.ToyProfiler", "zoo_profilers", "toy"),
     ("ToyDecoder", "toy_parts.ToyDecoder", "zoo_decoders", "toy-grid"),
     ("ToyTaskDecoder", "toy_parts.ToyDecoder", "zoo_decoders", "toy-grid"),
     ("ToyEvaluator", "toy_parts.ToyEvaluator", "zoo_evaluators", "toy-detection"),
@@ -83,7 +75,7 @@ for _contract, _base, _hook, _name in (
     BASES[_contract] = (
         f"import numpy as np\n"
         f"def base():\n"
-        f"    from zoo_core.testing import toy, toy_parts, toy_stages\n"
+        f"    from zoo_core.testing import toy, toy_parts\n"
         f"    return {_base if '.' in _base else 'toy.' + _base}\n",
         f"@hookimpl\ndef {_hook}():\n"
         f"    yield Provider(name='{_name}', summary='broken', load=load)\n",
@@ -137,7 +129,7 @@ def rebuilt(changes: str) -> str:
     return stage + (
         "def build(context):\n"
         "    import json, shutil\n"
-        "    from zoo_core.testing.toy_stages import build as good\n"
+        "    from zoo_core.testing.toy_parts import build as good\n"
         "    good(context)\n"
         "    paths = [context.out / name for name in ('precision.json', 'artefact.json')]\n"
         "    data, artefact = (json.loads(path.read_text()) for path in paths)\n"
@@ -152,7 +144,7 @@ def exported(changes: str) -> str:
     return stage + (
         "def export(context):\n"
         "    import json\n"
-        "    from zoo_core.testing.toy_stages import export as good\n"
+        "    from zoo_core.testing.toy_parts import export as good\n"
         "    good(context)\n"
         "    path = context.out / 'graph.json'\n"
         "    graph = json.loads(path.read_text())\n"
@@ -233,7 +225,7 @@ def emitted(changes: str) -> str:
     """An emit stage after which the folder `files` is changed."""
     return emitting("stages = with_stage(stages, 'emit', run=HERE + ':emit')") + (
         "def emit(context):\n"
-        "    from zoo_core.testing.toy_stages import emit as good\n"
+        "    from zoo_core.testing.toy_parts import emit as good\n"
         "    good(context)\n"
         "    files = context.out / 'files'\n"
         f"    {changes}\n"
@@ -398,6 +390,12 @@ EXPORTER = [
         planned("stages = with_stage(stages, 'export', versions=tuple(map(str, {hash('a')})))")),
     Row("ToyExporter", "planning_is_pure_and_light", "what JSON cannot hold",
         planned("stages = with_stage(stages, 'export', params={'path': Path('a')})")),
+    Row("ToyExporter", "planning_is_pure_and_light", "cannot pickle 'mappingproxy' object",
+        "from types import MappingProxyType\n"
+        + planned("stages = with_stage(stages, 'verify', params=MappingProxyType({'stride': 4}))")),
+    Row("ToyExporter", "planning_is_pure_and_light", "is changed by pickling",
+        "class Changed(dict):\n    def __reduce__(self):\n        return dict, ()\n"
+        + planned("stages = with_stage(stages, 'verify', params=Changed(stride=4))")),
     Row("ToyExporter", "planning_is_pure_and_light", "writes notes.txt",
         planned("open('notes.txt', 'w').close()")),
     Row("ToyExporter", "planning_is_pure_and_light", "writes made",
@@ -409,23 +407,23 @@ EXPORTER = [
         planned("subprocess.run([sys.executable, '-c', ''])")),
     Row("ToyExporter", "planning_is_pure_and_light", "prints planning",
         planned("print('planning')")),
-    Row("ToyExporter", "every_stage_resolves", "no attribute 'exprot'",
-        planned("stages = with_stage(stages, 'export', run='zoo_core.testing.toy_stages:exprot')")),
-    Row("ToyExporter", "every_stage_resolves", "No module named",
+    Row("ToyExporter", "its_stages_resolve_and_chain", "no attribute 'exprot'",
+        planned("stages = with_stage(stages, 'export', run='zoo_core.testing.toy_parts:exprot')")),
+    Row("ToyExporter", "its_stages_resolve_and_chain", "No module named",
         planned("stages = with_stage(stages, 'export', run='zoo_core.testing.toy_stage:export')")),
-    Row("ToyExporter", "every_stage_resolves", "is not a function",
-        planned("stages = with_stage(stages, 'export', run='zoo_core.testing.toy_stages:_CELL')")),
-    Row("ToyExporter", "outputs_chain", "needs 'exprot/graph.json'",
+    Row("ToyExporter", "its_stages_resolve_and_chain", "is not a function",
+        planned("stages = with_stage(stages, 'export', run='zoo_core.testing.toy_parts:_CELL')")),
+    Row("ToyExporter", "its_stages_resolve_and_chain", "needs 'exprot/graph.json'",
         planned("stages = with_stage(stages, 'verify', inputs={'graph': 'exprot/graph.json'})")),
-    Row("ToyExporter", "outputs_chain", "'export' does not output it",
+    Row("ToyExporter", "its_stages_resolve_and_chain", "'export' does not output it",
         planned("stages = with_stage(stages, 'verify', inputs={'graph': 'export/grahp.json'})")),
-    Row("ToyExporter", "outputs_chain", "two stages are named 'export'",
+    Row("ToyExporter", "its_stages_resolve_and_chain", "two stages are named 'export'",
         planned("stages = [stages[0], *stages]")),
-    Row("ToyExporter", "outputs_chain", "declares no output",
+    Row("ToyExporter", "its_stages_resolve_and_chain", "declares no output",
         planned("stages = with_stage(stages, 'verify', outputs=())")),
-    Row("ToyExporter", "outputs_chain", "no stage outputs verify.json",
+    Row("ToyExporter", "its_stages_resolve_and_chain", "verify.json is not among the outputs",
         planned("stages = stages[:1]")),
-    Row("ToyExporter", "outputs_chain", "no stage at all", planned("stages = []")),
+    Row("ToyExporter", "its_stages_resolve_and_chain", "no stage at all", planned("stages = []")),
     Row("ToyExporter", "the_key_changes_with_the_request", "does not change with the size",
         planned("stages = with_stage(stages, 'export', params={'seed': request.seed})")),
     Row("ToyExporter", "the_key_changes_with_the_request", "does not change with the seed",
@@ -469,7 +467,7 @@ EXPORTER = [
         + "def export(context):\n    (context.out / 'graph.json').write_text('{}')\n"),
     Row("ToyExporter", "an_interrupt_goes_through", "a stage swallows an interrupt",
         planned("stages = with_stage(stages, 'export', run=HERE + ':export')")
-        + "def export(context):\n    from zoo_core.testing.toy_stages import export as good\n"
+        + "def export(context):\n    from zoo_core.testing.toy_parts import export as good\n"
           "    try:\n        context.progress(1, 2)\n    except BaseException:\n        pass\n"
           "    good(context)\n"),
     Row("ToyExporter", "an_interrupt_goes_through", "an interrupt becomes StageError",
@@ -505,14 +503,14 @@ COMPILER = [
     Row("ToyCompiler", "planning_is_pure_and_light", "imports onnx", compiled("import onnx")),
     Row("ToyCompiler", "planning_is_pure_and_light", "differs from call to call",
         compiled("stages = with_stage(stages, 'compile', cost=time.perf_counter())")),
-    Row("ToyCompiler", "every_stage_resolves", "no attribute 'bulid'",
-        compiled("run = 'zoo_core.testing.toy_stages:bulid'\n"
+    Row("ToyCompiler", "its_stages_resolve_and_chain", "no attribute 'bulid'",
+        compiled("run = 'zoo_core.testing.toy_parts:bulid'\n"
                  "stages = with_stage(stages, 'compile', run=run)")),
-    Row("ToyCompiler", "outputs_chain", "the last stage is 'build', not 'compile'",
+    Row("ToyCompiler", "its_stages_resolve_and_chain", "the last stage is 'build', not 'compile'",
         compiled("stages = with_stage(stages, 'compile', name='build')")),
-    Row("ToyCompiler", "outputs_chain", "does not output precision.json",
+    Row("ToyCompiler", "its_stages_resolve_and_chain", "precision.json is not among the outputs",
         compiled("stages = with_stage(stages, 'compile', outputs=('artefact.json',))")),
-    Row("ToyCompiler", "outputs_chain", "'graph/graph.json', which no earlier stage outputs",
+    Row("ToyCompiler", "its_stages_resolve_and_chain", "'graph/graph.json', which no earlier",
         compiled("stages = with_stage(stages, 'compile', inputs={'graph': 'graph/graph.json'})")),
     Row("ToyCompiler", "the_key_changes_with_the_precision", "have one key",
         compiled("stages = with_stage(stages, 'compile', params={}, inputs={'g': request.graph})")),
@@ -522,7 +520,7 @@ COMPILER = [
         compiled("stages = with_stage(stages, 'compile', params={'precision': 'int8'})")),
     Row("ToyCompiler", "an_interrupt_goes_through", "a stage swallows an interrupt",
         compiled("stages = with_stage(stages, 'compile', run=HERE + ':build')")
-        + "def build(context):\n    from zoo_core.testing.toy_stages import build as good\n"
+        + "def build(context):\n    from zoo_core.testing.toy_parts import build as good\n"
           "    try:\n        context.progress(1, 2)\n    except BaseException:\n        pass\n"
           "    good(context)\n"),
     Row("ToyCompiler", "an_interrupt_goes_through", "an interrupt becomes StageError",
@@ -682,10 +680,10 @@ EMITTER = [
         emitting("stages = with_stage(stages, 'emit', cost=time.perf_counter())")),
     Row("ToyOfflineBuilder", "its_stages_resolve_and_chain", "last stage is 'write', not 'emit'",
         emitting("stages = with_stage(stages, 'emit', name='write')")),
-    Row("ToyOfflineBuilder", "its_stages_resolve_and_chain", "does not output the folder 'files'",
+    Row("ToyOfflineBuilder", "its_stages_resolve_and_chain", "files is not among the outputs",
         emitting("stages = with_stage(stages, 'emit', outputs=('build.json',))")),
     Row("ToyOfflineBuilder", "its_stages_resolve_and_chain", "no attribute 'emti'",
-        emitting("run = 'zoo_core.testing.toy_stages:emti'\n"
+        emitting("run = 'zoo_core.testing.toy_parts:emti'\n"
                  "stages = with_stage(stages, 'emit', run=run)")),
     Row("ToyOfflineBuilder", "its_stages_resolve_and_chain", "which no earlier stage outputs",
         emitting("stages = with_stage(stages, 'emit', inputs={'graph': 'graph/graph.json'})")),
@@ -738,7 +736,7 @@ DECODER = [
         decoding("found['floor'] = np.array([0.25])")),
     Row("ToyDecoder", "candidates_are_above_the_floor", "not within the 2 classes",
         decoding("found['label'] = found['label'] + np.int32(1)")),
-    Row("ToyDecoder", "it_is_pure", "changes the output 'scores'",
+    Row("ToyDecoder", "it_is_pure", "decoding changes 'scores'",
         decoding("outputs['scores'][:] = 0")),
     Row("ToyDecoder", "it_is_pure", "gives two results",
         decoding("seen.append(1)\nfound['score'] = found['score'] / len(seen)")),
@@ -779,7 +777,7 @@ DATASET = [
     Row("ToyDrawn", "its_stages_resolve_and_chain", "'draw-1/pictures', which no stage leaves",
         planning("plan = replace(plan, inputs={'images': 'draw-1/pictures'})", seed="1")),
     Row("ToyDrawn", "its_stages_resolve_and_chain", "no attribute 'draw_all'",
-        planning("run = 'zoo_core.testing.toy_stages:draw_all'\n"
+        planning("run = 'zoo_core.testing.toy_parts:draw_all'\n"
                  "plan = replace(plan, stages=(replace(plan.stages[0], run=run),))", seed="1")),
     Row("ToyShipped", "the_plan_is_of_this_set", "the plan is of 'toy'",
         planning("plan = replace(plan, dataset='toy')")),
@@ -870,31 +868,31 @@ PROFILER = [
 EVALUATOR = [
     Row("ToyEvaluator", "its_task_is_the_one_said", "its task is 'classification'",
         part("pass", method="unused(self)", before="task = 'classification'")),
-    Row("ToyEvaluator", "perfect_predictions_score_best", "perfect predictions score AP50 0.9",
-        judging(SCORE, "return Metrics(values={'AP50': 0.9}, lines=('x',))")),
+    Row("ToyEvaluator", "perfect_predictions_score_best", "perfect predictions score F1 0.9",
+        judging(SCORE, "return Metrics(values={'F1': 0.9}, lines=('x',))")),
     Row("ToyEvaluator", "perfect_predictions_score_best", "AP is 100.0, not a fraction",
-        judging(SCORE, "return Metrics(values={'AP50': 1.0, 'AP': 100.0}, lines=('x',))")),
+        judging(SCORE, "return Metrics(values={'F1': 1.0, 'AP': 100.0}, lines=('x',))")),
     Row("ToyEvaluator", "perfect_predictions_score_best", "no line to show",
         judging(SCORE, "return replace(super().score(predictions, truth, labels), lines=())")),
-    Row("ToyEvaluator", "nothing_detected_scores_less", "scores AP50 None",
+    Row("ToyEvaluator", "nothing_detected_scores_less", "scores F1 None",
         judging(SCORE, "m = super().score(predictions, truth, labels)\n"
-                       "return replace(m, values={'AP50': m.values['AP50'] or None})")),
+                       "return replace(m, values={'F1': m.values['F1'] or None})")),
     Row("ToyEvaluator", "nothing_detected_scores_less", "ZeroDivisionError",
         judging(SCORE, "1 / sum(len(p.arrays['scores']) for p in predictions)\n"
                        "return super().score(predictions, truth, labels)")),
-    Row("ToyEvaluator", "wrong_predictions_score_less", "score AP50 1.0",
+    Row("ToyEvaluator", "wrong_predictions_score_less", "score F1 1.0",
         judging(SCORE, "n = sum(len(p.arrays['scores']) for p in predictions)\n"
-                       "return Metrics(values={'AP50': float(n > 0)}, lines=('x',))")),
+                       "return Metrics(values={'F1': float(n > 0)}, lines=('x',))")),
     Row("ToyEvaluator", "the_order_of_samples_does_not_matter", "turned round",
         judging(SCORE, "first, *others = predictions\n"
                        "return replace(super().score(predictions, truth, labels),\n"
-                       "    values={'AP50': len(first.arrays['scores']) / 9})")),
+                       "    values={'F1': len(first.arrays['scores']) / 9})")),
     Row("ToyEvaluator", "scoring_is_pure", "changes the predictions",
         judging(SCORE, "found = super().score(predictions, truth, labels)\n"
                        "for p in predictions:\n    p.arrays['boxes'][:] = 0\nreturn found")),
     Row("ToyEvaluator", "scoring_is_pure", "gives two results",
         judging(SCORE, "calls.append(1)\n"
-                       "return Metrics(values={'AP50': 1 / len(calls)}, lines=('x',))")
+                       "return Metrics(values={'F1': 1 / len(calls)}, lines=('x',))")
         + "calls = []\n"),
     Row("ToyEvaluator", "its_own_values_are_accepted", "refuses its own values",
         judging(CHECK, "raise UsageError('no')")),
@@ -908,7 +906,7 @@ EVALUATOR = [
         judging(CHECK, "if values['conf'] > 1:\n    raise UsageError('conf')")),
     Row("ToyEvaluator", "a_wrong_value_is_refused", "wrong conf does not name it",
         judging(CHECK, "raise UsageError('wrong value')")),
-    Row("ToyEvaluator", "postprocessing_is_pure", "changes the candidates' score",
+    Row("ToyEvaluator", "postprocessing_is_pure", "postprocessing changes 'score'",
         judging(SETTLE, "found = super().postprocess(candidates, values)\n"
                         "candidates['score'][:] = 0\nreturn found")),
     Row("ToyEvaluator", "postprocessing_is_pure", "gives two results",
@@ -1030,26 +1028,26 @@ def test_a_breach_is_caught_and_named(broken: Any, row: Row, tmp_path: Path) -> 
 SCORES_AS_PERCENT = judging(
     SCORE,
     "found = super().score(predictions, truth, labels)\n"
-    "return replace(found, values={'AP50': 100 * found.values['AP50'], 'error': 1.5})",
+    "return replace(found, values={'F1': 100 * found.values['F1'], 'error': 1.5})",
 )
 
 
 @pytest.mark.parametrize(
     ("changes", "check", "breach"),
     [
-        ({}, "perfect_predictions_score_best", "score AP50 100.0, not 1.0"),
-        ({"best": 100.0}, "perfect_predictions_score_best", "AP50 is 100.0, not a fraction"),
-        ({"best": 100.0, "ranges": {"AP50": (0, 100)}}, "perfect_predictions_score_best",
+        ({}, "perfect_predictions_score_best", "score F1 100.0, not 1.0"),
+        ({"best": 100.0}, "perfect_predictions_score_best", "F1 is 100.0, not a fraction"),
+        ({"best": 100.0, "ranges": {"F1": (0, 100)}}, "perfect_predictions_score_best",
          "error is 1.5, not a fraction"),
-        ({"best": 100.0, "ranges": {"AP50": (0, 100), "error": (2, 3)}},
+        ({"best": 100.0, "ranges": {"F1": (0, 100), "error": (2, 3)}},
          "perfect_predictions_score_best", "error is 1.5, not from 2 to 3"),
-        ({"best": 100.0, "ranges": {"AP50": (0, 100), "error": (0, 2)}},
+        ({"best": 100.0, "ranges": {"F1": (0, 100), "error": (0, 2)}},
          "perfect_predictions_score_best", ""),
-        ({"ranges": {"AP50": (0, 100), "error": (0, 2)}, "worst": None},
+        ({"ranges": {"F1": (0, 100), "error": (0, 2)}, "worst": None},
          "nothing_detected_scores_less", ""),
-        ({"best": 0.0, "worst": None}, "nothing_detected_scores_less", "scores AP50 0.0"),
+        ({"best": 0.0, "worst": None}, "nothing_detected_scores_less", "scores F1 0.0"),
         ({"best": 100.0, "margin": 99.0}, "wrong_predictions_score_less", ""),
-        ({"best": 100.0, "margin": 101.0}, "wrong_predictions_score_less", "score AP50 0.0"),
+        ({"best": 100.0, "margin": 101.0}, "wrong_predictions_score_less", "score F1 0.0"),
     ],
 )  # fmt: skip
 def test_figures_may_have_ranges_of_their_own(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from zoo_core.plugins.manager import KINDS, Plugins
-from zoo_core.testing import toy, toy_parts, toy_profiler
+from zoo_core.testing import toy, toy_parts
 from zoo_core.testing.advice import advice
 from zoo_core.testing.contracts.base import Contract
 from zoo_core.testing.kit import own_tests
@@ -116,7 +116,7 @@ def test_a_decoder_of_another_task_needs_another_contract(
 
 def test_every_kind_has_lines_that_can_be_pasted() -> None:
     """Each block is a test module whose class has the kind and name of the provider."""
-    plugins = Plugins([toy, toy_profiler])
+    plugins = Plugins([toy])
     providers = [(kind, name) for kind in KINDS for name in plugins.all(kind)]
     blocks = list(advice(plugins, toy.__name__, providers))
     assert len(blocks) == len(KINDS)

@@ -11,7 +11,7 @@ import toy_contracts as of_toy
 
 from zoo_core.registry import load_registry
 from zoo_core.testing import toy
-from zoo_core.testing.toy_stages import draw_images
+from zoo_core.testing.toy_parts import draw_images
 
 if TYPE_CHECKING:
     from zoo_core.testing.fixtures import Zoo
@@ -114,7 +114,7 @@ def test_zoo_run_finds_every_square(zoo: Zoo, precision: str, int8_nodes: int) -
     outcome = zoo(*arguments, "--no-bench", "--json", "-")
     assert outcome.code == 0, outcome.stderr
     report = outcome.json
-    assert report["metrics"] == {"AP50": 1.0}
+    assert report["metrics"] == {"F1": 1.0}
     assert report["assets"] == {"weights": "published", "data": "published"}
     assert report["precision_report"]["int8_nodes"] == int8_nodes
     assert bool(report["comparison"]) == (precision == "fp32")
@@ -128,7 +128,7 @@ def test_a_sample_run_of_the_toy_says_so(zoo: Zoo) -> None:
     outcome = zoo(*arguments, "--json", "-")
     assert outcome.code == 0, outcome.stderr
     assert outcome.json["assets"] == {"weights": "sample", "data": "sample"}
-    assert outcome.json["metrics"]["AP50"] == 1.0
+    assert outcome.json["metrics"]["F1"] == 1.0
     assert outcome.json["comparison"] == []
 
 

@@ -10,21 +10,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo_core.api import DataRequest
-from zoo_core.testing import toy, toy_profiler
+from zoo_core.testing import toy
 from zoo_core.testing.contracts.backend import BackendContract
 from zoo_core.testing.contracts.compiler import CompilerContract
 from zoo_core.testing.contracts.dataset import DatasetContract
-from zoo_core.testing.contracts.decoder import DecoderContract
-from zoo_core.testing.contracts.evaluator import EvaluatorContract
+from zoo_core.testing.contracts.decoder import DecoderContract, TaskDecoderContract
+from zoo_core.testing.contracts.evaluator import EvaluatorContract, TaskEvaluatorContract
 from zoo_core.testing.contracts.exporter import ExporterContract
 from zoo_core.testing.contracts.offline_builder import OfflineBuilderContract
 from zoo_core.testing.contracts.plugin import PluginContract
 from zoo_core.testing.contracts.profiler import ProfilerContract
 from zoo_core.testing.contracts.runtime import RuntimeContract
-from zoo_core.testing.contracts.task_decoder import TaskDecoderContract
-from zoo_core.testing.contracts.task_evaluator import TaskEvaluatorContract
 from zoo_core.testing.examples import Box, ExportWeights
-from zoo_core.testing.toy_stages import draw_images
+from zoo_core.testing.toy_parts import draw_images
 from zoo_core.toolkit.detection.detections import Candidates, Detections
 
 if TYPE_CHECKING:
@@ -81,9 +79,9 @@ class ToyOfflineBuilder(OfflineBuilderContract):
 
 
 class ToyProfiler(ProfilerContract):
-    """A plugin of its own, which measures what the toy compiles."""
+    """Nothing to add."""
 
-    plugin, name, partners = toy_profiler, "toy", (toy,)
+    plugin, name = toy, "toy"
 
 
 class ToyBackend(BackendContract):
@@ -151,11 +149,11 @@ class ToyGiven(DatasetContract):
 class ToyEvaluator(EvaluatorContract):
     """Its truth has a form of its own."""
 
-    plugin, name, metric = toy, "toy-detection", "AP50"
+    plugin, name, metric = toy, "toy-detection", "F1"
     values = MappingProxyType({"conf": 0.25})
 
     def write_truth(self, folder: Path) -> Path:
-        """As `toy_stages.draw_images` writes it."""
+        """As `toy_parts.draw_images` writes it."""
         boxes = [
             [(self.labels[n], box) for box, n in zip(one.boxes.tolist(), one.labels, strict=True)]
             for one in self.detections()
@@ -166,11 +164,11 @@ class ToyEvaluator(EvaluatorContract):
 class ToyTaskEvaluator(TaskEvaluatorContract):
     """What holds for any task, said of one square in each image."""
 
-    plugin, name, task, metric = toy, "toy-detection", "detection", "AP50"
+    plugin, name, task, metric = toy, "toy-detection", "detection", "F1"
     values = MappingProxyType({"conf": 0.25})
 
     def write_truth(self, folder: Path) -> Path:
-        """As `toy_stages.draw_images` writes it."""
+        """As `toy_parts.draw_images` writes it."""
         boxes = [[(self.labels[0], list(box))] for box in _SQUARES]
         return _truth(folder, self.samples(), boxes)
 

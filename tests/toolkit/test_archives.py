@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from zoo_core.errors import DataError
-from zoo_core.toolkit.archives import Limits, list_zip, unpack_zip
+from zoo_core.toolkit.archives import list_zip, unpack_zip
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -166,10 +166,15 @@ def test_more_than_the_disk_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     refused(tmp_path, packed(tmp_path, FILES), "needs 3,011 bytes of disk")
 
 
-def test_limits_can_be_set(tmp_path: Path) -> None:
+def test_small_archives_are_free_of_the_ratio(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = packed(tmp_path, {"zeros": b"\0" * 100_000})
+    monkeypatch.setattr("zoo_core.toolkit.archives._RATIO", 5)
+    unpack_zip(path, tmp_path / "whole")
+    monkeypatch.setattr("zoo_core.toolkit.archives._FREE_OF_RATIO", 1000)
     with pytest.raises(DataError, match="would unpack"):
-        unpack_zip(path, tmp_path / "out", limits=Limits(ratio=5, free_of_ratio=1000))
+        unpack_zip(path, tmp_path / "out")
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,6 @@ def test_written_is_read(tmp_path: Path) -> None:
     reader = WeightsReader(path)
     assert reader.header.size == 20
     assert reader.header.seen == 1 << 40
-    assert not reader.header.transposed
     assert reader.floats == reader.remaining == 24
     assert np.array_equal(reader.take(4), VALUES[:4])
     assert np.array_equal(reader.take(20), VALUES[4:].reshape(5, 4).T.ravel())
@@ -57,7 +56,6 @@ def test_header_by_version(tmp_path: Path, version: tuple[int, int, int], size: 
     reader = WeightsReader(tmp_path / "x.weights")
     assert reader.header.size == size
     assert reader.header.seen == 7
-    assert reader.header.transposed == (version[1] > 1000)
     assert np.array_equal(reader.take(24), VALUES)
 
 

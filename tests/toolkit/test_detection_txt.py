@@ -7,8 +7,10 @@ import pytest
 from zoo_core.errors import DataError
 from zoo_core.toolkit.detection_txt import (
     TextDetection,
+    one_line,
     read_detections,
-    write_detections,
+    to_line,
+    write_lines,
 )
 
 if TYPE_CHECKING:
@@ -18,9 +20,13 @@ DOG = TextDetection("dog", 0.958, (114.25, 188.0, 386.5, 536.125))
 LIGHT = TextDetection("traffic light", 1e-05, (-1.5, 0.0, 3.3333, 7.0))
 
 
+def write(path: Path, detections: list[TextDetection]) -> None:
+    write_lines(path, [to_line(one_line(row.label), row.score, row.box) for row in detections])
+
+
 def test_labels_with_blanks_survive_and_numbers_are_equal(tmp_path: Path) -> None:
     path = tmp_path / "dog.txt"
-    write_detections(path, [DOG, LIGHT])
+    write(path, [DOG, LIGHT])
     first, second = path.read_text().splitlines()
     assert first == "dog 0.958 114.25 188.0 386.5 536.125"
     assert second.startswith("traffic light 1e-05 -1.5 0.0 3.3333 7.0")
@@ -29,7 +35,7 @@ def test_labels_with_blanks_survive_and_numbers_are_equal(tmp_path: Path) -> Non
 
 def test_nothing_found_is_an_empty_file(tmp_path: Path) -> None:
     path = tmp_path / "none.txt"
-    write_detections(path, [])
+    write(path, [])
     assert path.read_bytes() == b""
     assert read_detections(path) == []
 
@@ -42,7 +48,7 @@ def test_vendor_line_ends_are_read(tmp_path: Path) -> None:
 
 def test_a_label_cannot_break_the_line(tmp_path: Path) -> None:
     path = tmp_path / "x.txt"
-    write_detections(path, [TextDetection("a\n b\t c", 0.5, (1, 2, 3, 4))])
+    write(path, [TextDetection("a\n b\t c", 0.5, (1.0, 2.0, 3.0, 4.0))])
     assert read_detections(path)[0].label == "a b c"
 
 

@@ -81,7 +81,7 @@ class ModelCard:
 
     id: str
     task: str
-    family: str | None
+    family: str | None = None
     summary: str
     repository: Repository
     license: str
@@ -91,16 +91,16 @@ class ModelCard:
     decoder_params: Mapping[str, Any]
     evaluator: str
     dataset: str
-    given_dataset: str | None
+    given_dataset: str | None = None
     size: tuple[int, int]
     preprocess: tuple[Mapping[str, Any], ...]
     labels: tuple[str, ...]
     protocol: str
-    protocols: Mapping[str, str]
-    weights: tuple[WeightsOption, ...]
-    sample: WeightsOption | None
-    sample_dataset: str | None
-    published: tuple[PublishedResult, ...]
-    training_overlap: str | None
-    backends: Mapping[str, Mapping[str, Any]]
+    protocols: Mapping[str, str] = field(default_factory=dict)
+    weights: tuple[WeightsOption, ...] = ()
+    sample: WeightsOption | None = None
+    sample_dataset: str | None = None
+    published: tuple[PublishedResult, ...] = ()
+    training_overlap: str | None = None
+    backends: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     origin: str

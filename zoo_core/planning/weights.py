@@ -132,7 +132,17 @@ def user_weights(request: RunRequest, card: ModelCard, exporter: Exporter) -> We
         step = f"give a file that exporter {card.exporter} reads"
         raise DataError(f"weights must end in {known}", where=str(path), next=step)
     paths = {"weights": path, **_companions(path, request, exporter)}
-    return _local("given", form, paths)
+    return local_weights("given", form, paths)
+
+
+def local_weights(kind: str, form: str, paths: Mapping[str, Path]) -> Weights:
+    """Weights of files on this machine, by role; they are digested."""
+    files = {
+        role: _digested(Source(name=path.name, by_hand="given"), path)
+        for role, path in paths.items()
+    }
+    places = {role: str(path.absolute()) for role, path in paths.items()}
+    return Weights(kind=kind, format=form, files=files, locations=places)
 
 
 def published_weights(card: ModelCard) -> list[Weights]:
@@ -182,7 +192,7 @@ def _random(text: str, request: RunRequest, card: ModelCard, exporter: Exporter)
     files: dict[str, Source] = {}
     locations: dict[str, str] = {}
     if request.cfg and "cfg" in exporter.companions:
-        cfg = _local("given", "", {"cfg": request.cfg})
+        cfg = local_weights("given", "", {"cfg": request.cfg})
         files, locations = dict(cfg.files), dict(cfg.locations)
     elif exporter.companions and card.weights:
         roles = card.weights[0].files
@@ -201,15 +211,6 @@ def _companions(path: Path, request: RunRequest, exporter: Exporter) -> dict[str
             raise DataError(f"no {suffix} file for the weights", where=str(beside), next=step)
         paths[role] = beside
     return paths
-
-
-def _local(kind: str, form: str, paths: Mapping[str, Path]) -> Weights:
-    files = {
-        role: _digested(Source(name=path.name, by_hand="given"), path)
-        for role, path in paths.items()
-    }
-    places = {role: str(path.absolute()) for role, path in paths.items()}
-    return Weights(kind=kind, format=form, files=files, locations=places)
 
 
 def _digested(source: Source, path: Path) -> Source:

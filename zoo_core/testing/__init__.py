@@ -23,15 +23,13 @@ if TYPE_CHECKING:
     from zoo_core.testing.contracts.backend import BackendContract
     from zoo_core.testing.contracts.compiler import CompilerContract
     from zoo_core.testing.contracts.dataset import DatasetContract
-    from zoo_core.testing.contracts.decoder import DecoderContract
-    from zoo_core.testing.contracts.evaluator import EvaluatorContract
+    from zoo_core.testing.contracts.decoder import DecoderContract, TaskDecoderContract
+    from zoo_core.testing.contracts.evaluator import EvaluatorContract, TaskEvaluatorContract
     from zoo_core.testing.contracts.exporter import ExporterContract
     from zoo_core.testing.contracts.offline_builder import OfflineBuilderContract
     from zoo_core.testing.contracts.plugin import PluginContract
     from zoo_core.testing.contracts.profiler import ProfilerContract
     from zoo_core.testing.contracts.runtime import RuntimeContract
-    from zoo_core.testing.contracts.task_decoder import TaskDecoderContract
-    from zoo_core.testing.contracts.task_evaluator import TaskEvaluatorContract
     from zoo_core.testing.examples import Box, ExportWeights, model_card
     from zoo_core.testing.stages import run_stages
 
@@ -59,7 +57,7 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if name.endswith("Contract"):
-        words = re.findall("[A-Z][a-z]*", name.removesuffix("Contract"))
+        words = re.findall("[A-Z][a-z]*", name.removeprefix("Task").removesuffix("Contract"))
         module = f"{__name__}.contracts.{'_'.join(words).lower()}"
     else:
         module = f"{__name__}.{'stages' if name == 'run_stages' else 'examples'}"

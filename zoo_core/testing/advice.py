@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
     from zoo_core.plugins.manager import Plugins
 
-DETECTION = "detection"
-_OF_ANY_TASK = ("decoder", "evaluator")
 _LINES = {
     "ExporterContract": ("params = {}  # exporter_params of a card",),
     "DecoderContract": (
@@ -48,7 +46,8 @@ def advice(
     rows = [(kind, name, _task(plugins, kind, name)) for kind, name in providers]
     for (kind, task), group in groupby(rows, key=lambda row: (row[0], row[2])):
         names = [name for _, name, _ in group]
-        contract = _contract(kind, task)
+        boxes = task in ("", "detection")  # what knows boxes is for detection alone
+        contract = f"{'' if boxes else 'Task'}{protocol_of(kind)}Contract"
         each = "" if len(names) == 1 else ", once for each"
         sentence = (
             f"{kind} {', '.join(names)}: it has no contract tests; "
@@ -62,15 +61,9 @@ def advice(
         yield sentence, "\n".join([*head, title, *(f"    {line}" for line in body)])
 
 
-def _contract(kind: str, task: str) -> str:
-    """The class for a kind; what knows boxes is for detection alone."""
-    usual = f"{protocol_of(kind)}Contract"
-    return f"Task{usual}" if task not in ("", DETECTION) else usual
-
-
 def _task(plugins: Plugins, kind: str, name: str) -> str:
     """Of a decoder or evaluator; "" for others, and where it does not load (a check reports it)."""
-    if kind not in _OF_ANY_TASK:
+    if kind not in ("decoder", "evaluator"):
         return ""
     try:
         return str(plugins.load(kind, name).task)

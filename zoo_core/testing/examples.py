@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo_core.api import Graph, ModelCard, Repository, ScoringProtocol, Stage, TensorSpec
+from zoo_core.planning.weights import local_weights
 from zoo_core.system.hashing import file_digest
+from zoo_core.toolkit.artefact import write_graph
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,11 +22,9 @@ if TYPE_CHECKING:
 SIZE = (32, 32)
 """Height and width of the tiny graph's input."""
 
-LABELS = ("red", "blue")
 TINY_STAGE = "export"
 IMAGES_STAGE = "calibration"
 _HERE = "zoo_core.testing.examples"
-_IMAGES = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,6 @@ def model_card(**changes: Any) -> ModelCard:
     card = ModelCard(
         id="contract-model",
         task="detection",
-        family=None,
         summary="for contract tests",
         repository=Repository(name="none", url=""),
         license="Apache-2.0",
@@ -60,18 +59,10 @@ def model_card(**changes: Any) -> ModelCard:
         decoder_params={},
         evaluator="none",
         dataset="none",
-        given_dataset=None,
         size=SIZE,
         preprocess=preprocess(SIZE),
-        labels=LABELS,
+        labels=("red", "blue"),
         protocol="contract",
-        protocols={},
-        weights=(),
-        sample=None,
-        sample_dataset=None,
-        published=(),
-        training_overlap=None,
-        backends={},
         origin="contract tests",
     )
     return replace(card, **changes)
@@ -94,22 +85,10 @@ def protocol() -> ScoringProtocol:
 
 def files_stage(files: Mapping[str, Path]) -> Stage:
     """The stage `weights` as a plan has it, for files that lie on this machine."""
-    return Stage(
-        name="weights",
-        run="zoo_core.pipeline.stages.weights:fetch",
-        params={
-            "files": {
-                role: {
-                    "name": path.name,
-                    "sha256": file_digest(path),
-                    "size": path.stat().st_size,
-                }
-                for role, path in files.items()
-            }
-        },
-        outputs=tuple(path.name for path in files.values()),
-        locations={role: str(path.absolute()) for role, path in files.items()},
-    )
+    stage = local_weights("given", "", files).stage()
+    if stage is None:
+        raise ValueError("there are no files")
+    return stage
 
 
 def tiny_stage(size: tuple[int, int] = SIZE) -> Stage:
@@ -127,23 +106,26 @@ def images_stage() -> Stage:
     return Stage(
         name=IMAGES_STAGE,
         run=f"{_HERE}:write_images",
-        params={"count": _IMAGES},
+        params={"count": 4},
         outputs=("images.json", "images"),
     )
 
 
 def write_tiny(context: StageContext) -> None:
     """Leaves model.onnx and graph.json."""
+    height, width = context.params["size"]
+    write_model(context.out, tiny_model((height, width)), tiny_specs((height, width)))
+
+
+def write_model(folder: Path, model: Any, specs: tuple[TensorSpec, TensorSpec]) -> None:
+    """Leaves the ONNX model (opset 17) of one input and one output, and its graph.json."""
     import onnx
 
-    height, width = context.params["size"]
-    path = context.out / "model.onnx"
-    onnx.save(tiny_model((height, width)), path)
-    image, head = tiny_specs((height, width))
-    graph = Graph(
-        format="onnx", path=path.name, inputs=(image,), outputs=(head,), facts={"opset": 17}
+    (image, head), name, facts = specs, "model.onnx", {"opset": 17}
+    onnx.save(model, folder / name)
+    write_graph(
+        folder, Graph(format="onnx", path=name, inputs=(image,), outputs=(head,), facts=facts)
     )
-    (context.out / "graph.json").write_text(json.dumps(graph.to_data()), encoding="utf-8")
 
 
 def tiny_model(size: tuple[int, int] = SIZE, seed: int = 0) -> Any:

@@ -74,18 +74,6 @@ def zoo(zoo_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Zoo:
 
 
 @pytest.fixture
-def tiny_onnx(tmp_path: Path) -> Path:
-    """A file with the contracts' tiny network; see `zoo_core.testing.examples.tiny_model`."""
-    import onnx
-
-    from zoo_core.testing.examples import tiny_model
-
-    path = tmp_path / "tiny.onnx"
-    onnx.save(tiny_model(), path)
-    return path
-
-
-@pytest.fixture
 def write_image() -> WriteImage:
     """A function that writes images."""
     from zoo_core.testing.examples import noise

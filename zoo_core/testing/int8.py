@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,7 +36,7 @@ def count_int8(path: Path) -> Int8Count:
         if node.op_type in _PAIR:
             continue
         name = node.name or f"{node.op_type}#{number}"
-        if _integer(node):
+        if node.op_type.startswith("QLinear") or node.op_type in _INTEGER:
             certain.add(name)
         elif node.op_type in _WEIGHED:
             if dequantized.issuperset(node.input[:2]):
@@ -44,7 +44,3 @@ def count_int8(path: Path) -> Int8Count:
         elif node.input and node.input[0] in dequantized:
             possible.add(name)
     return Int8Count(frozenset(certain), frozenset(certain | possible))
-
-
-def _integer(node: Any) -> bool:
-    return node.op_type.startswith("QLinear") or node.op_type in _INTEGER

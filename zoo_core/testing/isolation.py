@@ -13,24 +13,27 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from zoo_core.plugins.manager import KINDS, Plugins
 from zoo_core.system.hashing import canonical
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 HEAVY = frozenset(
     {"torch", "torchvision", "onnx", "onnxruntime", "cv2", "openvino", "pycocotools", "tensorflow"}
 )
 NUMPY = "numpy"
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_TRUNC
-_CHANGING = frozenset({"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.symlink", "os.link"})
-_CONNECTING = frozenset({"socket.connect", "socket.getaddrinfo"})
-_STARTING = frozenset({"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn"})
+_EVENTS = {
+    **dict.fromkeys(("socket.connect", "socket.getaddrinfo"), "connected"),
+    **dict.fromkeys(("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn"), "started"),
+    **dict.fromkeys(("os.mkdir", "os.rename", "os.remove", "os.rmdir"), "wrote"),
+    **dict.fromkeys(("os.symlink", "os.link", "open"), "wrote"),
+}
+"""Audit events -> the answer's list that they belong to."""
+
 _TIMEOUT = 120
 
 
@@ -94,31 +97,16 @@ def ask(question: Question, folder: Path, environment: Mapping[str, str] | None 
     return Answer(**{**json.loads(path.read_text(encoding="utf-8")), "printed": printed})
 
 
-class _Watch:
-    """An audit hook that notes what a process does to the cache."""
-
-    def __init__(self) -> None:
-        self.wrote: list[str] = []
-        self.connected: list[str] = []
-        self.started: list[str] = []
-        self._home = os.environ["ZOO_HOME"]
-
-    def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if event == "open":
-            path, _, flags = arguments
-            if flags & _WRITING and isinstance(path, str):
-                self._note(path)
-        elif event in _CHANGING:
-            self._note(os.fspath(arguments[0]))
-        elif event in _CONNECTING:
-            self.connected.append(str(arguments[1] if event == "socket.connect" else arguments[0]))
-        elif event in _STARTING:
-            self.started.append(str(arguments[0]))
-
-    def _note(self, path: str | bytes) -> None:
-        name = os.fsdecode(path)
-        if not name.startswith((self._home, os.devnull)):
-            self.wrote.append(name)
+def _watch(seen: Mapping[str, list[str]], home: str, event: str, given: tuple[Any, ...]) -> None:
+    """An audit hook that notes what a process does outside its cache folder, `home`."""
+    verb = _EVENTS.get(event)
+    if verb is None or (event == "open" and not given[2] & _WRITING):
+        return
+    subject = given[1 if event == "socket.connect" else 0]
+    name = os.fsdecode(subject) if isinstance(subject, bytes) else str(subject)
+    ours = isinstance(subject, int) or name.startswith((home, os.devnull))
+    if verb != "wrote" or not ours:
+        seen[verb].append(name)
 
 
 def _answer(question: Question) -> Any:
@@ -155,26 +143,21 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _inner(plugin: str) -> Iterator[str]:
-    return (name for name in sorted(sys.modules) if name.startswith(f"{plugin}."))
-
-
 def _main(path: Path) -> None:
     question: Question = pickle.load(sys.stdin.buffer)
-    watch = _Watch()
-    sys.addaudithook(watch)
+    seen: dict[str, list[str]] = {verb: [] for verb in _EVENTS.values()}
+    sys.addaudithook(partial(_watch, seen, os.environ["ZOO_HOME"]))
     began = time.perf_counter()
     value, error = None, ""
     try:
         value = _answer(question)
     except BaseException as raised:  # whatever it is, the contract names it
         error = f"{type(raised).__name__}: {raised}"
+    noted: dict[str, Any] = {verb: list(names) for verb, names in seen.items()}
     answer = Answer(
         heavy=sorted((HEAVY | {NUMPY}) & set(sys.modules)),
-        inner=list(_inner(question.plugin)),
-        wrote=list(watch.wrote),
-        connected=list(watch.connected),
-        started=list(watch.started),
+        inner=[name for name in sorted(sys.modules) if name.startswith(f"{question.plugin}.")],
+        **noted,
         value=value,
         error=error,
         seconds=time.perf_counter() - began,

@@ -24,7 +24,7 @@ from zoo_core.testing.advice import advice
 from zoo_core.testing.contracts.base import Contract
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from zoo_core.plugins.plugin import Plugin
 
@@ -49,7 +49,9 @@ def main(name: str) -> int:
     """Prints the checks on stdout and a summary on stderr: 0 all kept, 1 not, 2 no such plugin."""
     os.environ["ZOO_OFFLINE"] = "1"
     try:
-        plugins, plugin = _loaded(name)
+        plugins = Plugins.installed()
+        plugins.provided(find_plugin(name, plugins.plugins))  # marks it if a hook fails
+        plugin = find_plugin(name, plugins.plugins)
     except ZooError as error:
         sys.stderr.write(f"zoo: {error}\n")
         return error.exit_code
@@ -65,13 +67,6 @@ def main(name: str) -> int:
     outline.advise(plugins, plugin.module, [(k, n) for k, names in provided.items() for n in names])
     sys.stderr.write(f"{outline.summary()}\n")
     return 0 if code == pytest.ExitCode.OK and outline.kept and not outline.broken else 1
-
-
-def _loaded(name: str) -> tuple[Plugins, Plugin]:
-    """The installed plugins and the one of this name; raises UsageError for none."""
-    plugins = Plugins.installed()
-    plugins.provided(find_plugin(name, plugins.plugins))  # marks it if a hook fails
-    return plugins, find_plugin(name, plugins.plugins)
 
 
 def _run(plugin: Plugin, outline: Outline) -> int:
@@ -144,7 +139,8 @@ class Outline:
             self._reported.add(report.nodeid)
         elif report.skipped:
             self.skipped += 1
-            self._print("skip", title, _reason(report))
+            reason: Any = report.longrepr
+            self._print("skip", title, str(reason[-1]).removeprefix("Skipped: "))
         elif report.when == "call":
             self.kept += 1
             self._print("ok", title)
@@ -172,11 +168,6 @@ def _cause(report: pytest.CollectReport | pytest.TestReport) -> str:
     crash: Any = getattr(report.longrepr, "reprcrash", None)
     text = crash.message if crash else str(report.longrepr).strip().splitlines()[-1]
     return str(text.removeprefix("AssertionError: ").splitlines()[0])
-
-
-def _reason(report: pytest.TestReport) -> str:
-    last: Sequence[Any] = report.longrepr if isinstance(report.longrepr, tuple) else ("",)
-    return str(last[-1]).removeprefix("Skipped: ")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from zoo_core.commands.progress import SilentListener
 from zoo_core.pipeline.durations import Durations
 from zoo_core.pipeline.executor import Executor
 from zoo_core.pipeline.plan import make_plan
@@ -17,26 +18,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zoo_core.api import Stage
-    from zoo_core.pipeline.executor import Listener, StageResult
+    from zoo_core.pipeline.executor import Listener
 
 
-class Silence:
-    """A listener that says nothing; see `zoo_core.pipeline.executor.Listener`."""
-
-    def started(self, stage: Stage, expected: float | None) -> None:
-        """Nothing."""
-
-    def advanced(self, stage: Stage, done: float, total: float, note: str) -> None:
-        """Nothing."""
-
-    def stalled(self, stage: Stage, seconds: float, log: Path) -> None:
-        """Nothing."""
-
-    def finished(self, result: StageResult) -> None:
-        """Nothing."""
-
-
-class Interrupts(Silence):
+class Interrupts(SilentListener):
     """A listener that a person seems to have pressed Ctrl-C under; `calls` says how often."""
 
     def __init__(self) -> None:
@@ -66,7 +51,7 @@ def run_stages(
             store=store,
             plugins=plugins,
             durations=Durations(tmp / "journal.jsonl"),
-            listener=listener or Silence(),
+            listener=listener or SilentListener(),
             sessions=sessions,
             runner=LocalRunner(store, plugins, sessions),
         )

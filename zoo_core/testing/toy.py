@@ -1,8 +1,7 @@
 """A whole plugin in one light module: the shortest example of every hook, and a test double.
 
 `ZOO_PLUGINS=zoo_core.testing.toy zoo run toy-detector --backend toy` finds red and blue squares
-in four small images. The work is done in `toy_stages` (stages) and `toy_parts` (the rest).
-A profiler is in `toy_profiler`.
+in four small images. The work is done in `toy_parts`.
 """
 
 from __future__ import annotations
@@ -48,14 +47,13 @@ def zoo_runtimes() -> Iterable[Provider[api.Runtime]]:
 @hookimpl
 def zoo_decoders() -> Iterable[Provider[api.Decoder]]:
     """The decoder `toy-grid`."""
-    summary = "a grid of scores, one box a cell"
-    yield Provider(name="toy-grid", summary=summary, load=_part("ToyDecoder"))
+    yield Provider(name="toy-grid", summary="a grid of scores", load=_part("ToyDecoder"))
 
 
 @hookimpl
 def zoo_evaluators() -> Iterable[Provider[api.Evaluator]]:
     """The evaluator `toy-detection`."""
-    summary = "average precision at IoU .5"
+    summary = "F1 of exact squares"
     yield Provider(
         name="toy-detection", summary=summary, load=_part("ToyEvaluator"), options=DETECTION_OPTIONS
     )
@@ -78,6 +76,12 @@ def zoo_emitters() -> Iterable[Provider[api.OfflineBuilder]]:
 
 
 @hookimpl
+def zoo_profilers() -> Iterable[Provider[api.Profiler]]:
+    """The profiler `toy`."""
+    yield Provider(name="toy", summary="one run by the clock", load=_part("ToyProfiler"))
+
+
+@hookimpl
 def zoo_backends() -> Iterable[Backend]:
     """The backend `toy`."""
     yield Backend(
@@ -85,6 +89,7 @@ def zoo_backends() -> Iterable[Backend]:
         summary="ONNX's reference evaluator, for trying zoo out",
         compiler="toy",
         runtime="toy",
+        profiler="toy",
         emitter="toy",
         precisions=("fp32", "int8"),
         probe=_probe,
@@ -161,10 +166,8 @@ def _to_build(request: api.CompileRequest) -> tuple[dict[str, Any], dict[str, st
 def _stage(
     name: str, function: str, params: Mapping[str, Any], inputs: Mapping[str, str], *outputs: str
 ) -> Stage:
-    run, versions = f"zoo_core.testing.toy_stages:{function}", ("onnx", "numpy")
-    return Stage(
-        name=name, run=run, params=params, inputs=inputs, outputs=outputs, versions=versions
-    )
+    run, tools = f"zoo_core.testing.toy_parts:{function}", ("onnx", "numpy")
+    return Stage(name=name, run=run, params=params, inputs=inputs, outputs=outputs, versions=tools)
 
 
 def _part(name: str, *arguments: Any) -> Callable[[], Any]:

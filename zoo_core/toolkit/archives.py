@@ -9,7 +9,6 @@ import stat
 import zipfile
 import zlib
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -36,19 +35,11 @@ _DAMAGED = (
 """What `zipfile` raises for bytes that are not a zip, besides an OSError that no file caused."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What an archive may cost: `ratio` is unpacked size to packed size, above `free_of_ratio`.
+_RATIO, _FREE_OF_RATIO = 200.0, 16 << 20
+"""Largest ratio of unpacked to packed size, for what is larger than so many bytes unpacked."""
 
-    `spare` bytes stay free on the disk.
-    """
-
-    ratio: float = 200.0
-    free_of_ratio: int = 16 << 20
-    spare: int = 64 << 20
-
-
-_LIMITS = Limits()
+_SPARE = 64 << 20
+"""Bytes of the disk that stay free."""
 
 
 def unpack_zip(
@@ -56,15 +47,14 @@ def unpack_zip(
     target: Path,
     members: Collection[str] | None = None,
     progress: Progress | None = None,
-    limits: Limits = _LIMITS,
 ) -> Path:
     """Unpack a zip into the new folder `target`, which appears whole or not at all.
 
     `members` names the files wanted (all of them by default). `progress` is told bytes done and
     bytes in all. Names that lead out of the folder, links, devices, encrypted and doubled entries
-    are refused before anything is written, as is an archive whose declared sizes break `limits`;
-    entries that hold more than they declare, or other bytes than their checksum, end it too. All
-    raise `DataError`. Every file gets plain permissions and the time of unpacking.
+    are refused before anything is written, as is an archive that would grow too much or fill the
+    disk; entries that hold more than they declare, or other bytes than their checksum, end it too.
+    All raise `DataError`. Every file gets plain permissions and the time of unpacking.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.exists():
@@ -75,7 +65,7 @@ def unpack_zip(
             tree.mkdir()
             with zipfile.ZipFile(path) as archive:
                 entries = _chosen(archive, members, path)
-                _check_sizes(entries, path, tree, limits)
+                _check_sizes(entries, path, tree)
                 _extract(archive, entries, tree, progress)
             tree.rename(target)
     return target
@@ -129,18 +119,15 @@ def _check_nesting(files: Collection[str], path: Path) -> None:
                 raise _refused(path, f"holds {str(parent)!r} as a file and as a folder")
 
 
-def _check_sizes(entries: list[zipfile.ZipInfo], path: Path, folder: Path, limits: Limits) -> None:
+def _check_sizes(entries: list[zipfile.ZipInfo], path: Path, folder: Path) -> None:
     total = sum(entry.file_size for entry in entries)
     packed = min(sum(entry.compress_size for entry in entries), path.stat().st_size)
-    if total > limits.free_of_ratio and total > limits.ratio * max(packed, 1):
+    if total > _FREE_OF_RATIO and total > _RATIO * max(packed, 1):
         raise _refused(path, f"would unpack {packed:,} bytes to {total:,}")
     free = shutil.disk_usage(folder).free
-    if total + limits.spare > free:
-        raise DataError(
-            f"needs {total:,} bytes of disk, {free:,} are free",
-            where=str(path),
-            next=f"make room for {folder.parent.parent}",
-        )
+    if total + _SPARE > free:
+        what = f"needs {total:,} bytes of disk, {free:,} are free"
+        raise DataError(what, where=str(path), next=f"make room for {folder.parent.parent}")
 
 
 def _extract(
@@ -173,25 +160,19 @@ def _readable(path: Path, target: Path) -> Iterator[None]:
     """Turns what a damaged zip or the disk raises into one clear DataError."""
     try:
         yield
-    except _DAMAGED as error:
-        raise _unsound(error, path) from error
-    except OSError as error:
-        raise _os_error(error, path, target) from error
+    except (*_DAMAGED, OSError) as error:
+        raise _explained(error, path, target) from error
     except MemoryError as error:
         what = "asks for more memory than there is"
         raise DataError(what, where=str(path), next=_NEXT) from error
 
 
-def _unsound(error: Exception, path: Path) -> DataError:
+def _explained(error: Exception, path: Path, target: Path) -> DataError:
+    if isinstance(error, OSError):
+        if error.errno == errno.ENOSPC:
+            return DataError("the disk is full", where=str(target), next="make room and run again")
+        if error.filename is not None or error.errno not in (None, errno.EINVAL):
+            what = f"cannot be unpacked: {error.strerror}"
+            return DataError(what, where=str(path), next=f"check {target}")
     why = getattr(error, "strerror", None) or str(error) or "it ends too early"
     return DataError(f"is not a valid zip: {why}", where=str(path), next=_NEXT)
-
-
-def _os_error(error: OSError, path: Path, target: Path) -> DataError:
-    if error.errno == errno.ENOSPC:
-        return DataError("the disk is full", where=str(target), next="make room and run again")
-    if error.filename is None and error.errno in (None, errno.EINVAL):
-        return _unsound(error, path)
-    return DataError(
-        f"cannot be unpacked: {error.strerror}", where=str(path), next=f"check {target}"
-    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.api import Graph, TensorSpec
@@ -44,12 +44,7 @@ class NodePrecision:
 
     def to_data(self) -> dict[str, str]:
         """The JSON form."""
-        return {
-            "name": self.name,
-            "op": self.op,
-            "precision": self.precision,
-            "reason": self.reason,
-        }
+        return asdict(self)
 
 
 def read_graph(path: Path) -> Graph:
@@ -105,24 +100,20 @@ def checked_feeds(inputs: Sequence[TensorSpec], feeds: Arrays) -> dict[str, NDAr
 
     Raises UsageError where one is missing or unknown, or is of another shape or dtype.
     """
-    checked = {spec.name: _checked(spec, feeds) for spec in inputs}
-    if len(feeds) > len(checked):
-        unknown = sorted(set(feeds) - set(checked))
-        raise UsageError(f"unknown input '{unknown[0]}'", next=f"known: {', '.join(checked)}")
-    return checked
-
-
-def _checked(spec: TensorSpec, feeds: Arrays) -> NDArray[Any]:
-    array = feeds.get(spec.name)
-    if array is None:
-        step = f"given: {', '.join(feeds) or 'nothing'}"
-        raise UsageError(f"input '{spec.name}' is not given", next=step)
-    if not spec.fits(array.shape, str(array.dtype)):
-        raise UsageError(
-            f"input '{spec.name}' is {array.dtype} {list(array.shape)}, not {spec.dtype} "
-            f"{list(spec.shape)}"
-        )
-    return array
+    names = [spec.name for spec in inputs]
+    for spec in inputs:
+        array = feeds.get(spec.name)
+        if array is None:
+            step = f"given: {', '.join(feeds) or 'nothing'}"
+            raise UsageError(f"input '{spec.name}' is not given", next=step)
+        if not spec.fits(array.shape, str(array.dtype)):
+            actual = f"{array.dtype} {list(array.shape)}"
+            expected = f"{spec.dtype} {list(spec.shape)}"
+            raise UsageError(f"input '{spec.name}' is {actual}, not {expected}")
+    if len(feeds) > len(names):
+        unknown = sorted(set(feeds) - set(names))
+        raise UsageError(f"unknown input '{unknown[0]}'", next=f"known: {', '.join(names)}")
+    return {name: feeds[name] for name in names}
 
 
 def precision_report(

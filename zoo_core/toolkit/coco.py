@@ -114,9 +114,7 @@ def listed_images(file: Mapping[str, Any], where: str) -> list[ListedImage]:
         height, width = row.get("height"), row.get("width")
         known = all(isinstance(side, int) and side > 0 for side in (height, width))
         if not known and (height, width) != (None, None):
-            raise DataError(
-                f"image {row['id']!r} has no sensible width and height", where=where, next=_MEND
-            )
+            raise _wrong(f"image {row['id']!r} has no sensible width and height", where)
         images.append(ListedImage(row["id"], row["file_name"], (height, width) if known else None))
     return images
 
@@ -126,19 +124,15 @@ def _check_images(rows: list[dict[str, Any]], where: str) -> None:
     for place, row in enumerate(rows):
         number, name = row.get("id"), row.get("file_name")
         if not isinstance(number, int | str) or isinstance(number, bool):
-            raise DataError(
-                f"images[{place}] has no id (a number or a text)", where=where, next=_MEND
-            )
+            raise _wrong(f"images[{place}] has no id (a number or a text)", where)
         if number in seen:
-            raise DataError(f"image id {number!r} is listed twice", where=where, next=_MEND)
+            raise _wrong(f"image id {number!r} is listed twice", where)
         seen.add(number)
         if not isinstance(name, str) or not name:
-            raise DataError(f"image {number!r} has no file_name", where=where, next=_MEND)
+            raise _wrong(f"image {number!r} has no file_name", where)
         parts = PurePosixPath(name).parts
         if name.startswith("/") or ".." in parts or set(name) & set("\\\0"):
-            raise DataError(
-                f"file_name {name!r} leads out of the images' folder", where=where, next=_MEND
-            )
+            raise _wrong(f"file_name {name!r} leads out of the images' folder", where)
 
 
 def _check_categories(rows: list[dict[str, Any]], where: str) -> None:
@@ -146,13 +140,9 @@ def _check_categories(rows: list[dict[str, Any]], where: str) -> None:
     for place, row in enumerate(rows):
         number = row.get("id")
         if not isinstance(number, int) or not isinstance(row.get("name"), str):
-            raise DataError(
-                f"categories[{place}] has no numeric id and name", where=where, next=_MEND
-            )
+            raise _wrong(f"categories[{place}] has no numeric id and name", where)
         if number in seen or not 0 <= number < _FAR:
-            raise DataError(
-                f"category id {number} is listed twice, or no id", where=where, next=_MEND
-            )
+            raise _wrong(f"category id {number} is listed twice, or no id", where)
         seen.add(number)
 
 
@@ -160,24 +150,19 @@ def _check_boxes(rows: list[dict[str, Any]], categories: set[int], where: str) -
     for place, row in enumerate(rows):
         box = row.get("bbox")
         if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
-            what = f"annotations[{place}] has no box of four numbers"
-            raise DataError(what, where=where, next=_NEXT)
+            raise _wrong(f"annotations[{place}] has no box of four numbers", where, _NEXT)
         if min(box[2:]) < 0:
             what = f"annotations[{place}] has a box of width {box[2]:g} and height {box[3]:g}"
-            raise DataError(what, where=where, next="boxes are x, y, width, height")
+            raise _wrong(what, where, "boxes are x, y, width, height")
         image, category = row.get("image_id"), row.get("category_id")
         if not isinstance(image, int | str) or not isinstance(category, int):
-            raise DataError(
-                f"annotations[{place}] has no image_id and category_id", where=where, next=_MEND
-            )
+            raise _wrong(f"annotations[{place}] has no image_id and category_id", where)
         if category not in categories:
             what = f"annotations[{place}] is of category {category}, which the file does not list"
-            raise DataError(what, where=where, next=_MEND)
+            raise _wrong(what, where)
         area, crowd = row.get("area"), row.get("iscrowd")
         if not (area is None or _is_number(area)) or crowd not in (None, 0, 1):
-            raise DataError(
-                f"annotations[{place}] has a wrong area or iscrowd", where=where, next=_MEND
-            )
+            raise _wrong(f"annotations[{place}] has a wrong area or iscrowd", where)
 
 
 def _is_number(value: object) -> bool:
@@ -185,3 +170,7 @@ def _is_number(value: object) -> bool:
     if not isinstance(value, int | float) or isinstance(value, bool):
         return False
     return -_FAR < value < _FAR
+
+
+def _wrong(what: str, where: str, step: str = _MEND) -> DataError:
+    return DataError(what, where=where, next=step)

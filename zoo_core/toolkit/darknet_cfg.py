@@ -42,6 +42,7 @@ _KINDS = frozenset(
 )
 _HEADER = re.compile(r"\[([^\[\]]*)\]$")
 _MOST_BYTES = 4 << 20
+_NEXT = "give the .cfg that belongs to the .weights"
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,11 +151,8 @@ def read_cfg(path: Path) -> Cfg:
     if kind is None and (b"\0" in content or len(content) > _MOST_BYTES):
         kind = "not a text of darknet's size"
     if kind is not None:
-        raise DataError(
-            f"is {kind}, where a darknet .cfg is expected",
-            where=str(path),
-            next="give the .cfg that belongs to the .weights",
-        )
+        what = f"is {kind}, where a darknet .cfg is expected"
+        raise DataError(what, where=str(path), next=_NEXT)
     return parse_cfg(content.decode("utf-8", errors="replace"), path.name)
 
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import struct
 import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -28,20 +27,11 @@ _FLOAT = np.dtype("<f4")
 _CHECK_NEXT = "take the .cfg and .weights that belong together, or download the file again"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WeightsHeader:
-    """What stands before the values; `size` is its length in bytes, 16 or 20."""
+class WeightsHeader(NamedTuple):
+    """What stands before the values: the number of images seen; `size` is its length in bytes."""
 
-    major: int
-    minor: int
-    revision: int
     seen: int
     size: int
-
-    @property
-    def transposed(self) -> bool:
-        """Whether weights of connected layers are stored transposed."""
-        return self.major > 1000 or self.minor > 1000
 
 
 class WeightsReader:
@@ -136,7 +126,7 @@ def _header(head: bytes, path: Path) -> WeightsHeader:
     if len(head) < size:
         raise _error(path, f"is not darknet .weights: {len(head)} bytes", "download it again")
     (seen,) = struct.unpack_from(seen_format, head, _VERSION_BYTES)
-    return WeightsHeader(major=major, minor=minor, revision=revision, seen=seen, size=size)
+    return WeightsHeader(seen, size)
 
 
 def _map(path: Path, offset: int, floats: int) -> NDArray[np.float32]:

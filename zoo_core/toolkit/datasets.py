@@ -23,9 +23,9 @@ SHARD = 256
 """Samples per shard: what a stopped run may lose, against what a stage costs by itself."""
 
 
-def shards(contents: Sequence[Any]) -> tuple[Shard, ...]:
-    """Shards over samples whose content is told one by one."""
-    ranges = _ranges(len(contents))
+def shards(contents: Sequence[Any], size: int | None = None) -> tuple[Shard, ...]:
+    """Shards, of `size` where it is said, over samples whose content is told one by one."""
+    ranges = _ranges(len(contents), size)
     return tuple(Shard(start=a, stop=b, content=digest(list(contents[a:b]))) for a, b in ranges)
 
 
@@ -61,5 +61,6 @@ def check_unchanged(names: Sequence[str], planned: str, folder: Path) -> None:
         raise DataError("images have come or gone since planning", where=str(folder), next=step)
 
 
-def _ranges(count: int) -> list[tuple[int, int]]:
-    return [(start, min(start + SHARD, count)) for start in range(0, count, SHARD)]
+def _ranges(count: int, size: int | None = None) -> list[tuple[int, int]]:
+    step = size or SHARD
+    return [(start, min(start + step, count)) for start in range(0, count, step)]

@@ -27,10 +27,6 @@ class TextDetection:
     score: float
     box: tuple[float, float, float, float]
 
-    def to_line(self) -> str:
-        """The line, without its end; every number reads back as the same float."""
-        return to_line(one_line(self.label), float(self.score), map(float, self.box))
-
 
 def one_line(label: str) -> str:
     """The label with single blanks where it has others, or ends of lines."""
@@ -47,11 +43,6 @@ def write_lines(path: Path, lines: Iterable[str]) -> None:
     """Write one image's file; it is empty where there is no detection."""
     with path.open("w", encoding="utf-8", newline="\n") as stream:
         stream.writelines(f"{line}\n" for line in lines)
-
-
-def write_detections(path: Path, detections: Iterable[TextDetection]) -> None:
-    """Write one image's file."""
-    write_lines(path, (detection.to_line() for detection in detections))
 
 
 def read_detections(path: Path) -> list[TextDetection]:

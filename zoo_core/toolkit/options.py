@@ -149,11 +149,11 @@ def _read(
     values: Mapping[str, Any], readers: Mapping[str, Reader], where: str, kind: type[UsageError]
 ) -> dict[str, Any]:
     check_known(values, readers, where, kind)
-    return {key: _value(key, value, readers[key], where, kind) for key, value in values.items()}
-
-
-def _value(key: str, value: Any, reader: Reader, where: str, kind: type[UsageError]) -> Any:
-    try:
-        return reader.read(value)
-    except (TypeError, ValueError) as error:
-        raise kind(f"{key} is {value!r}, not {reader.expected}", where=where) from error
+    options = {}
+    for key, value in values.items():
+        try:
+            options[key] = readers[key].read(value)
+        except (TypeError, ValueError) as error:
+            what = f"{key} is {value!r}, not {readers[key].expected}"
+            raise kind(what, where=where) from error
+    return options

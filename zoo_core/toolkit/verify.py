@@ -60,8 +60,7 @@ def verify_graph(
         for spec, *pair in zip(graph.outputs, outputs, expected, strict=True)
     }
     record = {
-        "max_abs": max(row["max_abs"] for row in rows.values()),
-        "max_rel": max(row["max_rel"] for row in rows.values()),
+        **{name: max(row[name] for row in rows.values()) for name in ("max_abs", "max_rel")},
         "reference": reference,
         "engine": engine,
         "input": {"shape": next(list(array.shape) for array in feeds.values()), "seed": SEED},

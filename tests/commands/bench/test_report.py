@@ -60,6 +60,7 @@ def backend(name, profiler):
 def zoo_backends():
     yield backend("tooled", "tool")
     yield backend("unlucky", "broken")
+    yield backend("bare", None)
 """
 
 
@@ -84,7 +85,8 @@ def test_the_report_and_its_folder(zoo: Zoo, tmp_path: Path) -> None:
     steps = [row["step"] for row in report["breakdown"]["steps"]]
     assert steps == ["image decode", "preprocess", "runtime", "output decode", "NMS"]
     assert report["breakdown"]["images"] == 4
-    assert report["versus"] is report["profile"] is report["profiler"] is report["sweep"] is None
+    assert report["versus"] is report["profile"] is report["sweep"] is None
+    assert report["profiler"]["tool"] == "toy"
     assert report["emulated"] is False
     raw = json.loads((tmp_path / "out" / "latency_ms.json").read_text())
     assert len(raw["latency_ms"]) == report["benchmark"]["samples"]
@@ -157,7 +159,7 @@ def test_a_folder_holds_the_files_of_one_benchmark(zoo: Zoo, tmp_path: Path) -> 
     shared = (*QUICK, "--no-breakdown", "--assets", "sample")
     report_of(zoo("bench", "toy-detector", "--backend", "tooled", *shared, "--vs", "toy"))
     assert {"tool-raw.txt", "versus_ms.json"} <= {path.name for path in out.iterdir()}
-    report_of(zoo("bench", "toy-detector", "--backend", "toy", *shared, "--scenario", "offline"))
+    report_of(zoo("bench", "toy-detector", "--backend", "bare", *shared, "--scenario", "offline"))
     assert (out / "trace.json").read_text() == "mine"
     assert sorted(path.name for path in out.iterdir()) == [
         ".zoo-files.json", "bench.json", "block.txt", "latency_ms.json", "trace.json",
@@ -203,6 +205,12 @@ def test_a_vendors_profiler_runs_too(zoo: Zoo, tmp_path: Path) -> None:
     assert report["benchmark"]["device_name"] == "device cpu"
     assert "  throughput_qps  124.5" in report["lines"]
     assert "  checks      1 of 1 hold" in report["lines"]
+
+
+def test_a_backend_without_a_profiler_has_no_figures_of_one(zoo: Zoo) -> None:
+    asked = ("bench", "toy-detector", "--backend", "bare", "--assets", "sample")
+    report = report_of(zoo(*asked, *QUICK, "--no-breakdown"))
+    assert report["profiler"] is None
 
 
 def test_a_profiler_that_fails_leaves_zoos_own_figures(zoo: Zoo) -> None:

@@ -13,7 +13,6 @@ from zoo_core.toolkit.detection import (
     Candidates,
     DetectionRules,
     Detections,
-    class_major,
     postprocess,
 )
 
@@ -24,7 +23,7 @@ MANY = 1_000_000
 
 def rows(found: Detections) -> list[list[float]]:
     """As the original post-processing gives them: box, score twice, class."""
-    major = class_major(found)
+    major = found.take(np.argsort(found.labels, kind="stable"))
     columns = [major.boxes, major.scores[:, None], major.scores[:, None], major.labels[:, None]]
     return list(np.concatenate(columns, axis=1, dtype=np.float64).tolist())
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from zoo_core.pipeline.records import read_records, write_records
 from zoo_core.testing.contracts.checks import must
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from zoo_core.api import Arrays
@@ -24,24 +24,18 @@ def copied(arrays: Arrays) -> Arrays:
     return {name: array.copy() for name, array in arrays.items()}
 
 
-def frozen(arrays: Arrays) -> Arrays:
-    """A copy that may not be written."""
-    copies = copied(arrays)
-    for array in copies.values():
-        array.setflags(write=False)
-    return copies
-
-
 def same(one: Arrays, other: Arrays) -> bool:
     """Same names in the same order, equal arrays."""
     return list(one) == list(other) and all(np.array_equal(one[n], other[n]) for n in one)
 
 
-def check_finite(arrays: Arrays, where: str) -> None:
-    """No infinity and no NaN among floats."""
-    for name, array in arrays.items():
-        finite = array.dtype.kind != "f" or np.isfinite(array).all()
-        must(finite, f"{where} give '{name}' that is not finite")
+def check_pure(call: Callable[..., Arrays], arrays: Arrays, doing: str, *more: Any) -> None:
+    """The call leaves the arrays as they are, and gives the same for them twice."""
+    before = copied(arrays)
+    first, second = copied(call(arrays, *more)), call(arrays, *more)
+    for name, array in before.items():
+        must(np.array_equal(array, arrays[name]), f"{doing} changes '{name}'")
+    must(same(first, second), f"{doing} the same twice gives two results")
 
 
 def check_storable(rows: Sequence[Arrays], folder: Path, what: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 from contextlib import chdir
 from dataclasses import replace
@@ -83,10 +84,12 @@ def check_planning(question: Question, method: Callable[..., object], folder: Pa
     here.mkdir(exist_ok=True)
     try:
         with chdir(here):
-            first, second = ([method(*call) for call in question.calls] for _ in range(2))
-            first, second = plain(first), plain(second)
-    except TypeError as error:
-        raise AssertionError(f"{where} gives what JSON cannot hold: {error}") from error
+            plans, again = ([method(*call) for call in question.calls] for _ in range(2))
+            first, second = plain(plans), plain(again)
+        must(pickle.loads(pickle.dumps(plans)) == plans, f"{where} is changed by pickling")
+    except (TypeError, pickle.PicklingError) as error:
+        what = f"{where} gives what JSON cannot hold or pickle cannot send: {error}"
+        raise AssertionError(what) from error
     must(first == second, f"{where} differs from call to call")
     answer = ask(question, folder)
     allowed = replace(answer, heavy=[n for n in answer.heavy if n != NUMPY], inner=[])
@@ -110,22 +113,17 @@ def check_left_no_trace(answer: Answer, where: str) -> None:
     must(not breaches, f"{where} {'; '.join(breaches)}")
 
 
-def check_resolves(stages: Sequence[Stage]) -> None:
-    """Every `Stage.run` names a function that can be imported."""
+def check_stages(before: Sequence[Stage], stages: Sequence[Stage]) -> None:
+    """Every `run` is a function, inputs name earlier outputs, every stage leaves something."""
+    must(stages, "no stage at all")
     for stage in stages:
+        must(stage.outputs, f"stage '{stage.name}' declares no output")
         module, _, function = stage.run.partition(":")
         try:
             target = getattr(import_module(module), function)
         except (ImportError, AttributeError, ValueError) as error:
             raise AssertionError(f"stage '{stage.name}' runs '{stage.run}': {error}") from error
         must(callable(target), f"stage '{stage.name}' runs '{stage.run}', which is not a function")
-
-
-def check_chain(before: Sequence[Stage], stages: Sequence[Stage]) -> None:
-    """Inputs name outputs of earlier stages, names are unique, every stage leaves something."""
-    must(stages, "no stage at all")
-    for stage in stages:
-        must(stage.outputs, f"stage '{stage.name}' declares no output")
     try:
         make_plan([*before, *stages])
     except (ZooError, TypeError) as error:
@@ -135,16 +133,27 @@ def check_chain(before: Sequence[Stage], stages: Sequence[Stage]) -> None:
 def check_interruptible(stages: Iterable[Stage], folder: Path, plugins: Plugins) -> None:
     """Ctrl-C while a stage reports its progress ends the plan, which can be run again."""
     plan, listener = list(stages), Interrupts()
+    through = is_interrupted(lambda: run_stages(plan, folder, plugins, listener))
+    must(through or not listener.calls, "a stage swallows an interrupt")
+    run_stages(plan, folder, plugins)
+
+
+def is_interrupted(call: Callable[[], object]) -> bool:
+    """Whether a KeyboardInterrupt goes through; it may not become another exception."""
     try:
-        run_stages(plan, folder, plugins, listener)
+        call()
     except KeyboardInterrupt:
-        pass
+        return True
     except Exception as error:
         what = f"an interrupt becomes {type(error).__name__} ({error})"
         raise AssertionError(what) from error
-    else:
-        must(not listener.calls, "a stage swallows an interrupt")
-    run_stages(plan, folder, plugins)
+    return False
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """The bytes of all files below a folder, by their relative path."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
 def keys(before: Sequence[Stage], stages: Sequence[Stage]) -> dict[str, str]:

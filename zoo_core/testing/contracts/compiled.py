@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from zoo_core.api import CompileRequest, Target
 from zoo_core.plugins.manager import Plugins
-from zoo_core.testing.contracts.base import Contract
-from zoo_core.testing.contracts.checks import must
+from zoo_core.testing.contracts.base import Contract, PlanningContract
+from zoo_core.testing.contracts.checks import hinted_refusal, misspelt, must
 from zoo_core.testing.examples import (
     IMAGES_STAGE,
     SIZE,
@@ -24,13 +25,11 @@ from zoo_core.testing.examples import (
 from zoo_core.testing.stages import run_stages
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from zoo_core.api import Backend, Compiler, Stage
-
-ARTEFACT_FILE = "artefact.json"
-PRECISION_FILE = "precision.json"
+    from zoo_core.testing.contracts.base import Planned
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,9 +97,10 @@ def installed_compiler(name: str) -> Compiler:
 
 
 class BackendPart(Contract):
-    """A contract for what a backend names: it is tested on the tiny graph, `size` (H, W)."""
+    """A contract for what a backend names: it is tested on the tiny graph of `size` (H, W)."""
 
     size: tuple[int, int] = SIZE
+    batch: int = 1
 
     def _backend(self) -> Backend:
         """The backend that names the provider."""
@@ -117,13 +117,13 @@ class BackendPart(Contract):
             pytest.skip(f"backend '{backend.name}' is not available: {availability.reason}")
         return backend
 
-    def _case(self, precision: str, batch: int = 1) -> TinyCompile:
+    def _case(self, precision: str) -> TinyCompile:
         backend = self._backend()
         return TinyCompile(
             backend=backend,
             compiler=self._plugins().compiler(backend.compiler),
             precision=precision,
-            batch=batch,
+            batch=self.batch,
             size=self.size,
         )
 
@@ -131,9 +131,26 @@ class BackendPart(Contract):
         """One for each precision of the backend."""
         return [self._case(precision) for precision in self._backend().precisions]
 
-    def _artefact(
-        self, folder: Path, precision: str | None = None, batch: int = 1
-    ) -> tuple[Path, Target]:
+    def _artefact(self, folder: Path, precision: str | None = None) -> tuple[Path, Target]:
         """What is compiled once for all tests of a session; `folder` is one test's own."""
-        case = self._case(precision or self._available().precisions[0], batch)
+        case = self._case(precision or self._available().precisions[0])
         return case.build(folder.parent / "compiled-stages", self._plugins()), case.target
+
+
+class BuilderContract(BackendPart, PlanningContract):
+    """A contract for what plans stages from a graph, for each precision of its backend."""
+
+    def test_an_unknown_option_is_refused(self) -> None:
+        """A misspelt `--option` is a UsageError with a hint."""
+        wrong = misspelt(self._backend().options)
+        for case in self._cases():
+            request = replace(case, options={wrong: "1"}).request()
+            call = partial(self._provider().stages, request)
+            hinted_refusal(call, wrong, f"option '{wrong}' for {case.precision}")
+
+    def _calls(self, folder: Path) -> Iterable[tuple[Any, ...]]:
+        return [(case.request(),) for case in self._cases()]
+
+    def _plans(self, folder: Path) -> Iterable[Planned]:
+        provider = self._provider()
+        return [(case.before(), provider.stages(case.request())) for case in self._cases()]

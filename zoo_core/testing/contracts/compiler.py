@@ -7,34 +7,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from zoo_core.api import TensorSpec
-from zoo_core.testing.contracts.checks import (
-    NAME,
-    check_chain,
-    check_interruptible,
-    check_resolves,
-    hinted_refusal,
-    keys,
-    misspelt,
-    must,
-)
-from zoo_core.testing.contracts.compiled import (
-    ARTEFACT_FILE,
-    PRECISION_FILE,
-    BackendPart,
-    TinyCompile,
-)
+from zoo_core.testing.contracts.checks import NAME, check_interruptible, keys, must
+from zoo_core.testing.contracts.compiled import BuilderContract, TinyCompile
 from zoo_core.testing.examples import preprocess
 from zoo_core.testing.int8 import Int8Count, count_int8
+from zoo_core.toolkit.artefact import ARTEFACT_FILE, PRECISION_FILE
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from zoo_core.api import Compiler
-
 _REPORTED = ("requested", "int8_nodes", "float_nodes", "float_node_names", "tool")
 
 
-class CompilerContract(BackendPart):
+class CompilerContract(BuilderContract):
     """What a compiler keeps. Subclass it, set `plugin` and `name`.
 
     It is tried on the kit's tiny ONNX graph, for each precision of the backend that names it;
@@ -43,6 +28,7 @@ class CompilerContract(BackendPart):
     """
 
     kind: ClassVar[str] = "compiler"
+    last, leaves = "compile", (ARTEFACT_FILE, PRECISION_FILE)
 
     def int8_nodes(self, folder: Path, artefact: dict[str, Any]) -> Int8Count | None:
         """The int8 nodes, counted without the compiler; None where they cannot be counted."""
@@ -50,7 +36,7 @@ class CompilerContract(BackendPart):
 
     def test_it_declares_what_it_takes(self) -> None:
         """Formats, form, and calibrators whose aliases lead to names of their own."""
-        compiler, backend = self._compiler(), self._backend()
+        compiler, backend = self._provider(), self._backend()
         must("onnx" in compiler.formats, "it does not take onnx, which this contract is tried with")
         must(compiler.form in ("heads", "e2e"), f"its form is '{compiler.form}'")
         for alias, name in compiler.calibrators.items():
@@ -59,25 +45,6 @@ class CompilerContract(BackendPart):
             must(known, f"calibrator '{alias}' stands for '{name}', which is not a calibrator")
         calibrated = [p for p in backend.precisions if compiler.needs_calibration(p)]
         must(compiler.calibrators or not calibrated, f"{calibrated} have no calibrator")
-
-    def test_planning_is_pure_and_light(self, tmp_path: Path) -> None:
-        """The same stages from call to call and from process to process; nothing is done."""
-        self._check_planning(tmp_path, "stages", *((case.request(),) for case in self._cases()))
-
-    def test_every_stage_resolves(self) -> None:
-        """`Stage.run` is "module:function" and can be imported."""
-        for case in self._cases():
-            check_resolves(case.stages())
-
-    def test_outputs_chain(self) -> None:
-        """Inputs name earlier outputs; the last stage, `compile`, leaves the two files."""
-        for case in self._cases():
-            stages = case.stages()
-            check_chain(case.before(), stages)
-            last = stages[-1]
-            must(last.name == "compile", f"the last stage is '{last.name}', not 'compile'")
-            for file in (ARTEFACT_FILE, PRECISION_FILE):
-                must(file in last.outputs, f"the last stage does not output {file}")
 
     def test_the_key_changes_with_the_precision(self) -> None:
         """Artefacts of two precisions never stand for each other."""
@@ -91,23 +58,16 @@ class CompilerContract(BackendPart):
         """Other images, or the same images prepared otherwise, make another artefact."""
         for case in (case for case in self._cases() if case.calibrated):
             before, request = case.before(), case.request()
-            stages = self._compiler().stages(request)
+            stages = self._provider().stages(request)
             key = keys(before, stages)["compile"]
             fewer = [before[0], replace(before[1], params={"count": 1})]
             changed = keys(fewer, stages)["compile"] != key
             must(changed, f"the {case.precision} key does not change with the images")
             darker = [*preprocess(self.size)]
             darker[2] = {"op": "scale", "factor": 1 / 510}
-            stages = self._compiler().stages(replace(request, preprocess=darker))
+            stages = self._provider().stages(replace(request, preprocess=darker))
             changed = keys(before, stages)["compile"] != key
             must(changed, f"the {case.precision} key does not change with the preprocessing")
-
-    def test_an_unknown_option_is_refused(self) -> None:
-        """A misspelt `--option` is a UsageError with a hint."""
-        wrong = misspelt(self._backend().options)
-        for case in self._cases():
-            misspelling = replace(case, options={wrong: "1"})
-            hinted_refusal(misspelling.stages, wrong, f"option '{wrong}' for {case.precision}")
 
     def test_every_precision_builds_and_is_reported_truly(self, tmp_path: Path) -> None:
         """artefact.json and precision.json say what is in the folder, not what was requested."""
@@ -159,6 +119,3 @@ class CompilerContract(BackendPart):
             must(few <= claim <= many, f"{where} claims {claim} int8 nodes, {few} to {many} are")
             wrong = sorted(actual.certain & set(names))
             must(not wrong, f"{where} calls {', '.join(wrong)} float, which is int8")
-
-    def _compiler(self) -> Compiler:
-        return self._plugins().compiler(self.name)

@@ -9,20 +9,23 @@ import pytest
 
 from zoo_core.api import DataRequest, DataView
 from zoo_core.errors import DataError, ZooError
-from zoo_core.testing.contracts.base import Contract
-from zoo_core.testing.contracts.checks import check_chain, check_resolves, must, refusal
+from zoo_core.testing.contracts.base import PlanningContract
+from zoo_core.testing.contracts.checks import must, refusal
 from zoo_core.testing.stages import run_stages
+from zoo_core.vision import read_rgb
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
-    from zoo_core.api import DataPlan, Dataset, Sample
+    from zoo_core.api import DataPlan, Sample
+    from zoo_core.testing.contracts.base import Planned
 
 _KINDS = ("published", "given", "sample")
 _SHARED = "dataset-stages"
 
 
-class DatasetContract(Contract):
+class DatasetContract(PlanningContract):
     """What a data set keeps. Subclass it, set `plugin` and `name`.
 
     `limit` is a number of samples below the whole. Override `request` where the set wants a folder
@@ -30,6 +33,7 @@ class DatasetContract(Contract):
     """
 
     kind: ClassVar[str] = "dataset"
+    method = "plan"
     purpose: str = "evaluate"
     limit: int = 2
 
@@ -40,20 +44,16 @@ class DatasetContract(Contract):
     def opened(self, plan: DataPlan, folder: Path) -> DataView:
         """The plan with its stages run, once for all tests: `folder` is one test's own."""
         done = run_stages(plan.stages, folder.parent / _SHARED, self._plugins())
-        paths = {name: done[ref.partition("/")[0]] / ref.partition("/")[2]
-                 for name, ref in plan.inputs.items()}  # fmt: skip
-        return DataView(paths=paths | _places(plan, folder), params=plan.params)
-
-    def test_planning_is_pure_and_light(self, tmp_path: Path) -> None:
-        """The same plan from call to call and from process to process; nothing is done."""
-        self._check_planning(tmp_path, "plan", (self.request(tmp_path, None),))
+        paths = {name: folder / place for name, place in plan.locations.items()}
+        for name, ref in plan.inputs.items():
+            stage, _, file = ref.partition("/")
+            paths[name] = done[stage] / file
+        return DataView(paths=paths, params=plan.params)
 
     def test_its_stages_resolve_and_chain(self, tmp_path: Path) -> None:
         """And its inputs name what they leave."""
+        super().test_its_stages_resolve_and_chain(tmp_path)
         plan = self._plan(tmp_path)
-        check_resolves(plan.stages)
-        if plan.stages:
-            check_chain([], plan.stages)
         outputs = {f"{stage.name}/{file}" for stage in plan.stages for file in stage.outputs}
         for name, ref in plan.inputs.items():
             must(ref in outputs, f"its input '{name}' is '{ref}', which no stage leaves")
@@ -101,8 +101,6 @@ class DatasetContract(Contract):
 
     def test_samples_open(self, tmp_path: Path) -> None:
         """As images of the size that is stated."""
-        from zoo_core.vision import read_rgb
-
         for sample in self._samples(tmp_path):
             must(sample.path.is_file(), f"{sample.path} is not there")
             try:
@@ -115,45 +113,37 @@ class DatasetContract(Contract):
         plan = self._plan(tmp_path)
         if not plan.has_truth:
             pytest.skip("it has no ground truth")
-        truth = self._dataset().truth(self.opened(plan, tmp_path))
+        truth = self._provider().truth(self.opened(plan, tmp_path))
         must(truth.exists() and truth.stat().st_size, f"there is no ground truth at {truth}")
 
     def test_a_missing_image_is_a_data_error(self, tmp_path: Path) -> None:
         """Not a surprise further on."""
         view = self.opened(self._plan(tmp_path), tmp_path)
-        first = next(iter(self._dataset().samples(view, 0, 1)))
+        first = next(iter(self._provider().samples(view, 0, 1)))
         aside = first.path.with_name(f"{first.path.name}.aside")
-        if not _ours(first.path, tmp_path.parent):
+        if not first.path.resolve().is_relative_to(tmp_path.parent.resolve()):
             pytest.skip("its images do not lie where a test may move them")
         first.path.rename(aside)
         try:
-            refusal(lambda: self._open_first(view), DataError, "a missing image")
+            opened = map(read_rgb, (s.path for s in self._provider().samples(view, 0, 1)))
+            refusal(lambda: list(opened), DataError, "a missing image")
         finally:
             aside.rename(first.path)
 
-    def _open_first(self, view: DataView) -> None:
-        from zoo_core.vision import read_rgb
+    def _calls(self, folder: Path) -> Iterable[tuple[Any, ...]]:
+        return [(self.request(folder, None),)]
 
-        for sample in self._dataset().samples(view, 0, 1):
-            read_rgb(sample.path)
-
-    def _dataset(self) -> Dataset:
-        return self._plugins().dataset(self.name)
+    def _plans(self, folder: Path) -> Iterable[Planned]:
+        stages = self._plan(folder).stages
+        return [((), stages)] if stages else []
 
     def _plan(self, folder: Path, limit: int | None = None) -> DataPlan:
-        return self._dataset().plan(self.request(folder, limit))
+        plan: DataPlan = self._provider().plan(self.request(folder, limit))
+        return plan
 
     def _samples(
         self, folder: Path, limit: int | None = None, part: tuple[int, int] | None = None
     ) -> list[Sample]:
         plan = self._plan(folder, limit)
         start, stop = part or (0, plan.count)
-        return list(self._dataset().samples(self.opened(plan, folder), start, stop))
-
-
-def _places(plan: DataPlan, folder: Path) -> dict[str, Any]:
-    return {name: folder / place for name, place in plan.locations.items()}
-
-
-def _ours(path: Path, folder: Path) -> bool:
-    return path.resolve().is_relative_to(folder.resolve())
+        return list(self._provider().samples(self.opened(plan, folder), start, stop))

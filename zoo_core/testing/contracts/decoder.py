@@ -1,23 +1,127 @@
-"""The contract of a detector's decoder: pure, and boxes in the pixels of the image as read."""
+"""The contracts of decoders: pure, candidates that can be stored, boxes where they belong."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
+from itertools import cycle
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from zoo_core.errors import ZooError
-from zoo_core.testing.contracts.checks import must
-from zoo_core.testing.contracts.geometries import geometries
-from zoo_core.testing.contracts.task_decoder import TaskDecoderContract
+from zoo_core.testing.contracts.arrays import check_pure, check_storable, copied, same
+from zoo_core.testing.contracts.base import TaskContract
+from zoo_core.testing.contracts.checks import hinted_refusal, must, with_wrong_key
 from zoo_core.testing.examples import Box
-from zoo_core.toolkit.detection.detections import Candidates
+from zoo_core.toolkit.detection import Candidates
 from zoo_core.vision.geometry import Geometry
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from zoo_core.api import Arrays, Decode
+
+_FLOOR = 0.05
+_SOURCES = ((480, 640), (33, 57), (101, 7), (1, 1))
+_EXTREMES = (-1e30, -1e4, 0.0, 1e4, 1e30)
+
+
+class TaskDecoderContract(TaskContract):
+    """What a decoder of any task keeps. Subclass it, set `plugin`, `name` and `task`.
+
+    `params` are a card's `decoder_params`; `size` is the network's (height, width); `classes` the
+    number of labels. Override `outputs`. For detection there is `DecoderContract`, which knows
+    boxes too.
+    """
+
+    kind: ClassVar[str] = "decoder"
+    params: Mapping[str, Any] = MappingProxyType({})
+    size: tuple[int, int] = (96, 128)
+    classes: int = 3
+
+    def outputs(self) -> Sequence[Arrays]:
+        """Outputs of two images or more (no batch axis, in the graph's order), no two alike."""
+        raise NotImplementedError(f"{type(self).__name__}.outputs: say how outputs look")
+
+    def test_it_is_pure(self) -> None:
+        """Outputs are left as they are, and twice the same gives the same."""
+        decode = self._bind()
+        for outputs, geometry in self._images():
+            check_pure(decode, outputs, "decoding", geometry)
+
+    def test_outputs_that_may_not_be_written_are_taken(self) -> None:
+        """As they come from a store or a device."""
+        decode = self._bind()
+        for outputs, geometry in self._images():
+            fixed = copied(outputs)
+            for array in fixed.values():
+                array.flags.writeable = False
+            try:
+                decode(fixed, geometry)
+            except ValueError as error:
+                raise AssertionError(f"it writes into its inputs: {error}") from error
+
+    def test_the_order_in_a_batch_does_not_matter(self) -> None:
+        """One image's candidates do not depend on those decoded before it."""
+        images = list(self._images())
+        batch = {n: np.stack([outputs[n] for outputs, _ in images]) for n in images[0][0]}
+
+        def decoded(rows: Iterable[int]) -> dict[int, Arrays]:
+            decode = self._bind()
+            return {
+                row: copied(decode({n: array[row] for n, array in batch.items()}, images[row][1]))
+                for row in rows
+            }
+
+        rows = range(len(images))
+        forward, backward = decoded(rows), decoded(reversed(rows))
+        alike = all(same(forward[row], backward[row]) for row in rows)
+        must(alike, "an image's candidates depend on the order in the batch")
+
+    def test_images_are_told_apart(self) -> None:
+        """Outputs that differ do not all give the same candidates."""
+        decode, place = self._bind(), Geometry.identity(self.size)
+        first, *others = [copied(decode(outputs, place)) for outputs in self.outputs()]
+        must(others, "there must be outputs of two images or more")
+        differ = any(not same(first, other) for other in others)
+        must(differ, "all outputs give the same candidates")
+
+    def test_extreme_outputs_do_not_break_it(self) -> None:
+        """Candidates stay finite, whatever the network says."""
+        like = self.outputs()[0]
+        for value in _EXTREMES:
+            outputs = {name: _filled(array, value) for name, array in like.items()}
+            try:
+                candidates = self._bind()(outputs, Geometry.identity(self.size))
+            except (ArithmeticError, ValueError, Warning, ZooError) as error:
+                raise AssertionError(f"outputs of {value:g} break it: {error!r}") from error
+            for name, array in candidates.items():
+                finite = array.dtype.kind != "f" or np.isfinite(array).all()
+                must(finite, f"outputs of {value:g} give '{name}' that is not finite")
+
+    def test_candidates_can_be_stored(self, tmp_path: Path) -> None:
+        """Arrays of plain dtypes, with the same names and dtypes for every image."""
+        decode = self._bind()
+        rows = [decode(outputs, geometry) for outputs, geometry in self._images()]
+        check_storable(rows, tmp_path, "candidates")
+
+    def test_wrong_params_are_refused(self) -> None:
+        """An unknown key of `decoder_params` is a UsageError with a hint."""
+        params, wrong = with_wrong_key(self.params)
+        call = partial(self._provider().bind, params, self.classes, _FLOOR)
+        hinted_refusal(call, wrong, f"decoder_params.{wrong}")
+
+    def _bind(self, floor: float = _FLOOR) -> Decode:
+        decode: Decode = self._provider().bind(self.params, self.classes, floor)
+        return decode
+
+    def _images(self) -> Iterable[tuple[Arrays, Geometry]]:
+        """Outputs, and how their image lies in the network's input."""
+        return zip(self.outputs(), cycle(geometries(self.size)), strict=False)
 
 
 class DecoderContract(TaskDecoderContract):
@@ -74,10 +178,8 @@ class DecoderContract(TaskDecoderContract):
     def test_candidates_are_above_the_floor(self) -> None:
         """And labels are within the classes; the floor is the one in the call."""
         for floor in (0.0, 0.3, 0.95):
-            decode = self._decoder().bind(self.params, self.classes, floor)
-            candidates = self._decoded(
-                decode, self.encode(self.boxes()), Geometry.identity(self.size)
-            )
+            place = Geometry.identity(self.size)
+            candidates = self._decoded(self._bind(floor), self.encode(self.boxes()), place)
             must(candidates.floor == floor, f"the floor {floor} is reported as {candidates.floor}")
             above = bool((candidates.score > np.float32(floor)).all())
             must(above, f"a candidate scores below the floor {floor}")
@@ -89,11 +191,34 @@ class DecoderContract(TaskDecoderContract):
             candidates = Candidates.from_arrays(decode(outputs, geometry))
         except (ZooError, KeyError) as error:
             raise AssertionError(f"it does not return Candidates.to_arrays(): {error}") from error
-        must(
-            candidates.size == geometry.source,
-            f"its size is {candidates.size}, not {geometry.source}",
-        )
+        size = geometry.source
+        must(candidates.size == size, f"its size is {candidates.size}, not {size}")
         return candidates
+
+
+def geometries(network: tuple[int, int]) -> Iterator[Geometry]:
+    """Letterbox, then stretch, of each source size; then a crop."""
+    height, width = network
+    for source in _SOURCES:
+        rows, columns = source
+        share = min(height / rows, width / columns)
+        high, wide = max(1, round(rows * share)), max(1, round(columns * share))
+        yield Geometry(
+            source=source,
+            network=network,
+            scale=(wide / columns, high / rows),
+            offset=(float((width - wide) // 2), float((height - high) // 2)),
+        )
+        yield Geometry(source=source, network=network, scale=(width / columns, height / rows))
+    yield Geometry(source=(height + 9, width + 21), network=network, scale=(1, 1), offset=(-11, -4))
+
+
+def _filled(array: NDArray[Any], value: float) -> NDArray[Any]:
+    """An array like this one, full of the value as far as its floats go; whole numbers stay."""
+    if array.dtype.kind != "f":
+        return array
+    most = float(np.finfo(array.dtype).max)
+    return np.full_like(array, min(max(value, -most), most))
 
 
 def _check_box(candidates: Candidates, box: Box, geometry: Geometry, tolerance: float) -> None:
@@ -102,10 +227,7 @@ def _check_box(candidates: Candidates, box: Box, geometry: Geometry, tolerance: 
     must(len(candidates), f"{where} is not detected")
     best = int(candidates.score.argmax())
     must(candidates.label[best] == box.label, f"{where} gets label {candidates.label[best]}")
+    actual = candidates.boxes[candidates.box[best]]
     expected = geometry.to_image(np.array([box.xyxy]))[0]
-    difference = np.abs(candidates.boxes[candidates.box[best]] - expected) * np.array(
-        geometry.scale * 2
-    )
-    good = bool((difference <= tolerance).all())
-    place = [round(float(side), 2) for side in candidates.boxes[candidates.box[best]]]
-    must(good, f"{where} comes back at {place}, not {[round(float(s), 2) for s in expected]}")
+    good = (np.abs(actual - expected) * np.array(geometry.scale * 2) <= tolerance).all()
+    must(good, f"{where} comes back at {actual.round(2)}, not {expected.round(2)}")

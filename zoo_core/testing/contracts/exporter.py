@@ -5,22 +5,21 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
-from zoo_core.api import ExportRequest, Graph
+from zoo_core.api import ExportRequest
 from zoo_core.api.graph import GRAPH_FILE
 from zoo_core.errors import DataError, UsageError
 from zoo_core.system.hashing import file_digest
-from zoo_core.testing.contracts.base import Contract
+from zoo_core.testing.contracts.base import PlanningContract
 from zoo_core.testing.contracts.checks import (
     NAME,
     NONSENSE,
-    check_chain,
     check_interruptible,
-    check_resolves,
     hinted_refusal,
     keys,
     must,
@@ -29,18 +28,21 @@ from zoo_core.testing.contracts.checks import (
 )
 from zoo_core.testing.examples import ExportWeights, files_stage, model_card, preprocess
 from zoo_core.testing.stages import run_stages
+from zoo_core.toolkit.artefact import read_graph
+from zoo_core.toolkit.verify import VERIFY_FILE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from zoo_core.api import Exporter, ModelCard, Stage
+    from zoo_core.api import Graph, ModelCard, Stage
+    from zoo_core.testing.contracts.base import Planned
 
-VERIFY_FILE = "verify.json"
+_SEED = 7
 _HTML = b"<!DOCTYPE html><html><body>Quota exceeded</body></html>\n" * 20
 
 
-class ExporterContract(Contract):
+class ExporterContract(PlanningContract):
     """What an exporter keeps. Subclass it, set `plugin` and `name`, and what fits the network.
 
     `params` are a card's `exporter_params`; `size` is (height, width); `tolerance` bounds max_abs
@@ -48,6 +50,7 @@ class ExporterContract(Contract):
     """
 
     kind: ClassVar[str] = "exporter"
+    leaves = (GRAPH_FILE, VERIFY_FILE)
     params: Mapping[str, Any] = MappingProxyType({})
     size: tuple[int, int] = (64, 96)
     labels: tuple[str, ...] = ("red", "blue")
@@ -60,7 +63,7 @@ class ExporterContract(Contract):
 
     def test_it_declares_what_it_takes_and_makes(self) -> None:
         """Formats are open strings; file name endings begin with a dot."""
-        exporter = self._exporter()
+        exporter = self._provider()
         must(exporter.formats, "it makes no graph format")
         for name in (*exporter.formats, *exporter.suffixes.values()):
             must(NAME.fullmatch(name), f"the format '{name}' is not lower-case")
@@ -68,69 +71,41 @@ class ExporterContract(Contract):
             good = suffix.startswith(".") and suffix == suffix.lower()
             must(good, f"'{suffix}' is not a lower-case file name ending")
 
-    def test_planning_is_pure_and_light(self, tmp_path: Path) -> None:
-        """The same stages from call to call and from process to process; nothing is done."""
-        request = self._request(self.weights(tmp_path))
-        self._check_planning(tmp_path, "stages", (self._card(), request))
-
-    def test_every_stage_resolves(self, tmp_path: Path) -> None:
-        """`Stage.run` is "module:function" and can be imported."""
-        check_resolves(self._stages(self._request(self.weights(tmp_path))))
-
-    def test_outputs_chain(self, tmp_path: Path) -> None:
-        """Inputs name earlier outputs; graph.json and verify.json come out."""
-        weights = self.weights(tmp_path)
-        stages = self._stages(self._request(weights))
-        check_chain(self._before(weights), stages)
-        outputs = [name for stage in stages for name in stage.outputs]
-        must(GRAPH_FILE in outputs, f"no stage outputs {GRAPH_FILE}")
-        must(VERIFY_FILE in outputs, f"no stage outputs {VERIFY_FILE}")
-
     def test_the_key_changes_with_the_request(self, tmp_path: Path) -> None:
         """Another size or other weights make another graph."""
         weights = self.weights(tmp_path)
-        request = self._request(weights)
-        known = self._key(weights, request)
-        height, width = request.size
-        larger = replace(request, size=(height * 2, width * 2))
-        must(known != self._key(weights, larger), "the graph's key does not change with the size")
-        if weights.kind == "random":
-            other = replace(request, seed=request.seed + 1)
-            must(
-                known != self._key(weights, other), "the graph's key does not change with the seed"
-            )
-            return
-        path = weights.files["weights"]
-        path.write_bytes(path.read_bytes() + b"\0")
-        must(
-            known != self._key(weights, request), "the graph's key does not change with the weights"
-        )
+        known = self._key(weights)
+        height, width = self.size
+        larger = self._key(weights, size=(height * 2, width * 2))
+        must(known != larger, "the graph's key does not change with the size")
+        what, changes = "seed", {"seed": _SEED + 1}
+        if weights.kind != "random":
+            what, changes = "weights", {}
+            path = weights.files["weights"]
+            path.write_bytes(path.read_bytes() + b"\0")
+        changed = self._key(weights, **changes) != known
+        must(changed, f"the graph's key does not change with the {what}")
 
     def test_the_graph_comes_out_verified(self, tmp_path: Path) -> None:
         """graph.json is true of its file; verify.json is within the tolerance."""
-        weights = self.weights(tmp_path)
-        stages = self._stages(self._request(weights))
-        done = run_stages([*self._before(weights), *stages], tmp_path, self._plugins())
+        before, stages = self._plan(self.weights(tmp_path))
+        done = run_stages([*before, *stages], tmp_path, self._plugins())
         folders = {name: done[stage.name] for stage in stages for name in stage.outputs}
-        data = json.loads((folders[GRAPH_FILE] / GRAPH_FILE).read_text(encoding="utf-8"))
-        self.check_graph(Graph.from_data(data), folders[GRAPH_FILE])
+        self.check_graph(read_graph(folders[GRAPH_FILE] / GRAPH_FILE), folders[GRAPH_FILE])
         report = json.loads((folders[VERIFY_FILE] / VERIFY_FILE).read_text(encoding="utf-8"))
         for name in ("max_abs", "max_rel"):
             good = isinstance(report.get(name), float | int) and math.isfinite(report[name])
             must(good, f"{VERIFY_FILE} has {name} {report.get(name)!r}")
         must(report.get("reference"), f"{VERIFY_FILE} does not say what the reference is")
-        worst = report["max_abs"]
-        must(
-            worst <= self.tolerance, f"the graph is off by {worst:g}, more than {self.tolerance:g}"
-        )
+        worst, most = report["max_abs"], self.tolerance
+        must(worst <= most, f"the graph is off by {worst:g}, more than {most:g}")
 
     def test_the_graph_comes_out_the_same_twice(self, tmp_path: Path) -> None:
         """Byte by byte, from the same weights or the same seed."""
-        weights = self.weights(tmp_path)
-        stages = self._stages(self._request(weights))
-        maker = next(stage for stage in reversed(stages) if GRAPH_FILE in stage.outputs)
+        before, stages = self._plan(self.weights(tmp_path))
+        maker = _maker(stages)
         folders = [
-            run_stages([*self._before(weights), *stages], tmp_path / turn, self._plugins())
+            run_stages([*before, *stages], tmp_path / turn, self._plugins())
             for turn in ("first", "second")
         ]
         for name in maker.outputs:
@@ -141,13 +116,12 @@ class ExporterContract(Contract):
 
     def test_an_interrupt_goes_through(self, tmp_path: Path) -> None:
         """Ctrl-C while a stage reports its progress ends it; the next run goes on."""
-        weights = self.weights(tmp_path)
-        stages = [*self._before(weights), *self._stages(self._request(weights))]
-        check_interruptible(stages, tmp_path, self._plugins())
+        before, stages = self._plan(self.weights(tmp_path))
+        check_interruptible([*before, *stages], tmp_path, self._plugins())
 
     def check_graph(self, graph: Graph, folder: Path) -> None:
         """graph.json is true of the file; ONNX files are read."""
-        must(graph.format in self._exporter().formats, f"graph.json has format '{graph.format}'")
+        must(graph.format in self._provider().formats, f"graph.json has format '{graph.format}'")
         must((folder / graph.path).exists(), f"graph.json names {graph.path}, which does not exist")
         must(graph.form == self.form, f"graph.json has form '{graph.form}', not '{self.form}'")
         (image,) = graph.inputs
@@ -159,37 +133,34 @@ class ExporterContract(Contract):
 
     def test_a_page_in_place_of_weights_is_refused(self, tmp_path: Path) -> None:
         """An HTML page with the right name is a DataError, from whatever stage reads it."""
-        suffixes = self._exporter().suffixes
+        suffixes = self._provider().suffixes
         if not suffixes:
             pytest.skip("it takes no weights by hand")
         suffix, form = next(iter(suffixes.items()))
         page = tmp_path / f"page{suffix}"
         page.write_bytes(_HTML)
         files = {**self.weights(tmp_path).files, "weights": page}
-        weights = ExportWeights(kind="given", format=form, files=files)
-        stages = [*self._before(weights), *self._stages(self._request(weights))]
-        refusal(
-            lambda: run_stages(stages, tmp_path, self._plugins()),
-            DataError,
-            "an HTML page in place of weights",
-        )
+        before, stages = self._plan(ExportWeights(kind="given", format=form, files=files))
+        call = partial(run_stages, [*before, *stages], tmp_path, self._plugins())
+        refusal(call, DataError, "an HTML page in place of weights")
 
     def test_wrong_params_are_refused(self, tmp_path: Path) -> None:
         """An unknown key of `exporter_params` is a UsageError with a hint."""
         params, wrong = with_wrong_key(self.params)
         card = replace(self._card(), exporter_params=params)
-        request = self._request(self.weights(tmp_path))
-        hinted_refusal(
-            lambda: self._exporter().stages(card, request), wrong, f"exporter_params.{wrong}"
-        )
+        call = partial(self._provider().stages, card, self._request(self.weights(tmp_path)))
+        hinted_refusal(call, wrong, f"exporter_params.{wrong}")
 
     def test_an_unknown_form_is_refused(self, tmp_path: Path) -> None:
         """Forms are heads and e2e; one that cannot be made is a UsageError."""
-        request = replace(self._request(self.weights(tmp_path)), form=NONSENSE)
-        refusal(lambda: self._stages(request), UsageError, f"form '{NONSENSE}'")
+        call = partial(self._plan, self.weights(tmp_path), form=NONSENSE)
+        refusal(call, UsageError, f"form '{NONSENSE}'")
 
-    def _exporter(self) -> Exporter:
-        return self._plugins().exporter(self.name)
+    def _calls(self, folder: Path) -> Iterable[tuple[Any, ...]]:
+        return [(self._card(), self._request(self.weights(folder)))]
+
+    def _plans(self, folder: Path) -> Iterable[Planned]:
+        return [self._plan(self.weights(folder))]
 
     def _card(self) -> ModelCard:
         return model_card(
@@ -200,28 +171,31 @@ class ExporterContract(Contract):
             labels=self.labels,
         )
 
-    def _before(self, weights: ExportWeights) -> list[Stage]:
-        return [files_stage(weights.files)] if weights.files else []
+    def _plan(self, weights: ExportWeights, **changes: Any) -> Planned:
+        """The stage that brings the weights, if any, and the exporter's, for a changed request."""
+        request = replace(self._request(weights), **changes)
+        before = [files_stage(weights.files)] if weights.files else []
+        return before, self._provider().stages(self._card(), request)
 
     def _request(self, weights: ExportWeights) -> ExportRequest:
         return ExportRequest(
             weights=weights.kind,
             format=weights.format,
             files={role: f"weights/{path.name}" for role, path in weights.files.items()},
-            seed=7,
+            seed=_SEED,
             size=self.size,
             classes=len(self.labels),
             source="builtin",
             form=self.form,
         )
 
-    def _stages(self, request: ExportRequest) -> Sequence[Stage]:
-        return self._exporter().stages(self._card(), request)
+    def _key(self, weights: ExportWeights, **changes: Any) -> str:
+        before, stages = self._plan(weights, **changes)
+        return keys(before, stages)[_maker(stages).name]
 
-    def _key(self, weights: ExportWeights, request: ExportRequest) -> str:
-        stages = self._stages(request)
-        maker = next(stage.name for stage in reversed(stages) if GRAPH_FILE in stage.outputs)
-        return keys(self._before(weights), stages)[maker]
+
+def _maker(stages: Sequence[Stage]) -> Stage:
+    return next(stage for stage in reversed(stages) if GRAPH_FILE in stage.outputs)
 
 
 def _check_onnx(graph: Graph, path: Path) -> None:

@@ -8,19 +8,17 @@ import tomllib
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from zoo_core import api
 from zoo_core.api.provider import HOOK_API
 from zoo_core.plugins.manager import GROUP, KINDS
 from zoo_core.testing.contracts.base import Contract
-from zoo_core.testing.contracts.checks import (
-    NAME,
-    check_left_no_trace,
-    must,
-    protocol_of,
-)
+from zoo_core.testing.contracts.checks import NAME, check_left_no_trace, must, protocol_of
 from zoo_core.testing.isolation import ask
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _VERBS = (
     "run|plan|fetch|export|compile|predict|eval|bench|models|datasets|protocols|show|backends"
@@ -72,23 +70,19 @@ class PluginContract(Contract):
                 text = item.summary
                 must(text.strip(), f"{kind} '{item.name}' has no summary")
                 short = "\n" not in text and len(text) <= _LONGEST_SUMMARY
-                must(
-                    short, f"the summary of {kind} '{item.name}' is not one line of 100 characters"
-                )
+                where = f"the summary of {kind} '{item.name}'"
+                must(short, f"{where} is not one line of {_LONGEST_SUMMARY} characters")
 
     def test_every_provider_loads(self) -> None:
         """And has what its contract in `zoo_core.api` asks for."""
         plugins = self._plugins()
-        for kind in KINDS:
-            for name in plugins.all(kind):
-                if kind == "backend":
-                    continue
-                try:
-                    provided = plugins.load(kind, name)
-                except Exception as error:
-                    raise AssertionError(f"{kind} '{name}' does not load: {error}") from error
-                for breach in _breaches(kind, provided):
-                    raise AssertionError(f"{kind} '{name}' {breach}")
+        for kind, name in [(k, name) for k in KINDS if k != "backend" for name in plugins.all(k)]:
+            try:
+                provided = plugins.load(kind, name)
+            except Exception as error:
+                raise AssertionError(f"{kind} '{name}' does not load: {error}") from error
+            for breach in _breaches(kind, provided):
+                raise AssertionError(f"{kind} '{name}' {breach}")
 
     def test_distribution_module_and_entry_point_agree(self) -> None:
         """Distribution `zoo-x`, module `zoo_x`, entry point `x`."""
@@ -142,17 +136,16 @@ class PluginContract(Contract):
         return {kind: list(function()) for kind, function in functions.items() if function}
 
 
-def _breaches(kind: str, provided: object) -> list[str]:
+def _breaches(kind: str, provided: object) -> Iterator[str]:
     protocol = getattr(api, protocol_of(kind))
     members = set(protocol.__annotations__) | {n for n in vars(protocol) if not n.startswith("_")}
-    breaches = [f"has no '{name}'" for name in sorted(members) if not hasattr(provided, name)]
-    for name, method in vars(protocol).items():
-        own = getattr(provided, name, None)
-        if name.startswith("_") or not inspect.isfunction(method) or own is None:
+    yield from (f"has no '{name}'" for name in sorted(members) if not hasattr(provided, name))
+    for name in sorted(members):
+        method = getattr(protocol, name, None)
+        if not inspect.isfunction(method):
             continue
         count = len(inspect.signature(method).parameters) - 1
         try:
-            inspect.signature(own).bind(*[None] * count)
+            inspect.signature(getattr(provided, name)).bind(*[None] * count)
         except (TypeError, ValueError):
-            breaches.append(f"has a '{name}' that does not take {count} arguments")
-    return breaches
+            yield f"has a '{name}' that does not take {count} arguments"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import json
+import shutil
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -16,20 +18,12 @@ import pytest
 from zoo_core.api.trace import Traceable
 from zoo_core.benchmark.trace import OperatorTable
 from zoo_core.errors import ZooError
-from zoo_core.testing.contracts.checks import must, refusal
+from zoo_core.testing.contracts.arrays import copied, same
+from zoo_core.testing.contracts.checks import NONSENSE, is_interrupted, must, refusal
 from zoo_core.testing.contracts.compiled import BackendPart
-from zoo_core.testing.contracts.feeding import (
-    BATCH,
-    HINTS,
-    INPUT_KINDS,
-    feeds_of,
-    noises,
-    outputs_of,
-    reference,
-    wrong_artefacts,
-    wrong_feeds,
-)
+from zoo_core.testing.examples import tiny_model
 from zoo_core.testing.isolation import ask
+from zoo_core.toolkit.artefact import ARTEFACT_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -37,10 +31,16 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from zoo_core.api import Runtime, Session, Target
+    from zoo_core.api import Arrays, Session, Target
 
     Compiled = tuple[Path, Target]
+    Images = NDArray[np.uint8]
+    Floats = NDArray[np.float32]
 
+_BATCH = 2
+_HINTS = ("latency", "throughput")
+_INPUT_KINDS = ("tensor", "image", "name")
+_NOT_ARTEFACTS = ("", "[]", "{}", '{"format": "onnx", "model": 3}')
 _MOST = 4
 _RUNS = 3
 
@@ -60,6 +60,7 @@ class RuntimeContract(BackendPart):
     tolerance: float = 1e-4
     loss: float = 0.2
     threads: int = 1
+    batch = _BATCH
 
     def model(self, session: Session) -> Any:
         """The object of an open session that holds the model's memory; None for none."""
@@ -67,10 +68,10 @@ class RuntimeContract(BackendPart):
 
     def test_it_computes_what_the_graph_says(self, tmp_path: Path) -> None:
         """Against ONNX's reference evaluator, in every precision."""
-        images = noises(self.size)
-        expected = reference(images)
+        images = _noises(self.size)
+        expected = _reference(images)
         for precision in self._backend().precisions:
-            outputs = self._run(self._compiled(tmp_path, precision), [images])[0]
+            outputs = self._run(self._artefact(tmp_path, precision), [images])[0]
             must(outputs.shape == expected.shape, f"{precision}: outputs are {outputs.shape}")
             difference = outputs - expected
             must(np.isfinite(outputs).all(), f"{precision}: outputs are not finite")
@@ -83,19 +84,19 @@ class RuntimeContract(BackendPart):
 
     def test_it_states_how_it_is_run(self, tmp_path: Path) -> None:
         """Its kind of input, threads of one run, and concurrent runs, for either hint."""
-        compiled = self._compiled(tmp_path)
-        for hint in HINTS:
-            with self._runtime().open(*compiled, hint) as session:
+        compiled = self._artefact(tmp_path)
+        for hint in _HINTS:
+            with self._provider().open(*compiled, hint) as session:
                 kind, workers, threads = session.input_kind, session.workers, session.threads
-            known = ", ".join(INPUT_KINDS)
-            must(kind in INPUT_KINDS, f"its input_kind is '{kind}', not one of {known}")
+            known = ", ".join(_INPUT_KINDS)
+            must(kind in _INPUT_KINDS, f"its input_kind is '{kind}', not one of {known}")
             must(type(workers) is int and workers > 0, f"it has {workers} workers for {hint}")
             must(threads is None or threads > 0, f"it runs on {threads} threads (None: not known)")
 
     def test_outputs_are_as_declared(self, tmp_path: Path) -> None:
         """Names in order, batch first, C-contiguous, of the dtype of their spec."""
-        with self._opened(self._compiled(tmp_path)) as session:
-            feeds, rows = feeds_of(session, noises(self.size))
+        with self._opened(self._artefact(tmp_path)) as session:
+            feeds, rows = _feeds_of(session, _noises(self.size))
             names = [spec.name for spec in session.inputs]
             must(names == list(feeds), f"its inputs are {names}, not the graph's")
             outputs, specs = session.run(feeds), session.outputs
@@ -110,23 +111,23 @@ class RuntimeContract(BackendPart):
 
     def test_the_order_in_a_batch_does_not_matter(self, tmp_path: Path) -> None:
         """In every precision: an image's outputs are its own."""
-        images = noises(self.size)
+        images = _noises(self.size)
         for precision in self._backend().precisions:
-            compiled = self._compiled(tmp_path, precision)
+            compiled = self._artefact(tmp_path, precision)
             first, second = self._run(compiled, [images, images[::-1]])
             self._check_same(first, second[::-1], f"{precision}: outputs change with the order")
 
     def test_many_at_once_are_as_one(self, tmp_path: Path) -> None:
         """For either hint, by as many threads as it has workers: the same outputs."""
-        compiled, images = self._compiled(tmp_path), noises(self.size)
+        compiled, images = self._artefact(tmp_path), _noises(self.size)
         (alone,) = self._run(compiled, [images])
-        for hint in HINTS:
+        for hint in _HINTS:
             with self._opened(compiled, hint) as session:
                 workers = max(self.threads, min(session.workers, _MOST))
                 turns = [images if at % 2 else images[::-1] for at in range(4 * workers)]
                 try:
                     with ThreadPoolExecutor(workers) as pool:
-                        results = list(pool.map(partial(outputs_of, session), turns))
+                        results = list(pool.map(partial(_outputs_of, session), turns))
                 except ZooError as error:
                     raise AssertionError(f"{workers} runs at once fail: {error}") from error
             for at, array in enumerate(results):
@@ -135,32 +136,31 @@ class RuntimeContract(BackendPart):
 
     def test_it_leaves_feeds_and_results_alone(self, tmp_path: Path) -> None:
         """Feeds are unchanged; results are not overwritten by the next run."""
-        images = noises(self.size)
-        with self._opened(self._compiled(tmp_path)) as session:
-            feeds, _ = feeds_of(session, images)
-            before = {name: array.copy() for name, array in feeds.items()}
+        images = _noises(self.size)
+        with self._opened(self._artefact(tmp_path)) as session:
+            feeds, _ = _feeds_of(session, images)
+            before = copied(feeds)
             first = session.run(feeds)["head0"]
             kept = first.copy()
-            session.run(feeds_of(session, images[::-1])[0])
-        for name, array in before.items():
-            must(np.array_equal(array, feeds[name]), "it changes the feeds")
+            session.run(_feeds_of(session, images[::-1])[0])
+        must(same(before, feeds), "it changes the feeds")
         must(np.array_equal(first, kept), "a later run overwrites an earlier result")
 
     def test_it_closes_and_opens_again(self, tmp_path: Path) -> None:
         """With the same outputs, while and after another session is open."""
-        compiled, images = self._compiled(tmp_path), noises(self.size)
+        compiled, images = self._artefact(tmp_path), _noises(self.size)
         (first,) = self._run(compiled, [images])
         with self._opened(compiled):
             (second,) = self._run(compiled, [images])
         (third,) = self._run(compiled, [images])
-        same = np.array_equal(first, second) and np.array_equal(first, third)
-        must(same, "the outputs of a session that is opened again differ")
+        alike = np.array_equal(first, second) and np.array_equal(first, third)
+        must(alike, "the outputs of a session that is opened again differ")
 
     def test_closing_frees_the_model(self, tmp_path: Path) -> None:
         """And a closed session refuses to run."""
-        compiled, images = self._compiled(tmp_path), noises(self.size)
+        compiled, images = self._artefact(tmp_path), _noises(self.size)
         with self._opened(compiled) as session:
-            feeds, _ = feeds_of(session, images)
+            feeds, _ = _feeds_of(session, images)
             session.run(feeds)
             model = self.model(session)
             alive = weakref.ref(model) if model is not None else lambda: None
@@ -171,9 +171,9 @@ class RuntimeContract(BackendPart):
 
     def test_nothing_is_printed(self, tmp_path: Path) -> None:
         """By a process that opens the artefact and runs it."""
-        compiled = self._compiled(tmp_path)
+        compiled = self._artefact(tmp_path)
         with self._opened(compiled) as session:
-            feeds, _ = feeds_of(session, noises(self.size))
+            feeds, _ = _feeds_of(session, _noises(self.size))
         question = self._question("open", compiled)
         answer = ask(replace(question, feeds=feeds), tmp_path)
         must(not answer.error, f"opened in a fresh process: {answer.error}")
@@ -181,11 +181,11 @@ class RuntimeContract(BackendPart):
 
     def test_a_trace_has_every_run(self, tmp_path: Path) -> None:
         """Where it can trace: operators by name, within the whole time."""
-        runtime, compiled = self._runtime(), self._compiled(tmp_path)
+        runtime, compiled = self._provider(), self._artefact(tmp_path)
         if not isinstance(runtime, Traceable):
             return
-        images = noises(self.size)
-        trace = runtime.trace(*compiled, lambda session: feeds_of(session, images)[0], _RUNS)
+        images = _noises(self.size)
+        trace = runtime.trace(*compiled, lambda session: _feeds_of(session, images)[0], _RUNS)
         table = OperatorTable.of(trace.durations(), trace.runs).operators
         calls = {row.name: row.calls for row in table if row.type.startswith("Conv")}
         must(calls, "its trace has no convolution")
@@ -195,61 +195,118 @@ class RuntimeContract(BackendPart):
 
     def test_an_interrupt_goes_through(self, tmp_path: Path) -> None:
         """Ctrl-C while a session is open ends it and is not swallowed; it opens again."""
-        compiled, images = self._compiled(tmp_path), noises(self.size)
-        try:
+        compiled, images = self._artefact(tmp_path), _noises(self.size)
+
+        def interrupted() -> None:
             with self._opened(compiled) as session:
-                outputs_of(session, images)
+                _outputs_of(session, images)
                 raise KeyboardInterrupt
-        except KeyboardInterrupt:
-            pass
-        except Exception as error:
-            what = f"an interrupt becomes {type(error).__name__} ({error})"
-            raise AssertionError(what) from error
-        else:
-            raise AssertionError("it swallows an interrupt")
+
+        must(is_interrupted(interrupted), "it swallows an interrupt")
         self._run(compiled, [images])
 
     def test_wrong_feeds_are_refused(self, tmp_path: Path) -> None:
         """Another shape, another dtype, and an unknown name are ZooErrors that name the input."""
-        with self._opened(self._compiled(tmp_path)) as session:
-            for of, name, feeds in wrong_feeds(session, noises(self.size)):
+        with self._opened(self._artefact(tmp_path)) as session:
+            for of, name, feeds in _wrong_feeds(session, _noises(self.size)):
                 error = refusal(partial(session.run, feeds), ZooError, of)
                 must(name in str(error), f"the refusal of {of} does not name '{name}': {error}")
 
     def test_what_is_no_artefact_is_refused(self, tmp_path: Path) -> None:
         """An empty folder, a listing of something else and a cut model: ZooErrors of one line."""
-        compiled = self._compiled(tmp_path)
-        self._run(compiled, [noises(self.size)])
-        for of, words, folder in wrong_artefacts(compiled[0], tmp_path):
+        compiled = self._artefact(tmp_path)
+        self._run(compiled, [_noises(self.size)])
+        for of, words, folder in _wrong_artefacts(compiled[0], tmp_path):
             error = refusal(partial(self._open, (folder, compiled[1])), ZooError, of)
             must("\n" not in str(error), f"the refusal of {of} has several lines: {error}")
             must(words in str(error), f"the refusal of {of} does not name {words}: {error}")
 
     def _open(self, compiled: Compiled) -> None:
-        with self._runtime().open(*compiled) as session:
-            outputs_of(session, noises(self.size))
+        with self._provider().open(*compiled) as session:
+            _outputs_of(session, _noises(self.size))
 
     @contextmanager
     def _opened(self, compiled: Compiled, hint: str = "latency") -> Iterator[Session]:
-        with self._runtime().open(*compiled, hint) as session:
+        with self._provider().open(*compiled, hint) as session:
             if session.input_kind == "name":
                 pytest.skip("it reads what another program has stored, by the names of samples")
             yield session
 
-    def _run(
-        self, compiled: Compiled, batches: Iterable[NDArray[np.uint8]]
-    ) -> list[NDArray[np.float32]]:
+    def _run(self, compiled: Compiled, batches: Iterable[Images]) -> list[Floats]:
         with self._opened(compiled) as session:
-            return [outputs_of(session, images) for images in batches]
+            return [_outputs_of(session, images) for images in batches]
 
-    def _check_same(
-        self, one: NDArray[np.float32], other: NDArray[np.float32], breach: str
-    ) -> None:
+    def _check_same(self, one: Floats, other: Floats, breach: str) -> None:
         worst = float(np.abs(one - other).max())
         must(worst <= self.tolerance, f"{breach} by {worst:g}")
 
-    def _compiled(self, folder: Path, precision: str | None = None) -> Compiled:
-        return self._artefact(folder, precision, BATCH)
 
-    def _runtime(self) -> Runtime:
-        return self._plugins().runtime(self.name)
+def _noises(size: tuple[int, int]) -> Images:
+    """Two images of seeded noise, uint8 [2, 3, height, width], of the network's own size."""
+    return np.random.default_rng(5).integers(0, 256, (_BATCH, 3, *size), dtype=np.uint8)
+
+
+def _tensors(images: Images) -> Floats:
+    """The same as the network takes them; see `zoo_core.testing.examples.preprocess`."""
+    return np.ascontiguousarray(images * np.float32(1 / 255), np.float32)
+
+
+def _reference(images: Images) -> NDArray[Any]:
+    """What the tiny graph computes from them, by ONNX's reference evaluator."""
+    from onnx.reference import ReferenceEvaluator
+
+    height, width = images.shape[2:]
+    (head,) = ReferenceEvaluator(tiny_model((height, width))).run(None, {"input": _tensors(images)})
+    return np.asarray(head)
+
+
+def _feeds_of(session: Session, images: Images) -> tuple[dict[str, NDArray[Any]], int]:
+    """One run's feeds, and how many rows its outputs have: all images, or the first one."""
+    if session.input_kind == "image":
+        return {session.inputs[0].name: np.ascontiguousarray(images[:1])}, 1
+    return {"input": _tensors(images)}, len(images)
+
+
+def _outputs_of(session: Session, images: Images) -> Floats:
+    """`head0` of all images, in as many runs as it takes."""
+    batches = np.split(images, len(images)) if session.input_kind == "image" else [images]
+    heads = [session.run(_feeds_of(session, batch)[0])["head0"] for batch in batches]
+    return np.concatenate(heads).astype(np.float32)
+
+
+def _wrong_feeds(session: Session, images: Images) -> Iterator[tuple[str, str, Arrays]]:
+    """What must be refused: its name, the input that the refusal must name, the feeds."""
+    ((name, array),) = _feeds_of(session, images)[0].items()
+    if session.input_kind == "image":
+        yield "an image of floats", name, {name: array.astype(np.float32)}
+    else:
+        yield "an input of the wrong width", name, {name: np.concatenate([array, array], axis=3)}
+        yield "an input without a batch axis", name, {name: array[0]}
+        yield "an input of bytes", name, {name: array.astype(np.uint8)}
+        if isinstance(session.inputs[0].shape[0], int):
+            yield "too large a batch", name, {name: np.concatenate([array, array])}
+    yield "an input of one channel", name, {name: array[:, :1].copy()}
+    yield "an input of an unknown name", name, {f"not-{name}": array}
+    yield "an input too many", "more", {name: array, "more": array}
+
+
+def _wrong_artefacts(artefact: Path, folder: Path) -> Iterator[tuple[str, str, Path]]:
+    """What must be refused: its name, words that the refusal must have, a folder with it."""
+    empty = folder / "empty"
+    empty.mkdir()
+    yield "an empty folder", "", empty
+    listing = (artefact / ARTEFACT_FILE).read_text(encoding="utf-8")
+    foreign = json.dumps({**json.loads(listing), "format": NONSENSE})
+    texts = {"another format": foreign, **{f"the listing {t!r}": t for t in _NOT_ARTEFACTS}}
+    for number, (of, text) in enumerate(texts.items()):
+        place = folder / f"listing{number}"
+        shutil.copytree(artefact, place)
+        (place / ARTEFACT_FILE).write_text(text, encoding="utf-8")
+        yield of, NONSENSE if text == foreign else "", place
+    cut = folder / "cut"
+    cut.mkdir()
+    for path in artefact.iterdir():
+        data = path.read_bytes()
+        cut_data = data if path.suffix == ".json" else data[: len(data) // 2]
+        (cut / path.name).write_bytes(cut_data)
+    yield "a cut model", str(cut), cut

@@ -6,14 +6,13 @@ from zoo_core.toolkit.detection.anchors import AnchorHead, decode_boxes, decode_
 from zoo_core.toolkit.detection.detections import Candidates, Detections
 from zoo_core.toolkit.detection.drawing import draw_detections
 from zoo_core.toolkit.detection.nms import nms
-from zoo_core.toolkit.detection.rules import DetectionRules, class_major, postprocess
+from zoo_core.toolkit.detection.rules import DetectionRules, postprocess
 
 __all__ = [
     "AnchorHead",
     "Candidates",
     "DetectionRules",
     "Detections",
-    "class_major",
     "decode_boxes",
     "decode_heads",
     "draw_detections",

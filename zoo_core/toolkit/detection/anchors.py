@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo_core.errors import UsageError
-from zoo_core.toolkit.detection.detections import Candidates, Pairs
+from zoo_core.toolkit.detection.detections import Candidates, Pairs, firsts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zoo_core.vision.geometry import Geometry
+
+    Floats = NDArray[np.float32]
 
 _BOX_AND_OBJECT = 5
 
@@ -61,12 +63,11 @@ def decode_heads(
             next="describe each head, in the order of the network's outputs",
         )
     cells = _cells(heads, specs, classes, geometry, np.float32(floor))
-    scores = _either(cells.new, lambda: cells.values[_BOX_AND_OBJECT:], cells.class_scores)
-    scores = scores * cells.objects
+    raw = cells.values[_BOX_AND_OBJECT:]
+    scores = _either(cells.new, lambda: raw, lambda: _sigmoid(raw)) * cells.objects
     above = np.ascontiguousarray((scores > np.float32(floor)).T)
     row, label = np.divmod(np.flatnonzero(above), len(scores))
-    first = np.ones(len(row), bool)
-    np.not_equal(row[1:], row[:-1], out=first[1:])
+    first = firsts(row)
     used = row[first]
     pairs = Pairs(np.cumsum(first) - 1, label, scores[label, row])
     boxes = geometry.to_image(_boxes(cells, used, specs))
@@ -95,9 +96,7 @@ def decode_boxes(
     )
 
 
-def _maps(
-    head: NDArray[Any], spec: AnchorHead, classes: int, geometry: Geometry
-) -> NDArray[np.float32]:
+def _maps(head: NDArray[Any], spec: AnchorHead, classes: int, geometry: Geometry) -> Floats:
     """A head as float32 [A, 5 + classes, cells]."""
     height, width = (side // spec.stride for side in geometry.network)
     expected = (len(spec.anchors) * (_BOX_AND_OBJECT + classes), height, width)
@@ -120,16 +119,12 @@ class _Cells:
     row in the head's grid, `row` [k] the place in the network's whole output.
     """
 
-    values: NDArray[np.float32]
-    objects: NDArray[np.float32]
+    values: Floats
+    objects: Floats
     new: NDArray[np.bool_]
     anchor: NDArray[np.intp]
-    corner: NDArray[np.float32]
+    corner: Floats
     row: NDArray[np.intp]
-
-    def class_scores(self) -> NDArray[np.float32]:
-        """The scores of the classes [classes, k] where the logistic function is still due."""
-        return _sigmoid(self.values[_BOX_AND_OBJECT:])
 
 
 def _cells(
@@ -167,39 +162,31 @@ def _cells(
     )
 
 
-def _boxes(
-    cells: _Cells, used: NDArray[np.intp], specs: Sequence[AnchorHead]
-) -> NDArray[np.float32]:
+def _boxes(cells: _Cells, used: NDArray[np.intp], specs: Sequence[AnchorHead]) -> Floats:
     """Boxes xyxy [n, 4] in network pixels of the cells at `used` [n]."""
     values, anchor, new = cells.values[:4, used], cells.anchor[used], cells.new[used]
-    each = [(spec, sides) for spec in specs for sides in spec.anchors]
-    scale, shift, stride = (
-        np.array(column, np.float32)[anchor]
-        for column in zip(
-            *((s.scale_xy, 0.5 * (s.scale_xy - 1), s.stride) for s, _ in each), strict=True
-        )
-    )
-    anchors = np.array([sides for _, sides in each], np.float32)[anchor].T
+    facts = [
+        (s.scale_xy, 0.5 * (s.scale_xy - 1), s.stride, *sides) for s in specs for sides in s.anchors
+    ]
+    scale, shift, stride, *anchors = np.array(facts, np.float32)[anchor].T
     with np.errstate(over="ignore", invalid="ignore"):
         centre = _either(new, lambda: values[:2], lambda: _sigmoid(values[:2]))
         grown = _either(new, lambda: np.square(values[2:] * 2), lambda: np.exp(values[2:]))
-        sides = grown * anchors
+        sides = grown * np.stack(anchors)
         centre = (centre * scale - shift + cells.corner[:, used]) * stride
         first = centre - sides / 2
         return np.concatenate([first, first + sides]).T
 
 
 def _either(
-    new: NDArray[np.bool_],
-    one: Callable[[], NDArray[np.float32]],
-    other: Callable[[], NDArray[np.float32]],
-) -> NDArray[np.float32]:
+    new: NDArray[np.bool_], one: Callable[[], Floats], other: Callable[[], Floats]
+) -> Floats:
     """By column, `one` where `new` holds and `other` elsewhere; what is nowhere is not computed."""
     if not new.any():
         return other()
     return one() if new.all() else np.where(new, one(), other())
 
 
-def _sigmoid(values: NDArray[np.float32]) -> NDArray[np.float32]:
+def _sigmoid(values: Floats) -> Floats:
     with np.errstate(over="ignore"):
         return np.float32(1) / (np.float32(1) + np.exp(-values))

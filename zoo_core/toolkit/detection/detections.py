@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    Size = tuple[int, int]
+
 
 @dataclass(frozen=True, slots=True)
 class Detections:
@@ -52,11 +54,7 @@ class Detections:
     @classmethod
     def empty(cls) -> Detections:
         """Nothing found."""
-        return cls(
-            boxes=np.zeros((0, 4), np.float32),
-            scores=np.zeros(0, np.float32),
-            labels=np.zeros(0, np.int32),
-        )
+        return cls(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +72,9 @@ class Pairs:
         flat = np.flatnonzero(scores.ravel() > np.float32(floor))
         row, label = np.divmod(flat, scores.shape[1])
         return cls(row, label, scores.ravel()[flat])
+
+
+_COLUMNS = ("boxes", "anchor", "box", "label", "score")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +96,7 @@ class Candidates:
     score: NDArray[np.float32]
     floor: float
     suppressed: tuple[float, float] | None = None
-    size: tuple[int, int] | None = None
+    size: Size | None = None
 
     def __post_init__(self) -> None:
         count, pairs = len(self.anchor), len(self.score)
@@ -117,11 +118,7 @@ class Candidates:
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Named arrays for the store; what is unknown becomes an empty array."""
         return {
-            "boxes": self.boxes,
-            "anchor": self.anchor,
-            "box": self.box,
-            "label": self.label,
-            "score": self.score,
+            **{name: getattr(self, name) for name in _COLUMNS},
             "floor": np.array([self.floor], np.float64),
             "suppressed": np.array(self.suppressed or (), np.float64),
             "size": np.array(self.size or (), np.int64),
@@ -131,29 +128,22 @@ class Candidates:
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Candidates:
         """The inverse of `to_arrays`."""
         suppressed, size = arrays["suppressed"].tolist(), arrays["size"].tolist()
+        columns: dict[str, Any] = {name: arrays[name] for name in _COLUMNS}
         return cls(
-            boxes=arrays["boxes"],
-            anchor=arrays["anchor"],
-            box=arrays["box"],
-            label=arrays["label"],
-            score=arrays["score"],
+            **columns,
             floor=float(arrays["floor"][0]),
             suppressed=(suppressed[0], suppressed[1]) if suppressed else None,
             size=(size[0], size[1]) if size else None,
         )
 
     @classmethod
-    def empty(cls, floor: float, size: tuple[int, int] | None = None) -> Candidates:
+    def empty(cls, floor: float, size: Size | None = None) -> Candidates:
         """Nothing above the floor."""
         return cls.from_dense(np.zeros((0, 4)), np.zeros((0, 1)), floor, size)
 
     @classmethod
     def from_dense(
-        cls,
-        boxes: NDArray[Any],
-        scores: NDArray[Any],
-        floor: float,
-        size: tuple[int, int] | None = None,
+        cls, boxes: NDArray[Any], scores: NDArray[Any], floor: float, size: Size | None = None
     ) -> Candidates:
         """From every box xyxy [N, 4] (pixels of the image as read) and its scores [N, C].
 
@@ -171,7 +161,7 @@ class Candidates:
         boxes: NDArray[np.float32],
         pairs: Pairs,
         floor: float,
-        size: tuple[int, int] | None = None,
+        size: Size | None = None,
         anchor: NDArray[np.intp] | None = None,
     ) -> Candidates:
         """From pairs above the floor, whose rows are those of `boxes`.
@@ -184,8 +174,7 @@ class Candidates:
         if not finite.all():
             fine = finite[row]
             row, label, score = row[fine], label[fine], score[fine]
-        first = np.ones(len(row), bool)
-        np.not_equal(row[1:], row[:-1], out=first[1:])
+        first = firsts(row)
         used = row[first]
         return cls(
             boxes=boxes[used],
@@ -198,10 +187,15 @@ class Candidates:
         )
 
 
+def firsts(row: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Where a new number begins in an ascending array."""
+    first = np.ones(len(row), bool)
+    np.not_equal(row[1:], row[:-1], out=first[1:])
+    return first
+
+
 def _check(name: str, array: Any, dtype: Any, shape: tuple[int, ...]) -> None:
     actual = getattr(array, "dtype", type(array).__name__)
     if actual != dtype or array.shape != shape:
-        raise StageError(
-            f"{name} is {actual} {list(getattr(array, 'shape', ()))}, "
-            f"not {np.dtype(dtype)} {list(shape)}"
-        )
+        expected = f"{np.dtype(dtype)} {list(shape)}"
+        raise StageError(f"{name} is {actual} {list(np.shape(array))}, not {expected}")

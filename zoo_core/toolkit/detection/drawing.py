@@ -17,19 +17,22 @@ if TYPE_CHECKING:
     from zoo_core.toolkit.detection.detections import Detections
 
     Colour = tuple[int, int, int]
+    Image = NDArray[np.uint8]
     Place = tuple[int, int, int, int]
 
 _GOLDEN_RATIO = 0.618033988749895
 
 
 def draw_detections(
-    image: NDArray[np.uint8], detections: Detections, labels: Sequence[str], min_score: float
-) -> NDArray[np.uint8]:
+    image: Image, detections: Detections, labels: Sequence[str], min_score: float
+) -> Image:
     """A copy of the image, uint8 [height, width, 3] RGB, with the boxes above `min_score`.
 
     One colour per class, lines and text by the image's size, the best box on top; boxes are cut to
     the image, and those wholly outside are left out.
     """
+    import cv2
+
     canvas = np.ascontiguousarray(image).copy()
     height, width = canvas.shape[:2]
     visible = detections.take(np.flatnonzero(detections.scores > min_score))
@@ -42,7 +45,7 @@ def draw_detections(
             continue
         corners = [int(value) for value in np.rint(box)]
         colour = class_colour(int(label))
-        _rectangle(canvas, corners, colour, line)
+        cv2.rectangle(canvas, corners[:2], corners[2:], colour, line)
         name = labels[label] if 0 <= label < len(labels) else f"class {label}"
         tags.append((f"{name} {score:.2f}", corners, colour))
     taken: list[Place] = []
@@ -58,21 +61,8 @@ def class_colour(label: int) -> Colour:
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
-def _rectangle(
-    canvas: NDArray[np.uint8], corners: Sequence[int], colour: Colour, line: int
-) -> None:
-    import cv2
-
-    x1, y1, x2, y2 = corners
-    cv2.rectangle(canvas, (x1, y1), (x2, y2), colour, line)
-
-
 def _tag(
-    canvas: NDArray[np.uint8],
-    text: str,
-    corners: Sequence[int],
-    colour: Colour,
-    taken: Sequence[Place],
+    canvas: Image, text: str, corners: Sequence[int], colour: Colour, taken: Sequence[Place]
 ) -> Place:
     """The text on a ground of the class's colour, where no other stands; returns the place."""
     import cv2

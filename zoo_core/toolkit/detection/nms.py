@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    Floats = NDArray[np.float32]
+
 NmsKind = Literal["iou", "diou"]
 KINDS = ("iou", "diou")
 
@@ -29,7 +31,7 @@ class _Rule:
     threshold: float
     kind: NmsKind
 
-    def drops(self, a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.bool_]:
+    def drops(self, a: Floats, b: Floats) -> NDArray[np.bool_]:
         """Whether a would suppress b, given as columns that broadcast; a NaN suppresses."""
         threshold = np.float32(self.threshold)
         if self.kind == "iou":
@@ -45,11 +47,7 @@ class _Rule:
 
 
 def nms(
-    boxes: NDArray[np.float32],
-    scores: NDArray[np.float32],
-    labels: NDArray[Any],
-    threshold: float,
-    kind: NmsKind = "iou",
+    boxes: Floats, scores: Floats, labels: NDArray[Any], threshold: float, kind: NmsKind = "iou"
 ) -> NDArray[np.intp]:
     """Indices of the boxes xyxy [n, 4] that survive, by descending score.
 
@@ -68,14 +66,12 @@ def nms(
     return order[alive]
 
 
-def ranked(scores: NDArray[np.float32]) -> NDArray[np.intp]:
+def ranked(scores: Floats) -> NDArray[np.intp]:
     """Indices by descending score; of equal scores the later comes first."""
     return np.argsort(scores, kind="stable")[::-1]
 
 
-def _survivors(
-    columns: NDArray[np.float32], labels: NDArray[Any], rule: _Rule
-) -> NDArray[np.bool_]:
+def _survivors(columns: Floats, labels: NDArray[Any], rule: _Rule) -> NDArray[np.bool_]:
     """Whether each box survives; they come best first.
 
     Classes are settled some at a time from the pairs that lie close enough; a class with very many
@@ -111,18 +107,15 @@ class _Neighbours:
 
     def runs(self) -> Iterator[tuple[int, int]]:
         """Spans of whole classes that are not crowded, each with a bounded number of pairs."""
-        start, pairs = None, 0
-        for number in range(len(self.crowded)):
+        start = pairs = 0
+        for number, crowded in enumerate(self.crowded.tolist()):
             total = int(self.totals[number])
-            if start is not None and (self.crowded[number] or pairs + total > _PAIRS_AT_ONCE):
-                yield int(self.starts[start]), int(self.starts[number])
-                start = None
-            if self.crowded[number]:
-                continue
-            if start is None:
-                start, pairs = number, 0
-            pairs += total
-        if start is not None:
+            if crowded or pairs + total > _PAIRS_AT_ONCE:
+                if start < number:
+                    yield int(self.starts[start]), int(self.starts[number])
+                start, pairs = number + crowded, 0
+            pairs += 0 if crowded else total
+        if start < len(self.crowded):
             yield int(self.starts[start]), int(self.starts[-1])
 
     def crowds(self) -> Iterator[tuple[int, int]]:
@@ -139,9 +132,7 @@ class _Neighbours:
         return one, np.arange(len(one)) + skipped.take(one - start)
 
 
-def _neighbours(
-    columns: NDArray[np.float32], labels: NDArray[Any], threshold: float
-) -> _Neighbours:
+def _neighbours(columns: Floats, labels: NDArray[Any], threshold: float) -> _Neighbours:
     """Which boxes of one class may overlap by more than the threshold.
 
     An overlap above t needs a shared width above t * width, so the left edge of the right-hand box
@@ -183,7 +174,7 @@ def _settle(better: NDArray[np.intp], worse: NDArray[np.intp], alive: NDArray[np
     alive[:] = np.frombuffer(flags, bool)
 
 
-def _in_blocks(columns: NDArray[np.float32], rule: _Rule) -> NDArray[np.bool_]:
+def _in_blocks(columns: Floats, rule: _Rule) -> NDArray[np.bool_]:
     """Whether each box of one class survives; they come best first.
 
     The best that are left are settled among themselves, then the survivors clear the rest: memory

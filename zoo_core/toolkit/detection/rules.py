@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import MISSING, dataclass, fields
-from math import isfinite
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -45,15 +44,13 @@ class DetectionRules:
     round_boxes: bool = False
 
     def __post_init__(self) -> None:
-        _fraction("conf", self.conf)
-        _fraction("nms", self.nms)
+        for name in ("conf", "nms", "min_output_score"):
+            _check_fraction(name, getattr(self, name), optional=name == "min_output_score")
         check_one_of("nms_kind", self.nms_kind, KINDS)
         check_one_of("box_labels", self.box_labels, BOX_LABELS)
         most = self.max_detections
         if most is not None and (type(most) is not int or most < 1):
             raise UsageError(f"max_detections must be 1 or more, not {most!r}")
-        if self.min_output_score is not None:
-            _fraction("min_output_score", self.min_output_score)
         for name in ("clip", "round_boxes"):
             if type(getattr(self, name)) is not bool:
                 raise UsageError(f"{name} must be true or false, not {getattr(self, name)!r}")
@@ -90,11 +87,6 @@ def postprocess(candidates: Candidates, rules: DetectionRules) -> Detections:
     return Detections(_placed(boxes[order], candidates, rules), scores[order], labels[order])
 
 
-def class_major(detections: Detections) -> Detections:
-    """The same ordered by label, then as they came."""
-    return detections.take(np.argsort(detections.labels, kind="stable"))
-
-
 def _check_floor(candidates: Candidates, rules: DetectionRules) -> None:
     floor = max(candidates.floor, candidates.suppressed[0] if candidates.suppressed else 0.0)
     if rules.conf < floor:
@@ -126,7 +118,7 @@ def _placed(
     return np.rint(boxes) if rules.round_boxes else boxes
 
 
-def _fraction(name: str, value: Any) -> None:
+def _check_fraction(name: str, value: Any, optional: bool) -> None:
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not isfinite(value) or not 0 <= value <= 1:
+    if not (optional and value is None) and not (number and 0 <= value <= 1):
         raise UsageError(f"{name} must lie within 0..1, not {value!r}")
