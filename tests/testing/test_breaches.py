@@ -415,7 +415,7 @@ EXPORTER = [
         planned("stages = with_stage(stages, 'export', run='zoo_core.testing.toy_parts:_CELL')")),
     Row("ToyExporter", "its_stages_resolve_and_chain", "needs 'exprot/graph.json'",
         planned("stages = with_stage(stages, 'verify', inputs={'graph': 'exprot/graph.json'})")),
-    Row("ToyExporter", "its_stages_resolve_and_chain", "'export' does not output it",
+    Row("ToyExporter", "its_stages_resolve_and_chain", "which 'export' does not output",
         planned("stages = with_stage(stages, 'verify', inputs={'graph': 'export/grahp.json'})")),
     Row("ToyExporter", "its_stages_resolve_and_chain", "two stages are named 'export'",
         planned("stages = [stages[0], *stages]")),

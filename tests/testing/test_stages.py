@@ -65,7 +65,7 @@ def test_stages_see_the_plugins(steps: str, tmp_path: Path) -> None:
 def test_failures_are_those_of_zoo(steps: str, tmp_path: Path) -> None:
     with pytest.raises(StageError, match="ValueError: a defect"):
         run_stages([Stage(name="crash", run=f"{steps}:crash", outputs=("a",))], tmp_path)
-    with pytest.raises(ZooError, match="no earlier stage makes"):
+    with pytest.raises(ZooError, match="no earlier stage outputs"):
         run_stages([Stage(name="late", run=f"{steps}:names", inputs={"a": "b/c"})], tmp_path)
 
 
