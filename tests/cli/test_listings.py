@@ -25,9 +25,9 @@ def only_the_toy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_filters_hold_for_the_table_and_for_json(zoo: Zoo) -> None:
-    asked = ("models", "--task", "detection", "--backend", "toy", "--runnable")
-    table = zoo(*asked)
-    document = zoo(*asked, "--json").json
+    arguments = ("models", "--task", "detection", "--backend", "toy", "--runnable")
+    table = zoo(*arguments)
+    document = zoo(*arguments, "--json").json
 
     assert [line.split()[0] for line in table.stdout.splitlines()] == ["model", "toy-detector"]
     jsonschema.validate(document, json.loads((SCHEMAS / "models.json").read_text()))
@@ -35,10 +35,10 @@ def test_filters_hold_for_the_table_and_for_json(zoo: Zoo) -> None:
 
 
 def test_a_model_that_nothing_exports_says_so(zoo: Zoo) -> None:
-    listed = zoo("models", "--source", "bubbliiiing")
+    outcome = zoo("models", "--source", "bubbliiiing")
 
-    assert listed.code == 0
-    assert listed.stdout.count("no: no exporter yet") == 2
+    assert outcome.code == 0
+    assert outcome.stdout.count("no: no exporter yet") == 2
 
 
 def test_an_unknown_filter_exits_2(zoo: Zoo) -> None:
@@ -49,8 +49,17 @@ def test_an_unknown_filter_exits_2(zoo: Zoo) -> None:
 
 
 def test_show_tells_origins_and_effective_values(zoo: Zoo) -> None:
-    asked = ("show", "toy-detector", "--backend", "toy", "--precision", "int8", "--size", "64,64")
-    document = zoo(*asked, "--json").json
+    arguments = (
+        "show",
+        "toy-detector",
+        "--backend",
+        "toy",
+        "--precision",
+        "int8",
+        "--size",
+        "64,64",
+    )
+    document = zoo(*arguments, "--json").json
 
     jsonschema.validate(document, json.loads((SCHEMAS / "show.json").read_text()))
     assert document["origins"]["exporter"]["where"].endswith("toy.yaml:15")

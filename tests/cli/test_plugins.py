@@ -44,9 +44,9 @@ def test_the_list_says_what_a_plugin_is_and_provides(zoo: Zoo) -> None:
 
 def test_a_disabled_plugin_is_shown_as_such_until_it_is_enabled(zoo: Zoo) -> None:
     assert zoo("plugins", "disable", "zoo-coco", "zoo_onnx").stdout == "disabled: coco, onnx\n"
-    found = rows(zoo)
-    assert found["coco"]["disabled"] == "with `zoo plugins disable`"
-    assert found["coco"]["providers"] == {}
+    table = rows(zoo)
+    assert table["coco"]["disabled"] == "with `zoo plugins disable`"
+    assert table["coco"]["providers"] == {}
     assert "disabled with `zoo plugins disable`" in zoo("plugins").stdout
     names = [row["name"] for row in zoo("datasets", "--json").json["datasets"]]
     assert "coco-val2017" not in names
@@ -60,9 +60,9 @@ def test_the_environment_overrides_with_a_warning(
 ) -> None:
     assert zoo("plugins", "disable", "coco").code == 0
     monkeypatch.setenv("ZOO_PLUGINS", "coco")
-    found = rows(zoo)
-    assert found["coco"]["disabled"] is None
-    assert found["onnx"]["disabled"] == "because ZOO_PLUGINS does not name it"
+    table = rows(zoo)
+    assert table["coco"]["disabled"] is None
+    assert table["onnx"]["disabled"] == "because ZOO_PLUGINS does not name it"
     assert "ZOO_PLUGINS is set and overrides this" in zoo("plugins", "enable", "coco").stderr
 
 

@@ -32,11 +32,11 @@ def test_nothing_is_drawn_while_speed_is_measured(
 ) -> None:
     monkeypatch.setenv("ZOO_PLUGINS", "zoo_core.testing.toy")
     monkeypatch.setattr(progress, "listener", lambda quiet, verbose: Drawn())
-    seen = []
+    states = []
     measure = artefact.measure_workload
 
     def watched(*arguments: Any) -> Any:
-        seen.append(Drawn.shown)
+        states.append(Drawn.shown)
         return measure(*arguments)
 
     monkeypatch.setattr(artefact, "measure_workload", watched)
@@ -45,7 +45,7 @@ def test_nothing_is_drawn_while_speed_is_measured(
     done = zoo(verb, "toy-detector", "--backend", "toy", "--assets", "sample", *duration)
 
     assert done.code == 0, done.stderr
-    assert seen == [False]
+    assert states == [False]
     assert "  single-stream: " in done.stderr
 
 

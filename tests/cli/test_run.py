@@ -122,11 +122,11 @@ def test_predict_counts_by_label_the_most_frequent_first(tmp_path: Path) -> None
     scores = np.array([0.9, 0.8, 0.7, 0.2], np.float32)
     labels = np.array([1, 0, 1, 0], np.int32)
 
-    def told(least: float, **arrays: Any) -> str:
+    def description(least: float, **arrays: Any) -> str:
         view = _View(ToyEvaluator(), ["cat", "dog"], least, exif=True)
         return view.row(Prediction(sample=sample, arrays=arrays), "a.jpg").told
 
-    assert told(0.25, scores=scores, labels=labels) == "dog 2, cat 1"
-    assert told(0.95, scores=scores, labels=labels) == "nothing found"
-    assert told(0.25, scores=scores) == "3 found"
-    assert told(0.25, masks=scores) == ""
+    assert description(0.25, scores=scores, labels=labels) == "dog 2, cat 1"
+    assert description(0.95, scores=scores, labels=labels) == "nothing found"
+    assert description(0.25, scores=scores) == "3 found"
+    assert description(0.25, masks=scores) == ""

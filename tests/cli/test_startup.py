@@ -47,9 +47,9 @@ def test_listing_imports_nothing_heavy_and_no_plugin_inside(arguments: tuple[str
 @pytest.mark.parametrize("arguments", [("backends",), ("backends", "--json")])
 def test_probes_import_nothing_heavy(arguments: tuple[str, ...]) -> None:
     """A probe may have a module of its own, as one that looks for a card has."""
-    found = imported(*arguments)
-    assert found.startswith("0 [")
-    assert found.endswith("] [] False")
+    result = imported(*arguments)
+    assert result.startswith("0 [")
+    assert result.endswith("] [] False")
 
 
 def test_help_loads_no_plugin_at_all() -> None:

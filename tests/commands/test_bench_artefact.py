@@ -27,13 +27,13 @@ def session(input_kind: str, *inputs: TensorSpec) -> Any:
 def test_inputs_fit_what_the_session_takes(
     spec: TensorSpec, count: int, shape: tuple[int, ...]
 ) -> None:
-    found = noise(session("tensor", spec), (48, 96), count)["x"]
-    assert found.shape == shape
-    assert str(found.dtype) == spec.dtype
+    result = noise(session("tensor", spec), (48, 96), count)["x"]
+    assert result.shape == shape
+    assert str(result.dtype) == spec.dtype
     again = noise(session("tensor", spec), (48, 96), count)["x"]
-    assert np.array_equal(found, again)
-    most = 1 if found.dtype.kind == "f" else 255
-    assert 0 <= found.min() <= found.max() <= most
+    assert np.array_equal(result, again)
+    most = 1 if result.dtype.kind == "f" else 255
+    assert 0 <= result.min() <= result.max() <= most
 
 
 def resolved(device: str, facts: Any) -> Any:

@@ -42,10 +42,10 @@ def registry(
     """With one more shipped card, whose figures say which metrics the evaluator has."""
     monkeypatch.delenv("ZOO_REGISTRY", raising=False)
     monkeypatch.chdir(tmp_path)
-    found = load_registry(plugins.registry_files())
-    card = found.model("toy-detector")
+    base = load_registry(plugins.registry_files())
+    card = base.model("toy-detector")
     shipped = replace(card, id="other", published=(ROW,))
-    return replace(found, models={**found.models, "other": shipped})
+    return replace(base, models={**base.models, "other": shipped})
 
 
 def findings(registry: Registry, plugins: Plugins, **changes: Any) -> list[tuple[str, ...]]:
@@ -65,20 +65,20 @@ def findings(registry: Registry, plugins: Plugins, **changes: Any) -> list[tuple
 
 @pytest.mark.parametrize("key", ["backends", "protocols"])
 def test_a_misspelt_backend_is_told(registry: Registry, plugins: Plugins, key: str) -> None:
-    found = findings(registry, plugins, **{key: {"toi": {} if key == "backends" else "toy"}})
+    result = findings(registry, plugins, **{key: {"toi": {} if key == "backends" else "toy"}})
 
     what = "no backend 'toi' is installed, so this has no effect"
-    assert found == [(f"{key}.toi", "warning", what, "did you mean 'toy'?")]
+    assert result == [(f"{key}.toi", "warning", what, "did you mean 'toy'?")]
 
 
 def test_a_backend_of_a_plugin_that_is_not_installed_is_no_error(
     registry: Registry, plugins: Plugins
 ) -> None:
     assert findings(registry, plugins, backends={"vastai": {}}) == []  # shipped cards name it
-    found = findings(registry, plugins, backends={"somebodys": {}})
+    result = findings(registry, plugins, backends={"somebodys": {}})
 
     step = "install the plugin that provides it, or correct the name"
-    assert [row[1::2] for row in found] == [("warning", step)]
+    assert [row[1::2] for row in result] == [("warning", step)]
 
 
 @pytest.mark.parametrize(
@@ -112,10 +112,10 @@ def test_a_precision_that_is_not_stated_is_no_misspelt_one(
 def test_what_a_backend_says_of_its_map_is_told_before_a_run(
     registry: Registry, plugins: Plugins, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[CompileRequest] = []
+    requests: list[CompileRequest] = []
 
     def stages(_self: toy.ToyCompiler, request: CompileRequest) -> Sequence[Stage]:
-        asked.append(request)
+        requests.append(request)
         if "foo" in request.card.backends["toy"]:
             raise RegistryError("unknown 'foo'", where="there", next="known: bar")
         raise UsageError("something that is not about the card")
@@ -126,4 +126,6 @@ def test_what_a_backend_says_of_its_map_is_told_before_a_run(
     assert findings(registry, plugins, backends={"toy": {"foo": 1}}) == [
         ("there", "error", "unknown 'foo'", "known: bar")
     ]
-    assert [(request.target.backend, request.size) for request in asked] == [("toy", (32, 32))] * 2
+    assert [(request.target.backend, request.size) for request in requests] == [
+        ("toy", (32, 32))
+    ] * 2

@@ -34,7 +34,7 @@ OK = Availability(
         Device(id="emulator", available=False, reason="no emulator here"),
     ),
 )
-GONE = Availability(ok=False, reason="the SDK is missing", next_step="install the SDK")
+MISSING = Availability(ok=False, reason="the SDK is missing", next_step="install the SDK")
 
 
 def backend(probe: Callable[[], Availability], name: str = "here", runtime: str = "rt") -> Backend:
@@ -73,44 +73,44 @@ def distribution(site: Path, name: str, version: str, requires: tuple[str, ...] 
 
 
 def test_an_available_backend_and_its_devices() -> None:
-    found = software(plugin("zoo_a", backend(lambda: OK)))
-    assert found["backend here"].ok
-    assert found["backend here"].found == "1.2"
-    assert found["device here/cpu"].ok
-    emulator = found["device here/emulator"]
+    by_name = software(plugin("zoo_a", backend(lambda: OK)))
+    assert by_name["backend here"].ok
+    assert by_name["backend here"].found == "1.2"
+    assert by_name["device here/cpu"].ok
+    emulator = by_name["device here/emulator"]
     assert (emulator.ok, emulator.found, emulator.next) == (
         False,
         "no emulator here",
         "fetch the emulator",
     )
-    assert found["backends"].ok
-    assert found["backends"].found == "available: here"
+    assert by_name["backends"].ok
+    assert by_name["backends"].found == "available: here"
 
 
 def test_an_unavailable_backend_is_advice_but_none_at_all_is_needed() -> None:
-    found = software(plugin("zoo_a", backend(lambda: GONE)))
-    assert found["backend here"] == Check(
+    by_name = software(plugin("zoo_a", backend(lambda: MISSING)))
+    assert by_name["backend here"] == Check(
         name="backend here", ok=False, found="the SDK is missing", next="install the SDK"
     )
-    assert not found["backends"].ok
-    assert found["backends"].needed
-    both = software(plugin("zoo_a", backend(lambda: GONE), backend(lambda: OK, "other")))
+    assert not by_name["backends"].ok
+    assert by_name["backends"].needed
+    both = software(plugin("zoo_a", backend(lambda: MISSING), backend(lambda: OK, "other")))
     assert both["backends"].ok
 
 
 def test_a_backend_whose_other_half_is_missing() -> None:
-    found = software(plugin("zoo_a", backend(lambda: OK, runtime="elsewhere")))
-    assert not found["backend here"].ok
-    assert "no runtime 'elsewhere'" in found["backend here"].found
+    by_name = software(plugin("zoo_a", backend(lambda: OK, runtime="elsewhere")))
+    assert not by_name["backend here"].ok
+    assert "no runtime 'elsewhere'" in by_name["backend here"].found
 
 
 def test_a_probe_that_raises_is_reported_and_survived() -> None:
     def broken() -> Availability:
         raise RuntimeError("boom")
 
-    found = software(plugin("zoo_a", backend(broken), backend(lambda: OK, "other")))
-    assert found["backend here"].found == "the probe failed: RuntimeError: boom"
-    assert found["backend other"].ok
+    by_name = software(plugin("zoo_a", backend(broken), backend(lambda: OK, "other")))
+    assert by_name["backend here"].found == "the probe failed: RuntimeError: boom"
+    assert by_name["backend other"].ok
 
 
 def test_plugins_that_fail_are_named() -> None:
@@ -118,19 +118,19 @@ def test_plugins_that_fail_are_named() -> None:
     newer.ZOO_API = 99  # type: ignore[attr-defined]
     raising = ModuleType("zoo_raising")
     raising.zoo_backends = hookimpl(lambda: 1 / 0)  # type: ignore[attr-defined]
-    found = software(newer, raising, plugin("zoo_good", backend(lambda: OK)))
-    assert "version 99 of the hooks" in found["plugin zoo_newer"].found
-    assert "ZeroDivisionError" in found["plugin zoo_raising"].found
-    assert "ZOO_DISABLE_PLUGINS=zoo_raising" in found["plugin zoo_raising"].next
-    assert not found["plugin zoo_newer"].ok
-    assert found["plugin zoo_newer"].needed
-    assert found["plugin zoo_good"].ok
+    by_name = software(newer, raising, plugin("zoo_good", backend(lambda: OK)))
+    assert "version 99 of the hooks" in by_name["plugin zoo_newer"].found
+    assert "ZeroDivisionError" in by_name["plugin zoo_raising"].found
+    assert "ZOO_DISABLE_PLUGINS=zoo_raising" in by_name["plugin zoo_raising"].next
+    assert not by_name["plugin zoo_newer"].ok
+    assert by_name["plugin zoo_newer"].needed
+    assert by_name["plugin zoo_good"].ok
 
 
 def test_two_plugins_of_one_name_are_reported() -> None:
-    found = software(plugin("zoo_a", backend(lambda: OK)), plugin("zoo_b", backend(lambda: OK)))
-    assert "zoo_a and zoo_b" in found["backends"].found
-    assert not found["backends"].ok
+    by_name = software(plugin("zoo_a", backend(lambda: OK)), plugin("zoo_b", backend(lambda: OK)))
+    assert "zoo_a and zoo_b" in by_name["backends"].found
+    assert not by_name["backends"].ok
     apart = software(
         plugin("zoo_a", backend(lambda: OK)), plugin("zoo_b", backend(lambda: OK, "other"))
     )
@@ -139,9 +139,9 @@ def test_two_plugins_of_one_name_are_reported() -> None:
 
 
 def test_no_plugins() -> None:
-    found = software()
-    assert not found["plugins"].ok
-    assert not found["backends"].ok
+    by_name = software()
+    assert not by_name["plugins"].ok
+    assert not by_name["backends"].ok
 
 
 def test_packages_are_those_that_the_core_and_the_plugins_require(
@@ -154,18 +154,18 @@ def test_packages_are_those_that_the_core_and_the_plugins_require(
     distribution(tmp_path, "bb-b", "2.5")
     monkeypatch.setattr(sys, "path", [str(tmp_path), *_without_site()])
     plugins = Plugins([plugin("zoo_a", backend(lambda: OK))])
-    plugins.plugins[:] = [replace(found, distribution="zoo-a") for found in plugins.plugins]
-    found = {check.name: check for check in software_checks(plugins)}
-    assert found["package aa"].found == "7, but needs aa<5"
-    assert found["package aa"].next == "pip install 'aa<5' 'aa>=1'"
-    assert not found["package aa"].ok
-    assert found["package bb-b"].ok
-    assert found["package bb-b"].found == "2.5"
-    assert (found["package cc"].ok, found["package cc"].found) == (False, "not installed")
-    assert found["package cc"].needed
-    assert found["package json"].found == "from another distribution"
-    assert found["package zoo-core"].ok
-    assert not {"package dd", "package ee"} & set(found)
+    plugins.plugins[:] = [replace(item, distribution="zoo-a") for item in plugins.plugins]
+    by_name = {check.name: check for check in software_checks(plugins)}
+    assert by_name["package aa"].found == "7, but needs aa<5"
+    assert by_name["package aa"].next == "pip install 'aa<5' 'aa>=1'"
+    assert not by_name["package aa"].ok
+    assert by_name["package bb-b"].ok
+    assert by_name["package bb-b"].found == "2.5"
+    assert (by_name["package cc"].ok, by_name["package cc"].found) == (False, "not installed")
+    assert by_name["package cc"].needed
+    assert by_name["package json"].found == "from another distribution"
+    assert by_name["package zoo-core"].ok
+    assert not {"package dd", "package ee"} & set(by_name)
 
 
 def _without_site() -> list[str]:
@@ -176,9 +176,9 @@ def _without_site() -> list[str]:
 
 
 def test_what_is_installed_here_passes() -> None:
-    found = software()
-    assert found["python"].ok
-    packages = [check for check in found.values() if check.name.startswith("package ")]
+    by_name = software()
+    assert by_name["python"].ok
+    packages = [check for check in by_name.values() if check.name.startswith("package ")]
     assert [check for check in packages if not check.ok] == []
     for check in packages:
         assert check.found == metadata.version(check.name.removeprefix("package "))
@@ -192,13 +192,13 @@ def machine(root: Path) -> dict[str, Check]:
 
 
 def test_instruction_sets_and_what_their_lack_means(tmp_path: Path) -> None:
-    found = machine(write(tmp_path, VNNI))
-    assert found["int8 instructions"].ok
-    assert found["int8 instructions"].found == "avx512_vnni"
-    assert not found["bf16 instructions"].ok
-    assert "fp32" in found["bf16 instructions"].next
-    found = machine(write(tmp_path, {"proc/cpuinfo": "flags : avx2 fma\n"}))
-    lacking = found["int8 instructions"]
+    by_name = machine(write(tmp_path, VNNI))
+    assert by_name["int8 instructions"].ok
+    assert by_name["int8 instructions"].found == "avx512_vnni"
+    assert not by_name["bf16 instructions"].ok
+    assert "fp32" in by_name["bf16 instructions"].next
+    by_name = machine(write(tmp_path, {"proc/cpuinfo": "flags : avx2 fma\n"}))
+    lacking = by_name["int8 instructions"]
     assert not lacking.ok
     assert not lacking.needed
     assert "avx512_vnni" in lacking.found
@@ -206,9 +206,9 @@ def test_instruction_sets_and_what_their_lack_means(tmp_path: Path) -> None:
 
 
 def test_a_system_that_reports_nothing_is_not_a_failure(tmp_path: Path) -> None:
-    found = machine(tmp_path)
-    assert found["int8 instructions"].ok
-    assert "not reported" in found["int8 instructions"].found
+    by_name = machine(tmp_path)
+    assert by_name["int8 instructions"].ok
+    assert "not reported" in by_name["int8 instructions"].found
 
 
 def test_threads_and_memory_of_a_small_container(
@@ -222,12 +222,15 @@ def test_threads_and_memory_of_a_small_container(
     }
     memory = SimpleNamespace(total=8 << 30, available=8 << 30)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: memory)
-    found = machine(write(tmp_path, box))
-    assert not found["threads"].ok
-    assert found["threads"].found.startswith("1 on ")
-    assert "limited to 0.5" in found["threads"].found
-    assert "OMP_NUM_THREADS=3" in found["threads"].found
-    assert (found["memory"].ok, found["memory"].found) == (False, "1.0 GiB of 1.0 GiB available")
+    by_name = machine(write(tmp_path, box))
+    assert not by_name["threads"].ok
+    assert by_name["threads"].found.startswith("1 on ")
+    assert "limited to 0.5" in by_name["threads"].found
+    assert "OMP_NUM_THREADS=3" in by_name["threads"].found
+    assert (by_name["memory"].ok, by_name["memory"].found) == (
+        False,
+        "1.0 GiB of 1.0 GiB available",
+    )
     roomy = write(tmp_path, {"sys/fs/cgroup/memory.max": "max\n"})
     assert machine(roomy)["memory"].found == "8.0 GiB of 8.0 GiB available"
     assert machine(roomy)["memory"].ok
@@ -236,10 +239,10 @@ def test_threads_and_memory_of_a_small_container(
 def test_load_and_governor_are_advice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(psutil, "getloadavg", lambda: (99.0, 1.0, 1.0))
     rule = "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"
-    found = machine(write(tmp_path, {rule: "powersave\n"}))
-    assert not found["load"].ok
-    assert not found["governor"].ok
-    assert not found["load"].needed
+    by_name = machine(write(tmp_path, {rule: "powersave\n"}))
+    assert not by_name["load"].ok
+    assert not by_name["governor"].ok
+    assert not by_name["load"].needed
     assert machine(write(tmp_path, {rule: "performance\n"}))["governor"].ok
 
 
@@ -251,8 +254,8 @@ def test_caches_are_measured_and_nothing_is_made(zoo_home: Path) -> None:
     assert places()["cache folder"].ok
     assert not zoo_home.exists()
     (folder("downloads") / "file").write_bytes(b"x" * (3 << 20))
-    found = places()
-    assert found["cache downloads"].found == "3.0 MiB in 1 files"
+    by_name = places()
+    assert by_name["cache downloads"].found == "3.0 MiB in 1 files"
     assert {path.name for path in (zoo_home / "downloads").iterdir()} == {"file"}
 
 
@@ -269,10 +272,10 @@ def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monk
     blocked = tmp_path / "file"
     blocked.write_text("not a folder", encoding="utf-8")
     monkeypatch.setenv("ZOO_HOME", str(blocked))
-    found = places()["cache folder"]
-    assert not found.ok
-    assert found.needed
-    assert "ZOO_HOME" in found.next
+    result = places()["cache folder"]
+    assert not result.ok
+    assert result.needed
+    assert "ZOO_HOME" in result.next
 
 
 @pytest.mark.parametrize(
@@ -284,26 +287,26 @@ def test_disk(
 ) -> None:
     usage = type("Usage", (), {"free": free})
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
-    found = places()["disk"]
-    assert (found.ok, found.needed) == (ok, needed)
-    assert str(zoo_home) in found.found
+    result = places()["disk"]
+    assert (result.ok, result.needed) == (ok, needed)
+    assert str(zoo_home) in result.found
 
 
 def test_each_host_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ZOO_OFFLINE", raising=False)
     expected = hosts(load_registry())
     assert expected
-    asked: list[str] = []
+    queries: list[str] = []
 
     def reachable(url: str) -> bool:
-        asked.append(url)
+        queries.append(url)
         return "github.com" in url
 
-    found = list(network_checks(Plugins(), reachable))
-    assert sorted(asked) == sorted(expected.values())
-    assert [check.name for check in found] == [f"network {host}" for host in expected]
-    assert {check.ok for check in found if check.name == "network github.com"} <= {True}
-    assert all(check.ok == ("github.com" in expected[check.name[8:]]) for check in found)
+    results = list(network_checks(Plugins(), reachable))
+    assert sorted(queries) == sorted(expected.values())
+    assert [check.name for check in results] == [f"network {host}" for host in expected]
+    assert {check.ok for check in results if check.name == "network github.com"} <= {True}
+    assert all(check.ok == ("github.com" in expected[check.name[8:]]) for check in results)
 
 
 def test_hosts_are_those_of_web_addresses_of_weights() -> None:
@@ -321,9 +324,9 @@ def test_offline_asks_nobody(zoo_home: Path) -> None:
     def never(url: str) -> bool:
         raise AssertionError(url)
 
-    (found,) = network_checks(Plugins(), never)
-    assert found.ok
-    assert "ZOO_OFFLINE" in found.found
+    (result,) = network_checks(Plugins(), never)
+    assert result.ok
+    assert "ZOO_OFFLINE" in result.found
 
 
 def test_a_broken_registry_is_reported(
@@ -332,21 +335,21 @@ def test_a_broken_registry_is_reported(
     broken = tmp_path / "mine.yaml"
     broken.write_text("schema: 1\nmodles: {}\n", encoding="utf-8")
     monkeypatch.setenv("ZOO_REGISTRY", str(broken))
-    found = {check.name: check for check in checks(Plugins())}
-    assert not found["registry"].ok
-    assert found["registry"].needed
-    assert "mine.yaml" in found["registry"].found
+    by_name = {check.name: check for check in checks(Plugins())}
+    assert not by_name["registry"].ok
+    assert by_name["registry"].needed
+    assert "mine.yaml" in by_name["registry"].found
 
 
 def test_git_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    found = software()["git"]
-    assert (found.ok, found.found, found.needed) == (False, "not found", False)
+    result = software()["git"]
+    assert (result.ok, result.found, result.needed) == (False, "not found", False)
 
 
 def test_all_checks_are_json_unique_and_say_what_to_do(zoo_home: Path) -> None:
-    found = checks(Plugins([plugin("zoo_a", backend(lambda: GONE))]))
-    rows = json.loads(json.dumps([asdict(check) for check in found]))
+    results = checks(Plugins([plugin("zoo_a", backend(lambda: MISSING))]))
+    rows = json.loads(json.dumps([asdict(check) for check in results]))
     assert all(set(row) == {"name", "ok", "found", "next", "needed"} for row in rows)
     assert all(row["found"] for row in rows)
     assert all(bool(row["next"]) != row["ok"] for row in rows)

@@ -29,13 +29,13 @@ def store(tmp_path: Path) -> Store:
 def at_work(store: Store, key: str) -> list[Path]:
     """The folders of a stage that runs, last changed two days ago."""
     old = time.time() - 2 * 24 * 3600
-    found = [store.work(key, "train"), store.resume_dir(key)]
-    for path in found:
+    folders = [store.work(key, "train"), store.resume_dir(key)]
+    for path in folders:
         path.mkdir(parents=True, exist_ok=True)
         (path / LOG).write_text("epoch 3")
         os.utime(path / LOG, (old, old))
         os.utime(path, (old, old))
-    return found
+    return folders
 
 
 @pytest.mark.parametrize("days", [0, 30])
@@ -45,9 +45,9 @@ def test_what_a_stage_uses_now_stays(store: Store, days: int) -> None:
     with store.lock(KEY):
         alive = at_work(store, KEY)
         would = clean(store, days, dry_run=True)
-        gone = clean(store, days, dry_run=False)
-    assert would == gone
-    assert [row["name"] for row in gone["removed"]] == [path.name for path in dead]
+        report = clean(store, days, dry_run=False)
+    assert would == report
+    assert [row["name"] for row in report["removed"]] == [path.name for path in dead]
     assert all((path / LOG).exists() for path in alive)
     assert not any(path.exists() for path in dead)
     clean(store, days, dry_run=False)

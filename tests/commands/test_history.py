@@ -25,8 +25,8 @@ def test_a_whole_run_folder_stays_where_only_the_history_cannot_be_written(
 
     monkeypatch.setenv("ZOO_PLUGINS", "zoo_core.testing.toy")
     monkeypatch.setattr("zoo_core.commands.run.remember", full)
-    asked = ("toy-detector", "--backend", "toy", "--assets", "sample", "--no-bench")
-    done = zoo("run", *asked, "--output", "out")
+    arguments = ("toy-detector", "--backend", "toy", "--assets", "sample", "--no-bench")
+    done = zoo("run", *arguments, "--output", "out")
     assert done.code == 6
     assert f"{home()}: the disk is full" in done.stderr
     report = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))

@@ -32,7 +32,7 @@ FAMILIES = ("yolov4-tianxiaomo", "darknet-yolo")
 def projects(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """One new plugin of each kind, found by its entry point as if it were installed."""
     folder = tmp_path_factory.mktemp("new")
-    made = {}
+    folders = {}
     for kind in KINDS:
         naming = Naming.parse(f"fresh-{kind}")
         project = folder / naming.distribution
@@ -42,8 +42,8 @@ def projects(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {naming.distribution}\n"
                                        "Version: 0.1.0\n")  # fmt: skip
         (info / "entry_points.txt").write_text(f"[zoo]\n{naming.name} = {naming.module}\n")
-        made[kind] = project
-    return made
+        folders[kind] = project
+    return folders
 
 
 def surroundings(projects: dict[str, Path], home: Path) -> dict[str, str]:
@@ -132,8 +132,8 @@ def test_a_new_plugin_passes_zoo_plugins_test(
 
 def test_the_tests_of_new_plugins_pass(projects: dict[str, Path], tmp_path: Path) -> None:
     """What the contracts do not hold; those run in the test above."""
-    chosen = [kind for kind in KINDS if kind != "exporter" or importlib.util.find_spec("torch")]
-    places = [str(projects[kind] / "tests") for kind in chosen]
+    kinds = [kind for kind in KINDS if kind != "exporter" or importlib.util.find_spec("torch")]
+    places = [str(projects[kind] / "tests") for kind in kinds]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", _QUICK,
          "-c", str(projects["backend"] / "pyproject.toml"), *places],
@@ -150,9 +150,9 @@ def test_a_new_family_can_be_shown_and_planned(projects: dict[str, Path], tmp_pa
     """The commands of its README that change nothing."""
     readme = (projects["exporter"] / "README.md").read_text(encoding="utf-8")
     commands = [line.split() for line in readme.splitlines() if line.startswith("zoo ")]
-    chosen = [command[1:] for command in commands if command[1] in ("show", "plan")]
-    assert len(chosen) == 2
-    for arguments in chosen:
+    checks = [command[1:] for command in commands if command[1] in ("show", "plan")]
+    assert len(checks) == 2
+    for arguments in checks:
         done = subprocess.run(
             [sys.executable, "-m", "zoo_core", *arguments],
             capture_output=True,
@@ -196,16 +196,16 @@ def test_a_new_network_with_random_weights_finds_few_boxes(
 def test_a_new_card_is_valid_at_once(
     zoo: Zoo, family: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = zoo("new", "model", "my-net", "--family", family)
-    assert made.code == 0, made.stderr
-    (path,) = made.stdout.splitlines()
+    outcome = zoo("new", "model", "my-net", "--family", family)
+    assert outcome.code == 0, outcome.stderr
+    (path,) = outcome.stdout.splitlines()
     text = Path(path).read_text(encoding="utf-8")
     assert text.count("\n") <= 35
-    assert path in made.stderr
+    assert path in outcome.stderr
 
     monkeypatch.setenv("ZOO_REGISTRY", path)
-    shown = zoo("show", "my-net", "--json")
-    assert shown.json["card"]["family"] == family
+    output = zoo("show", "my-net", "--json")
+    assert output.json["card"]["family"] == family
     findings = zoo("check", "--json").json["findings"]
     assert [
         row for row in findings if "my-net" in row["where"] and row["severity"] == "error"
@@ -297,8 +297,8 @@ def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
 
 
 def test_a_card_of_a_family_whose_exporter_is_not_installed(tmp_path: Path) -> None:
-    made = new_card("mine", FAMILIES[0], tmp_path, load_registry(), Plugins())
-    assert "format: darknet" in made.files[0].read_text(encoding="utf-8")
+    card = new_card("mine", FAMILIES[0], tmp_path, load_registry(), Plugins())
+    assert "format: darknet" in card.files[0].read_text(encoding="utf-8")
     with pytest.raises(UsageError, match="a model needs a family"):
         new_card("other", None, tmp_path, load_registry(), Plugins())
 

@@ -109,10 +109,10 @@ def test_predictions_of_paths_arrays_and_pictures_are_equal(
 
 
 def test_a_folder_and_a_threshold(own: dict[str, Any], picture: Path) -> None:
-    found = zoo.predict("toy-detector", picture.parent, **own)
+    result = zoo.predict("toy-detector", picture.parent, **own)
     none = zoo.predict("toy-detector", str(picture.parent), show_conf=1.0, **own)
 
-    assert [Path(str(row.image)).name for row in found] == ["1.png", "2.png", "3.png", "4.png"]
+    assert [Path(str(row.image)).name for row in result] == ["1.png", "2.png", "3.png", "4.png"]
     assert [len(row.labels or ()) for row in none] == [0, 0, 0, 0]
 
 

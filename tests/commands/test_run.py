@@ -42,11 +42,11 @@ def ok(outcome: Outcome) -> Outcome:
 
 def error(outcome: Outcome, code: int) -> dict[str, Any]:
     assert outcome.code == code, outcome.stderr
-    told: dict[str, Any] = valid(outcome.json)["error"]
+    error_data: dict[str, Any] = valid(outcome.json)["error"]
     line = outcome.stderr.strip().splitlines()[-1]
     assert line.startswith("zoo: ")
-    assert told["what"] in line
-    return told
+    assert error_data["what"] in line
+    return error_data
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
@@ -111,8 +111,8 @@ def test_another_threshold_runs_no_network(zoo: Zoo) -> None:
     other = ok(zoo("run", *TOY, "--no-bench", "--conf", "0.5", "--json", "-"))
     report = valid(other.json)
 
-    made = [stage["name"] for stage in report["stages"] if not stage["cached"]]
-    assert made == ["settle", "write", "score"]
+    stage_names = [stage["name"] for stage in report["stages"] if not stage["cached"]]
+    assert stage_names == ["settle", "write", "score"]
     assert report["protocol"]["name"] == "toy+conf=0.5"
     assert report["protocol"]["base"] == "toy"
 
@@ -217,9 +217,9 @@ def test_a_gate_that_is_missed_exits_3_and_keeps_the_report(zoo: Zoo) -> None:
 
 
 def test_a_gate_on_a_sample_run_exits_6(zoo: Zoo) -> None:
-    told = error(zoo("run", *TOY, "--min-metric", "F1=0.1", "--json", "-"), 6)
+    error_data = error(zoo("run", *TOY, "--min-metric", "F1=0.1", "--json", "-"), 6)
 
-    assert "sample weights" in told["what"]
+    assert "sample weights" in error_data["what"]
 
 
 @pytest.mark.parametrize(
@@ -247,9 +247,9 @@ def test_a_gate_on_a_sample_run_exits_6(zoo: Zoo) -> None:
 def test_bad_input_is_one_line_with_the_right_code(
     zoo: Zoo, change: tuple[str, ...], code: int, text: str
 ) -> None:
-    told = error(zoo("run", *TOY, "--no-bench", *change, "--json", "-"), code)
+    error_data = error(zoo("run", *TOY, "--no-bench", *change, "--json", "-"), code)
 
-    assert text in f"{told['where']} {told['what']}; {told['next']}"
+    assert text in f"{error_data['where']} {error_data['what']}; {error_data['next']}"
 
 
 def test_a_traceback_besides_changes_neither_code_nor_json(
@@ -264,9 +264,9 @@ def test_a_traceback_besides_changes_neither_code_nor_json(
 
 
 def test_an_unknown_model_is_answered_with_the_closest(zoo: Zoo) -> None:
-    told = error(zoo("run", "toy-detektor", "--backend", "toy", "--json", "-"), 2)
+    error_data = error(zoo("run", "toy-detektor", "--backend", "toy", "--json", "-"), 2)
 
-    assert told["next"] == "did you mean 'toy-detector'?"
+    assert error_data["next"] == "did you mean 'toy-detector'?"
 
 
 def test_an_error_goes_to_the_json_file_too(zoo: Zoo, tmp_path: Path) -> None:
@@ -315,10 +315,10 @@ def test_gc_removes_everything_when_told(zoo: Zoo, zoo_home: Path) -> None:
 
     would = valid(ok(zoo("gc", "--all", "--dry-run", "--json")).json)
     kept = valid(ok(zoo("gc", "--json")).json)
-    gone = valid(ok(zoo("gc", "--all", "--json")).json)
+    removed_all = valid(ok(zoo("gc", "--all", "--json")).json)
 
     assert kept["removed"] == []
-    assert len(would["removed"]) == len(gone["removed"]) == kept["kept"]
+    assert len(would["removed"]) == len(removed_all["removed"]) == kept["kept"]
     assert not list((zoo_home / "store" / "entries").glob("*/*"))
 
 
@@ -332,11 +332,11 @@ def test_gc_empties_what_plugins_cache(zoo: Zoo, zoo_home: Path) -> None:
 
     would = valid(ok(zoo("gc", "--dry-run", "--json")).json)["caches"]
     usual = valid(ok(zoo("gc", "--json")).json)["caches"]
-    told = ok(zoo("gc", "--caches")).stdout.splitlines()
+    lines = ok(zoo("gc", "--caches")).stdout.splitlines()
 
     old = {"name": "engine", "files": 2, "bytes": 10, "removed": 1, "removed_bytes": 5}
     assert would == usual == [old]
-    assert told[1] == "removed 1 of 1 files of the cache engine, 0.0 of 0.0 MB"
+    assert lines[1] == "removed 1 of 1 files of the cache engine, 0.0 of 0.0 MB"
     assert not [path for path in (zoo_home / "caches").rglob("*") if path.is_file()]
 
 

@@ -35,22 +35,22 @@ def test_every_model_is_shown_as_the_schema_says(registry: Registry, plugins: Pl
     schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
 
     for name in registry.models:
-        shown = show(registry, plugins, name, ShowOptions())
-        jsonschema.validate({"schema": "zoo.show/1", **shown}, schema)
-        assert "effective" not in shown
-        assert set(shown["card"]) >= {key.partition(".")[0] for key in shown["origins"]}
+        result = show(registry, plugins, name, ShowOptions())
+        jsonschema.validate({"schema": "zoo.show/1", **result}, schema)
+        assert "effective" not in result
+        assert set(result["card"]) >= {key.partition(".")[0] for key in result["origins"]}
 
 
 def test_the_text_is_the_card_as_yaml_under_its_origins(
     registry: Registry, plugins: Plugins
 ) -> None:
-    written = text(show(registry, plugins, "yolov4-csp-darknet", ShowOptions()))
-    card = yaml.safe_load(written)
+    yaml_text = text(show(registry, plugins, "yolov4-csp-darknet", ShowOptions()))
+    card = yaml.safe_load(yaml_text)
 
     assert card["exporter"] == "darknet"
     assert card["size"] == [512, 512]
     assert len(card["labels"]) == 80
-    lines = written.splitlines()
+    lines = yaml_text.splitlines()
     above = lines[lines.index("exporter: darknet") - 1]
     assert above.startswith("# family darknet-yolo, ")
     place, _, line = above.rpartition(" ")[2].rpartition(":")

@@ -76,8 +76,8 @@ def test_a_range_of_other_things_has_another_key() -> None:
     other = replace(few, params={"a": 2, "count": 2})
     older = replace(few, versions=("numpy",))
     reading = replace(SECOND, **READ)
-    found = [keys(made, reading)[1] for made in (few, other, older)]
-    assert len(set(found)) == 3
+    result = [keys(planned_stages, reading)[1] for planned_stages in (few, other, older)]
+    assert len(set(result)) == 3
 
 
 def test_what_is_read_whole_has_another_key_when_more_is_there() -> None:
@@ -112,7 +112,7 @@ def test_until_keeps_what_a_stage_needs() -> None:
 def test_the_maker_of_a_file_is_the_last_stage_that_outputs_it() -> None:
     again = replace(FIRST, name="again")
 
-    found = make_plan([FIRST, again]).maker("x.bin")
+    result = make_plan([FIRST, again]).maker("x.bin")
 
-    assert found is not None
-    assert found.stage.name == "again"
+    assert result is not None
+    assert result.stage.name == "again"

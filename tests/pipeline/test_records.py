@@ -19,12 +19,12 @@ def test_records_come_back_as_written(tmp_path: Path) -> None:
     ]
 
     write_records(tmp_path / "r.npz", heads, arrays)
-    found = list(read_records(tmp_path / "r.npz"))
+    result = list(read_records(tmp_path / "r.npz"))
 
-    assert [head for head, _ in found] == heads
-    for (_, read), written in zip(found, arrays, strict=True):
-        assert list(read) == list(written)
-        for name, array in written.items():
+    assert [head for head, _ in result] == heads
+    for (_, read), expected in zip(result, arrays, strict=True):
+        assert list(read) == list(expected)
+        for name, array in expected.items():
             assert read[name].dtype == array.dtype
             np.testing.assert_array_equal(read[name], array)
 

@@ -33,7 +33,7 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "store")
 
 
-def made(store: Store, key: str = KEY, text: str = "done") -> Path:
+def make_entry(store: Store, key: str = KEY, text: str = "done") -> Path:
     """A folder that is ready to be committed."""
     work = store.work(key, "make")
     (work / "a.txt").write_text(text)
@@ -47,16 +47,16 @@ OUTPUTS = ("a.txt", "b")
 
 def test_what_is_committed_is_found(store: Store) -> None:
     assert store.get(KEY) is None
-    entry = store.commit(KEY, made(store), OUTPUTS, {"name": "make"})
-    found = Store(store.root).get(KEY)
-    assert found is not None
-    assert (found.path, found.manifest) == (entry.path, entry.manifest)
-    assert (found.path / "a.txt").read_text() == "done"
-    assert (found.path / "b" / "c.bin").read_bytes() == b"12345"
-    assert found.manifest["name"] == "make"
-    assert found.manifest["key"] == KEY
+    entry = store.commit(KEY, make_entry(store), OUTPUTS, {"name": "make"})
+    stored = Store(store.root).get(KEY)
+    assert stored is not None
+    assert (stored.path, stored.manifest) == (entry.path, entry.manifest)
+    assert (stored.path / "a.txt").read_text() == "done"
+    assert (stored.path / "b" / "c.bin").read_bytes() == b"12345"
+    assert stored.manifest["name"] == "make"
+    assert stored.manifest["key"] == KEY
     inner = hashlib.sha256(b"12345").hexdigest()
-    assert found.manifest["outputs"] == {
+    assert stored.manifest["outputs"] == {
         "a.txt": {"bytes": 4, "sha256": hashlib.sha256(b"done").hexdigest()},
         "b": {"bytes": 5, "files": 1, "sha256": digest([["c.bin", inner]])},
     }
@@ -64,24 +64,24 @@ def test_what_is_committed_is_found(store: Store) -> None:
 
 def test_a_missing_output(store: Store) -> None:
     with pytest.raises(StageError, match=r"'c\.txt' is missing"):
-        store.commit(KEY, made(store), ("a.txt", "b", "c.txt"), {})
+        store.commit(KEY, make_entry(store), ("a.txt", "b", "c.txt"), {})
     assert store.get(KEY) is None
 
 
 def test_an_output_that_was_not_declared(store: Store) -> None:
     with pytest.raises(StageError, match=r"undeclared output a\.txt"):
-        store.commit(KEY, made(store), ("b",), {})
+        store.commit(KEY, make_entry(store), ("b",), {})
     assert store.get(KEY) is None
 
 
 def test_the_log_may_always_be_there(store: Store) -> None:
-    work = made(store)
+    work = make_entry(store)
     (work / LOG).write_text("what the tool said")
     assert (store.commit(KEY, work, OUTPUTS, {}).path / LOG).exists()
 
 
 def test_work_in_progress_is_no_entry(store: Store) -> None:
-    work = made(store)
+    work = make_entry(store)
     (work / MANIFEST).write_text(json.dumps({"key": KEY, "outputs": {}}))
     assert store.get(KEY) is None
     assert list(store.entries()) == []
@@ -91,22 +91,22 @@ def test_work_in_progress_is_no_entry(store: Store) -> None:
     "manifest", [b"", b"{", b"\xff\xfe", b"[]", b"null", b"{}", b'{"outputs": 3}', b'"text"']
 )
 def test_a_manifest_that_is_not_whole_is_no_entry(store: Store, manifest: bytes) -> None:
-    entry = store.commit(KEY, made(store), OUTPUTS, {})
+    entry = store.commit(KEY, make_entry(store), OUTPUTS, {})
     (entry.path / MANIFEST).write_bytes(manifest)
     assert store.get(KEY) is None
-    again = store.commit(KEY, made(store, text="anew"), OUTPUTS, {})
+    again = store.commit(KEY, make_entry(store, text="anew"), OUTPUTS, {})
     assert (again.path / "a.txt").read_text() == "anew"
     assert store.get(KEY) is not None
 
 
 def test_an_entry_that_has_lost_a_file_is_no_entry(store: Store) -> None:
-    entry = store.commit(KEY, made(store), OUTPUTS, {})
+    entry = store.commit(KEY, make_entry(store), OUTPUTS, {})
     (entry.path / "a.txt").unlink()
     assert store.get(KEY) is None
 
 
 def test_an_entry_whose_file_was_cut_is_no_entry(store: Store) -> None:
-    path = store.commit(KEY, made(store), OUTPUTS, {"name": "make"}).path / "a.txt"
+    path = store.commit(KEY, make_entry(store), OUTPUTS, {"name": "make"}).path / "a.txt"
     path.write_bytes(path.read_bytes()[:-1])
     assert store.get(KEY) is None
 
@@ -133,7 +133,7 @@ def test_a_user_that_was_killed_is_forgotten(store: Store) -> None:
 
 def test_entries_and_removal(store: Store) -> None:
     for key in (KEY, OTHER):
-        store.commit(key, made(store, key), OUTPUTS, {})
+        store.commit(key, make_entry(store, key), OUTPUTS, {})
     assert [entry.key for entry in store.entries()] == [KEY, OTHER]
     assert store.remove(KEY) > 9
     assert [entry.key for entry in store.entries()] == [OTHER]
@@ -142,15 +142,15 @@ def test_entries_and_removal(store: Store) -> None:
 
 
 def test_failed_work_is_kept_aside(store: Store) -> None:
-    kept = store.keep_failed(made(store))
+    kept = store.keep_failed(make_entry(store))
     assert (kept / "a.txt").read_text() == "done"
     assert kept.parent == store.root / "failed"
     assert list((store.root / "work").iterdir()) == []
 
 
 def test_leftovers_are_what_is_old(store: Store) -> None:
-    failed = store.keep_failed(made(store))
-    killed = made(store)
+    failed = store.keep_failed(make_entry(store))
+    killed = make_entry(store)
     assert store.leftovers() == []
     old = time.time() - 2 * 24 * 3600
     for path in (killed / "a.txt", killed / "b" / "c.bin", killed / "b", killed):
@@ -169,7 +169,7 @@ def test_a_log_that_grows_keeps_its_folder_young(store: Store) -> None:
 
 
 def test_a_leftover_is_unused_while_nobody_makes_its_key(store: Store) -> None:
-    paths = [made(store), store.keep_failed(made(store)), store.resume_dir(KEY)]
+    paths = [make_entry(store), store.keep_failed(make_entry(store)), store.resume_dir(KEY)]
     other = store.work(OTHER, "name-with-dashes")
     for path in paths:
         with store.unused(path) as free:
@@ -180,7 +180,7 @@ def test_a_leftover_is_unused_while_nobody_makes_its_key(store: Store) -> None:
 
 def test_nobody_begins_to_make_a_key_while_its_leftover_goes(store: Store) -> None:
     with store.lock(KEY):
-        work = made(store)
+        work = make_entry(store)
     with (
         store.unused(work),
         pytest.raises(Timeout),
@@ -192,7 +192,7 @@ def test_nobody_begins_to_make_a_key_while_its_leftover_goes(store: Store) -> No
 def test_leftovers_that_another_process_takes_away(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made(store)
+    make_entry(store)
     glob = Path.glob
 
     def vanishing(self: Path, pattern: str) -> Iterator[Path]:
@@ -205,7 +205,7 @@ def test_leftovers_that_another_process_takes_away(
 
 
 def test_use_is_remembered(store: Store) -> None:
-    entry = store.commit(KEY, made(store), OUTPUTS, {})
+    entry = store.commit(KEY, make_entry(store), OUTPUTS, {})
     os.utime(entry.path / MANIFEST, (1000, 1000))
     assert store.last_used(entry) == 1000
     store.touch(entry)
@@ -213,21 +213,21 @@ def test_use_is_remembered(store: Store) -> None:
 
 
 def test_folder_bytes(store: Store) -> None:
-    assert folder_bytes(made(store)) == 9
+    assert folder_bytes(make_entry(store)) == 9
     assert folder_bytes(store.root / "nothing") == 0
 
 
 def test_a_file_that_goes_while_bytes_are_counted(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    work = made(store)
+    work = make_entry(store)
     look = Path.stat
 
     def last_look(self: Path, *, follow_symlinks: bool = True) -> os.stat_result:
-        found = look(self, follow_symlinks=follow_symlinks)
+        status = look(self, follow_symlinks=follow_symlinks)
         if self.name == "a.txt":
             self.unlink()
-        return found
+        return status
 
     monkeypatch.setattr(Path, "stat", last_look)
     assert folder_bytes(work) == 9
@@ -286,8 +286,8 @@ def kill_when_hanging(store: Store, how: str) -> None:
 
 def test_of_processes_that_race_for_a_key_one_makes_it(store: Store) -> None:
     running = [process(store) for _ in range(3)]
-    said = sorted(one.communicate(timeout=60)[0].strip() for one in running)
-    assert said == ["found", "found", "made"]
+    lines = sorted(one.communicate(timeout=60)[0].strip() for one in running)
+    assert lines == ["found", "found", "made"]
     assert [one.returncode for one in running] == [0, 0, 0]
     assert list((store.root / "work").iterdir()) == []
 
@@ -303,15 +303,15 @@ def test_a_killed_writer_leaves_nothing_that_looks_finished(store: Store, how: s
 def test_after_a_killed_writer_the_next_one_is_free(store: Store) -> None:
     kill_when_hanging(store, "before")
     with process(store) as running:
-        said, _ = running.communicate(timeout=30)
-    assert said == "made\n"
+        lines, _ = running.communicate(timeout=30)
+    assert lines == "made\n"
     entry = store.get(KEY)
     assert entry is not None
     assert (entry.path / "a.txt").read_text() == "done"
 
 
 def test_a_removal_that_is_killed_leaves_no_half_entry(store: Store) -> None:
-    store.commit(KEY, made(store), OUTPUTS, {})
+    store.commit(KEY, make_entry(store), OUTPUTS, {})
     kill_when_hanging(store, "remove")
     assert store.get(KEY) is None
     assert not list((store.root / "entries").glob("*/*"))
@@ -320,7 +320,7 @@ def test_a_removal_that_is_killed_leaves_no_half_entry(store: Store) -> None:
 def test_a_full_disk_at_the_last_step_is_one_clear_error(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    work = made(store)
+    work = make_entry(store)
 
     def full(_self: Path, _text: str, **_kind: str) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 
 
 def test_silence_is_told_with_the_stacks_of_all_threads(tmp_path: Path) -> None:
-    told, log = threading.Event(), tmp_path / "log.txt"
+    stall, log = threading.Event(), tmp_path / "log.txt"
     seconds: list[float] = []
 
     def stalled(silent: float) -> None:
         seconds.append(silent)
-        told.set()
+        stall.set()
 
     with watching(log, stalled, limit=0.02):
-        assert told.wait(10)
+        assert stall.wait(10)
 
     assert seconds[0] >= 0.02
     assert "test_silence_is_told" in log.read_text(encoding="utf-8")

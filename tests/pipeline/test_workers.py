@@ -37,15 +37,15 @@ def test_as_many_items_are_worked_on_at_once_as_there_are_workers() -> None:
 
 
 def test_few_items_are_taken_ahead() -> None:
-    taken: list[int] = []
+    started_items: list[int] = []
 
     def items() -> Iterator[int]:
         for item in range(50):
-            taken.append(item)
+            started_items.append(item)
             yield item
 
     for done, _ in enumerate(in_order(items(), double, 2)):
-        assert len(taken) - done <= 4
+        assert len(started_items) - done <= 4
 
 
 def test_the_first_error_in_order_is_raised_and_ends_the_threads() -> None:

@@ -30,10 +30,10 @@ def test_only_the_hosts_of_the_data_are_asked(
     request = RunRequest(
         model="yolov4-tiny-darknet", weights=str(weights), precision="int8", limit=limit
     )
-    asked: list[str] = []
+    urls: list[str] = []
 
     def reachable(url: str) -> bool:
-        asked.append(url)
+        urls.append(url)
         return url.startswith(MIRROR)
 
     def plan(reach: bool) -> None:
@@ -43,7 +43,7 @@ def test_only_the_hosts_of_the_data_are_asked(
         plan_run(request, load_registry(), Plugins.installed(), cache, goal)
 
     plan(reach=True)
-    assert asked
-    assert all(url.startswith(MIRROR) for url in asked)
+    assert urls
+    assert all(url.startswith(MIRROR) for url in urls)
     with pytest.raises(DataError, match="no network"):
         plan(reach=False)

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 
 def only(plugins: Plugins, distribution: str) -> Plugin:
-    (found,) = [plugin for plugin in plugins.plugins if plugin.distribution == distribution]
-    return found
+    (result,) = [plugin for plugin in plugins.plugins if plugin.distribution == distribution]
+    return result
 
 
 def test_a_good_distribution_is_found(installed: Installed) -> None:

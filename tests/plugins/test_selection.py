@@ -79,10 +79,10 @@ def test_a_file_that_cannot_be_read_is_not_called_broken() -> None:
 
 
 def test_why_a_plugin_is_disabled() -> None:
-    chosen = Selection(only=("a", "zoo_b"), without=("zoo-a",))
-    assert chosen.disabled_reason({"a", "zoo_a", "zoo-a"}) == "by ZOO_DISABLE_PLUGINS"
-    assert chosen.disabled_reason({"b", "zoo_b"}) == ""
-    assert chosen.disabled_reason({"c"}) == "because ZOO_PLUGINS does not name it"
+    choice = Selection(only=("a", "zoo_b"), without=("zoo-a",))
+    assert choice.disabled_reason({"a", "zoo_a", "zoo-a"}) == "by ZOO_DISABLE_PLUGINS"
+    assert choice.disabled_reason({"b", "zoo_b"}) == ""
+    assert choice.disabled_reason({"c"}) == "because ZOO_PLUGINS does not name it"
 
 
 @pytest.mark.parametrize("spelling", ["import_error", "zoo_import_error", "zoo-import-error"])

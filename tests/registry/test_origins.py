@@ -59,27 +59,27 @@ def line_of(text: str) -> int:
 
 
 def test_values_are_traced_to_card_and_family(own: Path) -> None:
-    found = {key: (o.layer, o.where) for key, o in origins(load_registry(), "m").items()}
+    places = {key: (o.layer, o.where) for key, o in origins(load_registry(), "m").items()}
 
-    assert found["size"] == ("card", f"{own}:{line_of('[16, 16]')}")
-    assert found["exporter"] == ("family f", f"{own}:{line_of('exporter: e')}")
-    assert "training_overlap" not in found
+    assert places["size"] == ("card", f"{own}:{line_of('[16, 16]')}")
+    assert places["exporter"] == ("family f", f"{own}:{line_of('exporter: e')}")
+    assert "training_overlap" not in places
 
 
 def test_what_is_merged_of_both_is_traced_key_by_key(own: Path) -> None:
-    found = {key: (o.layer, o.where) for key, o in origins(load_registry(), "m").items()}
+    places = {key: (o.layer, o.where) for key, o in origins(load_registry(), "m").items()}
 
-    assert found["protocols.x"] == ("family f", f"{own}:{line_of('x: p')}")
-    assert found["protocols.y"] == ("card", f"{own}:{line_of('y: p')}")
-    assert found["repository.commit"] == ("card", f"{own}:{line_of('c0ffee')}")
+    assert places["protocols.x"] == ("family f", f"{own}:{line_of('x: p')}")
+    assert places["protocols.y"] == ("card", f"{own}:{line_of('y: p')}")
+    assert places["repository.commit"] == ("card", f"{own}:{line_of('c0ffee')}")
 
 
 def test_labels_by_name_lead_to_the_list(own: Path) -> None:
-    found = origins(load_registry(), "m")["labels"]
+    origin = origins(load_registry(), "m")["labels"]
 
     stated = f"{own}:{line_of('labels: pets')}"
-    assert found.layer == f"family f ({stated}), labels pets"
-    assert found.where == f"{own}:{line_of('pets: [')}"
+    assert origin.layer == f"family f ({stated}), labels pets"
+    assert origin.where == f"{own}:{line_of('pets: [')}"
 
 
 def test_the_last_file_that_has_the_model_counts(own: Path, tmp_path: Path) -> None:
@@ -87,10 +87,10 @@ def test_the_last_file_that_has_the_model_counts(own: Path, tmp_path: Path) -> N
     body = "yolov8s: {family: vastmodelzoo, size: [1, 2], source: {name: a/b, url: u}}"
     over.write_text(f"schema: 1\nmodels: {{{body}}}\n", encoding="utf-8")
 
-    found = origins(load_registry(), "yolov8s")
+    places = origins(load_registry(), "yolov8s")
 
-    assert found["size"].where == f"{over}:2"
-    assert "published" not in found
+    assert places["size"].where == f"{over}:2"
+    assert "published" not in places
 
 
 def test_rows_that_a_plugin_took_over_name_both_places(own: Path, tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_rows_that_a_plugin_took_over_name_both_places(own: Path, tmp_path: Path
         encoding="utf-8",
     )
 
-    found = origins(load_registry([path]), "yolov8s")["published"]
+    origin = origins(load_registry([path]), "yolov8s")["published"]
 
-    assert found.where == f"{path}:6"
-    assert "vastmodelzoo.yaml:" in found.layer
+    assert origin.where == f"{path}:6"
+    assert "vastmodelzoo.yaml:" in origin.layer

@@ -49,8 +49,8 @@ def plugin_file(tmp_path: Path, name: str, more: str = "") -> Path:
 
 
 def figures(card: ModelCard, row: str) -> list[float]:
-    found = next(item for item in card.published if item.id == row)
-    return [found.metrics[name] for name in ("AP", "AP50", "AP75", "APs", "APm", "APl")]
+    result = next(item for item in card.published if item.id == row)
+    return [result.metrics[name] for name in ("AP", "AP50", "AP75", "APs", "APm", "APl")]
 
 
 def test_every_yolov4_of_the_vendors_page_has_a_card(packed: Registry) -> None:
@@ -61,8 +61,8 @@ def test_every_yolov4_of_the_vendors_page_has_a_card(packed: Registry) -> None:
     assert names <= set(packed.models)
     sizes = [packed.models[f"yolov4{variant}-darknet"].size[0] for variant in darknet]
     assert sizes == [416, 416, 512, 640, 640, 640]
-    listed = {name for name in names if packed.models[name].exporter == "none"}
-    assert listed == {"yolov4-bubbliiiing", "yolov4-tiny-bubbliiiing"}
+    facts_only = {name for name in names if packed.models[name].exporter == "none"}
+    assert facts_only == {"yolov4-bubbliiiing", "yolov4-tiny-bubbliiiing"}
 
 
 def test_every_file_that_is_downloaded_can_be_recognised(packed: Registry) -> None:
@@ -98,21 +98,21 @@ def test_every_row_says_where_it_is_from(packed: Registry) -> None:
 
 
 def test_check_finds_no_error_and_names_the_known_contradictions(packed: Registry) -> None:
-    found = check(packed, Plugins())
-    said = {row["message"] for row in found}
+    findings = check(packed, Plugins())
+    messages = {row["message"] for row in findings}
 
-    assert [row for row in found if row["severity"] == "error"] == []
-    assert any("AP 0.447, there 0.437" in text for text in said)
-    assert any("vastai-fp16 and vastai-fp16-again" in text for text in said)
-    assert any("AP 0.251 and 0.212" in text for text in said)
-    assert not any("no exporter 'none'" in text for text in said)
+    assert [row for row in findings if row["severity"] == "error"] == []
+    assert any("AP 0.447, there 0.437" in text for text in messages)
+    assert any("vastai-fp16 and vastai-fp16-again" in text for text in messages)
+    assert any("AP 0.251 and 0.212" in text for text in messages)
+    assert not any("no exporter 'none'" in text for text in messages)
 
 
 def test_one_model_can_be_checked_alone(packed: Registry) -> None:
-    found = check(packed, Plugins(), "yolo11s")
+    findings = check(packed, Plugins(), "yolo11s")
 
-    assert found
-    assert all("models.yolo11s" in row["where"] for row in found)
+    assert findings
+    assert all("models.yolo11s" in row["where"] for row in findings)
 
 
 def test_a_plugin_takes_a_listed_model_over_with_its_figures(
@@ -126,10 +126,10 @@ def test_a_plugin_takes_a_listed_model_over_with_its_figures(
     card = load_registry([path]).model("yolov8s")
 
     assert (card.exporter, card.origin) == ("e", str(path))
-    kept = [item.id for item in packed.model("yolov8s").published]
-    assert [item.id for item in card.published] == ["own", *kept]
+    ids = [item.id for item in packed.model("yolov8s").published]
+    assert [item.id for item in card.published] == ["own", *ids]
     empty = load_registry([plugin_file(tmp_path, "yolov8s", "    published:\n")]).model("yolov8s")
-    assert [item.id for item in empty.published] == kept
+    assert [item.id for item in empty.published] == ids
 
 
 @pytest.mark.parametrize("entry", ["[x]", "text", "{published: 3}", "{published: text}"])
@@ -150,9 +150,9 @@ def test_listed_models_are_in_files_of_their_own() -> None:
 
 
 def test_a_listed_model_is_not_held_to_what_only_a_run_needs(packed: Registry) -> None:
-    found = check(packed, Plugins([toy]), "detr")
+    findings = check(packed, Plugins([toy]), "detr")
 
-    assert found == []
+    assert findings == []
 
 
 def test_a_model_that_can_be_run_is(packed: Registry) -> None:
@@ -161,6 +161,6 @@ def test_a_model_that_can_be_run_is(packed: Registry) -> None:
     crooked = replace(registry.model("toy-detector"), decoder_params={"strides": 4})
     models = {**registry.models, "toy-detector": crooked}
 
-    found = check(replace(registry, models=models), plugins, "toy-detector")
+    findings = check(replace(registry, models=models), plugins, "toy-detector")
 
-    assert [row["severity"] for row in found] == ["error"]
+    assert [row["severity"] for row in findings] == ["error"]

@@ -49,7 +49,7 @@ class Reading:
         registry = load_registry()
         return registry.model("listed"), registry
 
-    def said(self, *rows: str) -> list[str]:
+    def messages(self, *rows: str) -> list[str]:
         card, registry = self(*rows)
         return [what for what, _ in contradictions(card, registry.protocols)]
 
@@ -61,14 +61,14 @@ def row(name: str, rest: str = "") -> str:
 def test_rows_of_other_conditions_are_no_contradiction(read: Reading) -> None:
     other = row("b", "metrics: {AP: 0.4}").replace("fp16", "int8")
 
-    assert read.said(row("a", "metrics: {AP: 0.5}"), other) == []
+    assert read.messages(row("a", "metrics: {AP: 0.5}"), other) == []
 
 
 def test_two_rows_of_the_same_conditions_are_named_with_what_differs(read: Reading) -> None:
     first = row("a", "metrics: {AP: 0.256, AP50: 0.4}")
     second = row("b", "metrics: {AP: 0.25, AP50: 0.4}")
 
-    assert read.said(first, second) == [
+    assert read.messages(first, second) == [
         "published rows a and b have the same conditions: AP 0.256 and 0.25"
     ]
 
@@ -82,19 +82,19 @@ def test_another_text_on_the_same_figures_is_kept_and_compared(read: Reading) ->
     card, _ = read(row("a", stated + elsewhere % "0.437"))
     assert card.published[0].metrics["AP"] == 0.447
     assert card.published[0].conditions["elsewhere"][0]["text"] == "0.437 0.617"
-    assert read.said(row("a", stated + elsewhere % "0.437")) == [
+    assert read.messages(row("a", stated + elsewhere % "0.437")) == [
         "a is disputed: AP 0.447, there 0.437 (its copy: 0.437 0.617)"
     ]
-    assert read.said(row("a", stated + elsewhere % "0.447")) == []
+    assert read.messages(row("a", stated + elsewhere % "0.447")) == []
 
 
 def test_thresholds_of_a_shipped_configuration_are_held_against_the_protocol(
     read: Reading,
 ) -> None:
-    assert read.said(row("a", "build: {conf: 0.25, nms: 0.65}")) == [
+    assert read.messages(row("a", "build: {conf: 0.25, nms: 0.65}")) == [
         "a: the configuration shipped with it has conf 0.25, protocol p has conf 0.001"
     ]
-    assert read.said(row("a", "build: {conf: 0.001, nms: 0.65}")) == []
+    assert read.messages(row("a", "build: {conf: 0.001, nms: 0.65}")) == []
 
 
 @pytest.mark.parametrize(

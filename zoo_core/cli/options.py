@@ -47,10 +47,10 @@ def target(
     device: Annotated[
         str | None, typer.Option(help="Device of the backend; default: the first available one.")
     ] = None,
-    batch: Annotated[int, typer.Option(min=1, help="Batch size.")] = 1,
+    batch: Annotated[int, typer.Option(metavar="N", min=1, help="Batch size.")] = 1,
     size: Annotated[
         str | None,
-        typer.Option(metavar="H,W", help="Height and width of the network input; default: card's."),
+        typer.Option(metavar="H,W", help="Network input height and width; default: the card's."),
     ] = None,
     option: Annotated[
         list[str] | None,

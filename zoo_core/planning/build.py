@@ -92,7 +92,10 @@ class _Builder:
     def _emitter(self) -> OfflineBuilder:
         backend = self.resolved.backend
         if backend.emitter is None:
-            raise UsageError(f"backend '{backend.name}' does not support offline builds")
+            names = [other.name for other in self.plugins.backends().values() if other.emitter]
+            step = f"backends that do: {', '.join(names)}" if names else "install one that does"
+            what = f"backend '{backend.name}' does not support offline builds"
+            raise UsageError(what, next=step)
         return self.plugins.emitter(backend.emitter)
 
     def _data_stages(self) -> list[Stage]:

@@ -77,12 +77,12 @@ class FakeSession:
 @pytest.fixture
 def images(tmp_path: Path) -> list[Sample]:
     """Twelve grey squares; number n is of grey 10 * n."""
-    found = []
+    samples = []
     for number in range(12):
         path = tmp_path / f"{number:02d}.png"
         write_image(path, np.full((20, 20, 3), 10 * number, np.uint8))
-        found.append(Sample(id=number, name=path.name, path=path))
-    return found
+        samples.append(Sample(id=number, name=path.name, path=path))
+    return samples
 
 
 def context(
@@ -143,11 +143,11 @@ def test_candidates_are_in_the_samples_order(
     tmp_path: Path, images: list[Sample], workers: int, batch: int
 ) -> None:
     session = FakeSession(workers=workers)
-    made = context(tmp_path, images, session, batch)
-    shard(made)
+    ctx = context(tmp_path, images, session, batch)
+    shard(ctx)
 
-    assert means(made.out) == [10 * number for number in range(12)]
-    heads = [head for head, _ in read_records(made.out / RECORDS)]
+    assert means(ctx.out) == [10 * number for number in range(12)]
+    heads = [head for head, _ in read_records(ctx.out / RECORDS)]
     assert [head["id"] for head in heads] == list(range(12))
     assert heads[0]["size"] == [20, 20]
     assert {len(batch_) for batch_ in session.seen} == {batch}
@@ -156,11 +156,11 @@ def test_candidates_are_in_the_samples_order(
 
 def test_a_session_may_take_the_image_as_it_was_read(tmp_path: Path, images: list[Sample]) -> None:
     session = FakeSession(input_kind="image", workers=4)
-    shard(made := context(tmp_path, images, session, batch=4))
+    shard(ctx := context(tmp_path, images, session, batch=4))
 
     assert {image.shape for image in session.seen} == {(1, 3, 20, 20)}
     assert {str(image.dtype) for image in session.seen} == {"uint8"}
-    assert means(made.out) == [10 * number for number in range(12)]
+    assert means(ctx.out) == [10 * number for number in range(12)]
 
 
 def test_a_session_may_take_names(tmp_path: Path, images: list[Sample]) -> None:
@@ -239,14 +239,14 @@ def test_what_only_the_exporter_knows_reaches_the_card_s_decoder(
         "facts": {"decoder": {"stride": 8}},
     }
     (tmp_path / "graph.json").write_text(json.dumps(graph), encoding="utf-8")
-    for told, expected in ((True, {"stride": 8}), (False, {})):
-        made = context(tmp_path, images[:1], FakeSession())
-        seen: list[Any] = []
-        cast("Any", made.plugins).decoder = lambda _, seen=seen: SimpleNamespace(
-            bind=lambda known, classes, floor: seen.append(known) or (lambda o, g: dict(o))
+    for from_graph, expected in ((True, {"stride": 8}), (False, {})):
+        ctx = context(tmp_path, images[:1], FakeSession())
+        calls: list[Any] = []
+        cast("Any", ctx.plugins).decoder = lambda _, calls=calls: SimpleNamespace(
+            bind=lambda known, classes, floor: calls.append(known) or (lambda o, g: dict(o))
         )
-        params = {**made.params, "decoder_from_graph": told}
-        inputs = {**made.inputs, "graph": tmp_path / "graph.json"}
-        fields = {name: getattr(made, name) for name in StageContext.__slots__}
+        params = {**ctx.params, "decoder_from_graph": from_graph}
+        inputs = {**ctx.inputs, "graph": tmp_path / "graph.json"}
+        fields = {name: getattr(ctx, name) for name in StageContext.__slots__}
         shard(StageContext(**{**fields, "params": params, "inputs": inputs}))
-        assert seen == [expected]
+        assert calls == [expected]
