@@ -34,8 +34,7 @@ class Point(Record):
 
     def to_data(self) -> dict[str, Any]:
         """The JSON form, without what is None."""
-        rounded = {"score": round(self.score, 4), "noise": round(self.noise, 5)}
-        data = {**Record.to_data(self), **rounded}
+        data = Record.to_data(self)
         return {name: value for name, value in data.items() if value is not None}
 
 

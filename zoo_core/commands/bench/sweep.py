@@ -101,8 +101,8 @@ class _Sweeper:
             score, noise = _throughput(measured)
         return Point(
             settings=settings,
-            score=score,
-            noise=noise,
+            score=round(score, 4),
+            noise=round(noise, 5),
             latency_ms=measured.benchmark.summary.median,
             steady=measured.benchmark.steadiness.steady,
         )
