@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
 from zoo_core.api import Stage
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 MODULE = "zoo_steps_of_test_runners"
 CODE = '''
 from __future__ import annotations
-import os, pathlib, time
+import os, pathlib, subprocess, sys, time
 from zoo_core.errors import DataError
 
 def pid(context):
@@ -67,6 +68,29 @@ def meet(context):
             raise DataError("the other stage never came")
         time.sleep(0.01)
     (context.out / "pid").write_text(str(os.getpid()))
+
+def surroundings(context):
+    assert sys.stdin.read() == ""
+    (context.out / "pid").write_text(os.environ.get("PYTHONPATH", "unset"))
+    import zoo_shadow_of_test_runners as shadow
+    (context.out / "text.txt").write_text(shadow.__file__)
+
+def leave(context):
+    sys.exit(3)
+
+def abandon(context):
+    """Dies and leaves a child that has all its files open, and another program."""
+    other = subprocess.Popen(["sleep", "120"])
+    child = os.fork()
+    if not child:
+        time.sleep(120)
+    pathlib.Path(context.params["children"]).write_text(f"{other.pid} {child}")
+    os._exit(7)
+
+def call(context):
+    other = subprocess.Popen(["sleep", "120"])
+    pathlib.Path(context.params["began"] + "-child").write_text(str(other.pid))
+    wait(context)
 
 def wait(context):
     pathlib.Path(context.params["began"]).touch()
@@ -130,8 +154,17 @@ def local(store: Store) -> LocalRunner:
 
 
 def stage(module: str, name: str, function: str = "pid", **fields: object) -> Stage:
-    outputs = ("pid",) if function in ("meet", "wait") else ("text.txt", "pid")
+    outputs = ("pid",) if function in ("meet", "wait", "call") else ("text.txt", "pid")
     return Stage(name=name, run=f"{module}:{function}", outputs=outputs, **fields)  # type: ignore[arg-type]
+
+
+def assert_gone(pids: Path) -> None:
+    """The processes named in the file end soon."""
+    until = time.monotonic() + 60
+    for pid in map(int, pids.read_text().split()):
+        while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+            assert time.monotonic() < until
+            time.sleep(0.01)
 
 
 def test_stages_of_one_worker_read_each_other_s_outputs(
@@ -185,6 +218,48 @@ def test_a_worker_that_dies_is_one_line_and_the_next_stage_has_another(
     assert runs.run(make_plan([stage(module, "after")]))["after"].cached is False
 
 
+def test_a_stage_that_calls_exit_has_failed(
+    module: str, store: Store, worker: WorkerRunner
+) -> None:
+    for runner in (local(store), worker):
+        with pytest.raises(StageError, match="stage leave: failed: SystemExit: 3; see"):
+            executor(store, runner).run(make_plan([stage(module, "leave", "leave")]))
+    assert not list((store.root / "work").iterdir())
+
+
+def test_what_a_dead_worker_s_stage_has_started_ends_too(
+    module: str, store: Store, worker: WorkerRunner, tmp_path: Path
+) -> None:
+    children = tmp_path / "children"
+    abandon = stage(module, "abandon", "abandon", params={"children": str(children)})
+    with pytest.raises(StageError, match="stage abandon: the worker process ended with exit code"):
+        executor(store, worker).run(make_plan([abandon]))
+
+    assert_gone(children)
+
+
+def test_a_worker_imports_from_the_folders_of_the_command_only(
+    module: str, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its environment is the command's, for the sake of the tools that stages call."""
+    here = tmp_path / "here"
+    here.mkdir()
+    for folder in (tmp_path, here):
+        (folder / "zoo_shadow_of_test_runners.py").touch()
+    (here / "pickle.py").write_text("raise SystemExit('a file of the user')")
+    monkeypatch.chdir(here)
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    monkeypatch.setattr(sys, "path", [os.path.relpath(tmp_path), *sys.path])
+    worker = WorkerRunner(store)
+
+    results = executor(store, worker).run(make_plan([stage(module, "here", "surroundings")]))
+
+    worker.close()
+    entry = results["here"].entry.path
+    assert Path((entry / "text.txt").read_text()).parent.samefile(tmp_path)
+    assert (entry / "pid").read_text() == "unset"
+
+
 def test_stages_that_do_not_wait_for_each_other_run_side_by_side(
     module: str, store: Store, worker: WorkerRunner, tmp_path: Path
 ) -> None:
@@ -218,7 +293,7 @@ def test_an_interrupt_ends_the_stage_beside_and_leaves_nothing(
 ) -> None:
     monkeypatch.setattr(executor_module, "_HELPER_DELAY", 0.0)
     began = tmp_path / "began"
-    beside = stage(module, "beside", "wait", params={"began": str(began)})
+    beside = stage(module, "beside", "call", params={"began": str(began)})
 
     class Interrupted(LocalRunner):
         def run(self, *_: object) -> None:
@@ -234,6 +309,7 @@ def test_an_interrupt_ends_the_stage_beside_and_leaves_nothing(
 
     assert not list((store.root / "work").iterdir())
     assert not (store.root / "failed").exists()
+    assert_gone(tmp_path / "began-child")
 
 
 def test_a_failure_beside_is_raised_by_the_command(
@@ -263,10 +339,10 @@ def test_a_worker_ends_with_the_process_that_started_it(
 ) -> None:
     began = tmp_path / "began"
     runs = executor(store, worker)
-    plan = make_plan([stage(module, "wait", "wait", params={"began": str(began)})])
+    plan = make_plan([stage(module, "wait", "call", params={"began": str(began)})])
 
     def run() -> None:
-        with pytest.raises(StageError, match="exit code 1"):
+        with pytest.raises(StageError, match="signal 9"):
             runs.run(plan)
 
     thread = threading.Thread(target=run)
@@ -280,6 +356,7 @@ def test_a_worker_ends_with_the_process_that_started_it(
     assert process.stdin is not None
     process.stdin.close()
 
-    assert process.wait(60) == 1
+    assert process.wait(60) == -9
     thread.join(60)
     assert not thread.is_alive()
+    assert_gone(tmp_path / "began-child")

@@ -187,8 +187,10 @@ class Executor:
         except KeyboardInterrupt:
             shutil.rmtree(work, ignore_errors=True)
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             folder = self._keep(work, error)
+            if isinstance(error, StageError):
+                error.where = error.where or f"stage {stage.name}"
             if isinstance(error, ZooError):
                 _add_folder(error, folder)
                 raise
@@ -198,7 +200,7 @@ class Executor:
                 next=f"see {folder / LOG}",
             ) from error
 
-    def _keep(self, work: Path, error: Exception) -> Path:
+    def _keep(self, work: Path, error: BaseException) -> Path:
         """The folder's new place; on a disk error the folder is removed and the error raised."""
         try:
             if is_disk_error(error):

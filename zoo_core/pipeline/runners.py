@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
 import subprocess
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from zoo_core.api import StageContext, StageServices
@@ -24,6 +26,14 @@ if TYPE_CHECKING:
 
 
 _EXIT_SECONDS = 10.0
+
+_PROGRAM = """
+import sys
+sys.path[:] = sys.argv[2:]
+from zoo_core.pipeline.worker import main
+main(sys.argv[1])
+"""
+"""A worker's program: it imports from where this process does, and from no other folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +144,7 @@ class WorkerRunner:
         """Kill the process."""
         self._stopped = True
         if self._process is not None:
-            self._process.kill()
+            _kill(self._process)
 
     def close(self) -> None:
         """End the idle process, if there is one."""
@@ -148,7 +158,7 @@ class WorkerRunner:
         try:
             process.wait(_EXIT_SECONDS)
         except subprocess.TimeoutExpired:  # threads of native libraries can hang there
-            process.kill()
+            _kill(process)
             process.wait()
 
     def _start(self) -> subprocess.Popen[bytes]:
@@ -157,22 +167,31 @@ class WorkerRunner:
         if self._process is not None and self._process.poll() is not None:
             self.close()
         if self._process is None:
+            folders = [str(Path(path).absolute()) for path in sys.path]
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "zoo_core.pipeline.worker", str(self._store.root)],
+                [sys.executable, "-c", _PROGRAM, str(self._store.root), *folders],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
                 start_new_session=True,  # Ctrl-C is for the command, which ends this process
             )
+            if self._stopped:  # while it was being started
+                _kill(self._process)
         return self._process
 
     def _ended_early(self, process: subprocess.Popen[bytes]) -> BaseException:
         if self._stopped:
             return KeyboardInterrupt()
         code = process.wait()
+        _kill(process)
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
         step = "check the stage's output above, and the system log for out-of-memory messages"
         return StageError(f"the worker process ended with {how}", next=step)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill the process and what its stages have started."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 class _WorkerTraceback(Exception):

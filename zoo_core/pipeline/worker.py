@@ -1,15 +1,16 @@
-"""`python -m zoo_core.pipeline.worker STORE`: runs the stages that `WorkerRunner` sends.
+"""The program of a worker process, which runs the stages that `WorkerRunner` sends.
 
 Pickled jobs come in on stdin. Messages go out on stdout: ("advanced", done, total, note),
-("stalled", seconds) and, after each job, ("ended", error or None, traceback). What a stage prints
-goes to stderr. The process ends with its stdin, also in the middle of a stage.
+("stalled", seconds) and, after each job, ("ended", error or None, traceback). A stage sees neither:
+its stdin is empty, and what it prints goes to stderr. The process ends with its stdin, also in the
+middle of a stage, and then takes along what the stage has started.
 """
 
 from __future__ import annotations
 
 import os
 import pickle
-import sys
+import signal
 import traceback
 from pathlib import Path
 from queue import SimpleQueue
@@ -48,14 +49,18 @@ class _Channel:
             self._stream.flush()
 
 
-def main(root: Path) -> None:
-    """Run jobs from stdin until it ends."""
-    channel = _Channel(os.fdopen(os.dup(1), "wb"))
+def main(root: str) -> None:
+    """Run jobs from stdin until it ends; `root` is the store's folder."""
+    messages = os.dup(1)
+    channel = _Channel(os.fdopen(messages, "wb"))
+    source = os.fdopen(os.dup(0), "rb")
     os.dup2(2, 1)
+    _empty(0, os.O_RDONLY)
+    os.register_at_fork(after_in_child=lambda: _empty(messages, os.O_WRONLY))
     jobs: SimpleQueue[StageJob | None] = SimpleQueue()
     busy = Event()
-    Thread(target=_read, args=(jobs, busy), daemon=True).start()
-    store = Store(root)
+    Thread(target=_read, args=(source, jobs, busy), daemon=True).start()
+    store = Store(Path(root))
     with SessionPool() as sessions:
         runner = LocalRunner(store, Plugins.installed(), sessions)
         while (job := jobs.get()) is not None:
@@ -69,13 +74,20 @@ def main(root: Path) -> None:
             channel.ended(failure)
 
 
-def _read(jobs: SimpleQueue[StageJob | None], busy: Event) -> None:
+def _empty(descriptor: int, flags: int) -> None:
+    """From now on there is nothing to read there, and what is written goes nowhere."""
+    nothing = os.open(os.devnull, flags)
+    os.dup2(nothing, descriptor, inheritable=descriptor < 3)
+    os.close(nothing)
+
+
+def _read(source: IO[bytes], jobs: SimpleQueue[StageJob | None], busy: Event) -> None:
     try:
         while True:
-            jobs.put(pickle.load(sys.stdin.buffer))
+            jobs.put(pickle.load(source))
     except EOFError:
-        if busy.is_set():
-            os._exit(1)  # the parent process has ended
+        if busy.is_set():  # the parent process has ended
+            os.killpg(0, signal.SIGKILL)
         jobs.put(None)
 
 
@@ -87,6 +99,3 @@ def _portable(error: BaseException) -> BaseException:
         return StageError(f"failed: {type(error).__name__}: {first_line(error)}")
     return error
 
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))
