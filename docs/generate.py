@@ -11,7 +11,7 @@ import typer
 
 from zoo_core import errors
 from zoo_core.api import backend, dataset, evaluation, export, hooks
-from zoo_core.cli.app import VERBS, app, command
+from zoo_core.cli.app import SETTINGS, VERBS, app, command
 from zoo_core.plugins import manager
 from zoo_core.registry.cards import MODEL_KEYS
 
@@ -41,7 +41,7 @@ def _cli() -> Iterator[str]:
     context = typer.Context(group, info_name="zoo")
     for name in VERBS:
         verb = command(name)
-        inner = typer.Context(verb, info_name=name, parent=context, terminal_width=100)
+        inner = typer.Context(verb, info_name=name, parent=context, terminal_width=100, **SETTINGS)
         yield f"## zoo {name}\n\n```\n{verb.get_help(inner)}\n```\n"
 
 

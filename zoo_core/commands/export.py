@@ -93,8 +93,9 @@ def import_weights(work: Workspace, model: str, path: Path) -> str:
 
 
 def _makers(run: Run, *files: str) -> list[str]:
-    """Names of the stages that output these files; files of no stage are skipped."""
-    return [item.stage.name for file in files if (item := run.plan.maker(file))]
+    """Names of the stages that output these files, each once; files of no stage are skipped."""
+    makers = [item.stage.name for file in files if (item := run.plan.maker(file))]
+    return list(dict.fromkeys(makers))
 
 
 def _check(run: Run, kind: str, names: Sequence[str], output: Path | None) -> None:

@@ -98,4 +98,3 @@ def _portable(error: BaseException) -> BaseException:
     except Exception:  # from any library
         return StageError(f"failed: {type(error).__name__}: {first_line(error)}")
     return error
-

@@ -29,8 +29,8 @@ class Preview:
     def line(self) -> str:
         """The summary that a run prints first."""
         if not self.missing:
-            return f"{len(self.rows)} stages, all cached"
-        parts = [f"{len(self.rows)} stages, {self.missing} to run"]
+            return f"{_stages(len(self.rows))}, all cached"
+        parts = [f"{_stages(len(self.rows))}, {self.missing} to run"]
         if self.download_bytes:
             parts.append(f"{self.download_bytes / 1e6:.0f} MB to download")
         known = [row["expected_seconds"] for row in self.rows if row["expected_seconds"]]
@@ -83,3 +83,7 @@ def _paths(before: Any, after: Any, path: str = "") -> list[str]:
 
 def _inner(before: Mapping[str, Any], after: Mapping[str, Any], key: str, path: str) -> list[str]:
     return _paths(before.get(key), after.get(key), f"{path}.{key}" if path else key)
+
+
+def _stages(count: int) -> str:
+    return f"{count} stage{'' if count == 1 else 's'}"

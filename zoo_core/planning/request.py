@@ -45,6 +45,15 @@ class RunRequest:
     changes: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, str] = field(default_factory=dict)
 
+    def to_data(self) -> dict[str, Any]:
+        """The JSON form, without what is at its default."""
+        data: dict[str, Any] = {"model": self.model}
+        for item in fields(self)[1:]:
+            value = getattr(self, item.name)
+            if value not in (item.default, {}):
+                data[item.name] = str(value) if isinstance(value, Path) else value
+        return data
+
 
 ASSETS = ("auto", "published", "sample")
 RESIZE = ("stretch", "letterbox")

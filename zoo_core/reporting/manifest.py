@@ -24,6 +24,7 @@ def manifest(outcome: Outcome, command: Sequence[str]) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "command": list(command),
+        "request": outcome.run.request.to_data(),
         "model": card.id,
         "source": {
             "modelled_on": card.repository.name,
