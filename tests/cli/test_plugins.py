@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ import pytest
 import zoo_core
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from zoo_core.testing.fixtures import Zoo
 
 SCHEMA = Path(zoo_core.__file__).parent / "schemas" / "plugins.json"
@@ -103,3 +106,74 @@ def test_testing_needs_pytest(zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None
     outcome = zoo("plugins", "test", "coco")
     assert outcome.code == 5
     assert "pip install 'zoo-core[testing]'" in outcome.stderr
+
+
+EVALUATOR = """
+from zoo_core.api import ProtocolOption, Provider
+from zoo_core.api.hooks import hookimpl
+
+ZOO_API = 1
+
+@hookimpl
+def zoo_evaluators():
+    return [Provider(name="odd", summary="", load=object, options={options})]
+"""
+
+
+@pytest.fixture
+def evaluator(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Iterator[None]:
+    """A plugin with one evaluator of these options."""
+    name = "zoo_evaluator_of_test_plugins"
+    code = EVALUATOR.format(options=request.param)
+    (tmp_path / f"{name}.py").write_text(code, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("ZOO_PLUGINS", f"{name},zoo_core.testing.toy")
+    yield
+    sys.modules.pop(name, None)
+
+
+def option(name: str, kind: str = "float", more: str = "") -> str:
+    return f"(ProtocolOption(name={name!r}, kind={kind}, help='mine'{more}),)"
+
+
+@pytest.mark.parametrize(
+    "evaluator",
+    [option(n) for n in ("limit", "json", "no_bench", "help", "changes")],
+    indirect=True,
+)
+def test_an_evaluator_s_option_that_zoo_has_is_one_clear_line(zoo: Zoo, evaluator: None) -> None:
+    done = zoo("run", "--help")
+    assert done.code == 2
+    assert done.stderr.startswith("zoo: evaluator odd: brings the option '")
+    assert "`zoo plugins disable zoo_evaluator_of_test_plugins`" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("evaluator", "says"),
+    [
+        (option("two words"), "'two words': is not a lower-case name"),
+        (option("my-thing"), "is not a lower-case name"),
+        (option("class"), "is not a lower-case name"),
+        (option("thing", "list"), "is of kind <class 'list'>, not float, int or str"),
+        (option("thing", "int", ", choices=(1, 2)"), "choices that are not a tuple of str"),
+        ("None", "has options that are not a tuple of ProtocolOption"),
+        ("('thing',)", "has options that are not a tuple of ProtocolOption"),
+    ],
+    indirect=["evaluator"],
+)
+def test_a_plugin_with_an_impossible_option_is_left_out(
+    zoo: Zoo, evaluator: None, says: str
+) -> None:
+    done = zoo("run", "--help")
+    assert done.code == 0
+    assert "mine" not in done.stdout
+    rows = {row["name"]: row for row in zoo("plugins", "--json").json["plugins"]}
+    assert says in rows["zoo_evaluator_of_test_plugins"]["failure"]
+
+
+@pytest.mark.parametrize("evaluator", [option("thing")], indirect=True)
+def test_an_evaluator_s_own_option_is_in_the_help(zoo: Zoo, evaluator: None) -> None:
+    assert "--thing" in zoo("run", "--help").stdout

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from keyword import iskeyword
 from typing import TYPE_CHECKING, Generic, TypeVar
+
+from zoo_core.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -12,6 +16,8 @@ HOOK_API = 1
 """The version of the hooks; a plugin states the one that it was written for as `ZOO_API`."""
 
 T_co = TypeVar("T_co", covariant=True)
+
+_NAME = re.compile("[a-z][a-z0-9_]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +32,15 @@ class ProtocolOption:
     kind: type[float | int | str]
     help: str
     choices: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        where = f"protocol option {self.name!r}"
+        if not _NAME.fullmatch(self.name) or iskeyword(self.name):
+            raise UsageError("is not a lower-case name with _ between words", where=where)
+        if self.kind not in (float, int, str):
+            raise UsageError(f"is of kind {self.kind!r}, not float, int or str", where=where)
+        if self.choices and (self.kind is not str or not isinstance(self.choices, tuple)):
+            raise UsageError("has choices that are not a tuple of str", where=where)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,3 +57,11 @@ class Provider(Generic[T_co]):
     summary: str
     load: Callable[[], T_co]
     options: tuple[ProtocolOption, ...] = ()
+
+    def __post_init__(self) -> None:
+        options: object = self.options
+        if not isinstance(options, tuple) or not all(
+            isinstance(o, ProtocolOption) for o in options
+        ):
+            where = f"provider {self.name!r}"
+            raise UsageError("has options that are not a tuple of ProtocolOption", where=where)

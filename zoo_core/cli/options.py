@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,10 +11,10 @@ import typer
 
 from zoo_core.cli import completion
 from zoo_core.errors import UsageError
-from zoo_core.planning.request import make_request
+from zoo_core.planning.request import RunRequest, make_request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 Fields = dict[str, Any]
 
@@ -183,6 +184,8 @@ class RequestVerb:
         """The function for typer, with the options of the groups and of installed evaluators."""
         shared = [(group, _parameters(group)) for group in self._groups]
         own = _parameters(self.function)[1:]
+        if protocol in self._groups:
+            _refuse_twins([p for group in self._groups for p in _named(group)] + own)
 
         def command(**values: Any) -> int:
             from zoo_core.system.machine import keep_freed_memory
@@ -206,12 +209,48 @@ def with_request(*groups: Callable[..., Fields]) -> Callable[[Callable[..., int]
 
 
 def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
-    parameters = [
+    parameters = _named(function)
+    return [*parameters, *_protocol_parameters()] if function is protocol else parameters
+
+
+def _named(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    return [
         parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
         for parameter in inspect.signature(function, eval_str=True).parameters.values()
         if parameter.kind is not inspect.Parameter.VAR_KEYWORD
     ]
-    return [*parameters, *_protocol_parameters()] if function is protocol else parameters
+
+
+def _refuse_twins(own: Sequence[inspect.Parameter]) -> None:
+    """Raises UsageError if an evaluator's option has the name of one of zoo's `own` options."""
+    known = {"help", *(field.name for field in fields(RunRequest))}
+    for parameter in own:
+        known |= {parameter.name, *_names(parameter)}
+    clashes = known.intersection(p.name for p in _protocol_parameters())
+    if clashes:
+        raise _twin(min(clashes))
+
+
+def _names(parameter: inspect.Parameter) -> Iterator[str]:
+    """What a parameter is called on the command line, with _ for -."""
+    for info in getattr(parameter.annotation, "__metadata__", ()):
+        for text in (info.default, *(info.param_decls or ())):
+            if isinstance(text, str):  # typer keeps the first one as the default
+                yield text.lstrip("-").replace("-", "_")
+
+
+def _twin(option: str) -> UsageError:
+    from zoo_core.plugins.manager import Plugins
+
+    plugins = Plugins.installed()
+    providers = plugins.all("evaluator").items()
+    name = next(name for name, p in providers if option in {o.name for o in p.options})
+    plugin = plugins.owner("evaluator", name)
+    return UsageError(
+        f"brings the option '{option}', which zoo itself has",
+        where=f"evaluator {name}",
+        next=f"rename it, or leave the plugin out: `zoo plugins disable {plugin.name}`",
+    )
 
 
 def _pair(text: str) -> tuple[str, str]:
