@@ -108,6 +108,116 @@ def test_predictions_of_paths_arrays_and_pictures_are_equal(
     assert not Path("runs").exists()
 
 
+def test_files_of_any_name_and_pictures_of_any_kind(
+    own: dict[str, Any], picture: Path, tmp_path: Path
+) -> None:
+    (first,) = zoo.predict("toy-detector", picture, show_conf=0.1, **own)
+    names = ("one/same.png", "two/same.png", "two/no ending", "two/\u7a7a\n.jpg")
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(picture.read_bytes())
+
+    rows = zoo.predict("toy-detector", (n for n in names), show_conf=0.1, **own)
+
+    assert [row.image for row in rows] == list(names)
+    assert all(np.array_equal(row.boxes, first.boxes) for row in rows)
+
+
+def test_pictures_are_taken_upright(own: dict[str, Any], picture: Path, tmp_path: Path) -> None:
+    pil = pytest.importorskip("PIL.Image")
+    with pil.open(picture) as image:
+        exif = pil.Exif()
+        exif[0x112] = 6
+        turned = image.convert("RGB").transpose(pil.Transpose.ROTATE_90)
+        turned.save(tmp_path / "turned.png", exif=exif)
+        palette = image.convert("RGB").convert("P", palette=pil.Palette.ADAPTIVE)
+    (first,) = zoo.predict("toy-detector", picture, show_conf=0.1, **own)
+    with pil.open(tmp_path / "turned.png") as opened:
+        rows = zoo.predict(
+            "toy-detector", [tmp_path / "turned.png", opened, palette], show_conf=0.1, **own
+        )
+
+    assert first.boxes is not None
+    assert len(first.boxes)
+    for row in rows:
+        assert np.array_equal(row.boxes, first.boxes)
+
+
+@pytest.mark.parametrize(
+    ("images", "kind", "text"),
+    [
+        (["good.png", "nowhere.png"], DataError, "nowhere.png: no such image; check the path"),
+        (["good.png", "folder"], DataError, "folder: is not a file"),
+        (["good.png", "bad.png"], DataError, "bad.png: cannot be decoded as an image"),
+        ("", UsageError, "images: is empty"),
+        ([""], UsageError, "image 0: is empty"),
+        (None, UsageError, "images: is a NoneType, not a path, a PIL image or an array uint8"),
+        ([None], UsageError, "image 0: is NoneType, not a path"),
+        (b"abc", UsageError, "image 0: is int, not a path"),
+        (np.zeros((0, 4, 3), np.uint8), UsageError, "image 0: is uint8 [0, 4, 3], not a path"),
+        (np.zeros((4, 4, 3)), UsageError, "image 0: is float64 [4, 4, 3], not a path"),
+    ],
+)
+def test_what_is_not_an_image_is_named_as_the_caller_does(
+    images: Any, kind: Any, text: str, own: dict[str, Any], picture: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "good.png").write_bytes(picture.read_bytes())
+    (tmp_path / "bad.png").write_text("not an image")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(kind) as caught:
+        zoo.predict("toy-detector", images, **own)
+    assert str(caught.value).startswith(text)
+
+
+def test_options_have_the_types_that_python_has_for_them(own: dict[str, Any]) -> None:
+    weights = Path(own["weights"])
+    report = zoo.eval(
+        "toy-detector",
+        backend="toy",
+        weights=weights,
+        precision="fp32",
+        limit=1,
+        images=files("zoo_core.testing") / "toy_shapes",
+        annotations=files("zoo_core.testing") / "toy_shapes" / "truth.json",
+        size=np.array([32, 32]),
+        batch=np.int64(1),
+        options={"clip": 2},
+    )
+
+    assert report.header.options == {"clip": "2"}
+    assert report.images == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"batch": "2"}, "--batch: must be an integer of at least 1, not '2'"),
+        ({"batch": True}, "--batch: must be an integer"),
+        ({"limit": -3}, "--limit: must be an integer of at least 1, not -3"),
+        ({"calibration_images": 0}, "--calibration-images: must be an integer of at least 1"),
+        ({"size": 32}, "--size: invalid size '32'"),
+        ({"precision": 8}, "--precision: must be a string, not 8"),
+        ({"device": 3}, "--device: must be a string"),
+        ({"weights": 3}, "--weights: must be a path, not 3"),
+        ({"weights": ""}, "--weights: is empty"),
+        ({"images": ""}, "--images: is empty"),
+        ({"images": 3}, "--images: must be a path, not 3"),
+        ({"options": ["clip=2"]}, "--options: must map names to values"),
+        ({"options": {1: 2}}, "--options: must be a string, not 1"),
+        ({"predict": "photos"}, "options: unknown 'predict'"),
+        ({"output": ""}, "output: is empty"),
+        ({"gates": "AP50=1"}, "gates: must map metrics to numbers, not 'AP50=1'"),
+        ({"gates": {"AP50": "x"}}, "--min-metric: invalid gate 'AP50=x'"),
+        ({"model": None}, "MODEL: must be a string, not None"),
+    ],
+)
+def test_a_value_of_the_wrong_type_is_one_clear_line(options: dict[str, Any], text: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        zoo.eval(**{"model": "toy-detector", **TOY, **options})
+    assert str(caught.value).startswith(text)
+    assert not Path("runs").exists()
+
+
 def test_a_folder_and_a_threshold(own: dict[str, Any], picture: Path) -> None:
     result = zoo.predict("toy-detector", picture.parent, **own)
     none = zoo.predict("toy-detector", str(picture.parent), show_conf=1.0, **own)
@@ -128,7 +238,7 @@ def test_a_folder_and_a_threshold(own: dict[str, Any], picture: Path) -> None:
         (
             lambda: zoo.predict("toy-detector", np.zeros((4, 4), np.uint8)),
             UsageError,
-            "not uint8 [height, width, 3]",
+            "an array uint8 [height, width, 3]",
         ),
         (
             lambda: zoo.run("toy-detector", backend="toy", assets="sample", gates={"AP": 0.5}),

@@ -8,16 +8,19 @@ function to call with lines of text while a command runs.
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, replace
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
 from zoo_core.commands.progress import line_by_line, silent
-from zoo_core.errors import UsageError, check_known
-from zoo_core.planning.request import RunRequest, make_request
+from zoo_core.errors import DataError, UsageError, ZooError, check_known
+from zoo_core.planning.request import RunRequest, as_path, make_request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterator
     from os import PathLike
 
     from numpy.typing import NDArray
@@ -28,6 +31,9 @@ if TYPE_CHECKING:
 
     Lines = Callable[[str], None]
     Image = str | PathLike[str] | NDArray[Any] | Any
+
+
+_NOT_AN_IMAGE = "not a path, a PIL image or an array uint8 [height, width, 3] in RGB"
 
 
 def run(
@@ -45,13 +51,14 @@ def run(
     folder (`output`, else a new one under ./runs) is written.
     """
     from zoo_core.commands.run import run as run_request
-    from zoo_core.reporting.gates import check
+    from zoo_core.reporting.gates import check, parse
 
+    if not isinstance(gates or {}, Mapping):
+        raise UsageError(f"must map metrics to numbers, not {gates!r}", where="gates")
+    limits = parse(f"{name}={least}" for name, least in (gates or {}).items())
     request = _request(model, options)
-    report = run_request(
-        request, _reporter(progress), _path(output), bench=bench, gates=gates or {}
-    )
-    check(gates or {}, report)
+    report = run_request(request, _reporter(progress), _path(output), bench=bench, gates=limits)
+    check(limits, report)
     return report
 
 
@@ -127,9 +134,10 @@ def predict(
 
     with tempfile.TemporaryDirectory(prefix="zoo-predict-") as folder:
         path, names = _collect(images, Path(folder))
-        request = _request(model, {**options, "predict": path})
-        work, planned = prepare(request, Goal.PREDICT, reporter := _reporter(progress))
-        predictions, _ = run_images(work, planned, reporter)
+        request = replace(_request(model, options), predict=path)
+        with _own_names(Path(folder), names):
+            work, planned = prepare(request, Goal.PREDICT, reporter := _reporter(progress))
+            predictions, _ = run_images(work, planned, reporter)
         labels = planned.resolved.card.labels
         return [
             _image_prediction(prediction, names.get(prediction.sample.name), labels, show_conf)
@@ -163,14 +171,14 @@ def load(folder: str | Path) -> RunReport | BenchReport | PredictReport:
     """The report in a run folder; raises DataError if there is none."""
     from zoo_core.reporting.report import load as load_report
 
-    return load_report(Path(folder))
+    return load_report(as_path(folder, "folder"))
 
 
 def _request(model: str, options: Mapping[str, Any]) -> RunRequest:
     """The request that the command line would make from these options."""
     from zoo_core.plugins.manager import Plugins
 
-    own = {field.name for field in fields(RunRequest)} - {"model", "changes"}
+    own = {field.name for field in fields(RunRequest)} - {"model", "changes", "predict"}
     known = {*own, "resize", *Plugins.installed().protocol_options()}
     check_known(options, known, "options", UsageError)
     return make_request(model, **options)
@@ -181,14 +189,16 @@ def _reporter(progress: Lines | None) -> ProgressReporter:
 
 
 def _path(path: str | Path | None) -> Path | None:
-    return None if path is None else Path(path)
+    return None if path is None else as_path(path, "output")
 
 
 def _collect(images: Image | Iterable[Image], folder: Path) -> tuple[Path, dict[str, str | int]]:
     """A path to the images, and the image that each file name in it stands for."""
     if _is_path(images):
-        return Path(images), {}
-    one = hasattr(images, "__array_interface__")
+        return as_path(images, "images"), {}
+    one = hasattr(images, "__array__") or hasattr(images, "__array_interface__")
+    if not one and not isinstance(images, Iterable):
+        raise UsageError(f"is a {type(images).__name__}, {_NOT_AN_IMAGE}", where="images")
     names: dict[str, str | int] = {}
     for number, image in enumerate([images] if one else cast("Iterable[Image]", images)):
         name, origin = _put(image, number, folder)
@@ -198,27 +208,52 @@ def _collect(images: Image | Iterable[Image], folder: Path) -> tuple[Path, dict[
     return folder, names
 
 
+@contextmanager
+def _own_names(folder: Path, names: Mapping[str, str | int]) -> Iterator[None]:
+    """Errors about a file of the folder name the caller's image."""
+    try:
+        yield
+    except ZooError as error:
+        for name, image in names.items():
+            own = image if isinstance(image, str) else f"image {image}"
+            error.where = error.where.replace(str(folder / name), own)
+        raise
+
+
 def _is_path(image: object) -> TypeGuard[str | PathLike[str]]:
     return isinstance(image, str) or hasattr(image, "__fspath__")
 
 
 def _put(image: Image, number: int, folder: Path) -> tuple[str, str | int]:
-    """Add an image to the folder; returns its file name, and its path or number for the caller."""
-    import numpy as np
+    """Add an image to the folder; returns its file name, and its path or number for the caller.
 
+    What a file holds decides whether it is an image, so the names in the folder all end alike.
+    """
     from zoo_core.vision import write_image
 
-    if _is_path(image):
-        path = Path(image).absolute()
-        name = f"{number:06d}{path.suffix.lower()}"
-        (folder / name).symlink_to(path)
-        return name, str(image)
+    where, place = f"image {number}", folder / f"{number:06d}.png"
+    if not _is_path(image):
+        write_image(place, _pixels(image, where))
+        return place.name, number
+    path = as_path(image, where).absolute()
+    if not path.is_file():
+        what = "is not a file" if path.exists() else "no such image"
+        raise DataError(what, where=str(image), next="check the path")
+    place.symlink_to(path)
+    return place.name, str(image)
+
+
+def _pixels(image: Any, where: str) -> NDArray[Any]:
+    """uint8 [height, width, 3] in RGB, of the upright image."""
+    import numpy as np
+
+    if hasattr(image, "getexif"):  # an image of PIL
+        image = import_module("PIL.ImageOps").exif_transpose(image)
     pixels = np.asarray(image.convert("RGB") if hasattr(image, "convert") else image)
-    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
-        what = f"is {pixels.dtype} {list(pixels.shape)}, not uint8 [height, width, 3] in RGB"
-        raise UsageError(what, where=f"image {number}")
-    write_image(folder / f"{number:06d}.png", np.ascontiguousarray(pixels))
-    return f"{number:06d}.png", number
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
+        kind = f"{pixels.dtype} {list(pixels.shape)}" if pixels.ndim else type(image).__name__
+        raise UsageError(f"is {kind}, {_NOT_AN_IMAGE}", where=where)
+    return np.ascontiguousarray(pixels)
 
 
 def _image_prediction(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from numbers import Integral
+from os import PathLike, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from zoo_core.errors import UsageError, check_known
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,13 +58,15 @@ class RunRequest:
 ASSETS = ("auto", "published", "sample")
 RESIZE = ("stretch", "letterbox")
 _PATHS = ("cfg", "names", "predict", "images", "annotations", "calibration")
+_COUNTS = ("batch", "limit", "calibration_images")
+_TEXTS = ("backend", "precision", "device", "source", "dataset", "calibrator", "protocol")
 
 
 def make_request(model: str, **options: Any) -> RunRequest:
     """Make a request from options: fields of `RunRequest`, and protocol values such as `conf`.
 
     Paths may be strings, and `size` may be "H,W". An option that is None is not set. Raises
-    UsageError for an invalid size, resize mode or choice of assets.
+    UsageError for a value of the wrong type, an invalid size, resize mode or choice of assets.
     """
     options = {name: value for name, value in options.items() if value is not None}
     known = {field.name for field in fields(RunRequest)}
@@ -73,11 +75,62 @@ def make_request(model: str, **options: Any) -> RunRequest:
         check_known([values["resize"]], RESIZE, "--resize")
         values["interpolation"] = "bilinear"
     check_known([options.get("assets", "auto")], ASSETS, "--assets")
-    for name in options.keys() & {*_PATHS}:
-        options[name] = Path(options[name])
-    if "size" in options:
-        options["size"] = size_of(options["size"])
+    for name in options.keys() & _READERS.keys():
+        options[name] = _READERS[name](options[name], f"--{name.replace('_', '-')}")
+    model = _text(model, "MODEL")
     return RunRequest(model=model, changes={**options.pop("changes", {}), **values}, **options)
+
+
+def _text(value: object, where: str) -> str:
+    if not isinstance(value, str):
+        raise UsageError(f"must be a string, not {value!r}", where=where)
+    return value
+
+
+def _count(value: object, where: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
+        raise UsageError(f"must be an integer of at least 1, not {value!r}", where=where)
+    return int(value)
+
+
+def as_path(value: object, where: str) -> Path:
+    """A path, or UsageError for an empty one or for a value of another type."""
+    if not isinstance(value, str | PathLike):
+        raise UsageError(f"must be a path, not {value!r}", where=where)
+    if not fspath(value):
+        raise UsageError("is empty", where=where, next="give a path, or leave it out")
+    return Path(value)
+
+
+def _weights(value: object, where: str) -> str:
+    return value if isinstance(value, str) and value else str(as_path(value, where))
+
+
+def _size(value: Any, where: str) -> tuple[int, int]:
+    if not isinstance(value, Iterable):
+        raise UsageError(f"invalid size '{value}'", where=where, next="give (height, width)")
+    return size_of(value if isinstance(value, str) else tuple(value))
+
+
+def _options(value: object, where: str) -> dict[str, str]:
+    """Options by name; numbers and truth values become the words of the command line."""
+    if not isinstance(value, Mapping):
+        raise UsageError(f"must map names to values, not {value!r}", where=where)
+    words = {True: "true", False: "false"}
+    return {
+        _text(name, where): words[item] if isinstance(item, bool) else str(item)
+        for name, item in value.items()
+    }
+
+
+_READERS: Mapping[str, Callable[[Any, str], Any]] = {
+    **dict.fromkeys(_PATHS, as_path),
+    **dict.fromkeys(_COUNTS, _count),
+    **dict.fromkeys(_TEXTS, _text),
+    "weights": _weights,
+    "size": _size,
+    "options": _options,
+}
 
 
 def size_of(value: str | Sequence[int]) -> tuple[int, int]:
