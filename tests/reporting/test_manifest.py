@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-import pytest
-
 from zoo_core.planning.request import make_request
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
     from zoo_core.testing.fixtures import Zoo
 

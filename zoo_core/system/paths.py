@@ -12,8 +12,8 @@ from zoo_core.errors import DataError
 CACHES = "caches"
 """The folder inside `home()` that holds a folder for each cache."""
 
-_README = """The cache of zoo. `zoo gc` removes what is not needed. Downloads and results can be made
-again; weights that you brought (by-hand) and the history of runs (runs.jsonl) cannot.
+_README = """The cache of zoo. `zoo gc` removes what is not needed. Downloads and results can be
+made again; weights that you brought (by-hand) and the history of runs (runs.jsonl) cannot.
 """
 _TAG = "CACHEDIR.TAG"
 _MARKS = {
