@@ -64,6 +64,8 @@ def run(
 
 def eval(model: str, **options: Any) -> RunReport:
     """`zoo eval`: like `run`, without the benchmark."""
+    if "bench" in options:
+        raise UsageError("`eval` runs no benchmark", where="bench", next="use `run`")
     return run(model, bench=False, **options)
 
 
