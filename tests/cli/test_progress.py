@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,6 +14,8 @@ from zoo_core.cli import progress
 from zoo_core.commands.bench import artefact
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from zoo_core.testing.fixtures import Zoo
 
 
@@ -53,3 +59,35 @@ def speed_settings() -> Any:
     from zoo_core.benchmark import BenchSettings
 
     return BenchSettings(seconds=0.05, warmup_seconds=0.01)
+
+
+NOISY = """
+import os
+from zoo_core.api.hooks import hookimpl
+
+ZOO_API = 1
+
+@hookimpl
+def zoo_run_stage(stage, context):
+    print("noise of", stage.name)
+    os.system("echo noise of a tool")
+"""
+
+
+def test_what_stages_print_is_not_in_the_results(tmp_path: Path) -> None:
+    (tmp_path / "zoo_noisy_of_test_progress.py").write_text(NOISY, encoding="utf-8")
+    plugins = "zoo_noisy_of_test_progress,zoo_core.testing.toy"
+    places = {"ZOO_PLUGINS": plugins, "ZOO_HOME": str(tmp_path / "home"), "ZOO_OFFLINE": "1"}
+    command = "eval toy-detector --backend toy --assets sample --json -"
+    done = subprocess.run(
+        [sys.executable, "-m", "zoo_core", *command.split()],
+        env={**os.environ, **places, "PYTHONPATH": str(tmp_path)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert json.loads(done.stdout)["schema"] == "zoo.run/1"
+    assert "noise of export" in done.stderr
+    assert "noise of a tool" in done.stderr

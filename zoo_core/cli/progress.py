@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import contextmanager, redirect_stdout, suppress
 from typing import TYPE_CHECKING
 
 from zoo_core.commands.progress import (
@@ -13,6 +15,7 @@ from zoo_core.commands.progress import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
     from types import TracebackType
 
@@ -20,6 +23,9 @@ if TYPE_CHECKING:
 
     from zoo_core.api import Stage
     from zoo_core.pipeline.executor import Listener, StageResult
+
+_NOTE = 30
+"""Characters of a note beside a bar; a longer one would leave no place for the bar."""
 
 
 def say(text: str, quiet: bool = False) -> None:
@@ -31,7 +37,23 @@ def say(text: str, quiet: bool = False) -> None:
 
 def progress(quiet: bool, verbose: bool) -> ProgressReporter:
     """The reporter for this terminal: quiet, live, or line by line."""
-    return ProgressReporter(lambda: listener(quiet, verbose), lambda text: say(text, quiet))
+    return ProgressReporter(lambda: _stages(quiet, verbose), lambda text: say(text, quiet))
+
+
+@contextmanager
+def _stages(quiet: bool, verbose: bool) -> Iterator[Listener]:
+    """Listens; what stages and their tools print goes to stderr, since stdout is for results."""
+    results = None
+    with suppress(OSError):  # no stdout
+        results = os.dup(1)
+        os.dup2(2, 1)
+    try:
+        with redirect_stdout(sys.stderr), listener(quiet, verbose) as heard:
+            yield heard
+    finally:
+        if results is not None:
+            os.dup2(results, 1)
+            os.close(results)
 
 
 def listener(quiet: bool, verbose: bool) -> SilentListener:
@@ -93,6 +115,7 @@ class LiveListener(QuietListener):
         """Move the bar."""
         task = self._tasks[stage.name]
         text = f"{done:.0f}/{total:.0f} {note}"
+        text = text if len(text) <= _NOTE else f"{text[: _NOTE - 1]}…"
         self._progress.update(task, completed=done, total=total, note=text)
 
     def finished(self, result: StageResult) -> None:
