@@ -139,3 +139,13 @@ def test_every_verb_is_there(capsys: pytest.CaptureFixture[str]) -> None:
 def _schema() -> dict[str, Any]:
     text = (files("zoo_vastai_lint") / "schema.json").read_text(encoding="utf-8")
     return dict(json.loads(text))
+
+
+def test_documents_that_zoo_writes_itself_are_not_the_vendor_s(tmp_path: Path) -> None:
+    """A report names a backend and a data set, as a configuration does."""
+    report = {"schema": "zoo.run/1", "backend": "onnxruntime", "dataset": "d", "model": "m"}
+    (tmp_path / "report.json").write_text(json.dumps(report), encoding="utf-8")
+
+    (found,) = lint([tmp_path])
+
+    assert (found.kind, found.findings) == ("unknown", ())

@@ -102,7 +102,7 @@ def _check(path: Path, *, named: bool) -> _Checked:
         return _config((json_source if is_json else yaml_source)(path, text, data))
     if kind == "vdsp":
         return _vdsp((json_source if is_json else yaml_source)(path, text, data))
-    if kind == "unknown" and _is_record(path, data) and not named:
+    if kind == "unknown" and (_is_record(path, data) or _is_document(data)) and not named:
         return _Checked(_report(path, kind))
     if kind == "unknown":
         what = "is neither a vamc configuration nor a vdsp file"
@@ -118,9 +118,14 @@ def _is_record(path: Path, data: Any) -> bool:
     return path.name == BUILD_FILE and isinstance(data, Mapping) and data.keys() >= _RECORD
 
 
+def _is_document(data: Any) -> bool:
+    """Whether it is JSON that zoo writes itself, such as the report of a run."""
+    return isinstance(data, Mapping) and str(data.get("schema")).startswith("zoo.")
+
+
 def kind_of(data: Any) -> str:
     """vamc, vdsp, unknown, or the old forms vamc2 and vdsp-legacy."""
-    if not isinstance(data, Mapping):
+    if not isinstance(data, Mapping) or _is_document(data):
         return "unknown"
     if is_legacy(data):
         return "vdsp-legacy"
