@@ -69,7 +69,7 @@ _MODULES = (
 
 def __getattr__(name: str) -> object:
     """Import a name when it is first asked for: a listing needs few of them."""
-    for module in _MODULES:
+    for module in () if name.islower() else _MODULES:  # in lower case it is a module
         members = vars(import_module(f"{__name__}.{module}"))
         if name in members:
             globals()[name] = members[name]

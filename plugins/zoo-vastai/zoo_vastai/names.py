@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zoo_core.toolkit.artefact import ARTEFACT_FILE, PRECISION_FILE
+from zoo_core.api import ARTEFACT_FILE, PRECISION_FILE
 
 NAME = "vastai"
 """Of the backend, its compiler, runtime and emitter, and of a card's map for it."""
