@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from timed import Clock, Opened, Timed, tools
 
-from zoo_core.benchmark import BenchSettings
 from zoo_core.benchmark.compare import Versus, compare, turns
+from zoo_core.benchmark.settings import BenchSettings
 from zoo_core.errors import UsageError
 
 if TYPE_CHECKING:

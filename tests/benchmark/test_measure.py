@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from timed import Clock, Opened, Timed, bench, tools
 
-from zoo_core.benchmark import BenchSettings, measure
-from zoo_core.benchmark.measure import whole_batch
+from zoo_core.benchmark.measure import measure, whole_batch
+from zoo_core.benchmark.settings import BenchSettings
 from zoo_core.benchmark.text import lines
 from zoo_core.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from zoo_core.benchmark import Benchmark
+    from zoo_core.benchmark.result import Benchmark
 
 
 def test_a_constant_network_has_known_figures() -> None:

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from timed import Clock, Opened, Timed, tools
 
-from zoo_core.benchmark import BenchSettings, measure
+from zoo_core.benchmark.measure import measure
 from zoo_core.benchmark.server import schedule, server
+from zoo_core.benchmark.settings import BenchSettings
 from zoo_core.benchmark.text import lines
 
 if TYPE_CHECKING:

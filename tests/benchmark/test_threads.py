@@ -8,9 +8,10 @@ from threading import Barrier, Event
 import numpy as np
 import pytest
 
-from zoo_core.benchmark import BenchSettings, Instruments, threads
-from zoo_core.benchmark.series import Loop
+from zoo_core.benchmark import threads
+from zoo_core.benchmark.series import Instruments, Loop
 from zoo_core.benchmark.server import server
+from zoo_core.benchmark.settings import BenchSettings
 from zoo_core.benchmark.threads import run_workers
 
 

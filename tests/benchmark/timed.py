@@ -6,15 +6,17 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from zoo_core.api import TensorSpec
-from zoo_core.benchmark import BenchSettings, Instruments, Workload, measure
+from zoo_core.benchmark.measure import Workload, measure
+from zoo_core.benchmark.series import Instruments
 from zoo_core.commands.bench.artefact import network_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from zoo_core.api import Arrays
-    from zoo_core.benchmark import Benchmark
     from zoo_core.benchmark.measure import Network
+    from zoo_core.benchmark.result import Benchmark
+    from zoo_core.benchmark.settings import BenchSettings
 
 
 class Clock:

@@ -8,6 +8,8 @@ from threading import Event
 from typing import TYPE_CHECKING
 from unittest.mock import patch
 
+import pytest
+
 from zoo_core.benchmark import threads
 from zoo_core.system.download import network_reachable
 
@@ -60,9 +62,8 @@ def hung_workers() -> None:
 
     with patch.object(threads, "_HUNG_SECONDS", _TIMEOUT):
         try:
-            threads.together(_WORKERS, work)
-        except ValueError:
-            pass
+            with pytest.raises(ValueError, match="the network failed"):
+                threads.together(_WORKERS, work)
         finally:
             release.set()
 

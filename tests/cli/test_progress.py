@@ -56,7 +56,7 @@ def test_nothing_is_drawn_while_speed_is_measured(
 
 
 def speed_settings() -> Any:
-    from zoo_core.benchmark import BenchSettings
+    from zoo_core.benchmark.settings import BenchSettings
 
     return BenchSettings(seconds=0.05, warmup_seconds=0.01)
 

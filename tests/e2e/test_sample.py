@@ -16,7 +16,7 @@ import jsonschema
 import pytest
 
 import zoo_core
-from zoo_core.benchmark import BenchSettings
+from zoo_core.benchmark.settings import BenchSettings
 from zoo_core.commands.bench import artefact
 
 if TYPE_CHECKING:

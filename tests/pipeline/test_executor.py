@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from zoo_core.api import Stage
-from zoo_core.errors import DataError, StageError
+from zoo_core.errors import DataError, StageError, ZooError
 from zoo_core.pipeline.durations import Durations
 from zoo_core.pipeline.executor import Executor, StageResult
-from zoo_core.pipeline.plan import make_plan
+from zoo_core.pipeline.plan import Plan, make_plan
 from zoo_core.pipeline.runners import LocalRunner
 from zoo_core.pipeline.sessions import SessionPool
 from zoo_core.pipeline.store import Store
@@ -265,3 +265,12 @@ def test_the_manifest_tells_what_was_made_from_what(
     assert manifest["parts"]["inputs"] == {"text": [results["make"].entry.key, "text.txt"]}
     assert manifest["outputs"]["text.txt"]["bytes"] == 2
     assert len(manifest["outputs"]["text.txt"]["sha256"]) == 64
+
+
+def test_a_plan_that_lacks_a_stage_fails_instead_of_waiting(
+    steps: str, tmp_path: Path, executor: Executor
+) -> None:
+    plan = make_plan([make_stage(steps, tmp_path), double_stage(steps)])
+
+    with pytest.raises(ZooError, match="a stage that is not in the plan"):
+        executor.run(Plan(plan.stages[1:]))

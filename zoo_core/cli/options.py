@@ -185,7 +185,9 @@ class RequestVerb:
         shared = [(group, _parameters(group)) for group in self._groups]
         own = _parameters(self.function)[1:]
         if protocol in self._groups:
-            _refuse_twins([p for group in self._groups for p in _named(group)] + own)
+            brought = _protocol_parameters()
+            _refuse_twins([p for _, group in shared for p in group] + own, brought)
+            shared = [(g, ps + brought if g is protocol else ps) for g, ps in shared]
 
         def command(**values: Any) -> int:
             from zoo_core.system.machine import keep_freed_memory
@@ -209,11 +211,6 @@ def with_request(*groups: Callable[..., Fields]) -> Callable[[Callable[..., int]
 
 
 def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
-    parameters = _named(function)
-    return [*parameters, *_protocol_parameters()] if function is protocol else parameters
-
-
-def _named(function: Callable[..., Any]) -> list[inspect.Parameter]:
     return [
         parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
         for parameter in inspect.signature(function, eval_str=True).parameters.values()
@@ -221,12 +218,12 @@ def _named(function: Callable[..., Any]) -> list[inspect.Parameter]:
     ]
 
 
-def _refuse_twins(own: Sequence[inspect.Parameter]) -> None:
-    """Raises UsageError if an evaluator's option has the name of one of zoo's `own` options."""
+def _refuse_twins(own: Sequence[inspect.Parameter], brought: Sequence[inspect.Parameter]) -> None:
+    """Raises UsageError if an option that an evaluator brought has the name of one of zoo's own."""
     known = {"help", *(field.name for field in fields(RunRequest))}
     for parameter in own:
         known |= {parameter.name, *_names(parameter)}
-    clashes = known.intersection(p.name for p in _protocol_parameters())
+    clashes = known.intersection(p.name for p in brought)
     if clashes:
         raise _twin(min(clashes))
 

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 from zipfile import is_zipfile
 
 from zoo_core.api import ARTEFACT_FILE, GRAPH_FILE
-from zoo_core.commands.run import inputs_of
 from zoo_core.commands.workspace import prepare
 from zoo_core.errors import DataError
 from zoo_core.planning.build import Goal
-from zoo_core.reporting.run_folder import ADDED, check_free, deliver, filled
+from zoo_core.reporting.run_folder import ADDED, check_free, deliver, filled, inputs_of
 from zoo_core.system.files import copy_file, is_html, read_head
 from zoo_core.system.hashing import file_digest
 from zoo_core.system.paths import by_hand_file

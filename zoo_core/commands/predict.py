@@ -6,14 +6,22 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from zoo_core.commands.run import RESULTS, inputs_of, require_available, run_folder
 from zoo_core.commands.workspace import prepare
 from zoo_core.errors import UsageError
 from zoo_core.pipeline.predictions import StoredPredictions
 from zoo_core.planning.build import Goal
+from zoo_core.planning.resolve import require_available
 from zoo_core.reporting.build import build_header
 from zoo_core.reporting.report import ImageRow, PredictReport
-from zoo_core.reporting.run_folder import REPORT, RUNS, check_free, deliver
+from zoo_core.reporting.run_folder import (
+    REPORT,
+    RESULTS,
+    RUNS,
+    check_free,
+    deliver,
+    inputs_of,
+    open_run_folder,
+)
 from zoo_core.system.file_names import SUFFIX, text_names
 from zoo_core.system.files import write_json
 from zoo_core.vision import read_rgb, write_image
@@ -103,7 +111,7 @@ def predict(
     resolved = run.resolved
     evaluator = work.plugins.evaluator(resolved.card.evaluator)
     view = _View(evaluator, resolved.card.labels, show_conf, resolved.preprocess.exif)
-    with run_folder(run, output, RESULTS) as staged:
+    with open_run_folder(run, output, RESULTS) as staged:
         deliver(results["write"].entry.path / "predictions", staged.part)
         report = PredictReport(
             header=build_header(run, results, staged.folder),

@@ -231,6 +231,8 @@ class _Board:
                 if ready := self._ready():
                     self._began = time.monotonic()
                     return self._take(ready[0])
+                if self._taken <= self.results.keys():
+                    raise ZooError("the remaining stages need a stage that is not in the plan")
                 self._changed.wait()
         return None
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from zoo_core.api import DataRequest, Target
-from zoo_core.errors import DataError, UsageError, did_you_mean
+from zoo_core.errors import DataError, UnavailableError, UsageError, did_you_mean
 from zoo_core.planning.weights import (
     Weights,
     first_ready,
@@ -67,6 +67,27 @@ class Resolved:
     def has_graph(self) -> bool:
         """Whether a graph is exported."""
         return not self.stored or bool(self.weights.files)
+
+
+def require_available(resolved: Resolved) -> None:
+    """Raises UnavailableError unless the device of the request, or its backend, can run here."""
+    availability = resolved.backend.availability()
+    known = {device.id: device for device in availability.devices}
+    where = f"backend {resolved.backend.name}"
+    for name in resolved.target.devices:
+        device = known.get(name)
+        if device and device.available:
+            continue
+        if availability.ok and device is None and resolved.backend.check_device:
+            resolved.backend.check_device(name)
+        elif known and device is None:
+            step = f"devices: {', '.join(known)}"
+            raise UnavailableError(f"has no device '{name}'", where=where, next=step)
+        elif device or not availability.ok:
+            reason = (device.reason if device else "") or availability.reason
+            raise UnavailableError(
+                f"is not available: {reason}", where=where, next=availability.next_step
+            )
 
 
 def resolve(

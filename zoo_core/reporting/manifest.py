@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.reporting.build import versions
 from zoo_core.system.hashing import digest
 from zoo_core.system.machine import environment
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from zoo_core.pipeline.plan import PlannedStage
     from zoo_core.reporting.build import Outcome
@@ -17,7 +16,9 @@ if TYPE_CHECKING:
 SCHEMA = "zoo.manifest/1"
 
 
-def manifest(outcome: Outcome, command: Sequence[str]) -> dict[str, Any]:
+def manifest(
+    outcome: Outcome, versions: Mapping[str, str], command: Sequence[str]
+) -> dict[str, Any]:
     """Hashes of weights, graph, calibration list, artefact, data and protocol; keys; versions."""
     resolved, plan = outcome.run.resolved, outcome.run.plan
     data, card = resolved.data, resolved.card
@@ -55,7 +56,7 @@ def manifest(outcome: Outcome, command: Sequence[str]) -> dict[str, Any]:
             }
             for name, result in outcome.results.items()
         ],
-        "versions": versions(plan),
+        "versions": dict(versions),
         "environment": environment(),
     }
 

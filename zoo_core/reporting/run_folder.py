@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,9 @@ from zoo_core.system.files import copy_file, disk_errors, temporary_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from contextlib import AbstractContextManager
+
+    from zoo_core.planning.build import Run
 
 RUNS = Path("runs")
 """Where run folders go that are not named."""
@@ -24,6 +28,12 @@ REPORT = "report.json"
 
 BENCH_REPORT = "bench.json"
 """That of a benchmark, put there last too."""
+
+RAW = "latency_ms.json"
+"""Every sample of the benchmark."""
+
+RESULTS = "results"
+"""The kind of the output folders of `zoo run`, `eval` and `predict`."""
 
 ADDED = "files"
 """The kind of results that leaves earlier ones of its kind where they are."""
@@ -134,3 +144,21 @@ def _make(output: Path | None, name: str) -> Path:
                 raise DataError(what, where=str(folder), next=_NEXT) from error
         number += 1
         folder = RUNS / f"{name}-{number}"
+
+
+def open_run_folder(
+    run: Run, output: Path | None, kind: str
+) -> AbstractContextManager[StagedOutput]:
+    """Opens the run's output folder to fill it: `output`, else a new one under ./runs."""
+    target, stamp = run.resolved.target, time.strftime("%Y%m%d-%H%M%S")
+    name = f"{stamp}-{run.resolved.card.id}-{target.backend}-{target.precision}"
+    return filled(output, name, kind, inputs_of(run))
+
+
+def inputs_of(run: Run) -> frozenset[Path]:
+    """The local files and folders that a run reads, with links resolved."""
+    request = run.request
+    paths = (request.cfg, request.names, request.predict, request.images, request.annotations)
+    places = [place for item in run.plan for place in item.stage.locations.values()]
+    places += [str(path) for path in (*paths, request.calibration) if path]
+    return frozenset(Path(os.path.realpath(place)) for place in places if os.path.lexists(place))

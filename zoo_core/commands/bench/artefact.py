@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo_core.benchmark import BenchSettings, Instruments, Workload
-from zoo_core.benchmark import measure as measure_workload
-from zoo_core.benchmark.measure import Network
+from zoo_core.benchmark.measure import Network, Workload
+from zoo_core.benchmark.measure import measure as measure_workload
+from zoo_core.benchmark.series import Instruments
+from zoo_core.benchmark.settings import BenchSettings
 from zoo_core.benchmark.text import block
 from zoo_core.errors import UsageError, ZooError
 from zoo_core.reporting.report import SpeedReport
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zoo_core.api import Arrays, Session, TensorSpec
-    from zoo_core.benchmark import Benchmark
+    from zoo_core.benchmark.result import Benchmark
     from zoo_core.commands.workspace import Workspace
     from zoo_core.pipeline.executor import StageResult
     from zoo_core.planning.build import Run

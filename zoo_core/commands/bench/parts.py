@@ -8,20 +8,20 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.api.trace import Traceable
-from zoo_core.benchmark import Instruments
 from zoo_core.benchmark.compare import compare
+from zoo_core.benchmark.series import Instruments
 from zoo_core.benchmark.trace import OperatorTable
 from zoo_core.commands.bench.artefact import noise
 from zoo_core.commands.bench.images import image_steps
 from zoo_core.commands.bench.request import title
-from zoo_core.commands.run import RAW
 from zoo_core.errors import UsageError, ZooError
 from zoo_core.reporting.report import ToolReport
+from zoo_core.reporting.run_folder import RAW
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from zoo_core.benchmark import BenchSettings
+    from zoo_core.benchmark.settings import BenchSettings
     from zoo_core.commands.bench.artefact import Build, Measured
     from zoo_core.commands.workspace import Workspace
     from zoo_core.planning.build import Run

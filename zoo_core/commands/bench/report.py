@@ -20,13 +20,20 @@ from zoo_core.commands.bench.parts import (
 )
 from zoo_core.commands.bench.request import second
 from zoo_core.commands.bench.sweep import sweep, swept_values
-from zoo_core.commands.run import RAW, inputs_of, require_available, run_folder
 from zoo_core.commands.workspace import prepare
 from zoo_core.errors import UsageError
 from zoo_core.planning.build import Goal
+from zoo_core.planning.resolve import require_available
 from zoo_core.reporting.build import build_header
 from zoo_core.reporting.report import BenchReport
-from zoo_core.reporting.run_folder import BENCH_REPORT, RUNS, check_free
+from zoo_core.reporting.run_folder import (
+    BENCH_REPORT,
+    RAW,
+    RUNS,
+    check_free,
+    inputs_of,
+    open_run_folder,
+)
 from zoo_core.system.files import write_json, write_text
 
 if TYPE_CHECKING:
@@ -57,7 +64,7 @@ def bench_report(
     parts = list(_measure(build, rival, reading, how, progress))
     fields: dict[str, Any] = {part.key: part.data for part in parts}
     files = {name: content for part in parts for name, content in part.files.items()}
-    with run_folder(run, output, _KIND) as staged:
+    with open_run_folder(run, output, _KIND) as staged:
         report = BenchReport(header=build_header(run, build.results, staged.folder), **fields)
         for name, content in files.items():
             write = write_text if isinstance(content, str) else write_json

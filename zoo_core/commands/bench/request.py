@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from zoo_core.benchmark import BenchSettings
+from zoo_core.benchmark.settings import BenchSettings
 from zoo_core.errors import UsageError, did_you_mean
 from zoo_core.reporting.gates import SpeedGates
 

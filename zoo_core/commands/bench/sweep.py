@@ -18,7 +18,7 @@ from zoo_core.system.machine import cpu_threads
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from zoo_core.benchmark import BenchSettings
+    from zoo_core.benchmark.settings import BenchSettings
     from zoo_core.commands.bench.artefact import Measured
     from zoo_core.commands.bench.request import BenchRequest
     from zoo_core.commands.progress import ProgressReporter
