@@ -17,7 +17,6 @@ from zoo_core.commands.progress import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-    from types import TracebackType
 
     from rich.progress import Progress, TaskID
 
@@ -98,12 +97,7 @@ class LiveListener(QuietListener):
         self._progress.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
     def started(self, stage: Stage, expected: float | None) -> None:

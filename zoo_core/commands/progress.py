@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
     from pathlib import Path
-    from types import TracebackType
 
     from zoo_core.api import Stage
     from zoo_core.pipeline.executor import Listener, StageResult
@@ -50,12 +49,7 @@ class SilentListener:
     def __enter__(self) -> Listener:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         return None
 
     def started(self, stage: Stage, expected: float | None) -> None:

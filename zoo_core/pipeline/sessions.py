@@ -10,7 +10,6 @@ from zoo_core.system.hashing import digest
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from types import TracebackType
 
     from zoo_core.api import Runtime, Session, Target
 
@@ -26,12 +25,7 @@ class SessionPool:
     def __enter__(self) -> SessionPool:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._open.clear()
         self._stack.close()
 
