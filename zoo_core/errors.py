@@ -105,6 +105,16 @@ def first_line(error: BaseException) -> str:
     return (str(error).strip() or "no message").splitlines()[0]
 
 
+def is_interrupt(error: BaseException | None) -> bool:
+    """Whether a KeyboardInterrupt is the error or among its causes.
+
+    A native module that Ctrl-C hits while it is loaded raises an ImportError instead.
+    """
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A hint with the closest known name, else all known names."""
     names = sorted(known)

@@ -57,6 +57,13 @@ def full(context):
 def interrupt(context):
     (context.out / "partial.bin").write_bytes(b"half")
     raise KeyboardInterrupt
+
+def interrupted_import(context):
+    (context.out / "partial.bin").write_bytes(b"half")
+    try:
+        raise KeyboardInterrupt
+    except KeyboardInterrupt as error:
+        raise ImportError("initialization failed") from error
 '''
 
 
@@ -227,10 +234,12 @@ def test_a_full_disk_is_told_and_frees_what_it_wrote(
     assert not list((tmp_path / "store").rglob("partial.bin"))
 
 
+@pytest.mark.parametrize("function", ["interrupt", "interrupted_import"])
 def test_an_interrupt_leaves_nothing_and_the_next_run_goes_on(
-    steps: str, tmp_path: Path, executor: Executor
+    steps: str, tmp_path: Path, executor: Executor, function: str
 ) -> None:
-    plan = make_plan([make_stage(steps, tmp_path), failing(steps, "interrupt")])
+    """A native module that Ctrl-C hits while it is loaded raises another error."""
+    plan = make_plan([make_stage(steps, tmp_path), failing(steps, function)])
 
     with pytest.raises(KeyboardInterrupt):
         executor.run(plan)

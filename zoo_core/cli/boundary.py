@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from typer import Abort, Exit, TyperException
 
 from zoo_core.cli.json_output import check_target, json_target, write_document
-from zoo_core.errors import StageError, UsageError, ZooError
+from zoo_core.errors import StageError, UsageError, ZooError, is_interrupt
 from zoo_core.system.files import disk_errors
 
 if TYPE_CHECKING:
@@ -40,10 +40,14 @@ def guarded(run: Callable[[], int], arguments: Sequence[str]) -> int:
     except TyperException as error:
         return _report(_usage(error), arguments)
     except ZooError as error:
+        if is_interrupt(error):
+            return _interrupted(arguments)
         if os.environ.get("ZOO_DEBUG"):
             traceback.print_exc()
         return _report(error, arguments)
     except Exception as error:
+        if is_interrupt(error):
+            return _interrupted(arguments)
         _write_error(arguments, "defect", StageError(f"{type(error).__name__}: {error}"))
         raise
 

@@ -12,7 +12,7 @@ from threading import Condition, RLock, Thread
 from typing import TYPE_CHECKING, Any, Protocol
 
 from zoo_core.api import StageServices
-from zoo_core.errors import StageError, ZooError, first_line
+from zoo_core.errors import StageError, ZooError, first_line, is_interrupt
 from zoo_core.pipeline.runners import StageJob
 from zoo_core.pipeline.store import LOG
 from zoo_core.system.files import disk_errors, is_disk_error
@@ -184,10 +184,10 @@ class Executor:
     def _keep_on_failure(self, stage: Stage, work: Path) -> Iterator[None]:
         try:
             yield
-        except KeyboardInterrupt:
-            shutil.rmtree(work, ignore_errors=True)
-            raise
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
+            if is_interrupt(error):
+                shutil.rmtree(work, ignore_errors=True)
+                raise KeyboardInterrupt from error
             folder = self._keep(work, error)
             if isinstance(error, StageError):
                 error.where = error.where or f"stage {stage.name}"
