@@ -106,12 +106,15 @@ def first_line(error: BaseException) -> str:
 
 
 def is_interrupt(error: BaseException | None) -> bool:
-    """Whether a KeyboardInterrupt is the error or among its causes.
+    """Whether it is a KeyboardInterrupt, or comes from an ImportError that was one.
 
     A native module that Ctrl-C hits while it is loaded raises an ImportError instead.
     """
     while error is not None and not isinstance(error, KeyboardInterrupt):
-        error = error.__cause__ or error.__context__
+        cause = error.__cause__ or error.__context__
+        if isinstance(cause, KeyboardInterrupt):
+            return isinstance(error, ImportError)
+        error = cause
     return error is not None
 
 
