@@ -65,7 +65,8 @@ class DataPlan:
     `kind` is `published`, `given` (by the user) or `sample`. `stages` fetch or draw the data; there
     are none if it is already on disk. `inputs` and `locations` say where the data is, as in
     `Stage`. `shards` cover the selected samples in order; `count` is their number, `of` the size of
-    the whole set. `content` is a digest of the selection, ground truth included.
+    the whole set. `content` is a digest of the selection, ground truth included. `warnings` say
+    what was left out or assumed, one sentence each, with counts.
     """
 
     dataset: str
@@ -79,6 +80,7 @@ class DataPlan:
     of: int
     content: str
     has_truth: bool
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -74,11 +74,15 @@ class Predictions(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metrics:
-    """Metrics in order: fractions by name, None if undefined; `lines` is their text form."""
+    """Metrics in order: fractions by name, None if undefined; `lines` is their text form.
+
+    `warnings` say what would mislead a reader of the figures, one sentence each.
+    """
 
     values: Mapping[str, float | None]
     lines: tuple[str, ...] = ()
     per_class: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
     def to_data(self) -> dict[str, Any]:
         """The JSON form."""
@@ -86,12 +90,18 @@ class Metrics:
             "values": dict(self.values),
             "lines": list(self.lines),
             "per_class": {name: dict(row) for name, row in self.per_class.items()},
+            "warnings": list(self.warnings),
         }
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Metrics:
         """The inverse of `to_data`."""
-        return cls(values=data["values"], lines=tuple(data["lines"]), per_class=data["per_class"])
+        return cls(
+            values=data["values"],
+            lines=tuple(data["lines"]),
+            per_class=data["per_class"],
+            warnings=tuple(data.get("warnings", ())),
+        )
 
 
 class Evaluator(Protocol):

@@ -48,7 +48,8 @@ class Graph:
     `format` is an open string (onnx, torchscript, darknet ...); `path` is relative to the folder
     of `graph.json`. `form` is the form of the outputs: `heads` (raw) or `e2e` (decoded). `facts`
     holds further properties, such as the file's opset. `facts["decoder"]` holds decoder parameters
-    that only the exporter knows; they override the card's.
+    that only the exporter knows; they override the card's. `warnings` say what was left out or
+    assumed, one sentence each.
     """
 
     format: str
@@ -57,6 +58,7 @@ class Graph:
     outputs: tuple[TensorSpec, ...]
     form: str = "heads"
     facts: dict[str, Any]
+    warnings: tuple[str, ...] = ()
 
     def to_data(self) -> dict[str, Any]:
         """The JSON form."""
@@ -67,6 +69,7 @@ class Graph:
             "outputs": [spec.to_data() for spec in self.outputs],
             "form": self.form,
             "facts": self.facts,
+            "warnings": list(self.warnings),
         }
 
     @classmethod
@@ -79,4 +82,5 @@ class Graph:
             outputs=tuple(TensorSpec.from_data(item) for item in data["outputs"]),
             form=data["form"],
             facts=data["facts"],
+            warnings=tuple(data.get("warnings", ())),
         )

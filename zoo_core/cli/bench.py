@@ -128,14 +128,15 @@ def _measure(
     verbosity: tuple[bool, bool],
 ) -> int:
     from zoo_core.commands.bench import bench_report
+    from zoo_core.reporting.terminal import report_lines
 
     verbose, quiet = verbosity
     report = bench_report(request, how, progress(quiet, verbose), output)
     failure = how.gates.verdict(report)
     if failure is None or isinstance(failure, SpeedGateError):
-        print_report(report.to_data(), json_to, report.lines(), quiet)
+        print_report(report.to_data(), json_to, report_lines(report), quiet)
     else:  # JSON is the error then; the report is in the output folder
-        print_lines(json_to, report.lines(), quiet)
+        print_lines(json_to, report_lines(report), quiet)
     if failure:
         raise failure
     return 0

@@ -19,7 +19,7 @@ def show_plan(request: RunRequest, json_to: str | None) -> int:
     from zoo_core.commands.workspace import open_workspace
     from zoo_core.planning.build import Goal
     from zoo_core.planning.preview import preview
-    from zoo_core.reporting.terminal import first_line
+    from zoo_core.reporting.terminal import first_line, warning_lines
     from zoo_core.system.tables import columns
 
     work = open_workspace()
@@ -48,7 +48,9 @@ def show_plan(request: RunRequest, json_to: str | None) -> int:
         "stages": forecast.rows,
         "download_bytes": forecast.download_bytes,
         "expected_seconds": forecast.seconds,
+        "warnings": list(resolved.warnings),
     }
     head = ("", "stage", "key", "expected", "changed since the nearest result")
-    print_report(report, json_to, [first_line(planned), *columns(head, rows), forecast.line()])
+    heading = [first_line(planned), *warning_lines(resolved.warnings)]
+    print_report(report, json_to, [*heading, *columns(head, rows), forecast.line()])
     return 0

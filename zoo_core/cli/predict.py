@@ -30,9 +30,10 @@ def predict(
 ) -> int:
     """Run a model on images; write prediction files and annotated pictures."""
     from zoo_core.commands.predict import predict as predict_images
+    from zoo_core.reporting.terminal import report_lines
 
     if not 0 <= show_conf <= 1:
         raise UsageError(f"invalid score {show_conf}", where="--show-conf", next="give 0 to 1")
     report = predict_images(request, progress(quiet, verbose), output, path, show_conf)
-    print_report(report.to_data(), json_to, report.lines(), quiet)
+    print_report(report.to_data(), json_to, report_lines(report), quiet)
     return 0

@@ -19,7 +19,7 @@ from zoo_core.planning.resolve import CacheState
 from zoo_core.plugins.manager import Plugins
 from zoo_core.registry import Registry, load_registry
 from zoo_core.reporting.run_folder import check_output
-from zoo_core.reporting.terminal import first_line
+from zoo_core.reporting.terminal import first_line, warning_lines
 from zoo_core.system.machine import cpu_quota
 from zoo_core.system.paths import home
 
@@ -119,7 +119,8 @@ def prepare(
         check_output(output)
     workspace = open_workspace()
     run = workspace.plan(request, goal)
-    progress.message(first_line(run, reason))
+    for line in (first_line(run, reason), *warning_lines(run.resolved.warnings)):
+        progress.message(line)
     forecast = preview(run.plan, workspace.store, workspace.durations, explain=False)
     progress.message(forecast.line())
     return workspace, run

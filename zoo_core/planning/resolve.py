@@ -64,6 +64,12 @@ class Resolved:
     emulated: bool = False
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is known while planning and would mislead a reader of the figures."""
+        used = (self.data, self.calibration)
+        return tuple(dict.fromkeys(text for data in used if data for text in data.warnings))
+
+    @property
     def has_graph(self) -> bool:
         """Whether a graph is exported."""
         return not self.stored or bool(self.weights.files)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from zoo_core.reporting.report import (
     Subset,
     Verification,
 )
+from zoo_core.reporting.warnings import output_path, read_output, warnings_of
 from zoo_core.system.distributions import requirements, version
 
 if TYPE_CHECKING:
@@ -46,14 +46,11 @@ class Outcome:
 
     def read(self, file: str) -> Any:
         """The JSON that the last stage to output `file` left; None where no stage does."""
-        path = self.path(file)
-        return json.loads(path.read_text(encoding="utf-8")) if path else None
+        return read_output(self.run.plan, self.results, file)
 
     def path(self, file: str) -> Path | None:
         """Where the last stage to output `file` left it."""
-        item = self.run.plan.maker(file)
-        result = self.results.get(item.stage.name) if item else None
-        return result.entry.path / file if result else None
+        return output_path(self.run.plan, self.results, file)
 
 
 def build_header(run: Run, results: Mapping[str, StageResult], output: Path) -> ReportHeader:
@@ -83,6 +80,7 @@ def build_header(run: Run, results: Mapping[str, StageResult], output: Path) -> 
         ),
         stages=tuple(StageRecord.from_data(result.to_data()) for result in results.values()),
         versions=versions(run.plan),
+        warnings=warnings_of(run, results),
         output=str(output),
     )
 
@@ -109,7 +107,6 @@ def build_report(outcome: Outcome, registry: Registry) -> RunReport:
         comparison=rows,
         not_comparable=refused,
         verify=Verification.from_data(verify) if verify else None,
-        warnings=(*(precision.warnings if precision else ()), *_warnings(outcome)),
         manifest=str(outcome.output / "manifest.json"),
     )
 
@@ -128,29 +125,6 @@ def versions(plan: Plan) -> dict[str, str]:
     named = {name for stage in stages for name in stage.versions}
     known = {name: version(name) for name in (_CORE, *sorted((used | needed | named) - {_CORE}))}
     return {name: text for name, text in known.items() if text}
-
-
-def _warnings(outcome: Outcome) -> list[str]:
-    """What a reader of the figures must know, one sentence each."""
-    resolved = outcome.run.resolved
-    texts = []
-    if resolved.weights.kind == "sample":
-        texts.append("sample weights on drawn scenes: these figures say nothing about the model")
-    if resolved.emulated:
-        texts.append("emulated: an emulator stood in for the device, no figure is the device's own")
-    if resolved.weights.kind == "random":
-        texts.append("random weights: speed is real, accuracy is not reported")
-    if resolved.protocol.unknown:
-        fields = ", ".join(resolved.protocol.unknown)
-        texts.append(f"protocol {resolved.protocol.name}: not published, assumed: {fields}")
-    if _subset(resolved):
-        texts.append("a subset of the data set: not to be compared with figures of the whole")
-    leaked = outcome.read("leakage.json")
-    if leaked and leaked["shared"]:
-        texts.append(f"{leaked['shared']} calibration images are also evaluation images")
-    if resolved.card.training_overlap and resolved.weights.kind == "published":
-        texts.append(resolved.card.training_overlap)
-    return texts
 
 
 def _provenance(outcome: Outcome) -> dict[str, str]:

@@ -174,6 +174,7 @@ class ReportHeader(Record):
     protocol: ProtocolRecord | None = None
     stages: tuple[StageRecord, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
     output: str
 
 
@@ -189,6 +190,11 @@ class Report(Record):
     keys: ClassVar[tuple[str, ...]] = ()
 
     header: ReportHeader
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What would mislead a reader of the figures, one sentence each."""
+        return self.header.warnings
 
     def to_data(self) -> dict[str, Any]:
         """The JSON form, by the schema that it names."""
@@ -257,7 +263,6 @@ class RunReport(Report):
     comparison: tuple[ComparisonRow, ...]
     not_comparable: tuple[RefusedRow, ...]
     verify: Verification | None
-    warnings: tuple[str, ...]
     manifest: str
 
     def figures(self) -> dict[str, object]:
@@ -275,7 +280,7 @@ class BenchReport(Report):
     keys: ClassVar[tuple[str, ...]] = (
         *("schema", *(key for key in _HEADER if key != "task"), "options", "assets"),
         *("benchmark", "breakdown", "versus", "profile", "profiler", "sweep"),
-        *("lines", "stages", "versions", "output"),
+        *("lines", "warnings", "stages", "versions", "output"),
     )
     parts: ClassVar[Parts] = {
         **Report.parts,
@@ -335,7 +340,7 @@ class PredictReport(Report):
     schema: ClassVar[str] = "zoo.predict/1"
     keys: ClassVar[tuple[str, ...]] = (
         *("schema", "model", "backend", "device", "emulated", "precision", "assets", "protocol"),
-        *("show_conf", "images", "lines", "output"),
+        *("show_conf", "images", "lines", "warnings", "output"),
     )
     parts: ClassVar[Parts] = {**Report.parts, "images": ImageRow}
 

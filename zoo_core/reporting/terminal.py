@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 from zoo_core.system.tables import columns
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from zoo_core.planning.build import Run
-    from zoo_core.reporting.report import PrecisionReport, RunReport
+    from zoo_core.reporting.report import PrecisionReport, Report, RunReport
 
 _SAMPLE = "SAMPLE RUN"
 
@@ -35,9 +37,19 @@ def terminal_lines(report: RunReport) -> list[str]:
     if report.benchmark:
         lines += report.benchmark.lines()
     lines += comparison_lines(report)
-    lines += [f"warning: {text}" for text in report.warnings]
+    lines += warning_lines(report.warnings)
     lines.append(f"report: {report.header.output}")
     return lines
+
+
+def report_lines(report: Report) -> list[str]:
+    """A benchmark or predictions, and the warnings."""
+    return [*report.lines(), *warning_lines(report.warnings)]
+
+
+def warning_lines(warnings: Iterable[str]) -> list[str]:
+    """How a terminal shows warnings."""
+    return [f"warning: {text}" for text in warnings]
 
 
 def heading(report: RunReport) -> str:

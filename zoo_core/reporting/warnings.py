@@ -1,0 +1,64 @@
+"""What would mislead a reader of the figures: known from the plan, or told by the stages."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from zoo_core.pipeline.executor import StageResult
+    from zoo_core.pipeline.plan import Plan
+    from zoo_core.planning.build import Run
+    from zoo_core.planning.resolve import Resolved
+
+_DOCUMENTS = ("graph.json", "verify.json", "precision.json", "metrics.json")
+"""Outputs whose key `warnings` holds sentences of the plugin that made them."""
+
+
+def warnings_of(run: Run, results: Mapping[str, StageResult]) -> tuple[str, ...]:
+    """One sentence each, in the order of the work: inputs, stages, what the figures are of."""
+    texts = [*run.resolved.warnings, *_by_stages(run.plan, results), *_by_assets(run.resolved)]
+    leaked = read_output(run.plan, results, "leakage.json")
+    if leaked and leaked["shared"]:
+        texts.append(f"{leaked['shared']} calibration images are also evaluation images")
+    return tuple(dict.fromkeys(texts))
+
+
+def output_path(plan: Plan, results: Mapping[str, StageResult], file: str) -> Path | None:
+    """Where the last stage to output `file` left it; None if no stage did."""
+    item = plan.maker(file)
+    result = results.get(item.stage.name) if item else None
+    return result.entry.path / file if result else None
+
+
+def read_output(plan: Plan, results: Mapping[str, StageResult], file: str) -> Any:
+    """The JSON that the last stage to output `file` left; None if no stage did."""
+    path = output_path(plan, results, file)
+    return json.loads(path.read_text(encoding="utf-8")) if path else None
+
+
+def _by_stages(plan: Plan, results: Mapping[str, StageResult]) -> Iterator[str]:
+    for file in _DOCUMENTS:
+        yield from (read_output(plan, results, file) or {}).get("warnings", ())
+
+
+def _by_assets(resolved: Resolved) -> Iterator[str]:
+    kind, protocol, data = resolved.weights.kind, resolved.protocol, resolved.data
+    if kind == "sample":
+        yield "sample weights on drawn scenes: these figures say nothing about the model"
+    if resolved.emulated:
+        yield "emulated: an emulator stood in for the device, no figure is the device's own"
+    if kind == "random":
+        yield "random weights: speed is real, accuracy is not reported"
+    if data is None or not data.has_truth:
+        return
+    if protocol.unknown:
+        fields = ", ".join(protocol.unknown)
+        yield f"protocol {protocol.name}: not published, assumed: {fields}"
+    if data.count != data.of:
+        yield "a subset of the data set: not to be compared with figures of the whole"
+    if resolved.card.training_overlap and kind == "published":
+        yield resolved.card.training_overlap
