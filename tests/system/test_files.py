@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from zoo_core.errors import DataError
 from zoo_core.system.files import (
     add_json_line,
     copy_file,
     kind_of,
     read_json_lines,
+    read_limited,
+    read_text,
     replacing,
     temporary_folder,
     write_json,
@@ -146,3 +149,37 @@ def test_a_temporary_folder_goes_with_what_is_left_in_it(tmp_path: Path) -> None
 )
 def test_kinds_are_recognised_by_the_first_bytes(head: bytes, kind: str | None) -> None:
     assert kind_of(head) == kind
+
+
+def test_a_pipe_a_folder_and_a_device_are_refused_before_anything_is_read(tmp_path: Path) -> None:
+    """None of them must be opened: the pipe would wait, /dev/zero has no end."""
+    os.mkfifo(tmp_path / "pipe")
+    kinds = {tmp_path / "pipe": "a pipe", tmp_path: "a folder", Path("/dev/zero"): "a device"}
+    for path, kind in kinds.items():
+        with pytest.raises(DataError, match=f"is {kind}, not a file"):
+            read_limited(path)
+
+
+@pytest.mark.parametrize("name", ["missing", "x" * 300, "zero\0byte", "file/below"])
+def test_a_name_that_cannot_be_opened_is_one_line(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match="cannot be read"):
+        read_limited(tmp_path / name)
+
+
+def test_a_file_is_read_up_to_its_limit(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"12345")
+
+    assert read_limited(path, 5) == b"12345"
+    with pytest.raises(DataError, match="has 5 bytes, more than 4"):
+        read_limited(path, 4)
+
+
+def test_text_is_read_without_its_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"\xef\xbb\xbfperson")
+    assert read_text(path) == "person"
+    path.write_bytes("person".encode("utf-16"))
+    with pytest.raises(DataError, match="is not UTF-8 text"):
+        read_text(path)

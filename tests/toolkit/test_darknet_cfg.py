@@ -120,7 +120,7 @@ def test_other_files_are_refused(tmp_path: Path, content: bytes, what: str) -> N
 
 
 def test_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="cannot read"):
+    with pytest.raises(DataError, match="cannot be read"):
         read_cfg(tmp_path / "none.cfg")
 
 

@@ -19,6 +19,7 @@ from zoo_core.planning.weights import (
 )
 from zoo_core.registry.cards import NONE
 from zoo_core.registry.protocols import choose, derive, effective_preprocess, task_values
+from zoo_core.system.files import read_text
 from zoo_core.vision import Preprocess
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from zoo_core.planning.request import RunRequest
     from zoo_core.plugins.manager import Plugins
     from zoo_core.registry import Registry
+
+_MOST_NAMES = 4_000_000
+"""Bytes of a file of class names; ImageNet's 21,000 take 700,000."""
 
 FOLDER = "folder"
 """The data set that reads a folder of images without ground truth."""
@@ -301,15 +305,14 @@ def _runnable(card: ModelCard) -> ModelCard:
 def _labelled(card: ModelCard, names: Path | None) -> ModelCard:
     if names is None:
         return card
+    step = "give a text file with one class name per line"
     try:
-        lines = names.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        step = "give a text file with one class name per line"
-        what = f"cannot be read as class names: {error}"
-        raise DataError(what, where=str(names), next=step) from error
+        lines = read_text(names, _MOST_NAMES).splitlines()
+    except DataError as error:
+        what = f"cannot be read as class names: it {error.what}"
+        raise DataError(what, where=error.where, next=step) from error
     labels = tuple(line.strip() for line in lines if line.strip())
     if not labels:
-        step = "write one class name per line"
         raise DataError("contains no class names", where=str(names), next=step)
     return replace(card, labels=labels)
 

@@ -54,6 +54,8 @@ def load_disabled() -> frozenset[str]:
     """Entry-point names of the plugins that are disabled on this machine."""
     path = home() / _FOLDER / _FILE
     try:
+        if path.is_fifo():
+            raise _invalid(path)
         data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return frozenset()
@@ -63,7 +65,7 @@ def load_disabled() -> frozenset[str]:
     except OSError as error:
         what, step = f"cannot be read: {error.strerror}", "make it readable, or set ZOO_HOME"
         raise DataError(what, where=str(path), next=step) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _invalid(path) from error
     names = data.get("disabled") if isinstance(data, dict) else None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):

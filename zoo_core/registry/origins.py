@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import yaml
+
+from zoo_core.registry.reader import read_registry_file
+from zoo_core.system.yaml_text import compose_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,7 +16,6 @@ if TYPE_CHECKING:
 
     from zoo_core.registry.load import Registry
 
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _FIELDS = {"source": "repository"}
 _ITSELF = ""
 
@@ -120,7 +122,7 @@ def _names(document: _Entry, part: str) -> Mapping[str, object]:
 
 
 def _document(path: Path) -> _Entry:
-    return _Entry(path, _keys(yaml.compose(path.read_bytes(), Loader=_Loader)))
+    return _Entry(path, _keys(compose_yaml(read_registry_file(path), str(path))))
 
 
 def _keys(node: yaml.Node | None) -> dict[str, tuple[int, yaml.Node]]:

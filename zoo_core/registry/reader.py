@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from zoo_core.errors import DataError, RegistryError, did_you_mean, first_line
+from zoo_core.errors import DataError, RegistryError, did_you_mean
 from zoo_core.system.file_cache import cached_values
+from zoo_core.system.files import read_limited
+from zoo_core.system.yaml_text import MOST_BYTES, load_yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 T = TypeVar("T")
@@ -43,44 +44,16 @@ def _as_json(path: Path) -> str:
 
 
 def _parse(path: Path) -> Any:
-    import yaml
+    return load_yaml(read_registry_file(path), str(path), unique=True)
 
+
+def read_registry_file(path: Path) -> bytes:
+    """The bytes of a registry file; raises RegistryError."""
     try:
-        return yaml.load(path.read_bytes(), Loader=_strict_loader())
-    except OSError as error:
-        what, step = f"cannot be read: {error.strerror}", "check the file and ZOO_REGISTRY"
-        raise RegistryError(what, where=str(path), next=step) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or first_line(error)
-        raise RegistryError(f"is not valid YAML: {problem}", where=f"{path}{line}") from error
-
-
-@cache
-def _strict_loader() -> Any:
-    """PyYAML's safe loader, which rejects duplicate keys."""
-    import yaml
-
-    base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-    class StrictLoader(base):  # type: ignore[misc]
-        def construct_mapping(
-            self, node: yaml.MappingNode, deep: bool = False
-        ) -> dict[Hashable, Any]:
-            keys: set[Hashable] = set()
-            for key_node, _ in node.value:
-                key = self.construct_object(key_node, deep=True)
-                if key in keys:
-                    problem = f"duplicate key '{key}'"
-                    raise yaml.constructor.ConstructorError(
-                        None, None, problem, key_node.start_mark
-                    )
-                keys.add(key)
-            mapping: dict[Hashable, Any] = super().construct_mapping(node, deep)
-            return mapping
-
-    return StrictLoader
+        return read_limited(path, MOST_BYTES)
+    except DataError as error:
+        step = error.next or "check the file and ZOO_REGISTRY"
+        raise RegistryError(error.what, where=error.where, next=step) from error
 
 
 class Reader:

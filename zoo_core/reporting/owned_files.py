@@ -38,7 +38,7 @@ class OwnedFiles:
         try:
             kinds = json.loads((folder / LIST).read_bytes())["files"]
             owned = {kind: frozenset(filter(_inside, names)) for kind, names in kinds.items()}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             owned = {}
         return cls(folder, owned)
 

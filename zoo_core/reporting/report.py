@@ -16,6 +16,7 @@ from zoo_core.benchmark.trace import OperatorTable
 from zoo_core.errors import DataError
 from zoo_core.reporting.comparison import ComparisonRow, RefusedRow
 from zoo_core.reporting.run_folder import BENCH_REPORT, REPORT
+from zoo_core.system.files import read_limited
 from zoo_core.system.record import Parts, Record
 
 if TYPE_CHECKING:
@@ -361,6 +362,10 @@ class PredictReport(Report):
         return {"images": len(self.images)}
 
 
+_NO_REPORT = (
+    *(DataError, ValueError, LookupError, TypeError, AttributeError),
+    *(StopIteration, RecursionError),
+)
 _KINDS = (RunReport, BenchReport, PredictReport)
 
 
@@ -370,10 +375,10 @@ def load(folder: Path) -> RunReport | BenchReport | PredictReport:
         if not path.is_file():
             continue
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
+            data = json.loads(read_limited(path))
             kind = next(kind for kind in _KINDS if kind.schema == data["schema"])
             return kind.from_data(data)
-        except (OSError, ValueError, LookupError, TypeError, AttributeError, StopIteration):
+        except _NO_REPORT:
             raise DataError("cannot be read as a report of zoo", where=str(path)) from None
     step = f"name a folder that holds {REPORT} or {BENCH_REPORT}"
     raise DataError("holds no report", where=str(folder), next=step)

@@ -165,7 +165,7 @@ class PartialFile:
         """
         try:
             record = json.loads(self._record.read_bytes())
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return None
         if not (self.size and isinstance(record, dict) and record.get("url") == self.url):
             return None

@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from zoo_core.errors import DataError
+from zoo_core.system.files import check_regular
 from zoo_core.system.paths import folder
 
 if TYPE_CHECKING:
@@ -99,8 +100,7 @@ def _file() -> Path:
 
 
 def _stamp(path: Path) -> str:
-    with _read_errors(path):
-        stat = path.stat()
+    stat = check_regular(path)
     return f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns} {stat.st_ino}"
 
 

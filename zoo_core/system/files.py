@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import stat
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 HEAD_BYTES = 512
 """Number of leading bytes that `kind_of` needs."""
+
+MOST_BYTES = 1 << 30
+"""Bytes of a file that are read at once, unless its reader names a lower limit."""
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _REFUSED = frozenset({errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG})
@@ -34,6 +38,13 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"\xff\xd8\xff", "a JPEG image"),
     (b"%PDF", "a PDF document"),
     (b"version https://git-lfs", "a Git LFS pointer, not the file itself"),
+)
+_IRREGULAR = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
 )
 _HTML = (b"<!doctype html", b"<html", b"<head", b"<body", b"<script", b"<!--")
 _BLANKS = b"\xef\xbb\xbf \t\r\n"
@@ -100,7 +111,7 @@ def read_json_lines(path: Path) -> list[dict[str, Any]]:
         return []
     rows = []
     for line in lines:
-        with suppress(ValueError):
+        with suppress(ValueError, RecursionError):
             rows.append(json.loads(line))
     return [row for row in rows if isinstance(row, dict)]
 
@@ -157,6 +168,48 @@ def is_html(head: bytes) -> bool:
     """Whether the leading bytes are those of a web page."""
     text = head.lstrip(_BLANKS).lower()
     return text.startswith(_HTML) or (text.startswith(b"<?xml") and b"<html" in text)
+
+
+def check_regular(path: Path) -> os.stat_result:
+    """The status of a file; raises DataError for what cannot be read to its end.
+
+    Missing files, folders, pipes (reading waits for a writer) and devices (/dev/zero has no end).
+    """
+    try:
+        status = path.stat()
+    except (OSError, ValueError) as error:  # a zero byte in the name is a ValueError
+        raise _unreadable(path, error) from error
+    for is_kind, kind in _IRREGULAR:
+        if is_kind(status.st_mode):
+            raise DataError(f"is {kind}, not a file", where=str(path), next="name a file")
+    return status
+
+
+def read_limited(path: Path, most: int = MOST_BYTES) -> bytes:
+    """The content of a file of at most `most` bytes; raises DataError for anything else."""
+    size = check_regular(path).st_size
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(most + 1) if size <= most else b""
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    if max(size, len(data)) > most:
+        what = f"has {max(size, len(data)):,} bytes, more than {most:,}"
+        raise DataError(what, where=str(path), next="check whether it is the right file")
+    return data
+
+
+def read_text(path: Path, most: int = MOST_BYTES) -> str:
+    """The UTF-8 text of a file, with or without a byte-order mark; as `read_limited`."""
+    try:
+        return read_limited(path, most).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError("is not UTF-8 text", where=str(path)) from error
+
+
+def _unreadable(path: Path, error: Exception) -> DataError:
+    reason = getattr(error, "strerror", None) or str(error)
+    return DataError(f"cannot be read: {reason}", where=str(path))
 
 
 def read_head(path: Path) -> bytes:

@@ -9,7 +9,7 @@ datasets          what data sets share: limits, shards, folders of images
 detection         anchors, candidates, NMS, the rules of a protocol, drawing
 detection_txt     detections as one text file per image
 download          downloads that resume and are checked
-files             digests, kinds and names of files, folders of the cache, writing
+files             digests, kinds, names, the cache, reading with limits (YAML too), writing
 machine           the processor and the installed packages
 onnx_file         ONNX files, read and written without holding their weights twice
 options           options of backends, exporters and protocols; the names of calibrators

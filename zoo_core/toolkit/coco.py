@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.errors import DataError
+from zoo_core.system.files import read_limited
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -85,9 +86,7 @@ def read_annotations(path: Path) -> dict[str, Any]:
     """
     where = str(path)
     try:
-        data = json.loads(path.read_bytes())
-    except OSError as error:
-        raise DataError(f"cannot be read: {error.strerror}", where=where) from error
+        data = json.loads(read_limited(path))
     except (ValueError, RecursionError) as error:
         raise DataError(f"is not JSON: {error}", where=where, next=_NEXT) from error
     if not isinstance(data, dict):

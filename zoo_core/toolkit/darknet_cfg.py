@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from zoo_core.errors import DataError, UsageError, did_you_mean
-from zoo_core.system.files import kind_of
+from zoo_core.system.files import check_regular, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -142,6 +142,7 @@ class Cfg:
 
 def read_cfg(path: Path) -> Cfg:
     """Parse a file; raises `DataError` where it is missing or no text, else as `parse_cfg`."""
+    check_regular(path)
     try:
         with path.open("rb") as stream:
             content = stream.read(_MOST_BYTES + 1)

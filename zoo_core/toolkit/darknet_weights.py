@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from zoo_core.errors import DataError
-from zoo_core.system.files import kind_of, read_head, replacing
+from zoo_core.system.files import check_regular, kind_of, read_head, replacing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -104,8 +104,9 @@ def write_weights(
 
 
 def _open(path: Path) -> tuple[int, bytes]:
+    size = check_regular(path).st_size
     try:
-        return path.stat().st_size, read_head(path)
+        return size, read_head(path)
     except OSError as error:
         raise _error(path, f"cannot be read: {error.strerror}", "") from None
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zoo_core.errors import DataError
+from zoo_core.system.files import read_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -51,13 +52,7 @@ def read_detections(path: Path) -> list[TextDetection]:
     Raises `DataError` naming file and line for a line that has no label or not five numbers at
     its end, and for a file that cannot be read as text.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise DataError(f"cannot be read: {error.strerror}", where=str(path)) from error
-    except UnicodeDecodeError as error:
-        raise DataError("is not UTF-8 text", where=str(path)) from error
-    lines = enumerate(text.split("\n"), start=1)
+    lines = enumerate(read_text(path).split("\n"), start=1)
     return [_parse(line, f"{path}:{number}") for number, line in lines if line.strip()]
 
 

@@ -1,24 +1,39 @@
-"""Files as plugins meet them: digests, kinds and names of files, folders of the cache, writing."""
+"""Files as plugins meet them: digests, kinds, names, the cache, reading with limits, writing."""
 
 from __future__ import annotations
 
 from zoo_core.system.file_cache import file_digest_cached, file_digests
 from zoo_core.system.file_names import SUFFIX, text_names
-from zoo_core.system.files import kind_of, read_head, temporary_folder, write_json, write_text
+from zoo_core.system.files import (
+    check_regular,
+    kind_of,
+    read_head,
+    read_limited,
+    read_text,
+    temporary_folder,
+    write_json,
+    write_text,
+)
 from zoo_core.system.hashing import digest, file_digest
 from zoo_core.system.paths import cache, folder
 from zoo_core.system.source_digest import source_digest
+from zoo_core.system.yaml_text import compose_yaml, load_yaml
 
 __all__ = [
     "SUFFIX",
     "cache",
+    "check_regular",
+    "compose_yaml",
     "digest",
     "file_digest",
     "file_digest_cached",
     "file_digests",
     "folder",
     "kind_of",
+    "load_yaml",
     "read_head",
+    "read_limited",
+    "read_text",
     "source_digest",
     "temporary_folder",
     "text_names",

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from google.protobuf.message import DecodeError
 
 from zoo_core.errors import DataError
+from zoo_core.system.files import check_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -208,7 +209,7 @@ def _read(path: Path, fill: Fill) -> ModelProto:
     from onnx import GraphProto, ModelProto
 
     try:
-        if path.stat().st_size > _LIMIT:
+        if check_regular(path).st_size > _LIMIT:
             raise DataError("more than 2 GB do not fit in one ONNX file", where=str(path))
         with path.open("rb") as stream, mmap(stream.fileno(), 0, access=ACCESS_READ) as data:
             model, graphs = apart(ModelProto, "graph", data, Span(0, len(data)))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zoo_core.errors import DataError, StageError, UsageError
-from zoo_core.system.files import is_disk_full, replacing
+from zoo_core.system.files import check_regular, is_disk_full, replacing
 from zoo_core.vision.headers import JPEG_START, is_whole_jpeg, orientation, stored_size
 
 if TYPE_CHECKING:
@@ -107,6 +107,7 @@ def opencv_in_one_thread() -> Iterator[None]:
 
 
 def _bytes(path: Path, limit: int = -1) -> bytes:
+    check_regular(path)
     try:
         with path.open("rb") as stream:
             data = stream.read(limit)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from zoo_classification.image_folder import class_folders
 from zoo_core.errors import DataError
+from zoo_core.toolkit.files import read_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,10 +50,7 @@ def _of_folders(folders: Sequence[str], labels: Sequence[str], where: str) -> di
 
 
 def _of_lines(truth: Path, labels: Sequence[str]) -> dict[str, int]:
-    try:
-        lines = truth.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"cannot be read: {error}", where=str(truth)) from error
+    lines = read_text(truth).splitlines()
     folders = [line.split()[0] for line in lines if line.strip()]
     if len(folders) != len(labels):
         step = "write one class folder a line, in the order of the network's classes"

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from zoo_core.errors import ZooError
+from zoo_core.toolkit.files import load_yaml, read_text
 from zoo_vastai_emulator.process_ops import OPS
 from zoo_vastai_emulator.refusal import RefusedError
 
@@ -51,9 +51,9 @@ def read_request(path: Path) -> Request:
     if not path.is_file():
         raise RefusedError(f"config file {path} does not exist")
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise RefusedError(f"config file {path} is not YAML: {error}") from error
+        data = load_yaml(read_text(path), str(path))
+    except ZooError as error:
+        raise RefusedError(f"config file {error}") from error
     name = _need(data, "name", "config", str)
     frontend = _need(data, "frontend", "config", Mapping)
     backend = _need(data, "backend", "config", Mapping)

@@ -339,7 +339,7 @@ def test_references_without_end_are_refused(tmp_path: Path) -> None:
     rows = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     rows += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
     (finding,) = report_of(tmp_path, "\n".join([*rows, "frontend: *a8"])).findings
-    assert "without end" in finding.message
+    assert "unfold to more than" in finding.message
 
 
 @pytest.mark.parametrize("name", ["deep.json", "deep.yaml"])

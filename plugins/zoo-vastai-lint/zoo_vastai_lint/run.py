@@ -13,13 +13,12 @@ from zoo_vastai.formats.config import (
     BUILD_FILE,
     config_text,
     is_second_generation,
-    load_yaml,
     parse_config,
-    read_text,
 )
 from zoo_vastai.formats.vdsp import is_legacy, load_json, parse_vdsp, vdsp_text
 
 from zoo_core.errors import DataError, RegistryError
+from zoo_core.toolkit.files import load_yaml, read_text
 from zoo_vastai_lint.build import build_findings
 from zoo_vastai_lint.device import vdsp_findings
 from zoo_vastai_lint.keys import key_findings, nearest

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from zoo_vastai.formats.config import LOADER
+
+from zoo_core.toolkit.files import compose_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,7 +58,7 @@ def yaml_source(path: Path, text: str, data: Any) -> Source:
     """A YAML file, with lines and repeated keys."""
     lines: dict[str, int] = {}
     repeated: list[str] = []
-    root = yaml.compose(text, Loader=LOADER)
+    root = compose_yaml(text, str(path))
     for key, line in _keys(root, ""):
         if key in lines:
             repeated.append(key)

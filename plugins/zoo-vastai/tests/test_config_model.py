@@ -128,7 +128,7 @@ def test_files_are_read_and_bad_ones_named_with_their_line(tmp_path: Path) -> No
     path.write_text(DETECTOR, encoding="utf-8")
     assert read_config(path).to_data() == yaml.safe_load(DETECTOR)
     path.write_text("name: x\nfrontend: [1,\n", encoding="utf-8")
-    with pytest.raises(RegistryError, match=r"config\.yaml:3: is not YAML"):
+    with pytest.raises(RegistryError, match=r"config\.yaml:3: is not valid YAML"):
         read_config(path)
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(DataError, match="not UTF-8 text"):

@@ -44,15 +44,9 @@ def vamp(
 
 
 def _data(file: str) -> bytes:
-    from zoo_core.errors import DataError
+    from zoo_core.toolkit.files import read_limited
 
-    if file == "-":
-        return sys.stdin.buffer.read()
-    try:
-        return Path(file).read_bytes()
-    except OSError as error:
-        step = "name a file with vamp's output"
-        raise DataError(error.strerror or "cannot be read", where=file, next=step) from error
+    return sys.stdin.buffer.read() if file == "-" else read_limited(Path(file))
 
 
 def _lines(report: Mapping[str, Any]) -> Iterator[str]:

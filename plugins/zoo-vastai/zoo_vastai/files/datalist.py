@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from zoo_core.errors import DataError
+from zoo_core.toolkit.files import read_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,13 +32,7 @@ class Datalist:
 
 def read_datalist(path: Path) -> Datalist:
     """Read a list; raises `DataError` that names the line for a blank one or one given twice."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise DataError(f"cannot be read: {error.strerror}", where=str(path)) from error
-    except UnicodeDecodeError as error:
-        raise DataError("is not UTF-8 text", where=str(path)) from error
-    lines = [line.strip() for line in text.rstrip().split("\n")]
+    lines = [line.strip() for line in read_text(path).rstrip().split("\n")]
     if lines == [""]:
         raise DataError("has no line", where=str(path), next="give the list that vamp read")
     seen: dict[str, int] = {}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo_core.errors import DataError
-from zoo_core.toolkit.files import digest
+from zoo_core.toolkit.files import check_regular, digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,6 +49,7 @@ def npz_outputs(folder: Path, datalist: Datalist) -> Iterator[list[NDArray[Any]]
 
 def read_output(path: Path) -> list[NDArray[Any]]:
     """The arrays `output_0`, `output_1` ... of one file; raises `DataError` for anything else."""
+    check_regular(path)
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as members:
             names = [f"output_{number}" for number in range(len(members.files))]

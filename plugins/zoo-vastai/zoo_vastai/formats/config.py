@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 import yaml
 
-from zoo_core.errors import DataError, RegistryError
+from zoo_core.errors import RegistryError
+from zoo_core.toolkit.files import load_yaml, read_text
 from zoo_vastai.formats.plain import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -111,13 +111,9 @@ class VamcConfig(Part):
 
 PartT = TypeVar("PartT", bound=Part)
 _UNFOLDED = 4096
-_MOST_VALUES = 1_000_000
 
 BUILD_FILE = "build.json"
 """What zoo says of a build, beside its configuration; no file of the vendor's."""
-
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""The safe loader, ten times as fast where libyaml is there."""
 
 _PARTS: Mapping[str, type[Part]] = MappingProxyType(
     {
@@ -168,50 +164,6 @@ def is_second_generation(data: Mapping[str, Any]) -> bool:
 def read_config(path: Path) -> VamcConfig:
     """The configuration in a file; raises `DataError` and `RegistryError`."""
     return parse_config(load_yaml(read_text(path), str(path)), str(path))
-
-
-def read_text(path: Path) -> str:
-    """The text of a file; raises `DataError`."""
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise DataError(f"cannot be read: {error.strerror}", where=str(path)) from error
-    except UnicodeDecodeError as error:
-        raise DataError("is not UTF-8 text", where=str(path)) from error
-
-
-def load_yaml(text: str, where: str) -> Any:
-    """What the YAML holds; raises `RegistryError` with the line for what is not YAML.
-
-    Also where a part holds itself, or references unfold to more than a million values.
-    """
-    try:
-        data = yaml.load(text, Loader=LOADER)
-        _check_extent(data, where)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f"{where}:{mark.line + 1}" if mark else where
-        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise RegistryError(f"is not YAML: {problem}", where=place) from error
-    except RecursionError as error:
-        raise RegistryError("is nested too deeply", where=where) from error
-    return data
-
-
-def _check_extent(data: Any, where: str) -> None:
-    for count, loops in enumerate(_nodes(data, ())):
-        if loops:
-            raise RegistryError("a part of it holds itself", where=where, next="write it without *")
-        if count > _MOST_VALUES:
-            raise RegistryError("its references unfold without end", where=where)
-
-
-def _nodes(value: Any, above: tuple[int, ...]) -> Iterator[bool]:
-    """One item per value: whether it stands within itself."""
-    yield id(value) in above
-    if isinstance(value, dict | list) and id(value) not in above:
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _nodes(item, (*above, id(value)))
 
 
 def config_text(config: VamcConfig) -> str:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.errors import DataError, RegistryError
+from zoo_core.errors import RegistryError
+from zoo_core.toolkit.files import read_text
 from zoo_vastai.formats.plain import plain
 
 if TYPE_CHECKING:
@@ -130,13 +131,7 @@ def is_legacy(data: Mapping[str, Any]) -> bool:
 
 def read_vdsp(path: Path) -> VdspOp:
     """The operation in a file; raises `DataError` for no file, `RegistryError` for a bad one."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise DataError(f"cannot be read: {error.strerror}", where=str(path)) from error
-    except UnicodeDecodeError as error:
-        raise DataError("is not UTF-8 text", where=str(path)) from error
-    return parse_vdsp(load_json(text, str(path)), str(path))
+    return parse_vdsp(load_json(read_text(path), str(path)), str(path))
 
 
 def load_json(text: str, where: str) -> Any:
