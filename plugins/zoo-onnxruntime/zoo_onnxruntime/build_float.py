@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zoo_core.toolkit.artefact import read_graph
 from zoo_core.toolkit.onnx_file import load, save
-from zoo_core.toolkit.similarity import by_output, poor, ratios_db, seeded_feeds
+from zoo_core.toolkit.similarity import seeded_feeds
+from zoo_core.toolkit.verify import Meaning
 from zoo_onnxruntime.files import MODEL_FILE
 from zoo_onnxruntime.half import store_half
 from zoo_onnxruntime.precision import node_precisions, write_report
@@ -17,7 +18,7 @@ from zoo_onnxruntime.rewrites.proof import outputs
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from zoo_core.api import StageContext
+    from zoo_core.api import Graph, StageContext
 
 
 def fp32(ctx: StageContext) -> None:
@@ -25,7 +26,8 @@ def fp32(ctx: StageContext) -> None:
     graph = read_graph(ctx.inputs["graph"])
     model = ctx.out / MODEL_FILE
     _take(ctx.inputs["graph"].parent / graph.path, model)
-    write_report(ctx.out, graph, "fp32", node_precisions(model, {}, ctx.out), [])
+    facts, warnings = _held(ctx, graph, "fp32")
+    write_report(ctx.out, graph, "fp32", node_precisions(model, {}, ctx.out), warnings, **facts)
 
 
 def fp16(ctx: StageContext) -> None:
@@ -36,14 +38,19 @@ def fp16(ctx: StageContext) -> None:
     left = store_half(halved)
     save(halved, model)
     del halved
-    feeds = seeded_feeds(graph.inputs, 1)
-    ratios = ratios_db(outputs(source, feeds, str(source)), outputs(model, feeds, str(model)))
+    facts, poor = _held(ctx, graph, "fp16")
     warnings = ["fp16: weights are stored as float16; this processor computes in float32"]
     warnings += [f"fp16: '{name}' stays float32: {why}" for name, why in left.items()]
-    warnings += poor("fp16", graph, ratios)
+    warnings += poor
     nodes = node_precisions(model, {}, ctx.out)
-    snr = by_output(graph, ratios)
-    write_report(ctx.out, graph, "fp16", nodes, warnings, weights="float16", output_snr_db=snr)
+    write_report(ctx.out, graph, "fp16", nodes, warnings, weights="float16", **facts)
+
+
+def _held(ctx: StageContext, graph: Graph, precision: str) -> tuple[dict[str, Any], list[str]]:
+    """The build against what the graph means as it was exported, on a seeded image."""
+    feeds, model = seeded_feeds(graph.inputs, 1), ctx.out / MODEL_FILE
+    meaning = Meaning.of(ctx.inputs["exported"], feeds)
+    return meaning.held(precision, graph, outputs(model, feeds, str(model)))
 
 
 def _take(source: Path, target: Path) -> None:

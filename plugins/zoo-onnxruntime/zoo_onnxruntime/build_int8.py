@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from zoo_core.api.calibration import tensors
 from zoo_core.toolkit.artefact import read_graph
 from zoo_core.toolkit.onnx_file import load, save
-from zoo_core.toolkit.similarity import by_output, poor, ratios_db
+from zoo_core.toolkit.verify import Meaning
 from zoo_onnxruntime.files import MODEL_FILE
 from zoo_onnxruntime.precision import node_precisions, processor_warnings, write_report
 from zoo_onnxruntime.quantize import quantize
@@ -36,17 +36,17 @@ def build(ctx: StageContext) -> None:
     if not any(node.precision == "int8" for node in nodes):
         raise nothing_quantised(nodes, str(source))
     ctx.progress(2, 3, "compare with float on one image")
-    ratios = _ratios(ctx, graph, source, model)
+    facts, poor = _held(ctx, graph, model)
     write_report(
         ctx.out,
         graph,
         "int8",
         nodes,
-        [*processor_warnings(), *poor("int8", graph, ratios)],
+        [*processor_warnings(), *poor],
         activations="uint8, one range for a tensor",
         weights="int8, one scale for an output channel",
         calibration={k: v for k, v in calibrated.items() if k not in {"ranges", "seen"}},
-        output_snr_db=by_output(graph, ratios),
+        **facts,
     )
     ctx.progress(3, 3)
 
@@ -63,8 +63,9 @@ def _quantize(
     return {**floats, **left}
 
 
-def _ratios(ctx: StageContext, graph: Graph, source: Path, model: Path) -> list[float]:
-    """Signal over difference of each output in dB, on the first calibration image."""
+def _held(ctx: StageContext, graph: Graph, model: Path) -> tuple[dict[str, Any], list[str]]:
+    """The build against what the exported graph means, on the first calibration image."""
     image = next(tensors(ctx.inputs["images"], ctx.params["preprocess"]))
     feeds = {graph.inputs[0].name: image}
-    return ratios_db(outputs(source, feeds, str(source)), outputs(model, feeds, str(model)))
+    meaning = Meaning.of(ctx.inputs["exported"], feeds)
+    return meaning.held("int8", graph, outputs(model, feeds, str(model)))

@@ -53,7 +53,7 @@ class OnnxRuntimeCompiler:
             last = Stage(
                 name="compile",
                 run=_FLOAT[precision],
-                inputs={"graph": _GRAPH},
+                inputs={"graph": _GRAPH, "exported": request.graph},
                 outputs=_ARTEFACT,
                 versions=_VERSIONS,
             )
@@ -104,6 +104,7 @@ def _quantize(request: CompileRequest, options: Options) -> Stage:
         },
         inputs={
             "graph": _GRAPH,
+            "exported": request.graph,
             "ranges": f"calibrate/{RANGES_FILE}",
             "images": str(request.calibration),
         },

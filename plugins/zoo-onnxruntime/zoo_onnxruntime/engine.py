@@ -27,6 +27,12 @@ ORT_ERRORS: tuple[type[Exception], ...] = (
     _state.RuntimeException,
 )
 
+ALL = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+BASIC = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
+"""Optimisations whose result is plain ONNX."""
+
+NONE = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+
 _EXTERNAL_DATA = "session.model_external_initializers_file_folder_path"
 _FATAL = 4
 _NAMED_IN_ERROR = 300
@@ -37,21 +43,19 @@ def open_session(
     threads: int,
     *,
     arena: bool = False,
-    basic: bool = False,
+    level: Any = ALL,
     optimised: Path | None = None,
     where: str = "",
 ) -> Any:
     """An `onnxruntime.InferenceSession` on the CPU that stays silent and idles when it has no work.
 
     With `arena` the memory of a run is kept for the next one: faster where runs repeat, at the cost
-    of the largest run's memory. `basic` keeps to optimisations whose result is plain ONNX;
-    `optimised` is where the optimised graph is written. Raises StageError for a graph ONNX Runtime
-    refuses.
+    of the largest run's memory. `level` is one of the three below; `optimised` is where the
+    optimised graph is written. Raises StageError for a graph ONNX Runtime refuses.
     """
     options = cpu_options(threads)
     options.enable_cpu_mem_arena = arena
-    if basic:
-        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.graph_optimization_level = level
     if optimised is not None:
         options.optimized_model_filepath = str(optimised)
     return session_of(model, options, where)

@@ -8,7 +8,7 @@ import openvino as ov
 
 from zoo_core.toolkit.artefact import read_graph, write_artefact
 from zoo_core.toolkit.machine import cpu_threads
-from zoo_core.toolkit.similarity import by_output, poor, seeded_feeds
+from zoo_core.toolkit.similarity import seeded_feeds
 from zoo_openvino.engine import Setting, capabilities, computing, read, told
 from zoo_openvino.files import FORMATS, MODEL_FILE
 from zoo_openvino.options import known_device
@@ -33,18 +33,17 @@ def build(ctx: StageContext) -> None:
     model = read(source)
     with told("OpenVINO cannot write the model", str(ctx.out)):
         ov.save_model(model, ctx.out / MODEL_FILE, compress_to_fp16=precision == "fp16")
-    ctx.progress(1, 3, "compare with float32 on a seeded input")
+    ctx.progress(1, 3, "compare with the graph's meaning on a seeded input")
     computes = computing(precision, "fp32", capabilities(device))
     setting = Setting(device=device, computes=computes, threads=cpu_threads())
-    bench = Bench.of(ctx.inputs["graph"], seeded_feeds(graph.inputs, 1), setting)
+    feeds = seeded_feeds(graph.inputs, 1)
+    bench = Bench.of(ctx.inputs["graph"], feeds, setting, apart=precision != "fp32")
     judged = bench.judge(read(ctx.out / MODEL_FILE))
     ctx.progress(2, 3, "look at what OpenVINO makes of it")
     found = layers(judged.compiled)
-    warnings = [*_warnings(precision, computes), *poor(precision, graph, judged.ratios)]
-    more = {
-        "weights": "float16" if precision == "fp16" else "float32",
-        "output_snr_db": by_output(graph, judged.ratios),
-    }
+    facts, poor = bench.held(precision, judged)
+    warnings = [*_warnings(precision, computes), *poor]
+    more = {"weights": "float16" if precision == "fp16" else "float32", **facts}
     made = report(precision, node_precisions(model, found, {}), found, warnings)
     write_artefact(ctx.out, (FORMATS[0], MODEL_FILE), graph, {**made, **more})
     ctx.progress(3, 3)

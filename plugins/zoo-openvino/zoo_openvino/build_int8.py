@@ -12,7 +12,6 @@ from zoo_core.api.calibration import tensors
 from zoo_core.errors import StageError
 from zoo_core.toolkit.artefact import PRECISION_FILE, read_artefact, read_graph, write_artefact
 from zoo_core.toolkit.machine import cpu_features, cpu_threads, has_int8_dot
-from zoo_core.toolkit.similarity import by_output, poor
 from zoo_openvino.engine import Setting, capabilities, computing, read, told
 from zoo_openvino.files import FORMATS, MODEL_FILE
 from zoo_openvino.options import known_device
@@ -37,7 +36,7 @@ def build(ctx: StageContext) -> None:
     graph = read_graph(ctx.inputs["graph"])
     quantised = read_artefact(ctx.inputs["artefact"].parent, FORMATS)
     earlier = json.loads((quantised.model.parent / PRECISION_FILE).read_text(encoding="utf-8"))
-    ctx.progress(0, _STEPS, "float network")
+    ctx.progress(0, _STEPS, "the graph's meaning")
     bench = _bench(ctx, graph, quantised)
     ctx.progress(1, _STEPS, "rewrite and compare")
     names = [name for name, _ in REWRITES] if ctx.params["rewrites"] == "all" else []
@@ -57,7 +56,7 @@ def _known(earlier: Mapping[str, Any], graph: Graph) -> list[float] | None:
 
 
 def _bench(ctx: StageContext, graph: Graph, quantised: Artefact) -> Bench:
-    """The first calibration image, and what the float network makes of it."""
+    """The first calibration image, and what the float graph means on it."""
     device = known_device(ctx.params["device"])
     image = next(tensors(ctx.inputs["images"], ctx.params["preprocess"]))
     computes = computing("int8", ctx.params["remainder"], capabilities(device))
@@ -79,14 +78,15 @@ def _report(
             where=bench.where,
             next="use --precision fp32, or --option sensitive=none",
         )
-    warnings = [*poor("int8", bench.graph, judged.ratios), *_warnings(tried)]
+    facts, poor = bench.held("int8", judged)
+    warnings = [*poor, *_warnings(tried)]
     return {
         **report("int8", nodes, made, warnings),
         **{key: earlier[key] for key in _KEPT if key in earlier},
         "quantised_by": earlier.get("tool"),
         "remainder": bench.setting.computes,
         "rewrites": [each.to_data() for each in tried],
-        "output_snr_db": by_output(bench.graph, judged.ratios),
+        **facts,
     }
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from zoo_core.toolkit.artefact import read_graph
 from zoo_core.toolkit.similarity import ratios_db, rounded
-from zoo_openvino.engine import compile_model, fix_batch, infer, read
+from zoo_core.toolkit.verify import Meaning
+from zoo_openvino.engine import compile_model, fix_batch, infer, read, tool
 from zoo_openvino.rewrites import drop_inner_pairs, restore_mish
 
 if TYPE_CHECKING:
@@ -56,28 +57,48 @@ class Tried:
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Bench:
-    """What models are judged on: one input, the float network's outputs, a setting.
+    """What models are judged on: one input, what the graph means on it, a setting.
 
-    Free dimensions of the graph's inputs become 1.
+    `meaning` is another engine's, so that what OpenVINO reads otherwise shows; where nothing here
+    can tell it, OpenVINO's own float32 outputs stand in. `own` holds how near those are to it, for
+    precision.json, and what there is to warn of. Free dimensions of the graph's inputs become 1.
     """
 
     graph: Graph
     feeds: Mapping[str, NDArray[Any]]
-    reference: Sequence[NDArray[Any]]
+    meaning: Meaning
     setting: Setting
+    own: tuple[dict[str, Any], list[str]] = ({}, [])
     where: str = ""
 
     @classmethod
-    def of(cls, listing: Path, feeds: Mapping[str, NDArray[Any]], setting: Setting) -> Bench:
-        """For the float graph at `graph.json`, run once in float32."""
+    def of(
+        cls,
+        listing: Path,
+        feeds: Mapping[str, NDArray[Any]],
+        setting: Setting,
+        *,
+        apart: bool = True,
+    ) -> Bench:
+        """For the graph at `graph.json`.
+
+        With `apart` OpenVINO runs it in float32 too, to tell what a build loses from what OpenVINO
+        reads otherwise.
+        """
         graph = read_graph(listing)
         source = listing.parent / graph.path
-        plain = replace(setting, computes="fp32")
-        bench = cls(graph=graph, feeds=feeds, reference=(), setting=plain, where=str(source))
-        _, outputs = bench.run(read(source))
-        return replace(bench, reference=outputs, setting=setting)
+        bench = cls(graph, feeds, Meaning.of(listing, feeds), setting, where=str(source))
+        if bench.meaning.outputs is not None and not apart:
+            return bench
+        _, outputs = replace(bench, setting=replace(setting, computes="fp32")).run(read(source))
+        facts, warnings = bench.meaning.held("fp32", graph, outputs)
+        own = {"float32_snr_db": facts["output_snr_db"]} if facts else {}
+        if bench.meaning.outputs is None:
+            bench = replace(bench, meaning=Meaning(outputs, f"{tool()} in float32"))
+        told = [f"in float32: {text.removeprefix('fp32: ')}" for text in warnings]
+        return replace(bench, own=(own, told))
 
     def run(self, model: Any) -> tuple[Any, list[NDArray[Any]]]:
         """The model, compiled for one image, and its outputs."""
@@ -90,16 +111,22 @@ class Bench:
     def judge(self, model: Any) -> Judged:
         """The model, compiled for one image, and each output against the float network's."""
         compiled, outputs = self.run(model)
-        return Judged(model, compiled, ratios_db(self.reference, outputs))
+        return Judged(model, compiled, ratios_db(self.meaning.outputs or (), outputs), outputs)
+
+    def held(self, precision: str, judged: Judged) -> tuple[dict[str, Any], list[str]]:
+        """Facts and warnings for precision.json."""
+        facts, warnings = self.meaning.held(precision, self.graph, judged.outputs)
+        return {**facts, **self.own[0]}, [*self.own[1], *warnings]
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A model with its batch still free, what OpenVINO made of it, and its ratios in dB."""
+    """A model with its batch still free, what OpenVINO made of it, its outputs and ratios in dB."""
 
     model: Any
     compiled: Any
     ratios: Sequence[float]
+    outputs: Sequence[NDArray[Any]]
 
 
 def rewrite(

@@ -12,7 +12,7 @@ from zoo_onnxruntime.graph import constants_aside, name_nodes
 from zoo_onnxruntime.rewrites.fold import fold
 from zoo_onnxruntime.rewrites.mish import rewrite_mish
 from zoo_onnxruntime.rewrites.opset import lift
-from zoo_onnxruntime.rewrites.proof import LIMIT_DB, Agreement, Reference, demand, outputs
+from zoo_onnxruntime.rewrites.proof import Agreement, Reference, demand, outputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -49,7 +49,7 @@ class Applied:
             "count": self.count,
             "snr_db": None if math.isinf(ratio) else round(ratio, 1),
             "max_abs": self.agreement.max_abs,
-            "limit_db": LIMIT_DB,
+            "limit_db": round(self.agreement.limit_db, 1),
         }
 
 
@@ -80,7 +80,7 @@ def rewrite(
             continue
         name_nodes(model)
         save(model, target)
-        found = reference.agreement(outputs(target, feeds, str(source), basic=True))
+        found = reference.agreement(outputs(target, feeds, str(source), plain=True))
         demand(each.name, found)
         done += count
         yield Applied(each.name, count, found)

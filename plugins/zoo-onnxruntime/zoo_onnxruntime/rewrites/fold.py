@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from zoo_core.toolkit.onnx_file import load
-from zoo_onnxruntime.engine import open_session
+from zoo_onnxruntime.engine import BASIC, open_session
 from zoo_onnxruntime.graph import drop_unused_domains, is_portable
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def fold(model: ModelProto, scratch: Path) -> tuple[ModelProto, int]:
     if not _may_fold(model.graph):
         return model, 0
     optimised = scratch / "folding.onnx"
-    session = open_session(model.SerializeToString(), 1, basic=True, optimised=optimised)
+    session = open_session(model.SerializeToString(), 1, level=BASIC, optimised=optimised)
     del session
     found = load(optimised)
     optimised.unlink()
