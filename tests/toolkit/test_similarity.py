@@ -30,20 +30,38 @@ def test_signal_over_difference(reference: Any, measured: Any, expected: float) 
     assert snr_db(reference, measured) == pytest.approx(expected, abs=1e-4)
 
 
+def graph_of(*names: str) -> Graph:
+    specs = tuple(TensorSpec(name=name, shape=(4,)) for name in names)
+    return Graph(format="onnx", path="", inputs=(), outputs=specs, facts={})
+
+
 def test_what_is_poor_is_told_and_what_is_equal_is_not() -> None:
     names = ["equal", "good", "half", "nan", "dead"]
     measured = [ONES, ONES * 1.1, ONES * 1.9, ONES * np.nan, ONES]
     ratios = ratios_db([ONES, ONES, ONES, ONES, ONES * 0], measured)
 
-    specs = tuple(TensorSpec(name=name, shape=(4,)) for name in names)
-    graph = Graph(format="onnx", path="", inputs=(), outputs=specs, facts={})
-    told = poor("int8", graph, ratios)
+    graph = graph_of(*names)
+    low, lost = poor("int8", graph, ratios)
 
-    assert [text.split("'")[1] for text in told] == ["half", "nan", "dead"]
-    assert "keeps only 0.9 dB" in told[0]
-    assert all("cannot be compared" in text for text in told[1:])
+    assert low.startswith(
+        "int8: 1 of 5 outputs ('half' 0.9 dB) keep little keep little of the float network's"
+    )
+    assert lost.startswith("int8: 2 of 5 outputs ('nan', 'dead') cannot be compared")
     assert rounded(ratios) == [None, 20.0, 0.9, None, None]
     assert by_output(graph, ratios) == dict(zip(names, rounded(ratios), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("precision", "enough", "poorest"),
+    [("int8", 15.1, 14.9), ("bf16", 20.1, 19.9), ("fp16", 40.1, 39.9), ("fp32", 60.1, 59.9)],
+)
+def test_the_limit_is_that_of_the_precision(precision: str, enough: float, poorest: float) -> None:
+    graph = graph_of("a", "b", "c", "d", "e")
+    (told,) = poor(precision, graph, [enough, *[poorest] * 4])
+    assert f"4 of 5 outputs ('b' {poorest} dB, 'c' {poorest} dB, 'd' {poorest} dB, ...)" in told
+    assert ("another backend" in told) == (precision == "fp32")
+    assert poor(precision, graph, [enough] * 5) == []
+    assert poor(precision, graph, [poorest] * 5, limit=10.0) == []
 
 
 def test_seeded_feeds_take_the_batch_where_it_is_free() -> None:

@@ -8,7 +8,7 @@ import onnx
 import pytest
 
 from zoo_core.api import StageContext
-from zoo_core.errors import DataError, StageError
+from zoo_core.errors import DataError, StageError, UnavailableError
 from zoo_core.testing.examples import tiny_model
 from zoo_core.toolkit.artefact import read_graph, write_graph
 from zoo_core.toolkit.verify import run_onnx, verify_graph
@@ -122,5 +122,60 @@ def test_shapes_and_files_that_do_not_fit(context: StageContext) -> None:
     with pytest.raises(StageError, match="the network's is"):
         verify_graph(context, "less", changed(context, lambda array: array[:, :1]))
     context.inputs["model"].write_bytes(b"no model")
-    with pytest.raises(DataError, match="ONNX Runtime cannot run it"):
+    with pytest.raises(DataError, match="is not an ONNX file"):
         verify_graph(context, "itself", changed(context, lambda array: array))
+
+
+def with_an_operator(context: StageContext, op: str, domain: str, opset: int) -> None:
+    """Puts a node of an operator before the graph's first output, in a new version of the file."""
+    model = onnx.load(context.inputs["model"])
+    name = model.graph.output[0].name
+    (maker,) = (node for node in model.graph.node if name in node.output)
+    maker.output[list(maker.output).index(name)] = "before"
+    model.graph.node.append(onnx.helper.make_node(op, ["before"], [name], domain=domain))
+    if domain:
+        model.opset_import.append(onnx.helper.make_opsetid(domain, opset))
+    onnx.save(model, context.inputs["model"])
+
+
+def test_an_operator_of_the_device_alone_leaves_the_export_unverified(
+    context: StageContext,
+) -> None:
+    with_an_operator(context, "Sparkle", "maker.of.a.card", 1)
+
+    verify_graph(context, "PyTorch 9", lambda graph, _: [np.ones(2)] * len(graph.outputs))
+
+    found = record(context)
+    assert (found["max_abs"], found["max_rel"], found["outputs"]) == (None, None, {})
+    (warning,) = found["warnings"]
+    assert warning.startswith("the export is not verified: ONNX Runtime lacks an operator")
+    assert "maker.of.a.card:Sparkle" in warning
+    assert "and so does onnx.reference" in warning
+
+
+def test_a_file_that_is_broken_is_no_missing_operator(context: StageContext) -> None:
+    with_an_operator(context, "Reshape", "", 0)
+    with pytest.raises(DataError, match="ONNX Runtime cannot run it"):
+        verify_graph(context, "it", lambda graph, _: [np.ones(2)] * len(graph.outputs))
+
+
+def test_what_only_onnx_itself_knows_is_run_by_its_reference(
+    context: StageContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A made-up engine that knows nothing: small graphs are verified nevertheless."""
+
+    def nothing(*_: Any, **__: Any) -> None:
+        raise RuntimeError("Could not find an implementation for Conv(11)")
+
+    given = read_graph(context.inputs["graph"])
+    feeds = {"input": np.random.default_rng(1).random((2, 3, *SIZE), dtype=np.float32)}
+    expected, engine = run_onnx(context.inputs["model"], given, feeds)
+    assert "without optimisation" in engine
+    monkeypatch.setattr("onnxruntime.InferenceSession", nothing)
+    found, engine = run_onnx(context.inputs["model"], given, feeds)
+    assert engine == f"onnx.reference {onnx.__version__}"
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+    large = {"input": np.zeros((20, 3, *SIZE), np.float32)}
+    with pytest.raises(UnavailableError, match="input of 92160 values is too large"):
+        run_onnx(context.inputs["model"], given, large)

@@ -12,6 +12,8 @@ from zoo_core.commands.workspace import prepare
 from zoo_core.errors import DataError
 from zoo_core.planning.build import Goal
 from zoo_core.reporting.run_folder import ADDED, check_free, deliver, filled, inputs_of
+from zoo_core.reporting.terminal import warning_lines
+from zoo_core.reporting.warnings import told_by_stages
 from zoo_core.system.files import copy_file, is_html, read_head
 from zoo_core.system.hashing import file_digest
 from zoo_core.system.paths import by_hand_file
@@ -47,6 +49,7 @@ def export(request: RunRequest, progress: ProgressReporter, output: Path) -> lis
     _check(run, _GRAPH, names, output)
     with progress.stages() as listener:
         results = work.execute(run.plan, listener)
+    _warn(run, results, progress)
     return _copy_stages(run, results, _GRAPH, names, output)
 
 
@@ -57,6 +60,7 @@ def compile_(request: RunRequest, progress: ProgressReporter, output: Path | Non
     _check(run, _ARTEFACT, names, output)
     with progress.stages() as listener:
         results = work.execute(run.plan, listener)
+    _warn(run, results, progress)
     if output is None:
         return [results[name].entry.path for name in names]
     return _copy_stages(run, results, _ARTEFACT, names, output)
@@ -89,6 +93,11 @@ def import_weights(work: Workspace, model: str, path: Path) -> str:
     target.parent.mkdir(parents=True, exist_ok=True)
     copy_file(path, target)
     return f"imported {path} as {source.name} of {card.id}{remark}"
+
+
+def _warn(run: Run, results: Mapping[str, StageResult], progress: ProgressReporter) -> None:
+    for line in warning_lines(told_by_stages(run.plan, results)):
+        progress.message(line)
 
 
 def _makers(run: Run, *files: str) -> list[str]:

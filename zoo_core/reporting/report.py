@@ -92,10 +92,10 @@ class PrecisionReport(OpenRecord):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification(OpenRecord):
-    """The largest differences of an export from the network it was made from."""
+    """The largest differences of an export from its network; None where they are not known."""
 
-    max_abs: float
-    max_rel: float
+    max_abs: float | None
+    max_rel: float | None
     reference: str
 
 

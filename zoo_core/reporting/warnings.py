@@ -20,11 +20,17 @@ _DOCUMENTS = ("graph.json", "verify.json", "precision.json", "metrics.json")
 
 def warnings_of(run: Run, results: Mapping[str, StageResult]) -> tuple[str, ...]:
     """One sentence each, in the order of the work: inputs, stages, what the figures are of."""
-    texts = [*run.resolved.warnings, *_by_stages(run.plan, results), *_by_assets(run.resolved)]
+    texts = [*run.resolved.warnings, *told_by_stages(run.plan, results), *_by_assets(run.resolved)]
     leaked = read_output(run.plan, results, "leakage.json")
     if leaked and leaked["shared"]:
         texts.append(f"{leaked['shared']} calibration images are also evaluation images")
     return tuple(dict.fromkeys(texts))
+
+
+def told_by_stages(plan: Plan, results: Mapping[str, StageResult]) -> Iterator[str]:
+    """The sentences of exporters, compilers and evaluators."""
+    for file in _DOCUMENTS:
+        yield from (read_output(plan, results, file) or {}).get("warnings", ())
 
 
 def output_path(plan: Plan, results: Mapping[str, StageResult], file: str) -> Path | None:
@@ -38,11 +44,6 @@ def read_output(plan: Plan, results: Mapping[str, StageResult], file: str) -> An
     """The JSON that the last stage to output `file` left; None if no stage did."""
     path = output_path(plan, results, file)
     return json.loads(path.read_text(encoding="utf-8")) if path else None
-
-
-def _by_stages(plan: Plan, results: Mapping[str, StageResult]) -> Iterator[str]:
-    for file in _DOCUMENTS:
-        yield from (read_output(plan, results, file) or {}).get("warnings", ())
 
 
 def _by_assets(resolved: Resolved) -> Iterator[str]:

@@ -88,12 +88,12 @@ def poor(
 def _meant(precision: str, wanted: float) -> str:
     if precision == "fp32":
         return (
-            f"from what the graph means, where rounding leaves more than {wanted:.0f} dB: this "
-            "engine computes something else; compare the accuracy with another backend"
+            f"differ from what the graph means, where rounding leaves more than {wanted:.0f} dB: "
+            "this engine computes something else; compare the accuracy with another backend"
         )
     return (
-        f"of the float network's signal left, where less than {wanted:.0f} dB cost a visible part "
-        f"of the accuracy; compare with --precision fp32, and see {GUIDE}"
+        f"keep little of the float network's signal: below {wanted:.0f} dB a visible part of the "
+        f"accuracy is lost; compare with --precision fp32, and see {GUIDE}"
     )
 
 

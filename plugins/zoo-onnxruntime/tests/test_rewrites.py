@@ -12,7 +12,7 @@ from zoo_onnxruntime.rewrites.chain import REWRITES, Applied, Rewrite, rewrite
 from zoo_onnxruntime.rewrites.fold import fold
 from zoo_onnxruntime.rewrites.mish import rewrite_mish
 from zoo_onnxruntime.rewrites.opset import lift
-from zoo_onnxruntime.rewrites.proof import BATCH, Reference, agreement, outputs
+from zoo_onnxruntime.rewrites.proof import BATCH, Reference, agreement, demand, outputs
 
 from zoo_core.api import TensorSpec
 from zoo_core.errors import DataError, StageError
@@ -304,6 +304,34 @@ def test_the_last_sample_alone_shows_what_became_of_a_batch(
     assert reference.agreement([array[::-1] for array in both]).snr_db < 60
     found = reference.agreement([array[slice(*rows)] for array in both])
     assert (found.snr_db > 100) == (rows == (-3, 2))
+
+
+def noisy(values: NDArray[Any], db: float, seed: int) -> NDArray[Any]:
+    """The values with a difference of so many dB below them."""
+    noise = np.random.default_rng(seed).normal(size=values.shape)
+    return values + noise * np.sqrt(np.mean(values**2)) * 10 ** (-db / 20)
+
+
+@pytest.mark.parametrize(
+    ("spread", "rewritten", "passes"),
+    [(80, None, True), (80, 78, True), (80, 70, False), (120, 85, False), (50, 65, True)],
+)
+def test_a_graph_that_rounds_by_itself_is_no_false_alarm(
+    spread: float, rewritten: float | None, passes: bool
+) -> None:
+    """An image alone differs from the second of two by `spread` dB, in the graph as it was given.
+
+    80 dB is what a text detector of PaddleOCR shows; its rewritten form equals it bit by bit.
+    """
+    alone = np.random.default_rng(1).normal(size=(1, 4096))
+    both = np.concatenate([alone, noisy(alone, spread, 2)])
+    reference = Reference([alone], True, lambda: [both])
+    found = reference.agreement([both if rewritten is None else noisy(both, rewritten, 3)])
+    if passes:
+        demand("lift", found)
+        return
+    with pytest.raises(StageError, match=r"'lift' changes what the graph computes: \d+\.\d dB"):
+        demand("lift", found)
 
 
 def test_an_output_without_a_batch_is_compared_whole(nets: Any, tmp_path: Path) -> None:

@@ -6,13 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 from zoo_openvino import OPTIONS
 from zoo_openvino.compiler import OpenVinoCompiler
 from zoo_openvino.options import QUANTIZER_KEYS
 from zoo_openvino.runtime import OpenVinoRuntime
 
-from zoo_core.api import CompileRequest, Stage, Target
+from zoo_core.api import CompileRequest, Graph, Stage, Target, TensorSpec
 from zoo_core.errors import RegistryError, StageError, UnavailableError, UsageError
 from zoo_core.pipeline.plan import make_plan
 from zoo_core.plugins.manager import Plugins
@@ -224,3 +226,63 @@ def test_where_nothing_became_int8_it_is_an_error(before: list[Stage], tmp_path:
 def test_a_graph_is_read_as_the_exporter_left_it(before: list[Stage]) -> None:
     graph = read_graph(Path(before[0].locations["graph.json"]))
     assert [spec.name for spec in graph.outputs] == ["head0", "head1"]
+
+
+def averaged() -> list[onnx.NodeProto]:
+    shape = {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1]}
+    more = {"ceil_mode": 1, "count_include_pad": 1}
+    return [helper.make_node("AveragePool", ["conv"], ["head0"], "pool", **shape, **more)]
+
+
+def clipped() -> list[onnx.NodeProto]:
+    return [
+        helper.make_node("QuantizeLinear", ["conv", "scale", "zero"], ["q"], "q"),
+        helper.make_node("DequantizeLinear", ["q", "scale", "zero"], ["head0"], "dq"),
+    ]
+
+
+def resized() -> list[onnx.NodeProto]:
+    how = {"mode": "linear", "antialias": 1}
+    return [helper.make_node("Resize", ["conv", "", "scales"], ["head0"], "resize", **how)]
+
+
+@pytest.mark.parametrize(("nodes", "side"), [(averaged, 17), (clipped, 32), (resized, 16)])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_what_openvino_reads_otherwise_is_told(
+    tmp_path: Path, nodes: Any, side: int, precision: str
+) -> None:
+    """ceil_mode with padding that counts, int16 pairs that clip, antialias."""
+    weights = np.random.default_rng(3).normal(0, 0.4, (8, 3, 3, 3)).astype(np.float32)
+    constants = [
+        numpy_helper.from_array(weights, "w"),
+        numpy_helper.from_array(np.float32(1e-5), "scale"),
+        numpy_helper.from_array(np.int16(0), "zero"),
+        numpy_helper.from_array(np.array([1, 1, 0.5, 0.5], np.float32), "scales"),
+    ]
+    conv = helper.make_node("Conv", ["input", "w"], ["conv"], "conv", pads=[1, 1, 1, 1])
+    value = helper.make_tensor_value_info
+    inputs = [value("input", TensorProto.FLOAT, ["batch", 3, 32, 32])]
+    outputs = [value("head0", TensorProto.FLOAT, ["batch", 8, side, side])]
+    made = helper.make_graph([conv, *nodes()], "net", inputs, outputs, constants)
+    imports = [helper.make_opsetid("", 21)]
+    folder = tmp_path / "given"
+    folder.mkdir()
+    onnx.save(helper.make_model(made, opset_imports=imports, ir_version=10), folder / "model.onnx")
+    graph = Graph(
+        format="onnx",
+        path="model.onnx",
+        inputs=(TensorSpec(name="input", shape=("batch", 3, 32, 32)),),
+        outputs=(TensorSpec(name="head0", shape=("batch", 8, side, side)),),
+        facts={},
+    )
+    files = {"model.onnx": folder / "model.onnx", "graph.json": folder / "graph.json"}
+    files["graph.json"].write_text(json.dumps(graph.to_data()), encoding="utf-8")
+    told = precision_of(
+        build([replace(files_stage(files), name="export")], request(precision), tmp_path)
+    )
+    assert told["output_snr_db"]["head0"] < 45
+    texts = [text for text in told["warnings"] if "engine computes something else" in text]
+    assert len(texts) == 1
+    assert texts[0].startswith("fp32: " if precision == "fp32" else "in float32: ")
+    if precision == "bf16":
+        assert told["float32_snr_db"]["head0"] < 45
