@@ -75,8 +75,7 @@ def verify_graph(
     graph = read_graph(context.inputs["graph"])
     feeds = seeded_feeds(graph.inputs, _BATCH)
     record: dict[str, Any] = {
-        "max_abs": None,
-        "max_rel": None,
+        **dict.fromkeys(("max_abs", "max_rel")),
         "reference": reference,
         "input": {"shape": next(list(array.shape) for array in feeds.values()), "seed": SEED},
         "tolerance": TOLERANCE,
