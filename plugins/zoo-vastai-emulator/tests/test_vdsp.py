@@ -300,6 +300,18 @@ def test_noise_ends_with_full_rows() -> None:
     assert (np.diff(scores[0, :, 0]) <= 0).all()
 
 
+def test_of_equal_scores_the_earlier_ones_are_kept() -> None:
+    """All cells score alike and none overlap: the first ones fill the rows, label after label."""
+    alike = [np.zeros((1, 16, 1024 // s, 1024 // s), "f") for s in (8, 16)]
+    alike[0][0, [2, 3, 10, 11]] = np.log([0.4, 0.3, 0.2, 0.1])[:, None, None]
+    assert sum(head.size for head in alike) // 8 * 3 > CANDIDATES
+    ids, _, boxes = detect(operator(conf=0.1, iou=0.6), alike, (1024, 1024))
+    cell = np.arange(ROWS) // 3
+    assert ids[0, :, 0].tolist() == (np.arange(ROWS) % 3).tolist()
+    np.testing.assert_allclose(boxes[0, :, 0], 2 + 8 * (cell % 128), atol=1e-3)
+    np.testing.assert_allclose(boxes[0, :, 1], 1.9 + 8 * (cell // 128), atol=1e-3)
+
+
 def test_heads_that_are_not_what_the_operator_says() -> None:
     with pytest.raises(RuntimeError, match="fits none of the strides"):
         detect(operator(), heads(), (64, 64))

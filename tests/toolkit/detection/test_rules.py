@@ -166,3 +166,18 @@ def test_rules_are_strict(change: dict[str, Any], message: str) -> None:
 def test_rules_need_conf_and_nms() -> None:
     with pytest.raises(UsageError, match="gives no 'nms'; give --nms FRACTION, or a --protocol"):
         DetectionRules.from_values({"conf": 0.1})
+
+
+@pytest.mark.parametrize("suppressed", [None, (0.05, 0.5)])
+def test_of_equal_scores_the_earlier_ones_fill_the_output(
+    suppressed: tuple[float, float] | None,
+) -> None:
+    """Whether NMS is done here or was done by a device."""
+    boxes = np.array([[60.0 * at, 0, 60 * at + 50, 50] for at in range(9)], np.float32)
+    scores = np.full((9, 1), 0.5, np.float32)
+    scores[7] = 0.6
+    candidates = replace(Candidates.from_dense(boxes, scores, 0.05), suppressed=suppressed)
+
+    found = postprocess(candidates, DetectionRules(0.25, 0.5, max_detections=4))
+
+    assert found.boxes[:, 0].tolist() == [420, 0, 60, 120]

@@ -53,7 +53,7 @@ def nms(
 
     Greedy: the best box of a class drops every other of that class whose overlap with it is above
     `threshold` (equal is kept), then the next best that is left, and so on. Among equal scores the
-    later box goes first, as in a stable ascending sort read backwards. `iou` drops at NaN too (two
+    earlier box goes first, as in OpenCV, torchvision and pycocotools. `iou` drops at NaN too (two
     boxes without area); `diou` is darknet's `greedynms` (see `diou`), which does not. Overlaps are
     computed in float32, in the frame of the boxes given. Memory is bounded for any input.
     """
@@ -67,8 +67,8 @@ def nms(
 
 
 def ranked(scores: Floats) -> NDArray[np.intp]:
-    """Indices by descending score; of equal scores the later comes first."""
-    return np.argsort(scores, kind="stable")[::-1]
+    """Indices by descending score; of equal scores the earlier comes first."""
+    return np.argsort(-scores, kind="stable")
 
 
 def _survivors(columns: Floats, labels: NDArray[Any], rule: _Rule) -> NDArray[np.bool_]:

@@ -68,7 +68,7 @@ class DetectionRules:
 
 
 def postprocess(candidates: Candidates, rules: DetectionRules) -> Detections:
-    """The detections that the rules leave, by descending score (of equal ones the later first).
+    """The detections that the rules leave, by descending score (of equal ones the earlier first).
 
     Where a device already did NMS at an IoU threshold no higher than the rules', there is nothing
     left to suppress (a DIoU is never above the IoU); at a lower one NMS is done again. Raises

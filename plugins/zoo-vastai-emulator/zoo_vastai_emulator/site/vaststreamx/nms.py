@@ -129,10 +129,7 @@ def _suppress(
     """Labels, scores and boxes of the best ROWS detections, sorted by score."""
     which, label = np.nonzero(scores > conf)
     values = scores[which, label]
-    if len(values) > CANDIDATES:
-        top = np.argpartition(-values, CANDIDATES)[:CANDIDATES]
-        which, label, values = which[top], label[top], values[top]
-    order = np.argsort(-values, kind="stable")
+    order = np.argsort(-values, kind="stable")[:CANDIDATES]
     which, label, values = which[order], label[order], values[order]
     kept = [_greedy(boxes[which], np.nonzero(label == one)[0], iou) for one in np.unique(label)]
     best = np.sort(np.concatenate(kept))[:ROWS] if kept else np.empty(0, np.int64)
