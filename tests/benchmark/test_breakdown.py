@@ -76,3 +76,14 @@ def test_memory_has_a_peak_that_can_begin_anew() -> None:
         assert most is not None
         assert later is not None
         assert later < most
+
+
+def test_shares_are_those_of_the_medians_beside_them() -> None:
+    """One slow image moves neither: half of the medians' sum is half, whatever the sums are."""
+    clock = Clock()
+    items = [[0.01], [0.01], [0.01], [5.0], [0.01], [0.01]]
+    read = lambda item: (clock.sleep(item[0]), item)[1]  # noqa: E731
+    run = lambda item: (clock.sleep(0.01), item)[1]  # noqa: E731
+    found = break_down(items, [("read", read), ("run", run)], clock, 60.0)
+
+    assert [(step.median_ms, step.share) for step in found.steps] == [(10.0, 0.5), (10.0, 0.5)]

@@ -68,7 +68,15 @@ def test_a_known_ratio_is_found() -> None:
     assert data["verdict"] == "faster"
     assert data["blocks"] >= 12
     assert any("2.500 times as fast" in line for line in found.figures("a", "b").lines())
-    assert verdict(compared(constant(0.025), constant(0.010))) == "slower"
+    assert any(
+        line.startswith("  verdict     a is 2.50 times as fast as b (p = ")
+        for line in found.figures("a", "b").lines()
+    )
+    slower = compared(constant(0.025), constant(0.010)).figures("a", "b")
+    assert slower.verdict == "slower"
+    assert slower.sentence == "b is 2.50 times as fast as a"
+    same = compared(noisy(0.02, 1), noisy(0.02, 2)).figures("a", "b")
+    assert same.sentence == same.verdict == "no difference shown"
 
 
 def test_a_small_difference_in_noise_is_shown_with_its_interval() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from zoo_core.benchmark.measure import measure
 from zoo_core.benchmark.server import schedule, server
 from zoo_core.benchmark.settings import BenchSettings
 from zoo_core.benchmark.text import lines
+from zoo_core.errors import ZooError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -111,7 +113,7 @@ def test_the_count_is_that_of_rate_and_time_or_of_the_samples_asked_for() -> Non
     usual = served(repeat(0.001), settings(20.0, 10.0))
     assert usual.durations.size == pytest.approx(200, abs=30)
     assert usual.seconds >= 10.0
-    assert served(repeat(0.001), settings(1.0, 2.0)).durations.size == 10
+    assert served(repeat(0.001), settings(1.0, 2.0)).durations.size == 12
     patient = settings(10.0, 2.0, min_samples=130, patience=float("inf"))
     assert served(repeat(0.001), patient).durations.size == 130
 
@@ -129,3 +131,16 @@ def test_the_report_of_a_server() -> None:
     assert busy.figures().to_data()["steady_reason"].startswith("overloaded: given up")
     assert any(line.startswith("  overloaded  given up") for line in lines(busy.figures()))
     assert set(busy.raw()) == {"latency_ms", "service_ms", "completed_ms"}
+
+
+def test_a_process_that_sleeps_through_the_whole_time_has_no_figures() -> None:
+    """As on a machine that stalls: the time is over before the first query could begin."""
+    clock = Clock()
+    stalled = replace(tools(clock), sleep=lambda seconds: clock.sleep(1000.0))
+
+    def query() -> None:
+        pytest.fail("a query ran")
+
+    with pytest.raises(ZooError, match=r"finished in 1000\.0 s, and 10 wait") as raised:
+        server(query, 2, settings(5.0, 2.0, min_samples=10), stalled)
+    assert "lower --target-qps" in raised.value.next

@@ -68,3 +68,11 @@ def test_a_point_that_fails_ends_its_ladder_and_nothing_else() -> None:
     assert "no memory" in "\n".join(replace(found, unit="images/s").lines())
     with pytest.raises(StageError, match="no memory"):
         find_best({"batch": (2,)}, hill)
+
+
+def test_first_values_that_fail_are_passed_over() -> None:
+    hill = Hill({"batch": {1: -1.0, 2: -1.0, 4: 1.0, 8: 2.0}, "threads": {1: 1.0, 2: 2.0}})
+    found = find_best({"batch": (1, 2, 4, 8), "threads": (1, 2)}, hill)
+    assert [point.failure for point in found.points] == ["no memory", "no memory", "", "", ""]
+    assert found.best.settings == {"batch": 8, "threads": 2}
+    assert found.endings["batch"] == "all values were tried"

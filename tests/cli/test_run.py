@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from zoo_core.api import Prediction, Sample
+from zoo_core.benchmark.result import Benchmark
+from zoo_core.benchmark.statistics import Steadiness
 from zoo_core.commands.predict import _View
-from zoo_core.errors import ZooError
-from zoo_core.reporting.gates import SpeedGates
 from zoo_core.testing.toy_parts import ToyEvaluator
 
 if TYPE_CHECKING:
@@ -101,20 +101,33 @@ def test_quiet_says_nothing_beside_the_json(zoo: Zoo, arguments: tuple[str, ...]
     assert zoo(*arguments, "-q").stdout
 
 
+def test_eval_takes_no_bench_and_does_what_it_does_without(zoo: Zoo) -> None:
+    plain, said = (zoo("eval", *TOY, *more, "--json", "-") for more in ((), ("--no-bench",)))
+    assert plain.code == said.code == 0
+    assert plain.json["benchmark"] is said.json["benchmark"] is None
+    assert plain.json["metrics"] == said.json["metrics"]
+
+
 @pytest.mark.parametrize("json_to", [None, "-"])
-def test_figures_go_to_stdout_though_no_gate_was_judged(
+def test_a_gate_that_a_busy_machine_does_not_decide_is_a_warning(
     zoo: Zoo, monkeypatch: pytest.MonkeyPatch, json_to: str | None
 ) -> None:
-    monkeypatch.setattr(SpeedGates, "verdict", lambda self, report: ZooError("not steady"))
-    asked = ("bench", *RANDOM, "--duration", "0.05", "--no-breakdown")
-    done = zoo(*asked, *(("--json", json_to) if json_to else ()))
+    never = property(lambda self: Steadiness(False, "busy"))
+    monkeypatch.setattr(Benchmark, "steadiness", never)
+    asked = ("bench", *RANDOM, "--duration", "0.05", "--no-breakdown", "--max-p90-ms", "1")
+    asked = (*asked, *(("--json", json_to) if json_to else ()))
+    done, strict = zoo(*asked), zoo(*asked, "--strict")
 
-    assert done.code == 1
-    assert done.stderr.splitlines()[-1] == "zoo: not steady"
-    figures = done.stderr if json_to else done.stdout
-    assert "single-stream on " in figures
+    assert (done.code, strict.code) == (0, 4)
+    said = "--max-p90-ms 1 is not decided: the measurement is not steady (busy)"
+    assert said in strict.stderr.splitlines()[-1]
+    for outcome in (done, strict):
+        figures = outcome.stderr if json_to else outcome.stdout
+        assert "single-stream on " in figures
+        assert f"warning: {said}" in figures
     if json_to:
-        assert done.json["schema"] == "zoo.error/1"
+        assert done.json["gates"][0]["verdict"] == "not decided"
+        assert done.json["warnings"][-1].startswith(said)
 
 
 def test_predict_counts_by_label_the_most_frequent_first(tmp_path: Path) -> None:

@@ -207,6 +207,7 @@ def test_options_have_the_types_that_python_has_for_them(own: dict[str, Any]) ->
         ({"predict": "photos"}, "options: unknown 'predict'"),
         ({"output": ""}, "output: is empty"),
         ({"gates": "AP50=1"}, "gates: must map metrics to numbers, not 'AP50=1'"),
+        ({"progress": "x"}, "progress: must be a function of one text, not 'x'"),
         ({"gates": {"AP50": "x"}}, "--min-metric: invalid gate 'AP50=x'"),
         ({"model": None}, "MODEL: must be a string, not None"),
     ],
@@ -216,6 +217,27 @@ def test_a_value_of_the_wrong_type_is_one_clear_line(options: dict[str, Any], te
         zoo.eval(**{"model": "toy-detector", **TOY, **options})
     assert str(caught.value).startswith(text)
     assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda: zoo.bench("toy-detector", duration="x"), "--duration: must be a number, not 'x'"),
+        (lambda: zoo.bench("toy-detector", duration=True), "--duration: must be a number"),
+        (lambda: zoo.bench("toy-detector", duration=-1), "--duration: a benchmark cannot take"),
+        (lambda: zoo.bench("toy-detector", min_samples=1.5), "--min-samples: must be an integer"),
+        (lambda: zoo.bench("toy-detector", min_samples=0), "--min-samples: must be an integer"),
+        (lambda: zoo.bench("toy-detector", scenario=["offline"]), "--scenario: must be a string"),
+        (lambda: zoo.bench("toy-detector", vs=3), "--vs: must be a string, not 3"),
+        (lambda: zoo.bench("toy-detector", sweep=3), "--sweep: must be a string, not 3"),
+        (lambda: zoo.predict("toy-detector", "x", show_conf="y"), "show_conf: must be a number"),
+        (lambda: zoo.models(source=3), "source: must be a string, not 3"),
+    ],
+)
+def test_so_is_one_of_another_verb(call: Any, text: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        call()
+    assert str(caught.value).startswith(text)
 
 
 def test_a_folder_and_a_threshold(own: dict[str, Any], picture: Path) -> None:

@@ -4,8 +4,8 @@ import pytest
 
 from zoo_core.benchmark.compare import VersusFigures
 from zoo_core.benchmark.result import Figures, Memory
-from zoo_core.errors import DataError, SpeedGateError, UsageError, ZooError
-from zoo_core.reporting.gates import SpeedGates, parse
+from zoo_core.errors import DataError, SpeedGateError, UsageError
+from zoo_core.reporting.gates import SpeedGates, failure, judged, parse
 from zoo_core.reporting.report import Assets, BenchReport, ReportHeader, SpeedReport
 
 
@@ -73,30 +73,41 @@ def report(steady: bool = True, p90: float | None = 10.0, speedup: float = 2.0) 
     ],
 )
 def test_a_steady_figure_that_misses(gates: SpeedGates, says: str) -> None:
-    refused = gates.verdict(report())
+    found = judged(report(), gates)
+    refused = failure(found, strict=False)
     assert isinstance(refused, SpeedGateError)
     assert refused.exit_code == 4
     assert says in str(refused)
+    assert f"gate missed: {says}" in [row.line() for row in found.gates]
 
 
 def test_figures_that_reach_their_gates() -> None:
     gates = SpeedGates(max_p90_ms=10.0, min_throughput=100.0, min_speedup=2.0)
-    assert gates.verdict(report()) is None
-    assert SpeedGates().verdict(report(steady=False)) is None
+    found = judged(report(), gates)
+    assert failure(found, strict=True) is None
+    assert [row.verdict for row in found.gates] == ["passed"] * 3
+    assert judged(report(steady=False), SpeedGates()).gates == ()
 
 
 @pytest.mark.parametrize("limit", [1.0, 1000.0])
 def test_what_is_not_steady_passes_no_gate_and_misses_none(limit: float) -> None:
-    refused = SpeedGates(max_p90_ms=limit).verdict(report(steady=False))
-    assert type(refused) is ZooError
-    assert refused.exit_code == 1
-    assert "not steady (window 1 of 5" in str(refused)
+    gates = SpeedGates(max_p90_ms=limit)
+    found = judged(report(steady=False), gates)
+    said = f"--max-p90-ms {limit:g} is not decided: the measurement is not steady (window 1 of 5"
+    assert found.warnings[0].startswith(said)
+    assert failure(found, strict=False) is None
+    strict = failure(found, strict=True)
+    assert strict is not None
+    assert strict.exit_code == 4
+    assert said in str(strict)
 
 
 def test_a_percentile_that_is_withheld_judges_nothing() -> None:
-    refused = SpeedGates(max_p90_ms=1000.0).verdict(report(p90=None))
-    assert type(refused) is ZooError
-    assert "p90 needs 64 samples, have 20; give --min-samples 64" in str(refused)
+    found = judged(report(p90=None), SpeedGates(max_p90_ms=1000.0))
+    assert [row.verdict for row in found.gates] == ["not decided"]
+    assert found.warnings == (
+        "--max-p90-ms 1000 is not decided: p90 needs 64 samples, have 20; give --min-samples 64",
+    )
 
 
 def test_gates_on_what_has_no_speed_are_refused() -> None:

@@ -21,7 +21,7 @@ Step = tuple[str, "Callable[[Any], Any]"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepTime(Record):
-    """A step's median over the images, and its share of the summed times."""
+    """A step's median over the images, and its share of the sum of all steps' medians."""
 
     step: str
     median_ms: float
@@ -45,7 +45,7 @@ class Breakdown(Record):
         """The steps for a terminal."""
         width = max(len(row.step) for row in self.steps)
         return [
-            f"one image after the other, {self.images} images",
+            f"one image after the other, medians of {self.images} images",
             *(
                 f"  {row.step:<{width}}  {row.median_ms:9.3f} ms  {row.share:6.1%}"
                 for row in self.steps
@@ -71,14 +71,14 @@ def break_down(items: Iterable[Any], steps: list[Step], clock: Clock, seconds: f
     if not rows:
         raise ValueError("no items")
     table = np.array(rows)
-    medians, sums = np.median(table, axis=0).tolist(), table.sum(axis=0).tolist()
-    whole = sum(sums) or 1.0
+    medians = np.median(table, axis=0).tolist()
+    whole = sum(medians) or 1.0
     return Breakdown(
         images=len(rows),
         end_to_end_ms=milli(float(np.median(table.sum(axis=1)))),
         steps=tuple(
-            StepTime(step=name, median_ms=milli(median), share=round(part / whole, 4))
-            for (name, _), median, part in zip(steps, medians, sums, strict=True)
+            StepTime(step=name, median_ms=milli(median), share=round(median / whole, 4))
+            for (name, _), median in zip(steps, medians, strict=True)
         ),
     )
 

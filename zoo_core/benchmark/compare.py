@@ -37,7 +37,8 @@ _TURN_SECONDS = 0.1
 class VersusFigures(Record):
     """Two builds, `this` and `other`; `speedup` is how many times as fast the first is.
 
-    `verdict` is `faster` or `slower` (the first), or `no difference shown`; `p` is that of equal.
+    `verdict` is `faster` or `slower` (the first), or `no difference shown`; `sentence` names the
+    faster one; `p` is that of equal.
     """
 
     this: str
@@ -52,6 +53,7 @@ class VersusFigures(Record):
     speedup_interval: tuple[float, ...]
     confidence: float = 0.95
     p: float
+    sentence: str = ""
     test: str = "Wilcoxon signed-rank over blocks, Hodges-Lehmann estimate"
     verdict: str
 
@@ -64,7 +66,7 @@ class VersusFigures(Record):
             f"{self.this} against {self.other}, {self.scenario}, {self.blocks} blocks of A B B A",
             row("median", medians),
             row("speedup", f"{self.speedup:.3f} times as fast {interval}"),
-            row("verdict", f"{self.verdict} (p = {self.p:.2g})"),
+            row("verdict", f"{self.sentence} (p = {self.p:.2g})"),
         ]
 
 
@@ -81,6 +83,10 @@ class Versus:
         medians = np.median(self.first, axis=1), np.median(self.second, axis=1)
         ratio = shift(np.log(medians[0] / medians[1]))
         verdict = "faster" if ratio.high < 0 else "slower"
+        names = (this, other) if ratio.high < 0 else (other, this)
+        sentence = f"{names[0]} is {math.exp(abs(ratio.estimate)):.2f} times as fast as {names[1]}"
+        if ratio.low <= 0 <= ratio.high:
+            verdict = sentence = "no difference shown"
         return VersusFigures(
             this=this,
             other=other,
@@ -92,7 +98,8 @@ class Versus:
             speedup=round(math.exp(-ratio.estimate), 5),
             speedup_interval=tuple(round(math.exp(-end), 5) for end in (ratio.high, ratio.low)),
             p=ratio.p,
-            verdict="no difference shown" if ratio.low <= 0 <= ratio.high else verdict,
+            sentence=sentence,
+            verdict=verdict,
         )
 
     def raw(self) -> dict[str, list[list[float]]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from zoo_core.benchmark import statistics
 from zoo_core.benchmark.series import Arrivals
+from zoo_core.benchmark.settings import EARLY_STOPPING, RANKED
 from zoo_core.system.record import Parts, Record
 
 if TYPE_CHECKING:
@@ -21,9 +22,6 @@ _BLOCKS = 200
 
 BENCHMARK_START, PROCESS_START = "the benchmark's start", "the process's start"
 """Since when a peak of memory counts."""
-
-RANKED = {"single-stream": "p90", "multi-stream": "p99", "server": "p99"}
-"""The percentile that MLPerf ranks a scenario by."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,20 +37,34 @@ class Memory(Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Headline(Record):
+    """The latency that MLPerf ranks a scenario by; `ms` is None with too few samples.
+
+    It is the early-stopping estimate of the percentile where `rule` says so, else the percentile.
+    """
+
+    percentile: str
+    ms: float | None
+    rule: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Figures(Record):
     """The figures of a benchmark as reports hold them: times in ms or s as named, rates per second.
 
     `withheld` names the percentiles that have too few samples, with how many they need;
-    `early_stopping_ms` bounds the true value of the others. `sessions` has a row for each scenario.
+    `early_stopping_ms` bounds the true value of the others. `headline` is None for offline alone.
+    `sessions` has a row for each scenario.
     """
 
-    parts: ClassVar[Parts] = {"server": Arrivals, "memory": Memory}
+    parts: ClassVar[Parts] = {"server": Arrivals, "memory": Memory, "headline": Headline}
 
     scenario: str
     throughput: float
     throughput_scenario: str
     throughput_interval: tuple[float, ...] | None
     latency_ms: Mapping[str, float | None]
+    headline: Headline | None = None
     withheld: Mapping[str, int]
     early_stopping_ms: Mapping[str, float]
     samples: int
@@ -76,7 +88,7 @@ class Figures(Record):
     server: Arrivals | None
     memory: Memory
     input: str = "seeded noise, one batch repeated"
-    percentile_definition: str = "nearest rank, sorted[ceil(p * n) - 1]"
+    percentile_definition: str = "LoadGen's, sorted[floor(n * p)]"
     environment: Mapping[str, Any]
 
     @property
@@ -166,6 +178,18 @@ class Benchmark:
             rows["early_stopping"] = row
         return rows
 
+    @property
+    def headline(self) -> Headline | None:
+        """The figure by which MLPerf ranks the scenario of the latency."""
+        scenario = self.latency.series.scenario
+        name = RANKED.get(scenario)
+        if name is None:
+            return None
+        early = scenario in EARLY_STOPPING
+        value = self.summary.bounds.get(name) if early else self.summary.percentiles[name]
+        rule = "early-stopping estimate" if early else "percentile"
+        return Headline(percentile=name, ms=value and round(value, 4), rule=rule)
+
     def figures(self) -> Figures:
         """What reports hold; `raw` has the samples."""
         summary, latency, throughput = self.summary, self.latency, self.throughput
@@ -201,6 +225,7 @@ class Benchmark:
             server=latency.series.arrivals,
             memory=self.memory,
             environment=dict(self.environment),
+            headline=self.headline,
         )
 
     @property
@@ -225,7 +250,15 @@ class Benchmark:
         cut = [run.series.scenario for run in self.runs if not run.warmup.agreed]
         if cut:
             texts.append(f"warm-up hit its time limit before converging: {', '.join(cut)}")
+        if self.headline and self.headline.ms is None:
+            texts.append(self._withheld(self.headline.percentile))
         return texts
+
+    def _withheld(self, name: str) -> str:
+        needed, seconds = self.summary.withheld[name], self.latency.series.seconds
+        taken = f"{self.summary.count:,} samples were taken in {seconds:.0f} s"
+        step = f"give --min-samples {needed} to take them, however long that is"
+        return f"{name}, MLPerf's figure, is withheld: it needs {needed:,}, {taken}; {step}"
 
     def raw(self) -> dict[str, list[float]]:
         """Every sample in milliseconds, in order: of the latency, and of offline batches."""

@@ -13,6 +13,7 @@ import numpy as np
 
 from zoo_core.benchmark.series import Arrivals, Instruments, Series, Ticker
 from zoo_core.benchmark.threads import run_workers
+from zoo_core.errors import ZooError
 
 if TYPE_CHECKING:
     from threading import Event
@@ -43,7 +44,10 @@ def schedule(rate: float, count: int, seconds: float, seed: int) -> NDArray[np.f
 
 
 def server(query: Query, workers: int, settings: BenchSettings, tools: Instruments) -> Series:
-    """Queries of one sample served by `workers` threads in the order of their arrival."""
+    """Queries of one sample served by `workers` threads in the order of their arrival.
+
+    Raises ZooError where none could be begun in the time: nothing was measured.
+    """
     clock, rate = tools.clock, settings.target_qps or 1.0
     due = schedule(rate, _count(rate, settings), settings.seconds, settings.seed)
     arrivals, rows = enumerate(due.tolist()), list[tuple[int, float, float]]()
@@ -63,7 +67,12 @@ def server(query: Query, workers: int, settings: BenchSettings, tools: Instrumen
                 tick(len(rows), now)
 
     run_workers(workers, work, lambda: tick(len(rows), clock()))
-    return _series(due, rows, rate, workers, clock() - start)
+    now = clock() - start
+    if not rows:
+        what = f"no query was finished in {now:.1f} s, and {np.sum(due <= now):,} wait: no figures"
+        step = "measure on a quiet machine, or with a lower --target-qps"
+        raise ZooError(what, where="server scenario", next=step)
+    return _series(due, rows, rate, workers, now)
 
 
 def _count(rate: float, settings: BenchSettings) -> int:

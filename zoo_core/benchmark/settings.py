@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from zoo_core.benchmark.statistics import SteadyRule
 from zoo_core.errors import UsageError, did_you_mean
@@ -16,7 +16,15 @@ SCENARIOS = {
 }
 """MLPerf's scenarios, each with what it is."""
 
+RANKED = {"single-stream": "p90", "multi-stream": "p99", "server": "p99"}
+"""The percentile that MLPerf ranks a scenario by."""
+
+EARLY_STOPPING = frozenset({"single-stream", "multi-stream"})
+"""Scenarios whose ranked figure is the early-stopping estimate of that percentile."""
+
 _BATCHES = 2
+_BRIEF = 1.5
+"""How many times its usual length offline takes at most: its figure is no percentile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +51,14 @@ class BenchSettings:
     `scenario` None is single-stream for `seconds`, then offline for half of that. A scenario ends
     when it has taken `seconds` and has `min_samples` queries, but for the sake of the latter no
     later than `patience * seconds` after its start once `least_samples` are there. The defaults
-    give a 90th percentile (64 queries) to networks of up to 0.1 s, within 10 s or so.
+    give a 90th percentile (64 queries) to networks of up to 0.4 s, within 30 s.
     `target_qps` is the mean rate of arrivals for server, whose gaps `seed` draws.
     """
 
     scenario: str | None = None
     seconds: float = 5.0
     min_samples: int = 64
-    patience: float = 1.5
+    patience: float = 6.0
     samples_per_query: int = 8
     target_qps: float | None = None
     least_samples: int = 10
@@ -90,6 +98,10 @@ class BenchSettings:
         second = scenario == "offline" and self.scenario is None
         return self.seconds / (8 if second else 4)
 
+    def brief(self) -> BenchSettings:
+        """The same without waiting long for `min_samples`, unless they are asked for."""
+        return replace(self, patience=_BRIEF) if math.isfinite(self.patience) else self
+
     def stop(self, scenario: str) -> Stop:
         """When a series of this scenario ends."""
         deadline = self.seconds * self.patience
@@ -97,4 +109,5 @@ class BenchSettings:
             return Stop(self.seconds, self.min_samples, deadline, self.least_samples)
         if self.scenario is None:
             return Stop(self.seconds / 2, _BATCHES, self.seconds / 2, _BATCHES)
-        return Stop(self.seconds, self.min_samples, deadline, _BATCHES)
+        brief = min(deadline, self.seconds * _BRIEF) if math.isfinite(deadline) else deadline
+        return Stop(self.seconds, self.min_samples, brief, _BATCHES)

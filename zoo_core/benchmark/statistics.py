@@ -1,6 +1,6 @@
 """Statistics of measured durations: percentiles with their sample counts, steadiness, intervals.
 
-A percentile is the nearest rank: `sorted(samples)[ceil(p * n) - 1]`, a value that was measured.
+A percentile is a value that was measured, by LoadGen's rule: `sorted(samples)[floor(n * p)]`.
 Pairs are compared by their ranks: Wilcoxon's signed-rank test, Hodges and Lehmann's estimate; both
 assume that differences are independent and symmetric about what is estimated, not that they are
 normal (Wilcoxon 1945; Hodges, Lehmann 1963). The null distribution is exact, without ties.
@@ -43,10 +43,12 @@ _MANY = 1 << 32
 
 
 def percentile(samples: ArrayLike, p: float) -> float:
-    """The nearest-rank percentile, `p` in (0, 1]; raises ValueError without samples."""
+    """LoadGen's percentile, `p` in [0, 1): the product is cut off as doubles give it.
+
+    Raises ValueError without samples.
+    """
     values = np.sort(_vector(samples))
-    # the decimal that was written, not its binary neighbour: 0.07 * 100 is above 7 in floats
-    return float(values[math.ceil(round(p * values.size, 6)) - 1])
+    return float(values[int(values.size * p)])
 
 
 @cache

@@ -60,9 +60,9 @@ class SweepResult(Record):
         rows = [
             (
                 *(str(point.settings.get(name, "")) for name in names),
-                point.failure or f"{point.score:.3f}",
+                "failed" if point.failure else f"{point.score:.3f}",
                 "" if point.failure else f"+-{point.noise:.1%}",
-                "best" if point == self.best else "",
+                point.failure or ("best" if point == self.best else ""),
             )
             for point in self.points
         ]
@@ -79,15 +79,21 @@ def find_best(
     """One setting after the other, each from its first value up; what is best so far is kept.
 
     A setting's sweep ends with a step that gains less than its noise or 3 %, or that fails; a value
-    is only better where it gains more than that. Raises StageError where the first values fail.
+    is only better where it gains more than that. Where the first values fail, further ones of the
+    first setting are tried. Raises StageError where all of these fail.
     """
-    best = measure({name: each[0] for name, each in values.items()})
+    (first, tried), *_ = values.items()
+    points: list[Point] = []
+    for value in tried:
+        points.append(measure({**{name: each[0] for name, each in values.items()}, first: value}))
+        if not points[-1].failure:
+            break
+    best, endings = points[-1], {}
     if best.failure:
-        raise StageError(best.failure, where="--sweep")
-    points, endings = [best], {}
+        raise StageError(points[0].failure, where="--sweep")
     for name, each in values.items():
         endings[name] = "all values were tried"
-        for value in each[1:]:
+        for value in each[len(points) if name == first else 1 :]:
             point = measure({**best.settings, name: value})
             points.append(point)
             gain, least = _gain(best, point)

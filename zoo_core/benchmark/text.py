@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zoo_core.benchmark import statistics
-from zoo_core.benchmark.result import BENCHMARK_START, RANKED
+from zoo_core.benchmark.result import BENCHMARK_START
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,11 +66,11 @@ def _rows(figures: Figures) -> Iterator[tuple[str, str]]:
     kind = "batches" if figures.scenario == "offline" else "samples"
     warm = f"after {figures.warmup_samples} to warm up"
     yield kind, f"{figures.samples:,} in {figures.seconds:.1f} s, {warm}"
+    yield from _headline(figures)
     named = ("median", "mean", "min", "max")
     yield "latency", "  ".join(f"{name} {figures.latency_ms[name]:.3f}" for name in named) + " ms"
     for name in statistics.PERCENTILES:
-        ranked = ", MLPerf's figure" if RANKED.get(figures.scenario) == name else ""
-        yield name.replace("_", "."), _percentile(figures, name) + ranked
+        yield name.replace("_", "."), _percentile(figures, name)
     yield from _arrivals(figures)
     yield "throughput", _throughput(figures)
     first = f"first inference {figures.first_inference_ms:.1f} ms"
@@ -83,6 +83,15 @@ def _rows(figures: Figures) -> Iterator[tuple[str, str]]:
     share = f"{figures.coefficient_of_variation:.1%}"
     yield "variation", f"{share} (CoV of single latencies){above}"
     yield from (("warning", text) for text in figures.doubts)
+
+
+def _headline(figures: Figures) -> Iterator[tuple[str, str]]:
+    head = figures.headline
+    if head is None:
+        return
+    value = _percentile(figures, head.percentile) if head.ms is None else f"{head.ms:.3f} ms"
+    how = "" if head.ms is None else f", the {head.rule}"
+    yield "MLPerf", f"{head.percentile} {value}{how}"
 
 
 def _percentile(figures: Figures, name: str) -> str:

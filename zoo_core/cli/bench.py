@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from zoo_core.cli import options
-from zoo_core.cli.json_output import print_lines, print_report
+from zoo_core.cli.json_output import print_report
 from zoo_core.cli.options import JsonTo, Output, Quiet, Verbose, with_request
 from zoo_core.cli.progress import progress
-from zoo_core.errors import SpeedGateError
 from zoo_core.planning.request import RunRequest
-
-if TYPE_CHECKING:
-    from zoo_core.commands.bench import BenchRequest
 
 _SCENARIOS = "single-stream|multi-stream|server|offline"
 
@@ -75,6 +71,9 @@ MinSpeedup = Annotated[
     float | None,
     typer.Option(metavar="X", help="Gate: exit 4 if speedup over --vs is below X."),
 ]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Exit 4 if a gate is not decided, as on a busy machine.")
+]
 
 
 @with_request(options.target, options.assets, options.calibration)
@@ -94,14 +93,16 @@ def bench(
     max_p99_ms: MaxP99 = None,
     min_throughput: MinThroughput = None,
     min_speedup: MinSpeedup = None,
+    strict: Strict = False,
     output: Output = None,
     json_to: JsonTo = None,
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> int:
     """Measure latency and throughput of a compiled model."""
-    from zoo_core.commands.bench import BenchRequest, settings_of
-    from zoo_core.reporting.gates import SpeedGates
+    from zoo_core.commands.bench import BenchRequest, bench_report, settings_of
+    from zoo_core.reporting.gates import SpeedGates, failure
+    from zoo_core.reporting.terminal import report_lines
 
     how = BenchRequest(
         settings=settings_of(scenario, samples_per_query, target_qps, duration, min_samples),
@@ -117,26 +118,8 @@ def bench(
             min_speedup=min_speedup,
         ),
     )
-    return _measure(request, how, output, json_to, (verbose, quiet))
-
-
-def _measure(
-    request: RunRequest,
-    how: BenchRequest,
-    output: Path | None,
-    json_to: str | None,
-    verbosity: tuple[bool, bool],
-) -> int:
-    from zoo_core.commands.bench import bench_report
-    from zoo_core.reporting.terminal import report_lines
-
-    verbose, quiet = verbosity
     report = bench_report(request, how, progress(quiet, verbose), output)
-    failure = how.gates.verdict(report)
-    if failure is None or isinstance(failure, SpeedGateError):
-        print_report(report.to_data(), json_to, report_lines(report), quiet)
-    else:  # JSON is the error then; the report is in the output folder
-        print_lines(json_to, report_lines(report), quiet)
-    if failure:
-        raise failure
+    print_report(report.to_data(), json_to, report_lines(report), quiet)
+    if missed := failure(report, strict):
+        raise missed
     return 0

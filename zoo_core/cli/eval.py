@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from zoo_core.cli import options
 from zoo_core.cli.options import JsonTo, MinMetric, Output, Quiet, Verbose, with_request
 from zoo_core.cli.run import Destination, run_and_print
@@ -12,6 +16,9 @@ from zoo_core.planning.request import RunRequest
 def eval_(
     request: RunRequest,
     min_metric: MinMetric = None,
+    no_bench: Annotated[
+        bool, typer.Option("--no-bench", help="Changes nothing: eval never benchmarks.")
+    ] = False,
     output: Output = None,
     json_to: JsonTo = None,
     verbose: Verbose = False,

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
 from zoo_core.commands.progress import line_by_line, silent
 from zoo_core.errors import DataError, UsageError, ZooError, check_known
-from zoo_core.planning.request import RunRequest, as_path, make_request
+from zoo_core.planning.request import RunRequest, as_number, as_path, as_text, make_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -64,7 +64,7 @@ def run(
 
 def eval(model: str, **options: Any) -> RunReport:
     """`zoo eval`: like `run`, without the benchmark."""
-    if "bench" in options:
+    if options.pop("bench", False):
         raise UsageError("`eval` runs no benchmark", where="bench", next="use `run`")
     return run(model, bench=False, **options)
 
@@ -90,6 +90,10 @@ def bench(
     """
     from zoo_core.commands.bench import BenchRequest, bench_report, settings_of
 
+    texts = {"--scenario": scenario, "--vs": vs, "--sweep": sweep}
+    for option, value in texts.items():
+        if value is not None:
+            as_text(value, option)
     how = BenchRequest(
         settings=settings_of(scenario, 8, None, duration, min_samples),
         versus=vs,
@@ -134,6 +138,7 @@ def predict(
     from zoo_core.commands.workspace import prepare
     from zoo_core.planning.build import Goal
 
+    show_conf = as_number(show_conf, "show_conf")
     with tempfile.TemporaryDirectory(prefix="zoo-predict-") as folder:
         path, names = _collect(images, Path(folder))
         request = replace(_request(model, options), predict=path)
@@ -157,6 +162,9 @@ def models(**filters: Any) -> list[dict[str, Any]]:
     from zoo_core.commands.workspace import open_workspace
 
     check_known(filters, [field.name for field in fields(ModelFilter)], "models")
+    for name, value in filters.items():
+        if name != "runnable" and value is not None:
+            as_text(value, name)
     work = open_workspace()
     return list_models(work.registry, work.plugins, ModelFilter(**filters))
 
@@ -187,6 +195,8 @@ def _request(model: str, options: Mapping[str, Any]) -> RunRequest:
 
 
 def _reporter(progress: Lines | None) -> ProgressReporter:
+    if progress is not None and not callable(progress):
+        raise UsageError(f"must be a function of one text, not {progress!r}", where="progress")
     return line_by_line(progress) if progress else silent()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from numbers import Integral
+from numbers import Integral, Real
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
@@ -77,20 +77,29 @@ def make_request(model: str, **options: Any) -> RunRequest:
     check_known([options.get("assets", "auto")], ASSETS, "--assets")
     for name in options.keys() & _READERS.keys():
         options[name] = _READERS[name](options[name], f"--{name.replace('_', '-')}")
-    model = _text(model, "MODEL")
+    model = as_text(model, "MODEL")
     return RunRequest(model=model, changes={**options.pop("changes", {}), **values}, **options)
 
 
-def _text(value: object, where: str) -> str:
+def as_text(value: object, where: str) -> str:
+    """A string, or UsageError."""
     if not isinstance(value, str):
         raise UsageError(f"must be a string, not {value!r}", where=where)
     return value
 
 
-def _count(value: object, where: str) -> int:
+def as_count(value: object, where: str) -> int:
+    """An integer from 1, or UsageError."""
     if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
         raise UsageError(f"must be an integer of at least 1, not {value!r}", where=where)
     return int(value)
+
+
+def as_number(value: object, where: str) -> float:
+    """A real number, or UsageError."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise UsageError(f"must be a number, not {value!r}", where=where)
+    return float(value)
 
 
 def as_path(value: object, where: str) -> Path:
@@ -118,15 +127,15 @@ def _options(value: object, where: str) -> dict[str, str]:
         raise UsageError(f"must map names to values, not {value!r}", where=where)
     words = {True: "true", False: "false"}
     return {
-        _text(name, where): words[item] if isinstance(item, bool) else str(item)
+        as_text(name, where): words[item] if isinstance(item, bool) else str(item)
         for name, item in value.items()
     }
 
 
 _READERS: Mapping[str, Callable[[Any, str], Any]] = {
     **dict.fromkeys(_PATHS, as_path),
-    **dict.fromkeys(_COUNTS, _count),
-    **dict.fromkeys(_TEXTS, _text),
+    **dict.fromkeys(_COUNTS, as_count),
+    **dict.fromkeys(_TEXTS, as_text),
     "weights": _weights,
     "size": _size,
     "options": _options,

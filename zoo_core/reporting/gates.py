@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from zoo_core.errors import (
@@ -11,9 +11,9 @@ from zoo_core.errors import (
     DataError,
     SpeedGateError,
     UsageError,
-    ZooError,
     did_you_mean,
 )
+from zoo_core.reporting.report import UNDECIDED, GateRow
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -98,36 +98,56 @@ class SpeedGates:
             step = "use --weights random, --assets published, or --weights FILE"
             raise DataError(what, where=option, next=step)
 
-    def verdict(self, report: BenchReport) -> ZooError | None:
-        """SpeedGateError for the first figure of a steady measurement that misses its gate.
 
-        A plain ZooError where the measurement is not steady, or has too few samples: it passes no
-        gate, and misses none.
-        """
-        where, speed = report.header.output, report.benchmark
-        if speed is None or not self.limits:
-            return None
-        if not speed.figures.steady:
-            why = speed.figures.steady_reason
-            what = f"the measurement is not steady ({why}): no gate was judged"
-            step = "measure again on a quiet machine, or for longer with --duration"
-            return ZooError(what, where=where, next=step)
-        for option, limit in self.limits.items():
-            name, value, missing = _speed(option, report, speed.figures)
-            if value is None:
-                return ZooError(f"{missing}: no gate was judged", where=where)
-            if (value < limit) if option.startswith("--min") else (value > limit):
-                return SpeedGateError(f"{name} is {value:.4g}, the gate is {limit:g}", where=where)
-        return None
+def judged(report: BenchReport, gates: SpeedGates) -> BenchReport:
+    """The report with a row for each gate: passed, missed, or not decided, which is a warning.
+
+    A measurement that is not steady, or has too few samples, decides no gate.
+    """
+    if report.benchmark is None:
+        return report
+    rows = tuple(_judged(option, limit, report) for option, limit in gates.limits.items())
+    open_ = ["; ".join(filter(None, (r.sentence, r.next))) for r in rows if r.verdict == UNDECIDED]
+    header = replace(report.header, warnings=(*report.warnings, *open_))
+    return replace(report, gates=rows, header=header)
 
 
-def _speed(option: str, report: BenchReport, figures: Figures) -> tuple[str, float | None, str]:
-    """What a gate is about, its value, and why there is none."""
+def failure(report: BenchReport, strict: bool) -> SpeedGateError | None:
+    """The error of the first gate of a report that was missed; `strict`: or is not decided."""
+    for row in report.gates:
+        if row.verdict == "missed" or (strict and row.verdict == UNDECIDED):
+            return SpeedGateError(row.sentence, where=report.header.output, next=row.next)
+    return None
+
+
+def _judged(option: str, limit: float, report: BenchReport) -> GateRow:
+    assert report.benchmark
+    figures = report.benchmark.figures
+    name, value, missing = _speed(option, report, figures)
+    row = GateRow(gate=option, limit=limit, value=value, verdict=UNDECIDED)
+    if not figures.steady:
+        what = f"the measurement is not steady ({figures.steady_reason})"
+        step = "measure again on a quiet machine, or for longer with --duration"
+        return replace(row, sentence=f"{option} {limit:g} is {UNDECIDED}: {what}", next=step)
+    if value is None:
+        return replace(
+            row, sentence=f"{option} {limit:g} is {UNDECIDED}: {missing[0]}", next=missing[1]
+        )
+    missed = value < limit if option.startswith("--min") else value > limit
+    verdict = "missed" if missed else "passed"
+    return replace(row, verdict=verdict, sentence=f"{name} is {value:.4g}, the gate is {limit:g}")
+
+
+def _speed(
+    option: str, report: BenchReport, figures: Figures
+) -> tuple[str, float | None, tuple[str, str]]:
+    """What a gate is about, its value, and why there is none and what to do."""
     if option == "--min-throughput":
-        return "throughput in images/s", figures.throughput, ""
+        return "throughput in images/s", figures.throughput, ("", "")
     if option == "--min-speedup":
-        return "speedup", report.versus.speedup if report.versus else None, "nothing was compared"
+        value = report.versus.speedup if report.versus else None
+        return "speedup", value, ("nothing was compared", "")
     name = "p90" if option == "--max-p90-ms" else "p99"
     needed, have = figures.withheld.get(name, 0), figures.samples
-    missing = f"{name} needs {needed:,} samples, have {have:,}; give --min-samples {needed}"
-    return f"{name} in ms", figures.latency_ms[name], missing
+    what = f"{name} needs {needed:,} samples, have {have:,}"
+    return f"{name} in ms", figures.latency_ms[name], (what, f"give --min-samples {needed}")

@@ -273,6 +273,25 @@ class RunReport(Report):
         return {"images": self.images, **known, **(speed or {})}
 
 
+UNDECIDED = "not decided"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateRow(Record):
+    """A speed gate by its option: `verdict` is passed, missed or not decided."""
+
+    gate: str
+    limit: float
+    value: float | None
+    verdict: str
+    sentence: str = ""
+    next: str = ""
+
+    def line(self) -> str:
+        """The verdict for a terminal."""
+        return f"gate {self.verdict}: {self.sentence}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchReport(Report):
     """The report of `zoo bench`; what was not measured is None."""
@@ -280,7 +299,7 @@ class BenchReport(Report):
     schema: ClassVar[str] = "zoo.bench/1"
     keys: ClassVar[tuple[str, ...]] = (
         *("schema", *(key for key in _HEADER if key != "task"), "options", "assets"),
-        *("benchmark", "breakdown", "versus", "profile", "profiler", "sweep"),
+        *("benchmark", "breakdown", "versus", "profile", "profiler", "sweep", "gates"),
         *("lines", "warnings", "stages", "versions", "output"),
     )
     parts: ClassVar[Parts] = {
@@ -291,6 +310,7 @@ class BenchReport(Report):
         "profile": OperatorTable,
         "profiler": ToolReport,
         "sweep": SweepResult,
+        "gates": GateRow,
     }
 
     benchmark: SpeedReport | None = None
@@ -299,6 +319,7 @@ class BenchReport(Report):
     profile: OperatorTable | None = None
     profiler: ToolReport | None = None
     sweep: SweepResult | None = None
+    gates: tuple[GateRow, ...] = ()
 
     def lines(self) -> list[str]:
         """Each part for a terminal; of an emulated device each line says so."""
@@ -310,7 +331,7 @@ class BenchReport(Report):
             texts.insert(1, list(missing))
         elif self.benchmark:
             texts.append(list(self.benchmark.block))
-        flat = [line for text in texts for line in text]
+        flat = [line for text in texts for line in text] + [row.line() for row in self.gates]
         if not head.emulated:
             return flat
         first = f"{head.model} on {head.device}: nothing is timed, there is no speed"

@@ -10,6 +10,8 @@ import jsonschema
 import pytest
 
 import zoo_core
+from zoo_core.commands.bench.artefact import measure
+from zoo_core.errors import StageError, UsageError
 
 if TYPE_CHECKING:
     from zoo_core.testing.fixtures import Outcome, Zoo
@@ -158,11 +160,11 @@ def test_a_folder_holds_the_files_of_one_benchmark(zoo: Zoo, tmp_path: Path) -> 
     (out / "trace.json").write_text("mine")
     shared = (*QUICK, "--no-breakdown", "--assets", "sample")
     report_of(zoo("bench", "toy-detector", "--backend", "tooled", *shared, "--vs", "toy"))
-    assert {"tool-raw.txt", "versus_ms.json"} <= {path.name for path in out.iterdir()}
+    assert {"tool-raw.txt", "versus_ms.json", "block.txt"} <= {path.name for path in out.iterdir()}
     report_of(zoo("bench", "toy-detector", "--backend", "bare", *shared, "--scenario", "offline"))
     assert (out / "trace.json").read_text() == "mine"
     assert sorted(path.name for path in out.iterdir()) == [
-        ".zoo-files.json", "bench.json", "block.txt", "latency_ms.json", "trace.json",
+        ".zoo-files.json", "bench.json", "latency_ms.json", "trace.json",
     ]  # fmt: skip
 
 
@@ -183,9 +185,64 @@ def test_gates(zoo: Zoo, tmp_path: Path) -> None:
     asked = ("bench", "toy-detector", "--backend", "toy", "--weights", "random:1")
     done = zoo(*asked, "--min-throughput", "1e12", "--no-breakdown", *QUICK)
     stored = json.loads((tmp_path / "out" / "bench.json").read_text())
-    assert done.code == (4 if stored["benchmark"]["steady"] else 1)
-    schema = "zoo.bench/1" if stored["benchmark"]["steady"] else "zoo.error/1"
-    assert done.json["schema"] == schema
+    (row,) = stored["gates"]
+    steady = stored["benchmark"]["steady"]
+    assert row["verdict"] == ("missed" if steady else "not decided")
+    assert done.code == (4 if steady else 0)
+    assert done.json == stored
+    assert zoo(*asked, "--min-throughput", "1e12", "--no-breakdown", "--strict", *QUICK).code == 4
+
+
+def test_a_vendors_block_is_for_backends_with_a_vendors_tool(zoo: Zoo) -> None:
+    asked = ("bench", "toy-detector", "--assets", "sample", "--no-breakdown", *QUICK, "--backend")
+    plain, vendor = report_of(zoo(*asked, "bare")), report_of(zoo(*asked, "tooled"))
+    assert plain["benchmark"]["block"] == []
+    assert not any("vamp" in line for line in plain["lines"])
+    assert vendor["benchmark"]["block"]
+    assert set(vendor["benchmark"]["block"]) <= set(vendor["lines"])
+
+
+def test_what_was_measured_stays_where_a_later_part_fails(
+    zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: Any) -> None:
+        raise StageError("the other build crashed")
+
+    monkeypatch.setattr("zoo_core.commands.bench.report.versus", fails)
+    done = zoo(*TOY, "--vs", ":int8", *QUICK, "--no-breakdown")
+    stored = json.loads((tmp_path / "out" / "bench.json").read_text())
+
+    assert done.code == 1
+    assert done.stderr.splitlines()[-1] == (
+        "zoo: the other build crashed; what was measured before is in " + str(tmp_path / "out")
+    )
+    assert stored["benchmark"]["samples"] > 0
+    assert stored["versus"] is None
+    assert "single-stream on " in done.stderr
+
+
+def test_a_sweep_marks_the_points_that_fail_and_keeps_the_others(
+    zoo: Zoo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with a file that takes batches of 2 only, found out while measuring or planning."""
+
+    def only_two(build: Any, settings: Any, tell: Any) -> Any:
+        if build.run.request.batch != 2:
+            raise UsageError("the graph takes batches of 2", next="use --batch 2")
+        return measure(build, settings, tell)
+
+    monkeypatch.setattr("zoo_core.commands.bench.sweep.measure", only_two)
+    report = report_of(zoo(*TOY, "--sweep", "batch=1:2:4", *QUICK))
+    failures = [point["failure"] for point in report["sweep"]["points"]]
+    assert failures == [
+        "the graph takes batches of 2; use --batch 2", "",
+        "the graph takes batches of 2; use --batch 2",
+    ]  # fmt: skip
+    assert report["sweep"]["best"]["settings"] == {"batch": 2}
+    assert any(line.split()[:2] == ["1", "failed"] for line in report["lines"])
+    done = zoo(*TOY, "--sweep", "batch=1:4", *QUICK)
+    assert done.code == 2
+    assert done.stderr.splitlines()[-1] == "zoo: the graph takes batches of 2; use --batch 2"
 
 
 def test_operators_need_a_runtime_that_tells_them(zoo: Zoo, zoo_home: Path) -> None:

@@ -103,10 +103,12 @@ def test_titles_say_what_differs() -> None:
 
 def test_a_number_of_samples_that_is_named_is_reached() -> None:
     usual = settings_of(None, 8, None, None, None)
-    assert (usual.seconds, usual.min_samples, usual.patience) == (5.0, 64, 1.5)
+    assert (usual.seconds, usual.min_samples, usual.patience) == (5.0, 64, 6.0)
     named = settings_of("server", 8, 10.0, 60.0, 662)
     assert (named.seconds, named.min_samples, named.patience) == (60.0, 662, math.inf)
     assert settings_of(None, 8, None, None, 3).least_samples == 3
+    multi = settings_of("multi-stream", 8, None, None, None)
+    assert (multi.min_samples, multi.patience) == (662, 6.0)
 
 
 def test_a_value_that_is_out_of_range_names_its_option() -> None:

@@ -89,7 +89,7 @@ def measure(build: Build, settings: BenchSettings, tell: Callable[[str], None]) 
     resolved = build.run.resolved
     facts, tools = device_facts(resolved), Instruments(tell=tell)
     result = measure_workload(build.workload(), settings, tools, _name(resolved, facts))
-    text = block(result, resolved.target.device)
+    text = block(result, resolved.target.device) if resolved.backend.profiler else ()
     report = SpeedReport(figures=result.figures(), device_facts=facts, block=tuple(text))
     return Measured(result, report)
 

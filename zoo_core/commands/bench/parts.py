@@ -47,7 +47,8 @@ class Part:
 
 def speed(measured: Measured, with_block: bool = True) -> Part:
     """The benchmark itself."""
-    text = {BLOCK: "\n".join(measured.report.block) + "\n"} if with_block else {}
+    lines = measured.report.block if with_block else ()
+    text = {BLOCK: "\n".join(lines) + "\n"} if lines else {}
     return Part(
         key="benchmark", data=measured.report, files={RAW: measured.benchmark.raw(), **text}
     )

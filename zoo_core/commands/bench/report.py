@@ -21,10 +21,11 @@ from zoo_core.commands.bench.parts import (
 from zoo_core.commands.bench.request import second
 from zoo_core.commands.bench.sweep import sweep, swept_values
 from zoo_core.commands.workspace import prepare
-from zoo_core.errors import UsageError
+from zoo_core.errors import UsageError, ZooError
 from zoo_core.planning.build import Goal
 from zoo_core.planning.resolve import require_available
 from zoo_core.reporting.build import build_header
+from zoo_core.reporting.gates import judged
 from zoo_core.reporting.report import BenchReport
 from zoo_core.reporting.run_folder import (
     BENCH_REPORT,
@@ -34,6 +35,7 @@ from zoo_core.reporting.run_folder import (
     inputs_of,
     open_run_folder,
 )
+from zoo_core.reporting.terminal import report_lines
 from zoo_core.system.files import write_json, write_text
 
 if TYPE_CHECKING:
@@ -54,29 +56,51 @@ def bench_report(
 ) -> BenchReport:
     """Compile if needed, measure, and leave bench.json and the raw samples in a run folder.
 
-    Gates are refused here where they make no sense; checking them
-    is the caller's, after it has shown the report.
+    Gates are refused here where they make no sense, and judged in the report; the error of one that
+    is missed is the caller's to raise, after it has shown the report. Where a later part fails, the
+    folder holds those before it, and the part's error says so.
     """
     work, run = prepare(request, Goal.COMPILE, progress, output or RUNS)
     _check(run, work, how)
     check_free(output, _KIND, _names(run, how), inputs_of(run))
     build, rival, reading = _build(run, work, how, progress)
-    parts = list(_measure(build, rival, reading, how, progress))
+    parts, error = _taken(_measure(build, rival, reading, how, progress))
     fields: dict[str, Any] = {part.key: part.data for part in parts}
     files = {name: content for part in parts for name, content in part.files.items()}
     with open_run_folder(run, output, _KIND) as staged:
         report = BenchReport(header=build_header(run, build.results, staged.folder), **fields)
+        report = judged(report, how.gates)
         for name, content in files.items():
             write = write_text if isinstance(content, str) else write_json
             write(staged.part / name, content)
         write_json(staged.part / BENCH_REPORT, report.to_data())
+    if error:
+        for line in report_lines(report):
+            progress.message(line)
+        place = f"what was measured before is in {report.header.output}"
+        error.next = f"{error.next}; {place}" if error.next else place
+        raise error
     return report
+
+
+def _taken(parts: Iterator[Part]) -> tuple[list[Part], ZooError | None]:
+    """The parts up to the first that fails, and its error; raises it where it is the first part."""
+    taken: list[Part] = []
+    try:
+        for part in parts:
+            taken.append(part)
+    except ZooError as error:
+        if not taken:
+            raise
+        return taken, error
+    return taken, None
 
 
 def _names(run: Run, how: BenchRequest) -> list[str]:
     """The files that are known before anything is measured."""
     timed = not run.resolved.emulated and not how.sweep
-    timed_files = {RAW: True, BLOCK: True, VERSUS: how.versus, TRACE: how.profile}
+    vendor = run.resolved.backend.profiler
+    timed_files = {RAW: True, BLOCK: vendor, VERSUS: how.versus, TRACE: how.profile}
     return [BENCH_REPORT, *(name for name, part in timed_files.items() if timed and part)]
 
 

@@ -6,8 +6,10 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from zoo_core.benchmark.settings import BenchSettings
+from zoo_core.benchmark.settings import RANKED, BenchSettings
+from zoo_core.benchmark.statistics import PERCENTILES, samples_needed
 from zoo_core.errors import UsageError, did_you_mean
+from zoo_core.planning.request import as_count, as_number
 from zoo_core.reporting.gates import SpeedGates
 
 if TYPE_CHECKING:
@@ -53,14 +55,20 @@ def settings_of(
     duration: float | None,
     min_samples: int | None,
 ) -> BenchSettings:
-    """The settings of the command line; a number of samples that is named is always reached."""
+    """The settings of the command line; a number of samples that is named is always reached.
+
+    Without one it is what the scenario's ranked percentile needs. Raises UsageError.
+    """
     if target_qps is not None and scenario != "server":
         raise UsageError("--target-qps is for --scenario server")
-    usual = BenchSettings()
+    usual, ranked = BenchSettings(), RANKED.get(scenario or "")
+    if min_samples is not None:
+        min_samples = as_count(min_samples, "--min-samples")
     return BenchSettings(
         scenario=scenario,
-        seconds=usual.seconds if duration is None else duration,
-        min_samples=min_samples or usual.min_samples,
+        seconds=usual.seconds if duration is None else as_number(duration, "--duration"),
+        min_samples=min_samples
+        or (samples_needed(PERCENTILES[ranked]) if ranked else usual.min_samples),
         patience=usual.patience if min_samples is None else math.inf,
         least_samples=min(usual.least_samples, min_samples or usual.least_samples),
         samples_per_query=samples_per_query,

@@ -11,7 +11,7 @@ from zoo_core.benchmark.sweep import Point, find_best
 from zoo_core.commands.bench.artefact import Build, measure
 from zoo_core.commands.bench.parts import Part, speed
 from zoo_core.commands.bench.request import whole
-from zoo_core.errors import StageError, UsageError, did_you_mean
+from zoo_core.errors import StageError, UsageError, did_you_mean, first_line, is_interrupt
 from zoo_core.planning.build import Goal
 from zoo_core.system.machine import cpu_threads
 
@@ -65,12 +65,16 @@ def sweep(
 ) -> Iterator[Part]:
     """The best point's benchmark, then the table of all points."""
     values, missing = swept_values(run, how.sweep or "")
-    settings = how.settings
+    settings = how.settings.brief()
     if settings.scenario is None:
         settings = replace(settings, scenario="offline")
     sweeper = _Sweeper(run, work, settings, progress)
+    try:
+        found = find_best(values, sweeper.point)
+    except StageError:  # all of the first points
+        raise sweeper.errors[0] from None
     result = replace(
-        find_best(values, sweeper.point),
+        found,
         unit="runs/s" if settings.scenario == "single-stream" else "images/s",
         scenario=settings.scenario or "",
         left_out=tuple(missing),
@@ -81,20 +85,24 @@ def sweep(
 
 @dataclass(frozen=True, slots=True)
 class _Sweeper:
-    """Compiles and measures points; keeps what it measured by settings."""
+    """Compiles and measures points; keeps what it measured, and why others failed."""
 
     run: Run
     work: Workspace
     settings: BenchSettings
     progress: ProgressReporter
     measured: dict[str, Measured] = field(default_factory=dict)
+    errors: list[Exception] = field(default_factory=list)
 
     def point(self, settings: Mapping[str, int]) -> Point:
         name = _key(settings)
         try:
             measured = self.measured[name] = self._measure(settings)
-        except StageError as error:
-            return Point(settings=settings, score=0.0, noise=0.0, failure=str(error))
+        except Exception as error:
+            if is_interrupt(error):
+                raise
+            self.errors.append(error)
+            return Point(settings=settings, score=0.0, noise=0.0, failure=first_line(error))
         if self.settings.scenario == "single-stream":
             score, noise = _latency(measured)
         else:
