@@ -8,10 +8,11 @@ that `Stage.run` names do the work and may import anything.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from zoo_core.api.card import ModelCard
     from zoo_core.api.stage import Stage
@@ -57,4 +58,16 @@ class Exporter(Protocol):
         If several stages output `graph.json`, the last one counts. A stage may output `verify.json`
         with {"max_abs", "max_rel", "reference"}: the differences between the outputs of the graph
         and those of the source network on a seeded input.
+        """
+
+
+@runtime_checkable
+class PartedExporter(Protocol):
+    """An exporter whose weights may lie in several files that the first one names."""
+
+    def parts(self, weights: Path) -> Mapping[str, Path]:
+        """The other files, by their name relative to the first one's folder.
+
+        They reach the export's stages in the same places, as further `ExportRequest.files`. Raises
+        `DataError` for a file that is missing, and for a name that leads out of that folder.
         """

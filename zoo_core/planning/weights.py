@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo_core.api import Source, Stage, WeightsOption
+from zoo_core.api import PartedExporter, Source, Stage, WeightsOption
 from zoo_core.errors import DataError, UsageError
 from zoo_core.system.file_cache import file_digest_cached
 from zoo_core.system.hashing import file_digest
@@ -132,16 +132,19 @@ def user_weights(request: RunRequest, card: ModelCard, exporter: Exporter) -> We
         step = f"give a file that exporter {card.exporter} reads"
         raise DataError(f"weights must end in {known}", where=str(path), next=step)
     paths = {"weights": path, **_companions(path, request, exporter)}
-    return local_weights("given", form, paths)
+    parts = exporter.parts(path) if isinstance(exporter, PartedExporter) else {}
+    return local_weights("given", form, paths, parts)
 
 
-def local_weights(kind: str, form: str, paths: Mapping[str, Path]) -> Weights:
-    """Weights of files on this machine, by role; they are digested."""
-    files = {
-        role: _digested(Source(name=path.name, by_hand="given"), path)
-        for role, path in paths.items()
-    }
-    places = {role: str(path.absolute()) for role, path in paths.items()}
+def local_weights(
+    kind: str, form: str, paths: Mapping[str, Path], parts: Mapping[str, Path] | None = None
+) -> Weights:
+    """Weights of files on this machine, by role, and `parts` by name; they are digested."""
+    further = list((parts or {}).items())
+    rows = [(role, path.name, path) for role, path in paths.items()]
+    rows += [(f"part-{number}", name, path) for number, (name, path) in enumerate(further, 1)]
+    files = {role: _digested(Source(name=name, by_hand="given"), path) for role, name, path in rows}
+    places = {role: str(path.absolute()) for role, _, path in rows}
     return Weights(kind=kind, format=form, files=files, locations=places)
 
 

@@ -82,6 +82,16 @@ def mapped(path: Path) -> Mapped:
     return Mapped(_read(path, refer).SerializeToString(), path.parent)
 
 
+def outline(path: Path) -> ModelProto:
+    """The model in a file without the bytes of its initialisers; raises DataError as `load`."""
+    from onnx import TensorProto
+
+    def hollow(tensor: TensorProto, data: mmap, span: Span) -> None:
+        tensor.CopyFrom(apart(TensorProto, "raw_data", data, span)[0])
+
+    return _read(path, hollow)
+
+
 def save(model: ModelProto, path: Path, values: Values = MappingProxyType({})) -> None:
     """Write the model; raises OSError as any writing does.
 

@@ -39,6 +39,8 @@ TOLERANCE = 1e-3
 
 _BATCH = 2
 _FATAL = 4
+"""ONNX Runtime's level of messages that are not printed: what goes wrong is raised as well."""
+
 _EXTERNAL = "session.model_external_initializers_file_folder_path"
 _SMALL = 1 << 15
 """Values of an input up to which onnx.reference, which is slow, runs a network."""

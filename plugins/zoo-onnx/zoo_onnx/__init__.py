@@ -20,7 +20,7 @@ def zoo_exporters() -> Iterable[Provider[Exporter]]:
     """The exporter that takes a finished file."""
     yield Provider(
         name="onnx",
-        summary="any .onnx file, checked against its card and taken as it is",
+        summary="any .onnx file, checked against its card",
         load=_exporter,
     )
 

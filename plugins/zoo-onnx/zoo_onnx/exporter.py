@@ -3,31 +3,39 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from zoo_core.api import Stage
-from zoo_core.errors import RegistryError, UsageError, check_known, check_one_of
+from zoo_core.errors import UsageError, check_one_of
 from zoo_core.toolkit.options import FORMS
+from zoo_onnx.stated import stated
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from zoo_core.api import ExportRequest, ModelCard
 
 FORMAT = "onnx"
-_PARAMS = ("input", "outputs", "form")
 
 
 class OnnxExporter:
-    """From an ONNX file to the same file, with what it takes and gives written down.
+    """From an ONNX file to one that computes the same, with what it takes and gives written down.
 
-    A card may state in `exporter_params` the name of the `input`, the names of the `outputs` in
-    their order, and the `form`: heads (raw, the default) or e2e (decoded).
+    A card may state in `exporter_params` the name of the image's `input`, the values of other
+    `inputs` by name, the names of the `outputs` in their order, and the `form`: heads (raw, the
+    default) or e2e (decoded).
     """
 
     formats: tuple[str, ...] = (FORMAT,)
     suffixes: Mapping[str, str] = MappingProxyType({".onnx": FORMAT})
     companions: Mapping[str, str] = MappingProxyType({})
+
+    def parts(self, weights: Path) -> Mapping[str, Path]:
+        """Files that hold values of the .onnx file; see `zoo_core.api.Exporter.parts`."""
+        from zoo_onnx.file import parts
+
+        return parts(weights)
 
     def stages(self, card: ModelCard, request: ExportRequest) -> Sequence[Stage]:
         """`export` and `verify`.
@@ -35,22 +43,21 @@ class OnnxExporter:
         Raises RegistryError for the card's parameters, UsageError for a request that a file cannot
         meet: random weights, a source repository, boxes of a file that has raw heads.
         """
-        stated = _stated(card)
-        _check(request, stated["form"])
-        weights = request.files["weights"]
+        found = stated(card)
+        _check(request, found.form)
         export = Stage(
             name="export",
             run="zoo_onnx.export:export",
-            params={"size": list(request.size), **stated},
-            inputs={"weights": weights},
+            params={"size": list(request.size), "stated": found.to_data()},
+            inputs=request.files,
             outputs=("model.onnx", "graph.json"),
-            versions=("onnx",),
+            versions=("onnx", "onnxruntime", "numpy"),
         )
         verify = Stage(
             name="verify",
             run="zoo_onnx.verify:verify",
             inputs={
-                "weights": weights,
+                **request.files,
                 "model": "export/model.onnx",
                 "graph": "export/graph.json",
             },
@@ -58,19 +65,6 @@ class OnnxExporter:
             versions=("onnx", "onnxruntime", "numpy"),
         )
         return [export, verify]
-
-
-def _stated(card: ModelCard) -> dict[str, Any]:
-    where = f"{card.origin}: models.{card.id}.exporter_params"
-    given = card.exporter_params
-    check_known(given, _PARAMS, where, RegistryError)
-    form, name, outputs = given.get("form", "heads"), given.get("input"), given.get("outputs", [])
-    check_one_of("form", str(form), FORMS, where, RegistryError)
-    if name is not None and not isinstance(name, str):
-        raise RegistryError(f"'input' must be a name, is {name!r}", where=where)
-    if not isinstance(outputs, list) or not all(isinstance(item, str) for item in outputs):
-        raise RegistryError(f"'outputs' must be a list of names, is {outputs!r}", where=where)
-    return {"form": form, "input": name, "outputs": outputs}
 
 
 def _check(request: ExportRequest, form: str) -> None:

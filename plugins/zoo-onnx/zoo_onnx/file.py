@@ -1,107 +1,145 @@
-"""Reading an ONNX file: what goes in, what comes out, and what keeps it from being used."""
+"""Reading an ONNX file and the files beside it that hold its values."""
 
 from __future__ import annotations
 
+import math
+import re
 from typing import TYPE_CHECKING
 
 import onnx
-from google.protobuf.message import DecodeError
 from onnx import TensorProto
+from onnx.external_data_helper import load_external_data_for_model
 
-from zoo_core.api import TensorSpec
-from zoo_core.errors import DataError
+from zoo_core.errors import DataError, first_line
+from zoo_core.toolkit import onnx_file
 from zoo_core.toolkit.files import kind_of, read_head
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from onnx import ModelProto, ValueInfoProto
+    from onnx import GraphProto, ModelProto, NodeProto
 
-BATCH = "batch"
-"""The name of a batch dimension that the file leaves unnamed."""
+_BESIDE = "put it beside the .onnx file, where the tool that wrote both left it"
 
 
 def load(path: Path) -> ModelProto:
-    """The model in a file.
+    """The model in a file, with the values that it keeps in other files.
 
-    Raises `DataError` for what is not an ONNX file, and for one that keeps its weights elsewhere.
+    Raises `DataError` for what is not an ONNX file, and as `parts` does.
     """
+    model = _read(path, onnx_file.load)
+    if _parts(model, path):
+        load_external_data_for_model(model, str(path.parent))
+    return model
+
+
+def outline(path: Path) -> ModelProto:
+    """The model in a file without the values of its initialisers, which takes moments.
+
+    Raises `DataError` for what is not an ONNX file.
+    """
+    return _read(path, onnx_file.outline)
+
+
+def parts(path: Path) -> dict[str, Path]:
+    """The other files that hold values of the model in a file, by their name relative to it.
+
+    Raises `DataError` for a name that leads out of the file's folder, and for a file that is
+    missing or shorter than the model says.
+    """
+    return _parts(outline(path), path)
+
+
+def check(path: Path, where: str) -> None:
+    """Raise `DataError` where onnx.checker, with strict shape inference, refuses a model."""
+    try:
+        onnx.checker.check_model(str(path), full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise DataError(f"is not valid ONNX: {first_line(error)}", where=where) from error
+
+
+def _read(path: Path, read: Callable[[Path], ModelProto]) -> ModelProto:
     kind = kind_of(read_head(path))
     if kind:
         raise DataError(f"is {kind}, not an ONNX file", where=path.name, next="bring the file")
     try:
-        model = onnx.load(str(path), load_external_data=False)
-    except DecodeError as error:
-        raise DataError("is not an ONNX file", where=path.name, next="bring it again") from error
+        model = read(path)
+    except DataError as error:
+        raise DataError(error.what, where=path.name, next=error.next or "bring it again") from error
     if not model.graph.node:
         raise DataError("is not an ONNX file, or an empty one", where=path.name)
-    if any(item.data_location == TensorProto.EXTERNAL for item in model.graph.initializer):
-        step = "save it as one: onnx.save(onnx.load(FILE), NEW)"
-        raise DataError("keeps its weights in another file", where=path.name, next=step)
     return model
 
 
-def image_input(model: ModelProto, name: str | None, where: str) -> ValueInfoProto:
-    """The one input, by the name that the card states if it does.
-
-    Raises `DataError` for another name, several inputs, and what is not float32 [n, 3, h, w].
-    """
-    weights = {item.name for item in model.graph.initializer}
-    found: list[ValueInfoProto] = [v for v in model.graph.input if v.name not in weights]
-    names = ", ".join(value.name for value in found) or "none"
-    if len(found) != 1:
-        step = "give a file whose only input is the image"
-        raise DataError(f"has the inputs {names}", where=where, next=step)
-    if name not in (None, found[0].name):
-        step = f"write input: {found[0].name} in the card's exporter_params"
-        raise DataError(f"its input is '{names}', the card says '{name}'", where=where, next=step)
-    _check_image(found[0], where)
-    return found[0]
-
-
-def _check_image(value: ValueInfoProto, where: str) -> None:
-    kind = value.type.tensor_type.elem_type
-    if kind != TensorProto.FLOAT:
-        told = TensorProto.DataType.Name(kind).lower()
-        step = "export it with a float32 input"
-        raise DataError(f"input '{value.name}' is {told}, not float32", where=where, next=step)
-    shape = dims(value)
-    if len(shape) == 4 and (shape[1] == 3 or isinstance(shape[1], str)):
-        return
-    told = "channels last" if len(shape) == 4 and shape[3] == 3 else f"{len(shape)} dimensions"
-    raise DataError(
-        f"input '{value.name}' is {list(shape)} ({told}), not [batch, 3, height, width]",
-        where=where,
-        next="export it with the channels first",
-    )
-
-
-def outputs(model: ModelProto, names: Sequence[str], where: str) -> list[ValueInfoProto]:
-    """The outputs in the file's order; raises `DataError` where the card states others."""
-    found = list(model.graph.output)
-    have = [value.name for value in found]
-    if names and have != list(names):
-        told = f"its outputs are {', '.join(have)}, the card says {', '.join(names)}"
-        step = f"write outputs: [{', '.join(have)}] in the card's exporter_params"
-        raise DataError(told, where=where, next=step)
+def _parts(model: ModelProto, path: Path) -> dict[str, Path]:
+    needed: dict[str, int] = {}
+    for tensor in _tensors(model):
+        if tensor.data_location == TensorProto.EXTERNAL:
+            stated = {entry.key: entry.value for entry in tensor.external_data}
+            name = stated.get("location", "")
+            needed[name] = max(needed.get(name, 0), _end(tensor, stated, path.name))
+    found = {name: _beside(path, name) for name in sorted(needed)}
+    for name, each in found.items():
+        size = each.stat().st_size
+        if size < needed[name]:
+            what = f"its file '{name}' has {size:,} bytes, the model needs {needed[name]:,}"
+            raise DataError(what, where=path.name, next="bring the whole file")
     return found
 
 
-def spec(value: ValueInfoProto, batch: int | str) -> TensorSpec:
-    """A tensor's name, shape and dtype; the first dimension is the batch where it is dynamic."""
-    tensor = value.type.tensor_type
-    dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type).name
-    shape = dims(value)
-    first = (batch if isinstance(shape[0], str) else shape[0],) if shape else ()
-    return TensorSpec(name=value.name, shape=(*first, *shape[1:]), dtype=dtype)
+def _end(tensor: TensorProto, stated: Mapping[str, str], where: str) -> int:
+    """How many bytes a file must have to hold a tensor."""
+    try:
+        offset, length = int(stated.get("offset", "0")), int(stated.get("length", "-1"))
+        width = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
+    except (ValueError, KeyError) as error:
+        what = f"says no sensible place of the values of '{tensor.name}'"
+        raise DataError(what, where=where, next="export it again") from error
+    return max(offset, 0) + (length if length >= 0 else math.prod(tensor.dims) * width)
 
 
-def dims(value: ValueInfoProto) -> tuple[int | str, ...]:
-    """The shape; a dimension without a number has its name, or one made of the tensor's."""
-    found: list[int | str] = []
-    for axis, dim in enumerate(value.type.tensor_type.shape.dim):
-        unnamed = BATCH if axis == 0 else f"{value.name}_{axis}"
-        known = dim.HasField("dim_value") and dim.dim_value > 0
-        found.append(int(dim.dim_value) if known else dim.dim_param or unnamed)
-    return tuple(found)
+def _beside(path: Path, name: str) -> Path:
+    """The file of this name in the model's folder, or in that of the file a link leads to."""
+    steps = re.split(r"[\\/]", name)
+    if (
+        not name
+        or not steps[0]
+        or ".." in steps
+        or (path.parent / name).is_absolute() != (path.parent.is_absolute())
+    ):
+        what = f"keeps values in '{name}', which leads out of its folder"
+        raise DataError(what, where=path.name, next="bring files from a source that you trust")
+    beside = path.parent / name
+    try:
+        target, is_file = beside.resolve(), beside.is_file()
+    except (OSError, ValueError):
+        target, is_file = beside, False
+    if not is_file:
+        what = f"keeps values in '{name}', which is not there"
+        raise DataError(what, where=path.name, next=_BESIDE)
+    if not any(target.is_relative_to(p) for p in (path.parent.resolve(), path.resolve().parent)):
+        what = f"keeps values in '{name}', a link that leads out of its folder"
+        raise DataError(what, where=path.name, next="put the file itself there")
+    return beside
+
+
+def _tensors(model: ModelProto) -> Iterator[TensorProto]:
+    yield from _of_graph(model.graph)
+    for function in model.functions:
+        yield from _of_nodes(function.node)
+
+
+def _of_graph(graph: GraphProto) -> Iterator[TensorProto]:
+    yield from graph.initializer
+    for sparse in graph.sparse_initializer:
+        yield from (sparse.values, sparse.indices)
+    yield from _of_nodes(graph.node)
+
+
+def _of_nodes(nodes: Iterable[NodeProto]) -> Iterator[TensorProto]:
+    for node in nodes:
+        for attribute in node.attribute:
+            yield from (attribute.t, *attribute.tensors)
+            for inner in (attribute.g, *attribute.graphs):
+                yield from _of_graph(inner)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import onnx
 import onnxruntime
+from onnx import TensorProto, helper
 
-from zoo_core.errors import DataError, first_line
 from zoo_core.toolkit.files import file_digest
 from zoo_core.toolkit.verify import run_onnx, verify_graph
+from zoo_onnx.file import check, outline
+from zoo_onnx.image import dtype_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,21 +21,31 @@ if TYPE_CHECKING:
 
     from zoo_core.api import Graph, StageContext
 
+    Feeds = Mapping[str, NDArray[Any]]
+
+_LARGEST = 255
+
 
 def verify(context: StageContext) -> None:
     """Leaves `verify.json`: file and graph, both run by ONNX Runtime.
 
-    The graph also passes onnx.checker with strict shape inference. Raises `DataError` for a broken
-    file, and as `zoo_core.toolkit.verify` does.
+    The file is fed as its own tool would feed it: pixels of its type, in its order, and values for
+    its other inputs. The graph also passes onnx.checker with strict shape inference. Raises
+    `DataError` for a broken file, and as `zoo_core.toolkit.verify` does.
     """
     given, model = context.inputs["weights"], context.inputs["model"]
-    try:
-        onnx.checker.check_model(str(model), full_check=True)
-    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise DataError(f"is not valid ONNX: {first_line(error)}", where=given.name) from error
+    check(model, given.name)
+    values = {value.name: value for value in outline(given).graph.input}
 
-    def run(graph: Graph, feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
-        return run_onnx(given, graph, feeds)[0]
+    def run(graph: Graph, feeds: Feeds) -> list[NDArray[Any]]:
+        ((name, image),) = feeds.items()
+        own = {name: _pixels(image, **graph.facts["pixels"])}
+        for other, known in graph.facts["constants"].items():
+            array = np.array(known["value"], dtype_of(values[other]))
+            own[other] = np.repeat(array, len(image), axis=0) if known["per_image"] else array
+        outputs = run_onnx(given, graph, own)[0]
+        specs = zip(graph.outputs, outputs, strict=True)
+        return [array.astype(spec.dtype, copy=False) for spec, array in specs]
 
     facts = {
         "same_bytes": file_digest(given) == file_digest(model),
@@ -40,3 +53,11 @@ def verify(context: StageContext) -> None:
     }
     reference = f"{given.name} itself, run by ONNX Runtime {onnxruntime.__version__}"
     verify_graph(context, reference, run, facts=facts)
+
+
+def _pixels(image: NDArray[Any], kind: int, channels_last: bool) -> NDArray[Any]:
+    """Float32 [n, 3, h, w] in the type and order that the file takes."""
+    if kind == TensorProto.UINT8:
+        image = np.rint(np.clip(image, 0, _LARGEST))
+    image = image.astype(helper.tensor_dtype_to_np_dtype(kind))
+    return np.ascontiguousarray(image.transpose(0, 2, 3, 1)) if channels_last else image

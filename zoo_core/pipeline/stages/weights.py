@@ -27,6 +27,7 @@ def fetch(context: StageContext) -> None:
     for role, data in context.params["files"].items():
         place = context.locations[role]
         target = context.out / data["name"]
+        target.parent.mkdir(parents=True, exist_ok=True)
         if place.startswith(("http://", "https://", "file://")):
             _download(Source(url=place, **data), target, context)
         elif place.startswith("resource:"):

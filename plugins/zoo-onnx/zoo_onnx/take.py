@@ -1,0 +1,95 @@
+"""A file's model made what compilers expect: one float32 image in, all values its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from zoo_core.errors import DataError
+from zoo_onnx.border import give_float, take_float
+from zoo_onnx.further import KNOWN, Frame, fill, is_per_image, unknown, value_of
+from zoo_onnx.image import find_image, image_input, inputs
+from zoo_onnx.nodes import tidied
+from zoo_onnx.shapes import freeze, size_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from onnx import ModelProto
+
+    from zoo_onnx.image import ImageInput
+    from zoo_onnx.stated import Stated
+
+
+@dataclass(slots=True)
+class Taken:
+    """The changed model, how the file takes images, and the values of its other inputs.
+
+    `done` says in words what was changed, `warnings` what a user should know of it.
+    """
+
+    model: ModelProto
+    image: ImageInput
+    constants: dict[str, Any] = field(default_factory=dict)
+    done: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    frozen: bool = False
+
+
+def take(model: ModelProto, stated: Stated, size: Sequence[int], where: str) -> Taken:
+    """Change the model, in place as far as that goes, to the (height, width) asked for.
+
+    Raises `DataError` where it is not what the card states, or takes no image.
+    """
+    _check_names(model, stated, where)
+    name = find_image(model, stated.input, frozenset({*stated.inputs, *KNOWN}), where).name
+    model, done = tidied(model, {name, *stated.inputs}, where)
+    value = next(each for each in model.graph.input if each.name == name)
+    taken = Taken(model, image_input(value, where), done=done)
+    taken.warnings += [f"{where}: {each}" for each in done if "moved" in each]
+    frame = Frame.of(value, taken.image, size_of(taken.image, size, where))
+    if not taken.image.is_plain:
+        take_float(model.graph, value, taken.image)
+        taken.done.append(f"pixels become {taken.image.told} inside the graph")
+    _fill(taken, stated.inputs, frame, where)
+    if None in taken.image.sides:
+        freeze(model, value, size)
+        taken.frozen = True
+        taken.done.append("height and width made {}x{}".format(*size))
+    if widened := give_float(model.graph):
+        taken.done.append(f"{widened} outputs made float32")
+    return taken
+
+
+def _check_names(model: ModelProto, stated: Stated, where: str) -> None:
+    """Raise `DataError` where the card states other inputs or outputs than the file has."""
+    have = [value.name for value in model.graph.output]
+    if stated.outputs and have != list(stated.outputs):
+        told = f"its outputs are {', '.join(have)}, the card says {', '.join(stated.outputs)}"
+        step = f"write outputs: [{', '.join(have)}] in the card's exporter_params"
+        raise DataError(told, where=where, next=step)
+    known = [value.name for value in model.graph.input]
+    absent = [name for name in stated.inputs if name not in known]
+    if absent:
+        told = f"has no input '{absent[0]}', to which the card gives a value"
+        step = f"its inputs are {', '.join(value.name for value in inputs(model))}"
+        raise DataError(told, where=where, next=step)
+
+
+def _fill(taken: Taken, stated: Mapping[str, Any], frame: Frame, where: str) -> None:
+    """Give the inputs beside the image the values that the card states, or well-known ones."""
+    others = [value for value in taken.model.graph.input if value.name != taken.image.name]
+    if lacking := [value for value in others if value.name not in {**KNOWN, **stated}]:
+        raise unknown(lacking, where)
+    for value in others:
+        name = value.name
+        array = value_of(value, {**KNOWN, **stated}[name], frame, where)
+        is_row = is_per_image(value) and isinstance(taken.image.batch, str)
+        fill(taken.model, name, array, taken.image.name if is_row else None)
+        taken.constants[name] = {"value": array.tolist(), "per_image": is_row}
+        taken.done.append(f"input '{name}' made constant")
+        if name not in stated:
+            taken.warnings.append(
+                f"{where}: input '{name}' is taken to be {array.tolist()}, as its name suggests; "
+                f"write inputs: {{{name}: VALUE}} in the card's exporter_params to be sure"
+            )
