@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import os
 import struct
 import subprocess
@@ -10,14 +11,16 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 import pytest
+from PIL import Image, ImageOps
 
 from zoo_core.errors import DataError, StageError, UsageError
-from zoo_core.vision import image, image_size, read_rgb, write_image
-from zoo_core.vision.headers import is_whole_jpeg, orientation, stored_size
+from zoo_core.vision import headers, image, image_size, read_rgb, write_image
+from zoo_core.vision.headers import has_its_end, orientation, read_header
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+FAR = headers.Header("", 0, 0, 0, -1)
 CMYK = Path(__file__).parents[1] / "data" / "vision" / "cmyk.jpg"
 
 
@@ -81,16 +84,19 @@ def near(found: NDArray[np.uint8], expected: NDArray[Any], by: float = 4.0) -> N
     assert np.abs(found.astype(int) - expected.astype(int)).mean() < by
 
 
-@pytest.mark.parametrize("ending", [".jpg", ".png", ".bmp", ".webp", ".tif"])
+FORMATS = [".jpg", ".png", ".bmp", ".webp", ".tif", ".gif", ".jp2", ".ppm"]
+
+
+@pytest.mark.parametrize("ending", FORMATS)
 def test_formats_become_rgb(tmp_path: Path, ending: str) -> None:
     path = saved(tmp_path, encoded(ending, picture()), "misnamed.jpg")
-    near(read_rgb(path), picture())
+    near(read_rgb(path), picture(), 25.0 if ending == ".gif" else 4.0)
     assert image_size(path) == (48, 64)
 
 
 def test_progressive_jpeg(tmp_path: Path) -> None:
     data = encoded(".jpg", picture(), cv2.IMWRITE_JPEG_PROGRESSIVE, 1)
-    assert is_whole_jpeg(data)
+    assert has_its_end(data)
     near(read_rgb(saved(tmp_path, data)), picture())
 
 
@@ -173,7 +179,7 @@ def test_without_rotation_only_the_stored_size_counts(tmp_path: Path) -> None:
         read_rgb(path, expect=(64, 48), exif=False)
 
 
-@pytest.mark.parametrize("ending", [".jpg", ".png", ".bmp", ".webp", ".tif"])
+@pytest.mark.parametrize("ending", FORMATS)
 @pytest.mark.parametrize("share", [0.01, 0.3, 0.6, 0.9, 0.995])
 def test_cut_off_files_are_refused(tmp_path: Path, ending: str, share: float) -> None:
     data = encoded(ending, np.random.default_rng(0).integers(0, 255, (64, 80, 3), dtype=np.uint8))
@@ -182,31 +188,85 @@ def test_cut_off_files_are_refused(tmp_path: Path, ending: str, share: float) ->
         read_rgb(path)
 
 
-def test_a_jpeg_without_its_end_marker_is_refused(tmp_path: Path) -> None:
+def noise(height: int = 40, width: int = 56) -> NDArray[np.uint8]:
+    """A picture every part of which must be decoded to be right."""
+    return np.random.default_rng(0).integers(0, 255, (height, width, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("tail", [b"", b"\xff", b"\0" * 600])
+@pytest.mark.parametrize("options", [(), (cv2.IMWRITE_JPEG_PROGRESSIVE, 1)])
+def test_a_jpeg_that_lacks_only_its_end_marker_is_read(
+    tmp_path: Path, options: tuple[int, ...], tail: bytes
+) -> None:
+    data = encoded(".jpg", noise(), *options)
+    whole = read_rgb(saved(tmp_path, data, "whole.jpg"))
+    cut = saved(tmp_path, data[:-2] + tail)
+    assert not has_its_end(cut.read_bytes())
+    assert (read_rgb(cut) == whole).all()
+    assert image_size(cut) == (40, 56)
+
+
+@pytest.mark.parametrize("tail", [b"", b"\0" * 600])
+@pytest.mark.parametrize("options", [(), (cv2.IMWRITE_JPEG_PROGRESSIVE, 1)])
+@pytest.mark.parametrize("lost", [5, 9, 20, 300])
+def test_a_jpeg_that_lacks_any_of_its_picture_is_refused(
+    tmp_path: Path, options: tuple[int, ...], lost: int, tail: bytes
+) -> None:
+    data = encoded(".jpg", noise(), *options)
     with pytest.raises(DataError, match=r"image\.jpg: is truncated"):
-        read_rgb(saved(tmp_path, JPEG[:-2]))
+        read_rgb(saved(tmp_path, data[:-lost] + tail))
+
+
+def test_a_progressive_jpeg_that_lacks_a_scan_is_refused(tmp_path: Path) -> None:
+    data = encoded(".jpg", noise(), cv2.IMWRITE_JPEG_PROGRESSIVE, 1)
+    scans = [place for place in range(len(data)) if data[place : place + 2] == b"\xff\xda"]
+    tables = [place for place in range(len(data)) if data[place : place + 2] == b"\xff\xc4"]
+    assert len(scans) > 3
+    for stop in (max(place for place in tables if place < scans[-1]), scans[-1]):
+        with pytest.raises(DataError, match="is truncated"):
+            read_rgb(saved(tmp_path, data[:stop]))
+
+
+@pytest.mark.parametrize("lost", [1, 12, 15])
+def test_a_png_whose_pixels_are_all_there_is_read(tmp_path: Path, lost: int) -> None:
+    """Without the last chunk, and without the check of the last but one."""
+    data = encoded(".png", noise())
+    cut = saved(tmp_path, data[:-lost], "cut.png")
+    assert not has_its_end(cut.read_bytes())
+    assert (read_rgb(cut) == noise()).all()
+
+
+def test_a_gif_without_its_last_byte_is_read(tmp_path: Path) -> None:
+    data = encoded(".gif", picture())
+    assert (
+        read_rgb(saved(tmp_path, data[:-1], "cut.gif")) == read_rgb(saved(tmp_path, data, "a.gif"))
+    ).all()
+    assert has_its_end(data)
+    assert not has_its_end(data[:-1])
 
 
 def test_the_end_marker_of_a_thumbnail_does_not_count() -> None:
     thumbnail = b"Exif\0\0" + JPEG
     segment = b"\xff\xe1" + struct.pack(">H", len(thumbnail) + 2) + thumbnail
     data = JPEG[:2] + segment + JPEG[2:]
-    assert is_whole_jpeg(data)
-    assert is_whole_jpeg(data + b"rubbish after the end")
-    assert not any(is_whole_jpeg(data[:stop]) for stop in range(0, len(data), 7))
-    assert stored_size(data) == (48, 64)
+    assert has_its_end(data)
+    assert has_its_end(data + b"rubbish after the end")
+    assert not any(has_its_end(data[:stop]) for stop in range(2, len(data), 7))
+    header = read_header(data)
+    assert header is not None
+    assert (header.height, header.width) == (48, 64)
 
 
 def test_an_end_without_a_scan_is_not_a_picture() -> None:
-    assert not is_whole_jpeg(b"\xff\xd8\xff\xd9")
+    assert not has_its_end(b"\xff\xd8\xff\xd9")
 
 
 def test_restart_markers_and_fill_bytes_are_part_of_the_picture(tmp_path: Path) -> None:
     data = encoded(".jpg", picture(), cv2.IMWRITE_JPEG_RST_INTERVAL, 1)
     assert any(bytes([0xFF, 0xD0 + n]) in data for n in range(8))
-    assert is_whole_jpeg(data)
+    assert has_its_end(data)
     filled = data[:-2] + b"\xff\xff\xff\xd9"
-    assert is_whole_jpeg(filled)
+    assert has_its_end(filled)
     near(read_rgb(saved(tmp_path, filled)), picture())
 
 
@@ -234,22 +294,98 @@ def test_missing_and_folder(tmp_path: Path) -> None:
         image_size(tmp_path)
 
 
-@pytest.mark.parametrize("ending", [".bmp", ".webp", ".tiff", ".png", ".jpg"])
-def test_the_limit_holds_for_every_format(
+@pytest.fixture
+def undecoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A decoder that is asked for anything fails the test."""
+
+    def decode(*_: object) -> None:
+        raise AssertionError("decoded")
+
+    monkeypatch.setattr(cv2, "imdecode", decode)
+
+
+@pytest.mark.usefixtures("undecoded")
+@pytest.mark.parametrize("ending", FORMATS)
+def test_the_limit_holds_for_every_format_before_decoding(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
 ) -> None:
-    path = tmp_path / f"a{ending}"
-    cv2.imwrite(str(path), np.zeros((20, 30, 3), np.uint8))
-    monkeypatch.setattr(image, "_MAX_PIXELS", 599)
-    with pytest.raises(DataError, match="30x20 is more than"):
+    path = saved(tmp_path, encoded(ending, picture(40, 60)), f"a{ending}")
+    monkeypatch.setattr(image, "_MAX_PIXELS", 2399)
+    for read in (read_rgb, image_size):
+        with pytest.raises(DataError, match="60x40 is more than"):
+            read(path)
+
+
+@pytest.mark.usefixtures("undecoded")
+@pytest.mark.parametrize("ending", FORMATS)
+def test_a_header_that_promises_more_than_its_file_holds_is_refused_before_decoding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    path = saved(tmp_path, encoded(ending, picture(200, 300)), f"a{ending}")
+    monkeypatch.setattr(image, "_FREE_PIXELS", 0)
+    header = dataclasses.replace(read_header(path.read_bytes()) or FAR, per_byte=0)
+    monkeypatch.setattr(image, "read_header", lambda _: header)
+    with pytest.raises(DataError, match=r"promises 300x200 pixels, more than \d+ bytes of"):
         read_rgb(path)
 
 
-def test_a_header_that_promises_too_much_is_refused_before_decoding(tmp_path: Path) -> None:
-    bomb = bytearray(encoded(".png", picture()))
-    bomb[16:24] = struct.pack(">II", 60_000, 60_000)
-    with pytest.raises(DataError, match="60000x60000 is more than 134 million"):
-        read_rgb(saved(tmp_path, bytes(bomb)))
+@pytest.mark.parametrize(
+    ("ending", "per_byte"),
+    [(".bmp", 8), (".ppm", 8), (".png", 8192), (".jpg", 8192), (".gif", 8192), (".webp", 8192)],
+)
+def test_what_a_byte_can_hold_goes_by_the_format(ending: str, per_byte: int) -> None:
+    assert (read_header(encoded(ending, picture())) or FAR).per_byte == per_byte
+
+
+def test_a_tiff_s_tile_counts_as_its_sides_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A decoder makes room for a whole tile, however small the image is."""
+    tags = [(256, 3), (257, 2), (259, 5), (277, 3), (322, 400), (323, 500)]
+    rows = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    data = b"II*\0" + struct.pack("<IH", 8, len(tags)) + rows + bytes(4)
+    header = read_header(data)
+    assert header is not None
+    assert (header.height, header.width, header.pixels, header.per_byte) == (2, 3, 200_000, 8192)
+    monkeypatch.setattr(image, "_MAX_PIXELS", 199_999)
+    with pytest.raises(DataError, match="3x2 is more than"):
+        read_rgb(saved(tmp_path, data, "a.tif"))
+
+
+def test_more_jpeg_2000_tiles_than_bytes_are_no_image() -> None:
+    data = bytearray(encoded(".jp2", picture()))
+    assert read_header(bytes(data))
+    place = data.index(b"\xff\x4f\xff\x51") + 24
+    data[place : place + 8] = struct.pack(">II", 1, 1)
+    assert read_header(bytes(data)) is None
+
+
+@pytest.mark.usefixtures("undecoded")
+def test_a_format_whose_size_is_not_read_is_not_decoded(tmp_path: Path) -> None:
+    for ending in (".hdr", ".ras", ".avif"):
+        if cv2.haveImageWriter(f"a{ending}"):
+            with pytest.raises(DataError, match="unknown format"):
+                read_rgb(saved(tmp_path, encoded(ending, picture()), f"a{ending}"))
+
+
+@pytest.mark.parametrize("way", ["PNG", "WEBP", "TIFF", "JPEG"])
+@pytest.mark.parametrize("value", range(1, 9))
+def test_rotation_is_that_of_another_reader(tmp_path: Path, way: str, value: int) -> None:
+    """Pillow writes the file and turns it."""
+    exif = Image.Exif()
+    exif[0x0112] = value
+    path = tmp_path / "image"
+    options = {"lossless": True} if way == "WEBP" else {}
+    Image.fromarray(picture()).save(path, way, exif=exif, **options)
+    with Image.open(path) as opened:
+        assert opened.getexif()[0x0112] == value
+        shown, stored = np.asarray(ImageOps.exif_transpose(opened)), np.asarray(opened)
+    near(read_rgb(path), shown, 4.0 if way == "JPEG" else 0.1)
+    assert image_size(path) == shown.shape[:2]
+    if way != "TIFF":  # Pillow turns a TIFF while it opens it
+        near(read_rgb(path, exif=False), stored, 4.0 if way == "JPEG" else 0.1)
+    near(read_rgb(path, exif=False), picture(), 4.0 if way == "JPEG" else 0.1)
+    assert image_size(path, exif=False) == (48, 64)
 
 
 def test_one_pixel_and_twenty_megapixels(tmp_path: Path) -> None:
@@ -333,7 +469,7 @@ def test_every_real_photo_is_whole_and_of_its_header_s_size() -> None:
     photos = sorted((root / "coco-val2017-128" / "images").iterdir())
     photos += sorted((root / "coco-train2017-64" / "images").iterdir())
     assert len(photos) >= 192
-    assert all(is_whole_jpeg(path.read_bytes()) for path in photos)
+    assert all(has_its_end(path.read_bytes()) for path in photos)
     for path in photos[::16]:
         assert read_rgb(path).shape == (*image_size(path), 3)
 

@@ -8,8 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zoo_core.errors import DataError, StageError, UsageError
-from zoo_core.system.files import check_regular, is_disk_full, replacing
-from zoo_core.vision.headers import JPEG_START, is_whole_jpeg, orientation, stored_size
+from zoo_core.system.files import check_regular, is_disk_full, read_limited, replacing
+from zoo_core.vision.headers import (
+    JPEG_START,
+    TIFF_STARTS,
+    has_its_end,
+    orientation,
+    read_header,
+    with_end,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,8 +25,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _MAX_PIXELS = 1 << 27
+_FREE_PIXELS = 1 << 24
+"""So many pixels cost little; a header that promises more must have a file to match."""
+
 _HEADER_BYTES = 1 << 16
 _REPLACE = "replace the file or leave it out"
+_INVERSE = {6: 8, 8: 6}
 
 
 def read_rgb(
@@ -27,21 +38,28 @@ def read_rgb(
 ) -> NDArray[np.uint8]:
     """The image as uint8 [height, width, 3] RGB.
 
-    Grey, CMYK, palette and 16-bit images become RGB of 8 bits; transparency is dropped. EXIF
-    rotation is applied where `exif` is true. `expect` is the (height, width) that an annotation
-    states: where only the unrotated image has that size, the unrotated image is returned.
+    Grey, CMYK, palette and 16-bit images become RGB of 8 bits; transparency is dropped; of several
+    pictures the first is read. EXIF rotation is applied where `exif` is true. `expect` is the
+    (height, width) that an annotation states: where only the unrotated image has that size, the
+    unrotated image is returned. A JPEG, PNG or GIF that lacks only its end marker is read.
 
-    Raises `DataError` that names the file: missing, empty, truncated, not an image, larger than
-    134 million pixels, or of another size than expected.
+    Raises `DataError` that names the file: missing, empty, truncated, not an image of a known
+    format, larger than 134 million pixels or than its file can hold, or of another size than
+    expected.
     """
-    data = _bytes(path)
-    image = _decode(path, data, exif)
+    return decode_rgb(image_bytes(path), path, expect, exif)
+
+
+def decode_rgb(
+    data: bytes, path: Path, expect: tuple[int, int] | None = None, exif: bool = True
+) -> NDArray[np.uint8]:
+    """What `read_rgb` returns, of the bytes of a file that was read before."""
+    stored = _decode(path, data)
+    image = upright(stored, orientation(data)) if exif else stored
     if expect is None or image.shape[:2] == tuple(expect):
-        return image
-    if exif and image.shape[1::-1] == tuple(expect):
-        stored = _decode(path, data, exif=False)
-        if stored.shape[:2] == tuple(expect):
-            return stored
+        return np.ascontiguousarray(image)
+    if stored.shape[:2] == tuple(expect):
+        return stored
     raise DataError(
         f"is {image.shape[1]}x{image.shape[0]}, but its annotation says {expect[1]}x{expect[0]}",
         where=str(path),
@@ -50,19 +68,23 @@ def read_rgb(
 
 
 def image_size(path: Path, exif: bool = True) -> tuple[int, int]:
-    """(height, width) of what `read_rgb` returns without `expect`.
+    """(height, width) of what `read_rgb` returns without `expect`, by the header alone.
 
-    JPEG and PNG are measured by their header: the rest may still be corrupt. Raises `DataError`
-    like `read_rgb`.
+    The rest may still be corrupt. Raises `DataError` like `read_rgb`.
     """
-    head = _bytes(path, _HEADER_BYTES)
-    data = head if head.startswith(JPEG_START) and stored_size(head) else _bytes(path)
-    size = stored_size(data)
-    if size is None or not min(size):
-        height, width = _decode(path, data, exif).shape[:2]
-        return height, width
-    turned = exif and orientation(data) >= 5
-    return (size[1], size[0]) if turned else size
+    data = _head(path)
+    if read_header(data) is None or not data.startswith(JPEG_START):
+        data = image_bytes(path)  # other formats may hold their EXIF at the end
+    height, width = _checked_size(path, data)
+    return (width, height) if exif and orientation(data) >= 5 else (height, width)
+
+
+def upright(stored: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """The view of a stored image [height, width, 3] that its EXIF orientation, 1..8, asks for."""
+    turned = stored.transpose(1, 0, 2) if orientation >= 5 else stored
+    rows = slice(None, None, -1 if orientation in (3, 4, 7, 8) else 1)
+    columns = slice(None, None, -1 if orientation in (2, 3, 6, 7) else 1)
+    return turned[rows, columns]
 
 
 def write_image(path: Path, rgb: NDArray[np.uint8]) -> None:
@@ -106,43 +128,77 @@ def opencv_in_one_thread() -> Iterator[None]:
         cv2.setNumThreads(threads)
 
 
-def _bytes(path: Path, limit: int = -1) -> bytes:
-    check_regular(path)
-    try:
-        with path.open("rb") as stream:
-            data = stream.read(limit)
-    except OSError as error:
-        raise DataError(f"cannot be read: {error.strerror}", where=str(path)) from error
+def image_bytes(path: Path) -> bytes:
+    """The bytes of an image file; raises `DataError` where there are none."""
+    data = read_limited(path)
     if not data:
         raise DataError("is an empty file", where=str(path), next=_REPLACE)
     return data
 
 
-def _decode(path: Path, data: bytes, exif: bool) -> NDArray[np.uint8]:
+def _head(path: Path) -> bytes:
+    check_regular(path)
+    try:
+        with path.open("rb") as stream:
+            return stream.read(_HEADER_BYTES)
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror}", where=str(path)) from error
+
+
+def _decode(path: Path, data: bytes) -> NDArray[np.uint8]:
+    """The image as stored, uint8 [height, width, 3] RGB."""
     import cv2
 
-    _check_size(path, *(stored_size(data) or (0, 0)))
-    if data.startswith(JPEG_START) and not is_whole_jpeg(data):
-        raise DataError("is truncated before the image's end", where=str(path), next=_REPLACE)
-    flags = cv2.IMREAD_COLOR | (0 if exif else cv2.IMREAD_IGNORE_ORIENTATION)
+    _checked_size(path, data)
+    ways = (data,) if has_its_end(data) else with_end(data)
+    images = [_decoded(path, way) for way in ways]
+    if not images or any((other != images[0]).any() for other in images[1:]):
+        raise _truncated(path)
+    image = np.asarray(cv2.cvtColor(images[0], cv2.COLOR_BGR2RGB, dst=images[0]), np.uint8)
+    turned = orientation(data) if data.startswith(TIFF_STARTS) else 1
+    # OpenCV turns every TIFF, asked or not.
+    return np.ascontiguousarray(upright(image, _INVERSE.get(turned, turned)))
+
+
+def _decoded(path: Path, data: bytes) -> NDArray[np.uint8]:
+    """Blue, green and red of one whole file."""
+    import cv2
+
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:
         raise DataError("cannot be decoded", where=str(path), next=_REPLACE) from error
     if image is None or image.dtype != np.uint8 or image.ndim != 3:
-        raise DataError(
-            "cannot be decoded as an image (not an image, or corrupt)",
-            where=str(path),
-            next=_REPLACE,
-        )
-    _check_size(path, *image.shape[:2])
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image), np.uint8)
+        raise _not_an_image(path)
+    return np.asarray(image, np.uint8)
 
 
-def _check_size(path: Path, height: int, width: int) -> None:
-    if height * width > _MAX_PIXELS:
+def _checked_size(path: Path, data: bytes) -> tuple[int, int]:
+    """(height, width) as stored; raises `DataError` for a format or a promise not to decode."""
+    header = read_header(data)
+    if header is None:
+        raise _truncated(path) if data.startswith(JPEG_START) else _not_an_image(path)
+    sides = f"{header.width}x{header.height}"
+    if max(header.pixels, header.height * header.width) > _MAX_PIXELS:
         raise DataError(
-            f"{width}x{height} is more than {_MAX_PIXELS // 10**6} million pixels",
+            f"{sides} is more than {_MAX_PIXELS // 10**6} million pixels",
             where=str(path),
             next="scale the image down or leave it out",
         )
+    if header.pixels > max(_FREE_PIXELS, header.per_byte * len(data)):
+        what = f"promises {sides} pixels, more than {len(data)} bytes of {header.format} can hold"
+        raise DataError(what, where=str(path), next=_REPLACE)
+    return header.height, header.width
+
+
+def _truncated(path: Path) -> DataError:
+    return DataError("is truncated before the image's end", where=str(path), next=_REPLACE)
+
+
+def _not_an_image(path: Path) -> DataError:
+    return DataError(
+        "cannot be decoded as an image (not an image, of an unknown format, or corrupt)",
+        where=str(path),
+        next=_REPLACE,
+    )

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo_core.errors import ZooError
-from zoo_core.vision import read_rgb
+from zoo_core.vision.headers import has_its_end
+from zoo_core.vision.image import decode_rgb, image_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,10 +23,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PreparedInput:
-    """One sample ready to run: the array to feed, its geometry, and the sha256 of the file."""
+    """One sample ready to run: the array to feed, its geometry, and the facts of the file.
+
+    `whole` is false for a file that was read although its end marker is missing.
+    """
 
     sample: Sample
     sha256: str
+    whole: bool
     feed: NDArray[Any]
     geometry: Geometry
 
@@ -37,6 +42,7 @@ class PreparedInput:
             "path": str(self.sample.path),
             "size": list(self.geometry.source),
             "sha256": self.sha256,
+            **({} if self.whole else {"whole": False}),
         }
 
 
@@ -45,9 +51,10 @@ def preparer(input_kind: str, steps: Preprocess) -> Callable[[Sample], PreparedI
     feed = feeder(input_kind)
 
     def prepare(sample: Sample) -> PreparedInput:
-        sha256 = hashlib.sha256(sample.path.read_bytes()).hexdigest()
-        image = read_rgb(sample.path, expect=sample.size, exif=steps.exif)
-        return PreparedInput(sample, sha256, *feed(sample, image, steps))
+        data = image_bytes(sample.path)
+        sha256, whole = hashlib.sha256(data).hexdigest(), has_its_end(data)
+        image = decode_rgb(data, sample.path, expect=sample.size, exif=steps.exif)
+        return PreparedInput(sample, sha256, whole, *feed(sample, image, steps))
 
     return prepare
 
