@@ -115,7 +115,9 @@ def test_predict_says_what_an_evaluator_tells(
     done = zoo("predict", "toy-detector", "--backend", "toy", "--show-conf", "0.5")
 
     assert done.code == 0, done.stderr
-    assert all(line.endswith(": red above 0.5") for line in done.stdout.splitlines())
+    told = [line for line in done.stdout.splitlines() if not line.startswith("warning: ")]
+    assert told
+    assert all(line.endswith(": red above 0.5") for line in told)
 
 
 def test_a_folder_keeps_no_predictions_of_another_task(

@@ -105,7 +105,12 @@ class Metrics:
 
 
 class Evaluator(Protocol):
-    """Computes metrics from predictions and ground truth; defines its task's protocol fields."""
+    """Computes metrics from predictions and ground truth; defines its task's protocol fields.
+
+    The attribute `viewing`, if an evaluator has it, maps protocol fields to the values of
+    `zoo predict`, where people look at the predictions; they replace those of a card's protocol,
+    not those of a protocol or an option that the user names.
+    """
 
     task: str
 

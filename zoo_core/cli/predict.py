@@ -22,7 +22,10 @@ def predict(
         Path | None,
         typer.Argument(help="Image, or folder of images; default: the sample's scenes."),
     ] = None,
-    show_conf: Annotated[float, typer.Option("--show-conf", help="Minimum score to draw.")] = 0.25,
+    show_conf: Annotated[
+        float | None,
+        typer.Option("--show-conf", help="Minimum score to draw; default: all that is written."),
+    ] = None,
     output: Output = None,
     json_to: JsonTo = None,
     verbose: Verbose = False,
@@ -32,7 +35,7 @@ def predict(
     from zoo_core.commands.predict import predict as predict_images
     from zoo_core.reporting.terminal import report_lines
 
-    if not 0 <= show_conf <= 1:
+    if show_conf is not None and not 0 <= show_conf <= 1:
         raise UsageError(f"invalid score {show_conf}", where="--show-conf", next="give 0 to 1")
     report = predict_images(request, progress(quiet, verbose), output, path, show_conf)
     print_report(report.to_data(), json_to, report_lines(report), quiet)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from zoo_core.api import Arrays, Evaluator, Prediction
+    from zoo_core.api import Arrays, Evaluator, Prediction, ScoringProtocol
     from zoo_core.commands.progress import ProgressReporter
     from zoo_core.commands.workspace import Workspace
     from zoo_core.pipeline.executor import StageResult
@@ -41,6 +41,9 @@ if TYPE_CHECKING:
     from zoo_core.reporting.run_folder import StagedOutput
 
 PICTURES = "pictures"
+
+_SHOWN = 0.25
+"""The score above which a protocol's predictions are shown that has no `conf`."""
 
 
 @runtime_checkable
@@ -75,7 +78,42 @@ class _View:
         text = "" if count is None else _label_counts(prediction.arrays, self.labels, self.least)
         if isinstance(self.evaluator, Describes):
             text = self.evaluator.describe(prediction.arrays, self.labels, self.least)
-        return ImageRow(picture=picture, id=prediction.sample.id, found=count, told=text)
+        row = ImageRow(
+            image=str(prediction.sample.path),
+            picture=picture,
+            id=prediction.sample.id,
+            found=count,
+            told=text,
+        )
+        found = detections(prediction.arrays, self.labels, self.least)
+        if found is None:
+            return row
+        arrays, names = found
+        boxes = tuple([round(value, 2) for value in box] for box in arrays["boxes"].tolist())
+        rounded = tuple(round(score, 4) for score in arrays["scores"].tolist())
+        return replace(row, boxes=boxes, scores=rounded, labels=names)
+
+
+def detections(
+    arrays: Arrays, labels: Sequence[str], least: float
+) -> tuple[Arrays, tuple[str, ...]] | None:
+    """What scores above `least`, the highest first, and its class names; None for other tasks."""
+    if set(arrays) != {"boxes", "scores", "labels"}:
+        return None
+    order = (-arrays["scores"]).argsort(kind="stable")
+    order = order[arrays["scores"][order] > least]
+    arrays = {key: array[order] for key, array in arrays.items()}
+    names = dict(enumerate(labels))
+    return arrays, tuple(names.get(n, f"class {n}") for n in arrays["labels"].tolist())
+
+
+def least_score(protocol: ScoringProtocol, show_conf: float | None) -> float:
+    """The score above which predictions are shown: everything, unless the user says otherwise.
+
+    A protocol without `conf` lets every score through.
+    """
+    least: float = protocol.values.get("conf", _SHOWN) if show_conf is None else show_conf
+    return least
 
 
 def _label_counts(arrays: Arrays, labels: Sequence[str], least: float) -> str:
@@ -96,26 +134,27 @@ def predict(
     progress: ProgressReporter,
     output: Path | None,
     path: Path | None,
-    show_conf: float,
+    show_conf: float | None,
 ) -> PredictReport:
     """Run images and write txt/, predictions.json and pictures/ to a run folder.
 
     `path` is an image or a folder; without it, and without images in the request, the sample's
-    scenes are run. Pictures show what scores above `show_conf`; the files hold everything that
-    passes the protocol.
+    scenes are run. The files hold everything that passes the protocol; pictures show the same, or
+    what scores above `show_conf`.
     """
     request, reason = _with_images(request, path)
-    work, run = prepare(request, Goal.PREDICT, progress, output or RUNS, reason)
+    work, run = prepare(request, Goal.VIEW, progress, output or RUNS, reason)
     _check_output(run, output)
     predictions, results = run_images(work, run, progress)
     resolved = run.resolved
     evaluator = work.plugins.evaluator(resolved.card.evaluator)
-    view = _View(evaluator, resolved.card.labels, show_conf, resolved.preprocess.exif)
+    least = least_score(resolved.protocol, show_conf)
+    view = _View(evaluator, resolved.card.labels, least, resolved.preprocess.exif)
     with open_run_folder(run, output, RESULTS) as staged:
         deliver(results["write"].entry.path / "predictions", staged.part)
         report = PredictReport(
             header=build_header(run, results, staged.folder),
-            show_conf=show_conf,
+            show_conf=least,
             images=tuple(_pictures(predictions, view, staged)),
         )
         write_json(staged.part / REPORT, report.to_data())

@@ -124,7 +124,7 @@ def predict(
     model: str,
     images: Image | Iterable[Image],
     *,
-    show_conf: float = 0.25,
+    show_conf: float | None = None,
     progress: Lines | None = None,
     **options: Any,
 ) -> list[ImagePrediction]:
@@ -132,9 +132,9 @@ def predict(
 
     `images` is a path to an image or a folder, an array uint8 [height, width, 3] in RGB, a PIL
     image, or several of these. For object detection only boxes that score above `show_conf` are
-    returned. No run folder is written.
+    returned, by default all that pass the protocol. No run folder is written.
     """
-    from zoo_core.commands.predict import run_images
+    from zoo_core.commands.predict import least_score, run_images
     from zoo_core.commands.workspace import prepare
     from zoo_core.planning.build import Goal
 
@@ -143,11 +143,12 @@ def predict(
         path, names = _collect(images, Path(folder))
         request = replace(_request(model, options), predict=path)
         with _own_names(Path(folder), names):
-            work, planned = prepare(request, Goal.PREDICT, reporter := _reporter(progress))
+            work, planned = prepare(request, Goal.VIEW, reporter := _reporter(progress))
             predictions, _ = run_images(work, planned, reporter)
         labels = planned.resolved.card.labels
+        least = least_score(planned.resolved.protocol, show_conf)
         return [
-            _image_prediction(prediction, names.get(prediction.sample.name), labels, show_conf)
+            _image_prediction(prediction, names.get(prediction.sample.name), labels, least)
             for prediction in predictions
         ]
 
@@ -271,12 +272,11 @@ def _pixels(image: Any, where: str) -> NDArray[Any]:
 def _image_prediction(
     prediction: Prediction, image: str | int | None, labels: tuple[str, ...], least: float
 ) -> ImagePrediction:
-    arrays = dict(prediction.arrays)
+    from zoo_core.commands.predict import detections
+
     name = str(prediction.sample.path) if image is None else image
-    if set(arrays) != {"boxes", "scores", "labels"}:
-        return ImagePrediction(name, None, None, None, arrays)
-    order = (-arrays["scores"]).argsort(kind="stable")
-    order = order[arrays["scores"][order] > least]
-    arrays = {key: array[order] for key, array in arrays.items()}
-    names = tuple(labels[number] for number in arrays["labels"])
-    return ImagePrediction(name, arrays["boxes"], arrays["scores"], names, arrays)
+    found = detections(prediction.arrays, labels, least)
+    if found is None:
+        return ImagePrediction(name, None, None, None, dict(prediction.arrays))
+    arrays, classes = found
+    return ImagePrediction(name, arrays["boxes"], arrays["scores"], classes, arrays)

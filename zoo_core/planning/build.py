@@ -34,6 +34,9 @@ class Goal(StrEnum):
     COMPILE = "compile"
     EMIT = "emit"
     PREDICT = "predict"
+    VIEW = "view"
+    """Predictions for people to look at, with the evaluator's values for that."""
+
     SCORE = "score"
 
 
@@ -50,8 +53,8 @@ def plan_run(
     request: RunRequest, registry: Registry, plugins: Plugins, cache: CacheState, goal: Goal
 ) -> Run:
     """The plan of a request up to its goal; reads files and changes nothing."""
-    needs_data = goal in (Goal.FETCH, Goal.PREDICT, Goal.SCORE)
-    resolved = resolve(request, registry, plugins, cache, needs_data)
+    needs_data = goal in (Goal.FETCH, Goal.PREDICT, Goal.VIEW, Goal.SCORE)
+    resolved = resolve(request, registry, plugins, cache, needs_data, goal is Goal.VIEW)
     builder = _Builder(request, resolved, plugins)
     request = replace(request, backend=resolved.backend.name)
     return Run(request=request, resolved=resolved, plan=make_plan(builder.stages(goal)))
@@ -220,7 +223,7 @@ class _Builder:
                 f"shard-{stage.name.removeprefix('predict-')}": f"{stage.name}/candidates.npz"
                 for stage in shards
             },
-            outputs=("settled",),
+            outputs=("settled", "reading.json"),
             sources=self._modules(("evaluator", name)),
             cost=data.count,
         )

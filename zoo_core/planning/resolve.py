@@ -106,19 +106,24 @@ def resolve(
     plugins: Plugins,
     cache: CacheState,
     needs_data: bool,
+    viewing: bool = False,
 ) -> Resolved:
     """Resolve a request; raises the error of the first part that is invalid or missing.
 
-    `needs_data` is false if no image is run, as for an export.
+    `needs_data` is false if no image is run, as for an export. `viewing` is true for predictions
+    that people look at: the evaluator's `viewing` values then replace those of the card's protocol.
     """
     card = _labelled(_runnable(registry.model(request.model)), request.names)
     backend = _backend(request, plugins)
     target = _target(request, backend)
     size = request.size or card.size
+    evaluator = plugins.evaluator(card.evaluator)
+    shown = getattr(evaluator, "viewing", {}) if viewing and not request.protocol else {}
     protocol = derive(
-        choose(registry.protocols, card, backend.name, request.protocol), request.changes
+        choose(registry.protocols, card, backend.name, request.protocol),
+        {**shown, **request.changes},
     )
-    plugins.evaluator(card.evaluator).check(task_values(protocol))
+    evaluator.check(task_values(protocol))
     base = Preprocess.from_data(
         card.preprocess, where=f"{card.origin}: models.{card.id}.preprocess"
     )

@@ -347,12 +347,20 @@ class BenchReport(Report):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageRow(Record):
-    """One image: its picture, how many objects were found (None: not counted), and in words."""
+    """One image: its picture, how many objects were found (None: not counted), and in words.
 
+    For detections the highest score comes first: `boxes` are xyxy in pixels of the image as it was
+    read (upright, unless the card ignores EXIF), `labels` names. They are None for other tasks.
+    """
+
+    image: str = ""
     picture: str
     id: int | str
     found: int | None
     told: str = ""
+    boxes: tuple[list[float], ...] | None = None
+    scores: tuple[float, ...] | None = None
+    labels: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

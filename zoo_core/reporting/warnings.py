@@ -14,8 +14,11 @@ if TYPE_CHECKING:
     from zoo_core.planning.build import Run
     from zoo_core.planning.resolve import Resolved
 
-_DOCUMENTS = ("graph.json", "verify.json", "precision.json", "metrics.json")
-"""Outputs whose key `warnings` holds sentences of the plugin that made them."""
+_DOCUMENTS = (
+    *("images.json", "graph.json", "verify.json", "precision.json"),
+    *("reading.json", "metrics.json"),
+)
+"""Outputs whose key `warnings` holds sentences of the stage that made them."""
 
 
 def warnings_of(run: Run, results: Mapping[str, StageResult]) -> tuple[str, ...]:

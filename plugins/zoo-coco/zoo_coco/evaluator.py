@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,6 +46,9 @@ class CocoDetection:
     task = "detection"
     versions: tuple[str, ...] = ("hotcoco", "pycocotools")
     """Packages whose version may change what `score` returns."""
+
+    viewing: Mapping[str, Any] = MappingProxyType({"conf": 0.25, "nms": 0.45, "box_labels": "best"})
+    """What `zoo predict` shows: the usual values of detectors' own demonstrations."""
 
     postprocess_label = "NMS"
     """What `zoo bench` calls the step in its breakdown."""

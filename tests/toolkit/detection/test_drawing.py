@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 
+import cv2
 import numpy as np
 import pytest
 
@@ -85,3 +86,30 @@ def test_tags_of_one_place_stand_below_each_other() -> None:
     rows = [set(np.flatnonzero(ground.sum(axis=1) > 5).tolist()) for ground in grounds]
     assert min(rows[0]) < 100 <= min(rows[1]) < 125
     assert all(len(row) > 8 for row in rows)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_every_label_of_a_crowd_touches_its_box(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many boxes there are; and where there is room none hides another."""
+    draws = np.random.default_rng(seed)
+    starts = draws.uniform(0, (330, 230), (60, 2))
+    boxes = np.hstack([starts, starts + draws.uniform(20, 70, (60, 2))])
+    grounds: list[tuple[int, int, int, int]] = []
+    corners: list[tuple[int, ...]] = []
+
+    def note(canvas: object, start: list[int], stop: list[int], colour: object, line: int) -> None:
+        if line == cv2.FILLED:
+            grounds.append((*start, *stop))
+        else:
+            corners.append((*start, *stop))
+
+    monkeypatch.setattr(cv2, "rectangle", note)
+    rows = [(tuple(box), 0.3 + n / 100, n) for n, box in enumerate(boxes.tolist())]
+    draw_detections(blank(), found(*rows), [], 0.1)
+    assert len(grounds) == len(corners) == 60
+    for ground, box in zip(grounds, corners, strict=True):
+        assert ground[0] <= box[2] + 1
+        assert ground[2] >= box[0] - 1
+        assert ground[1] <= box[3] + 1
+        assert ground[3] >= box[1] - 1
+        assert min(ground) >= 0

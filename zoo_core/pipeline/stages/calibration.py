@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 from zoo_core.api import DataView
 from zoo_core.errors import DataError
+from zoo_core.pipeline.stages.inputs import cut_off
 from zoo_core.system.hashing import file_digest
-from zoo_core.vision import read_rgb
+from zoo_core.vision.headers import has_its_end
+from zoo_core.vision.image import decode_rgb, image_bytes
 
 if TYPE_CHECKING:
     from zoo_core.api import StageContext
@@ -27,13 +29,18 @@ def select(context: StageContext) -> None:
     folder = context.out / "images"
     folder.mkdir()
     rows = []
+    cut: list[str] = []
     for number, sample in enumerate(dataset.samples(view, 0, params["count"])):
-        read_rgb(sample.path)
+        data = image_bytes(sample.path)
+        decode_rgb(data, sample.path)
+        if not has_its_end(data):
+            cut.append(sample.name)
         name = f"{number:06d}{sample.path.suffix.lower()}"
         shutil.copyfile(sample.path, folder / name)
         rows.append({"path": f"images/{name}", "sha256": file_digest(folder / name)})
         context.progress(len(rows), params["count"], "calibration images")
     if not rows:
         raise DataError("no calibration images", next="give a folder with --calibration DIR")
-    text = json.dumps({"images": rows}, indent=1)
+    document = {"images": rows, "warnings": cut_off(cut, "calibration images")}
+    text = json.dumps(document, indent=1)
     (context.out / "images.json").write_text(text, encoding="utf-8")

@@ -9,6 +9,7 @@ from zoo_core.api import DataView
 from zoo_core.errors import ZooError
 from zoo_core.pipeline.predictions import StoredPredictions
 from zoo_core.pipeline.records import read_records, write_records
+from zoo_core.pipeline.stages.inputs import cut_off
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,24 +19,34 @@ if TYPE_CHECKING:
 SETTLED = "settled"
 """Folder of postprocessed predictions."""
 
+READING = "reading.json"
+"""What must be known of the image files that were read."""
+
 FILES = "predictions"
 METRICS = "metrics.json"
 
 
 def postprocess(context: StageContext) -> None:
-    """Apply the protocol to every shard's candidates; one record file per shard in `settled`."""
+    """Apply the protocol to every shard's candidates; one record file per shard in `settled`.
+
+    reading.json holds what the evaluation must say of the image files.
+    """
     evaluator = context.plugins.evaluator(context.params["evaluator"])
     values = context.params["values"]
     folder = context.out / SETTLED
     folder.mkdir()
+    cut: list[str] = []
     shards = sorted(context.inputs.items())
     for number, (name, path) in enumerate(shards):
         rows = [
             (head, evaluator.postprocess(arrays, values)) for head, arrays in read_records(path)
         ]
         heads = [head for head, _ in rows]
+        cut += [head["name"] for head in heads if not head.get("whole", True)]
         write_records(folder / f"{name}.npz", heads, [arrays for _, arrays in rows])
         context.progress(number + 1, len(shards), "shards")
+    text = json.dumps({"warnings": cut_off(cut)}, indent=1)
+    (context.out / READING).write_text(text, encoding="utf-8")
 
 
 def write(context: StageContext) -> None:

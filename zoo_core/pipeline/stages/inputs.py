@@ -59,6 +59,17 @@ def preparer(input_kind: str, steps: Preprocess) -> Callable[[Sample], PreparedI
     return prepare
 
 
+def cut_off(names: Sequence[str], kind: str = "images") -> list[str]:
+    """The warning, if any, about files that were read although their end marker is missing."""
+    if not names:
+        return []
+    some = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+    return [
+        f"{len(names)} {kind} lack the end of their file, though all their pixels are there "
+        f"({some}): they were used; check how they were copied"
+    ]
+
+
 def feeder(
     input_kind: str,
 ) -> Callable[[Sample, NDArray[np.uint8], Preprocess], tuple[NDArray[Any], Geometry]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from colorsys import hsv_to_rgb
+from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     Place = tuple[int, int, int, int]
 
 _GOLDEN_RATIO = 0.618033988749895
+_FONT = 0
+"""OpenCV's FONT_HERSHEY_SIMPLEX."""
 
 
 def draw_detections(
@@ -29,7 +33,7 @@ def draw_detections(
     """A copy of the image, uint8 [height, width, 3] RGB, with the boxes above `min_score`.
 
     One colour per class, lines and text by the image's size, the best box on top; boxes are cut to
-    the image, and those wholly outside are left out.
+    the image, and those wholly outside are left out. Each label touches its box.
     """
     import cv2
 
@@ -47,10 +51,12 @@ def draw_detections(
         colour = class_colour(int(label))
         cv2.rectangle(canvas, corners[:2], corners[2:], colour, line)
         name = labels[label] if 0 <= label < len(labels) else f"class {label}"
-        tags.append((f"{name} {score:.2f}", corners, colour))
+        tags.append(_Tag.of(f"{name} {score:.2f}", corners, colour, canvas.shape[:2]))
     taken: list[Place] = []
-    for text, corners, colour in reversed(tags):
-        taken.append(_tag(canvas, text, corners, colour, taken))
+    for tag in reversed(tags):
+        taken.append(tag.place(taken))
+    for tag, place in zip(tags, reversed(taken), strict=True):
+        tag.draw(canvas, place)
     return canvas
 
 
@@ -61,43 +67,63 @@ def class_colour(label: int) -> Colour:
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
-def _tag(
-    canvas: Image, text: str, corners: Sequence[int], colour: Colour, taken: Sequence[Place]
-) -> Place:
-    """The text on a ground of the class's colour, where no other stands; returns the place."""
-    import cv2
+@dataclass(frozen=True, slots=True)
+class _Tag:
+    """A text on a ground of its class's colour, at the box that it is of.
 
-    height, width = canvas.shape[:2]
-    font = cv2.FONT_HERSHEY_SIMPLEX
-    scale = max(0.4, min(height, width) / 1000)
-    weight = max(1, round(scale * 1.5))
-    (wide, high), low = cv2.getTextSize(text, font, scale, weight)
-    margin = 2 * weight
-    size = (wide + 2 * margin, high + low + margin)
-    left, top = _free_place(corners, size, (height, width), taken)
-    bottom = top + size[1]
-    cv2.rectangle(canvas, (left, top), (left + size[0], bottom), colour, cv2.FILLED)
-    luminance = 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2]
-    ink = (0, 0, 0) if luminance > 128 else (255, 255, 255)
-    cv2.putText(canvas, text, (left + margin, bottom - low), font, scale, ink, weight, cv2.LINE_AA)
-    return left, top, left + size[0], bottom
-
-
-def _free_place(
-    corners: Sequence[int], size: tuple[int, int], canvas: tuple[int, int], taken: Sequence[Place]
-) -> tuple[int, int]:
-    """Left and top of a tag of `size` (width, height): above the box, else the next free row below.
-
-    Where the image has no room left the tag stands above the box all the same.
+    `size` is (width, height) of the ground; `places` are those where it touches the box, the best
+    first.
     """
-    left = max(0, min(corners[0], canvas[1] - size[0]))
-    first = max(0, corners[1] - size[1])
-    for top in range(first, canvas[0] - size[1], size[1] + 1):
-        place = (left, top, left + size[0], top + size[1])
-        if not any(_meet(place, other) for other in taken):
-            return left, top
-    return left, first
+
+    text: str
+    colour: Colour
+    scale: float
+    weight: int
+    drop: int
+    size: tuple[int, int]
+    places: tuple[Place, ...]
+
+    @classmethod
+    def of(cls, text: str, corners: Sequence[int], colour: Colour, canvas: tuple[int, ...]) -> _Tag:
+        import cv2
+
+        scale = max(0.4, min(canvas) / 1000)
+        weight = max(1, round(scale * 1.5))
+        (wide, high), low = cv2.getTextSize(text, _FONT, scale, weight)
+        size = (wide + 4 * weight, high + low + 2 * weight)
+        return cls(text, colour, scale, weight, low, size, _places(corners, size, canvas))
+
+    def place(self, taken: Sequence[Place]) -> Place:
+        """The first place where no other tag stands, else the one that hides the least."""
+        return min(self.places, key=lambda place: sum(_shared(place, other) for other in taken))
+
+    def draw(self, canvas: Image, place: Place) -> None:
+        import cv2
+
+        cv2.rectangle(canvas, place[:2], place[2:], self.colour, cv2.FILLED)
+        luminance = 0.299 * self.colour[0] + 0.587 * self.colour[1] + 0.114 * self.colour[2]
+        ink = (0, 0, 0) if luminance > 128 else (255, 255, 255)
+        left, bottom = place[0] + 2 * self.weight, place[3] - self.drop
+        cv2.putText(
+            canvas, self.text, (left, bottom), _FONT, self.scale, ink, self.weight, cv2.LINE_AA
+        )
 
 
-def _meet(a: Place, b: Place) -> bool:
-    return a[0] <= b[2] and b[0] <= a[2] and a[1] <= b[3] and b[1] <= a[3]
+def _places(
+    corners: Sequence[int], size: tuple[int, int], canvas: tuple[int, ...]
+) -> tuple[Place, ...]:
+    """Above the box and at the top inside, at its left or right; so below and at the bottom."""
+    left, top, right, bottom = corners
+    wide, high = size
+    lefts = [max(0, min(x, canvas[1] - wide - 1)) for x in (left, right - wide)]
+    rows = (top - high, top + 1, bottom, bottom - high - 1)
+    above, inside, *others = [max(0, min(y, canvas[0] - high - 1)) for y in rows]
+    spots = product(((above, inside), tuple(others)), lefts)
+    return tuple((x, y, x + wide, y + high) for ys, x in spots for y in ys)
+
+
+def _shared(a: Place, b: Place) -> int:
+    """The pixels that two places share, their edges included."""
+    wide = min(a[2], b[2]) - max(a[0], b[0]) + 1
+    high = min(a[3], b[3]) - max(a[1], b[1]) + 1
+    return max(0, wide) * max(0, high)
