@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from zoo_core.errors import DataError
+from zoo_core.system.npz import read_npz
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _INDEX = "index"
+_AGAIN = "remove damaged results with `zoo gc --all`, and run again"
 
 
 def write_records(
@@ -32,18 +37,33 @@ def write_records(
 
 
 def read_records(path: Path) -> Iterator[tuple[dict[str, Any], dict[str, NDArray[Any]]]]:
-    """Each sample's head and arrays, in the order written."""
-    with np.load(path, allow_pickle=False) as members:
+    """Each sample's head and arrays, in the order written.
+
+    Raises DataError for a file that is damaged.
+    """
+    members = read_npz(path, _AGAIN)
+    names = [key.removesuffix(".data") for key in members if key.endswith(".data")]
+    data = {name: members[f"{name}.data"] for name in names}
+    try:
         heads = json.loads(str(members[_INDEX]))
-        names = [key.removesuffix(".data") for key in members.files if key.endswith(".data")]
-        data = {name: members[f"{name}.data"] for name in names}
-        shapes = {name: members[f"{name}.shapes"] for name in names}
-    starts = dict.fromkeys(names, 0)
+        shapes = {name: members[f"{name}.shapes"].tolist() for name in names}
+        rows = list(_rows(heads, data, shapes))
+    except (ValueError, TypeError, LookupError, RecursionError) as error:
+        raise DataError("does not hold records", where=str(path), next=_AGAIN) from error
+    yield from rows
+
+
+def _rows(
+    heads: list[dict[str, Any]],
+    data: Mapping[str, NDArray[Any]],
+    shapes: Mapping[str, list[list[int]]],
+) -> Iterator[tuple[dict[str, Any], dict[str, NDArray[Any]]]]:
+    starts = dict.fromkeys(data, 0)
     for row, head in enumerate(heads):
         arrays = {}
-        for name in names:
-            shape = tuple(int(side) for side in shapes[name][row])
-            stop = starts[name] + int(np.prod(shape))
+        for name in data:
+            shape = tuple(shapes[name][row])
+            stop = starts[name] + math.prod(shape)
             arrays[name] = data[name][starts[name] : stop].reshape(shape)
             starts[name] = stop
         yield head, arrays

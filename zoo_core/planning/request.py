@@ -56,6 +56,8 @@ class RunRequest:
 
 
 ASSETS = ("auto", "published", "sample")
+_MOST = 1_000_000_000
+_MOST_SIDE = 1 << 16
 RESIZE = ("stretch", "letterbox")
 _PATHS = ("cfg", "names", "predict", "images", "annotations", "calibration")
 _COUNTS = ("batch", "limit", "calibration_images")
@@ -92,6 +94,8 @@ def as_count(value: object, where: str) -> int:
     """An integer from 1, or UsageError."""
     if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
         raise UsageError(f"must be an integer of at least 1, not {value!r}", where=where)
+    if int(value) > _MOST:
+        raise UsageError(f"must be at most {_MOST:,}", where=where)
     return int(value)
 
 
@@ -145,6 +149,11 @@ _READERS: Mapping[str, Callable[[Any, str], Any]] = {
 def size_of(value: str | Sequence[int]) -> tuple[int, int]:
     """(height, width) from "H,W" or from two numbers; raises UsageError for anything else."""
     parts = value.replace("x", ",").split(",") if isinstance(value, str) else list(map(str, value))
-    if len(parts) != 2 or not all(part.strip().isdecimal() and int(part) for part in parts):
+    if len(parts) != 2 or not all(map(_is_side, parts)):
         raise UsageError(f"invalid size '{value}'", where="--size", next="write H,W as in 416,416")
     return int(parts[0]), int(parts[1])
+
+
+def _is_side(text: str) -> bool:
+    digits = text.strip()
+    return digits.isdecimal() and len(digits) < 9 and 0 < int(digits) <= _MOST_SIDE

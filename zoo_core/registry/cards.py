@@ -167,7 +167,7 @@ def _source(reader: Reader) -> Source:
     sha256 = _digest(reader, "sha256")
     if url and not sha256:
         raise RegistryError("a url needs a sha256", where=reader.where)
-    place = urlsplit(url).path if url else (resource or "")
+    place = _path_of(url, reader) if url else (resource or "")
     name = reader.text("name", PurePosixPath(place.rpartition(":")[2]).name)
     if not name or "/" in name:
         raise RegistryError("key 'name' must be a file name", where=reader.where)
@@ -180,6 +180,13 @@ def _source(reader: Reader) -> Source:
         sha256=sha256,
         md5=_digest(reader, "md5"),
     )
+
+
+def _path_of(url: str, reader: Reader) -> str:
+    try:
+        return urlsplit(url).path
+    except ValueError as error:
+        raise RegistryError(f"is no address: {error}", where=f"{reader.where}.url") from error
 
 
 def _digest(reader: Reader, key: str) -> str | None:

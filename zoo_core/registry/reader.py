@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _REQUIRED: Any = object()
+_MOST_SIDE = 1 << 16
 
 
 def read_yaml(paths: Sequence[Path]) -> list[Any]:
@@ -131,7 +132,7 @@ class Reader:
     def size(self, key: str) -> tuple[int, int]:
         """A list of two positive whole numbers: height, width."""
         value = self.get(key, list)
-        if len(value) != 2 or not all(type(side) is int and side > 0 for side in value):
+        if len(value) != 2 or not all(type(v) is int and 0 < v <= _MOST_SIDE for v in value):
             place = f"{self.where}.{key}"
             raise RegistryError(f"must be [height, width], is {value!r}", where=place)
         return value[0], value[1]

@@ -190,7 +190,7 @@ def read_limited(path: Path, most: int = MOST_BYTES) -> bytes:
     size = check_regular(path).st_size
     try:
         with path.open("rb") as stream:
-            data = stream.read(most + 1) if size <= most else b""
+            data = stream.read(size + 1) if size <= most else b""
     except OSError as error:
         raise _unreadable(path, error) from error
     if max(size, len(data)) > most:

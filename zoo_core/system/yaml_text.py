@@ -29,7 +29,7 @@ def load_yaml(data: str | bytes, where: str, unique: bool = False) -> Any:
 
     Dates are text. Raises RegistryError with file and line for what is not YAML, for other tags,
     for a list or a mapping as a key, where aliases unfold without end, and, with `unique`, for a
-    key that is given twice.
+    key that is no text or given twice.
     """
     node = compose_yaml(data, where)
     if node is None:
@@ -168,8 +168,10 @@ def _check_unique(node: yaml.Node, loader: Any, where: str) -> None:
             for key, _ in each.value:
                 is_merge = key.tag == f"{_PREFIX}merge"
                 name = key.tag if is_merge else loader.construct_object(key, deep=True)
+                if not isinstance(name, str):
+                    raise _refused(key, where, f"the key {name} is no text", "put it in quotes")
                 if name in keys:
-                    raise _refused(key, where, f"duplicate key '{str(name)[:40]}'")
+                    raise _refused(key, where, f"duplicate key '{name[:40]}'")
                 keys.add(name)
         nodes += _inner(each, where)
 

@@ -15,6 +15,7 @@ from zoo_core.system.files import (
     write_text,
 )
 from zoo_core.system.hashing import digest, file_digest
+from zoo_core.system.npz import read_npz
 from zoo_core.system.paths import cache, folder
 from zoo_core.system.source_digest import source_digest
 from zoo_core.system.yaml_text import compose_yaml, load_yaml
@@ -33,6 +34,7 @@ __all__ = [
     "load_yaml",
     "read_head",
     "read_limited",
+    "read_npz",
     "read_text",
     "source_digest",
     "temporary_folder",

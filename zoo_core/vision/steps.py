@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import MISSING, dataclass, fields
-from math import isfinite
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
@@ -24,6 +23,10 @@ INTERPOLATIONS = ("bilinear", "bilinear_align_corners", "nearest", "bicubic", "a
 ANCHORS = ("centre", "top_left")
 ROUNDINGS = ("nearest", "down")
 
+MOST_SIDE = 1 << 16
+"""Pixels of a side at most."""
+
+_FAR = 1e30
 MID_GREY = 127.5
 LETTERBOX_DEFAULTS: Mapping[str, Any] = MappingProxyType(
     {"pad": MID_GREY, "anchor": "centre", "rounding": "nearest"}
@@ -187,13 +190,14 @@ def _flag(name: str, value: Any) -> None:
 
 
 def _number(name: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not -_FAR < value < _FAR:
         raise UsageError(f"{name} must be a number, not {value!r}")
 
 
 def _side(name: str, value: Any) -> None:
-    if type(value) is not int or value < 1:
-        raise UsageError(f"{name} must be a whole number above 0, not {value!r}")
+    if type(value) is not int or not 0 < value <= MOST_SIDE:
+        raise UsageError(f"{name} must be a whole number from 1 to {MOST_SIDE}, not {value!r}")
 
 
 def _pair(name: str, value: Any) -> None:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import zipfile
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from zoo_core.errors import DataError
-from zoo_core.toolkit.files import check_regular, digest
+from zoo_core.toolkit.files import digest, read_npz
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,17 +47,12 @@ def npz_outputs(folder: Path, datalist: Datalist) -> Iterator[list[NDArray[Any]]
 
 def read_output(path: Path) -> list[NDArray[Any]]:
     """The arrays `output_0`, `output_1` ... of one file; raises `DataError` for anything else."""
-    check_regular(path)
-    try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as members:
-            names = [f"output_{number}" for number in range(len(members.files))]
-            if not names or sorted(names) != sorted(members.files):
-                what = f"holds {', '.join(members.files) or 'nothing'}, not output_0, output_1 ..."
-                raise DataError(what, where=str(path), next="give the folder that vamp wrote")
-            arrays = [members[name] for name in names]
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError, KeyError) as error:
-        what = f"cannot be read: {type(error).__name__}: {error}"
-        raise DataError(what, where=str(path), next=_AGAIN) from error
+    members = read_npz(path, _AGAIN)
+    names = [f"output_{number}" for number in range(len(members))]
+    if not names or sorted(names) != sorted(members):
+        what = f"holds {_listed(sorted(members)) or 'nothing'}, not output_0, output_1 ..."
+        raise DataError(what, where=str(path), next="give the folder that vamp wrote")
+    arrays = [members[name] for name in names]
     for number, array in enumerate(arrays):
         if array.dtype.kind not in "fiu":
             what = f"output_{number} holds {array.dtype}, not numbers"
