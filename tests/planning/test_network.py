@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MIRROR = "http://mirror.example"
+CFG = "[net]\nwidth=32\nheight=32\nchannels=3\n[convolutional]\n"
 
 
 @pytest.mark.parametrize("limit", [None, 3])
@@ -26,7 +27,7 @@ def test_only_the_hosts_of_the_data_are_asked(
     monkeypatch.setenv("ZOO_COCO_URL", MIRROR)
     weights = tmp_path / "w.weights"
     weights.write_bytes(b"not looked at while planning")
-    weights.with_suffix(".cfg").write_text("[net]")
+    weights.with_suffix(".cfg").write_text(CFG)
     request = RunRequest(
         model="yolov4-tiny-darknet", weights=str(weights), precision="int8", limit=limit
     )

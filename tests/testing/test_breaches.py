@@ -122,6 +122,14 @@ def compiled(changes: str) -> str:
     return part(body, method="stages(self, request)")
 
 
+def reading(settings: str) -> str:
+    """An exporter that reads these settings from the user's files."""
+    return "from itertools import count as counting\ncount = counting(1)\n" + part(
+        f"from zoo_core.api import GivenSettings\nreturn GivenSettings({settings})",
+        method="settings(self, card, files)",
+    )
+
+
 def rebuilt(changes: str) -> str:
     """A compile stage after which `data` (precision.json) and `artefact` are changed."""
     stage = compiled("stages = with_stage(stages, 'compile', run=HERE + ':build')")
@@ -486,6 +494,12 @@ EXPORTER = [
     Row("ToyExporter", "wrong_params_are_refused", "does not name 'stridex'",
         part("if len(card.exporter_params) > 1:\n    raise UsageError('wrong', next='known: a')\n"
              "return super().stages(card, request)")),
+    Row("ToyGivenExporter", "settings_say_where_they_are_read", "differ from call to call",
+        reading("size=(next(count), 3), said={'size': 'x'}")),
+    Row("ToyGivenExporter", "settings_say_where_they_are_read", "size is (0, 3)",
+        reading("size=(0, 3), said={'size': 'x'}")),
+    Row("ToyGivenExporter", "settings_say_where_they_are_read", "not ['channels', 'conf']",
+        reading("channels=1, protocol={'conf': 0.1}, said={'conf': 'x'}")),
     Row("ToyExporter", "an_unknown_form_is_refused", "is not refused",
         part("return super().stages(card, replace(request, form='heads'))")),
 ]  # fmt: skip

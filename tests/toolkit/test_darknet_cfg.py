@@ -66,8 +66,6 @@ def test_short_names() -> None:
         (NET + "[yolo]\n[net]\n", "x.cfg:6", "[net] comes first"),
         ("[yolo]\n", "x.cfg:1", "the first section is [yolo]"),
         ("width=3\n" + NET, "x.cfg:1", "before the first section"),
-        (NET + "[yolo]\nmask\n", "x.cfg:6", "'mask' is not key=value"),
-        (NET + "[yolo]\nmask=\n", "x.cfg:6", "'mask=' is not key=value"),
         (NET + "[yolo\n", "x.cfg:5", "not a section header"),
         (NET, "x.cfg", "no [net] and layers"),
         ("", "x.cfg", "no [net] and layers"),
@@ -127,3 +125,25 @@ def test_missing_file(tmp_path: Path) -> None:
 def test_read(tmp_path: Path) -> None:
     (tmp_path / "x.cfg").write_bytes(NET.encode() + b"# caf\xe9\n[yolo]\n")
     assert read_cfg(tmp_path / "x.cfg").file == "x.cfg"
+
+
+def test_lines_that_darknet_leaves_out_are_left_out_and_told() -> None:
+    body = "steps=\n-----\n\nend of  head\n=5\n[yolo]\nmask\nmask=1 # one\n"
+    cfg = parse_cfg(NET + body, "x.cfg")
+    assert cfg.layers[0].integers("mask") == (1,)
+    assert cfg.warnings == (
+        "x.cfg: no key=value, left out as darknet does: "
+        "lines 5 'steps=', 6 '-----', 8 'end of  head' and 2 more",
+    )
+    assert parse_cfg(NET + "[yolo]\nmask=1\n", "x.cfg").warnings == ()
+
+
+def test_a_comma_that_is_missing_between_numbers_is_told() -> None:
+    body = "[yolo]\nanchors = 13,17,  31,25 24,51.5\t61,45\nmask = 0, 1\nnum = 1 6\n"
+    cfg = parse_cfg(NET + body, "x.cfg")
+    assert cfg.layers[0].numbers("anchors") == (13, 17, 31, 25, 24, 51.5, 61, 45)
+    assert cfg.layers[0].integer("num") == 16
+    assert cfg.warnings == (
+        "x.cfg: a blank between two numbers is read as a comma, where darknet joins the digits: "
+        "line 6 'anchors'",
+    )

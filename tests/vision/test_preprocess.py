@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from zoo_core.errors import DataError
+from zoo_core.errors import DataError, UsageError
 from zoo_core.vision import (
     CentreCrop,
     Decode,
@@ -142,6 +142,33 @@ def test_values_and_channel_order_are_bit_equal(values: tuple[Step, ...], colour
     ):
         steps = specification(resize, *values, colour=colour)
         assert (steps.prepare(image)[0] == plain(image, steps)).all()
+
+
+@pytest.mark.parametrize("mode", ["stretch", "letterbox", "short_side"])
+@pytest.mark.parametrize("interpolation", ["bilinear", "bilinear_align_corners"])
+def test_grey_is_one_channel_made_before_the_resize(mode: Any, interpolation: Any) -> None:
+    crop = (CentreCrop((40, 40)),) if mode == "short_side" else ()
+    resize = Resize(mode, 48 if crop else (48, 64), interpolation)
+    rest = (resize, *crop, Scale(1 / 255), Normalise((0.4, 0.4, 0.4), (0.2, 0.2, 0.2)), ToTensor())
+    image = photo(57, 83)
+    luma = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    exact = image @ np.array([0.299, 0.587, 0.114])
+    assert np.abs(luma - exact).max() < 0.51
+    found, geometry = Preprocess((Decode("grey"), *rest)).prepare(image)
+    plain, same = Preprocess((Decode(), *rest)).prepare(np.repeat(luma[:, :, None], 3, axis=2))
+    assert (found.dtype, found.shape, geometry) == (np.float32, (1, *plain.shape[1:]), same)
+    np.testing.assert_array_equal(found[0], plain[0])
+
+
+def test_grey_takes_one_mean_and_comes_and_goes() -> None:
+    steps = (Resize("stretch", (8, 8)), ToTensor())
+    with pytest.raises(UsageError, match="one channel"):
+        Preprocess((Decode("grey"), steps[0], IMAGENET, steps[1]))
+    bgr = Preprocess((Decode("bgr"), *steps))
+    grey = bgr.with_channels(1)
+    assert (bgr.channels, grey.channels) == (3, 1)
+    assert bgr.with_channels(3) == bgr
+    assert grey.with_channels(3) == Preprocess((Decode("rgb"), *steps))
 
 
 def test_scale_by_255_equals_the_original_s_division() -> None:

@@ -44,7 +44,9 @@ if TYPE_CHECKING:
     from zoo_core.api.evaluation import ScoringProtocol as ScoringProtocol
     from zoo_core.api.export import Exporter as Exporter
     from zoo_core.api.export import ExportRequest as ExportRequest
+    from zoo_core.api.export import GivenSettings as GivenSettings
     from zoo_core.api.export import PartedExporter as PartedExporter
+    from zoo_core.api.export import SettingsReader as SettingsReader
     from zoo_core.api.graph import GRAPH_FILE as GRAPH_FILE
     from zoo_core.api.graph import Arrays as Arrays
     from zoo_core.api.graph import Graph as Graph

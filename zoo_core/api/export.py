@@ -8,7 +8,7 @@ that `Stage.run` names do the work and may import anything.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,8 +25,9 @@ class ExportRequest:
     `weights` is `published`, `given` (by the user), `random` or `sample`. `format` is the format of
     the weights file, from its name ending or the card. `files` maps a role (`weights`, `cfg`) to
     "stage/file" in the plan; for random weights it holds at most a `cfg`. `seed` is the seed of
-    random weights. `size` is (height, width). `source` is `builtin`, `repo` or a folder. `form` is
-    the form of the outputs that the compiler expects: `heads` (raw) or `e2e` (decoded).
+    random weights. `size` is (height, width) and `channels` the number of channels (3, or 1 for
+    grey) of the images that the preprocessing makes. `source` is `builtin`, `repo` or a folder.
+    `form` is the form of the outputs that the compiler expects: `heads` (raw) or `e2e` (decoded).
     """
 
     weights: str
@@ -38,6 +39,36 @@ class ExportRequest:
     source: str
     form: str
     options: Mapping[str, str] = field(default_factory=dict)
+    channels: int = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GivenSettings:
+    """What the user's own files say of how to run their network; empty where they say nothing.
+
+    `size` is the input's (height, width), `channels` 1 (grey) or 3, `protocol` holds values of a
+    scoring protocol. `said` tells for `size`, `channels` and each of these values where a file
+    says so, and how: "net.cfg:8 letter_box=1". `warnings` are one sentence each.
+    """
+
+    size: tuple[int, int] | None = None
+    channels: int | None = None
+    protocol: Mapping[str, Any] = field(default_factory=dict)
+    said: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class SettingsReader(Protocol):
+    """An optional part of an exporter: it reads the user's own files while a run is planned."""
+
+    def settings(self, card: ModelCard, files: Mapping[str, Path]) -> GivenSettings:
+        """What files that the user gave, by role (`weights`, `cfg`), say of how to run them.
+
+        Options of the command go before it, and it goes before the card. Fast and pure, as
+        `Exporter.stages` is, but it may read the files. Raises DataError or UsageError for a file
+        that cannot be run.
+        """
 
 
 class Exporter(Protocol):

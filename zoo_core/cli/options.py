@@ -136,13 +136,20 @@ def protocol(
     resize: Annotated[
         str | None, typer.Option(metavar="stretch|letterbox", help="Resize mode (bilinear).")
     ] = None,
+    interpolation: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="bilinear, bilinear_align_corners (darknet's), nearest, bicubic or area.",
+        ),
+    ] = None,
     **values: Any,
 ) -> Fields:
     """The scoring protocol; each option that overrides a value derives a new, named protocol.
 
     `values` are the options of the installed evaluators.
     """
-    return {"protocol": protocol, "resize": resize, **values}
+    return {"protocol": protocol, "resize": resize, "interpolation": interpolation, **values}
 
 
 def _protocol_parameters() -> list[inspect.Parameter]:

@@ -124,6 +124,7 @@ class _Builder:
             source=self.request.source,
             form=self.request.form or compiler.form,
             options={},
+            channels=resolved.preprocess.channels,
         )
         return list(exporter.stages(resolved.card, request))
 

@@ -75,7 +75,7 @@ def make_request(model: str, **options: Any) -> RunRequest:
     values = {name: options.pop(name) for name in list(options) if name not in known}
     if "resize" in values:
         check_known([values["resize"]], RESIZE, "--resize")
-        values["interpolation"] = "bilinear"
+        values.setdefault("interpolation", "bilinear")
     check_known([options.get("assets", "auto")], ASSETS, "--assets")
     for name in options.keys() & _READERS.keys():
         options[name] = _READERS[name](options[name], f"--{name.replace('_', '-')}")

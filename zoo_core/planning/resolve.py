@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from zoo_core.api import DataRequest, Target
 from zoo_core.errors import DataError, UnavailableError, UsageError, did_you_mean
+from zoo_core.planning.settings import Settler, given_settings
 from zoo_core.planning.weights import (
     Weights,
     first_ready,
@@ -18,7 +19,7 @@ from zoo_core.planning.weights import (
     user_weights,
 )
 from zoo_core.registry.cards import NONE
-from zoo_core.registry.protocols import choose, derive, effective_preprocess, task_values
+from zoo_core.registry.protocols import choose, derive, task_values
 from zoo_core.system.files import read_text
 from zoo_core.vision import Preprocess
 
@@ -52,7 +53,7 @@ class Resolved:
 
     `stored` is true if the target replays outputs that another program has stored; weights are
     then exported only if the user gives some, because the graph describes its outputs. `emulated`
-    is true if an emulator replaces the device.
+    is true if an emulator replaces the device. `settled` says what the user's files decided.
     """
 
     card: ModelCard
@@ -66,12 +67,14 @@ class Resolved:
     calibration: DataPlan | None
     stored: bool = False
     emulated: bool = False
+    settled: tuple[str, ...] = ()
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What is known while planning and would mislead a reader of the figures."""
         used = (self.data, self.calibration)
-        return tuple(dict.fromkeys(text for data in used if data for text in data.warnings))
+        told = (text for data in used if data for text in data.warnings)
+        return tuple(dict.fromkeys((*self.settled, *told)))
 
     @property
     def has_graph(self) -> bool:
@@ -116,20 +119,21 @@ def resolve(
     card = _labelled(_runnable(registry.model(request.model)), request.names)
     backend = _backend(request, plugins)
     target = _target(request, backend)
-    size = request.size or card.size
     evaluator = plugins.evaluator(card.evaluator)
     shown = getattr(evaluator, "viewing", {}) if viewing and not request.protocol else {}
-    protocol = derive(
-        choose(registry.protocols, card, backend.name, request.protocol),
-        {**shown, **request.changes},
-    )
-    evaluator.check(task_values(protocol))
+    protocol = choose(registry.protocols, card, backend.name, request.protocol)
+    evaluator.check(task_values(derive(protocol, {**shown, **request.changes})))
     base = Preprocess.from_data(
         card.preprocess, where=f"{card.origin}: models.{card.id}.preprocess"
     )
     chooser = _Chooser(request, card, registry, plugins, cache)
     stored = backend.needs_graph is not None and not backend.needs_graph(target)
     weights, data = chooser.stored() if stored else chooser.choose(needs_data)
+    given = given_settings(card, plugins, weights)
+    settings = Settler(
+        request=request, card=card, protocol=protocol, shown=shown, base=base, given=given
+    ).settle()
+    evaluator.check(task_values(settings.protocol))
     calibration = None
     if not stored and plugins.compiler(backend.compiler).needs_calibration(target.precision):
         calibration = chooser.calibration(weights)
@@ -137,14 +141,15 @@ def resolve(
         card=card,
         backend=backend,
         target=target,
-        protocol=protocol,
-        preprocess=effective_preprocess(base, protocol, size),
-        size=size,
+        protocol=settings.protocol,
+        preprocess=settings.preprocess,
+        size=settings.size,
         weights=weights,
         data=data,
         calibration=calibration,
         stored=stored,
         emulated=_emulated(backend, target),
+        settled=settings.warnings,
     )
 
 

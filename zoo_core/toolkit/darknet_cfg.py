@@ -2,7 +2,9 @@
 
 The grammar is that of AlexeyAB/darknet at 59596d78 (`option_list.c`, `parser.c`): blanks are
 dropped wherever they stand, a line is split at its first '=', lines that start with '#' or ';' are
-comments, and of an option given twice the first counts.
+comments, and of an option given twice the first counts. A line that is none of these is left out;
+`Cfg.warnings` tells. One thing differs: between two numbers of a list a blank stands for a comma,
+where darknet joins the digits.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from zoo_core.errors import DataError, UsageError, did_you_mean
 from zoo_core.system.files import check_regular, kind_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
 T = TypeVar("T")
@@ -40,8 +42,12 @@ _KINDS = frozenset(
         *("sam", "scale_channels", "shortcut", "softmax", "upsample", "yolo"),
     }
 )
+_GAP = re.compile(r"(?<=[\d.])[ \t]+(?=[-+.\d])")
 _HEADER = re.compile(r"\[([^\[\]]*)\]$")
 _MOST_BYTES = 4 << 20
+_SHOWN = 30
+_STRAY = "no key=value, left out as darknet does"
+_JOINED = "a blank between two numbers is read as a comma, where darknet joins the digits"
 _NEXT = "give the .cfg that belongs to the .weights"
 
 
@@ -112,11 +118,15 @@ class Section:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cfg:
-    """A parsed cfg: [net], and the layers in order (`layers[i].index == i`)."""
+    """A parsed cfg: [net], and the layers in order (`layers[i].index == i`).
+
+    `warnings` says which lines were left out, and which were read in another way than darknet does.
+    """
 
     file: str
     net: Section
     layers: tuple[Section, ...]
+    warnings: tuple[str, ...] = ()
 
     @property
     def height(self) -> int:
@@ -161,8 +171,9 @@ def parse_cfg(text: str, where: str) -> Cfg:
     """Sections of a cfg; `where` names the file in errors, which are all `UsageError`."""
     sections: list[Section] = []
     options: dict[str, Option] = {}
+    odd: dict[str, list[str]] = {}
     for number, raw in enumerate(text.splitlines(), start=1):
-        line = _meaningful(raw)
+        line, gaps = _meaningful(raw)
         if not line:
             continue
         place = f"{where}:{number}"
@@ -175,15 +186,31 @@ def parse_cfg(text: str, where: str) -> Cfg:
         elif not sections:
             raise UsageError("an option before the first section", where=place)
         else:
-            key, value = _option(line, place)
+            key, _, value = line.partition("=")
+            if not (key and value):
+                odd.setdefault(_STRAY, []).append(f"{number} '{raw.strip()[:_SHOWN]}'")
+                continue
+            if gaps:
+                odd.setdefault(_JOINED, []).append(f"{number} '{key[:_SHOWN]}'")
             options.setdefault(key, Option(value, number))
     if len(sections) < 2:
         raise UsageError("is not a darknet cfg: it has no [net] and layers", where=where)
-    return Cfg(file=where, net=sections[0], layers=tuple(sections[1:]))
+    warnings = tuple(at_lines(where, what, lines) for what, lines in odd.items())
+    return Cfg(file=where, net=sections[0], layers=tuple(sections[1:]), warnings=warnings)
 
 
-def _meaningful(raw: str) -> str:
-    return re.split("[#;]", "".join(raw.split()).lstrip("\ufeff"), maxsplit=1)[0]
+def at_lines(file: str, what: str, lines: Sequence[int | str]) -> str:
+    """A sentence about lines of a file: their number, and the first three."""
+    first = ", ".join(map(str, lines[:3]))
+    more = f" and {len(lines) - 3} more" if len(lines) > 3 else ""
+    return f"{file}: {what}: line{'' if len(lines) == 1 else 's'} {first}{more}"
+
+
+def _meaningful(raw: str) -> tuple[str, int]:
+    """A line without blanks and comment, and how many blanks between numbers became commas."""
+    plain = re.split("[#;]", raw.lstrip("\ufeff"), maxsplit=1)[0]
+    closed, gaps = _GAP.subn(",", plain) if "=" in plain and "," in plain else (plain, 0)
+    return "".join(closed.split()), gaps
 
 
 def _kind(line: str, index: int, place: str) -> str:
@@ -199,13 +226,6 @@ def _kind(line: str, index: int, place: str) -> str:
     if (kind == "net") != (index < 0):
         raise UsageError(f"{layer} is [{name}]; [net] comes first, and once", where=place)
     return kind
-
-
-def _option(line: str, place: str) -> tuple[str, str]:
-    key, equals, value = line.partition("=")
-    if not (key and equals and value):
-        raise UsageError(f"'{line}' is not key=value", where=place)
-    return key, value
 
 
 def _integer(text: str) -> int:

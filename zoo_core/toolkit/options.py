@@ -21,6 +21,7 @@ DETECTION_OPTIONS = (
     ProtocolOption(name="conf", kind=float, help="Confidence threshold."),
     ProtocolOption(name="nms", kind=float, help="NMS IoU threshold."),
     ProtocolOption(name="nms_kind", kind=str, help="Overlap measure.", choices=("iou", "diou")),
+    ProtocolOption(name="beta_nms", kind=float, help="Exponent of the distance in DIoU."),
     ProtocolOption(
         name="box_labels", kind=str, help="Labels kept per box.", choices=("best", "multi")
     ),

@@ -61,6 +61,14 @@ class Preprocess:
             what = lacking if missing else "the preprocess steps are not in order"
             raise UsageError(what, next=_ORDER)
         _check_crop(self._resize, self._crop)
+        if self.channels == 1 and any(
+            len({*pair}) > 1
+            for step in self.steps
+            if isinstance(step, Normalise)
+            for pair in (step.mean, step.std)
+        ):
+            step = "give the same number three times"
+            raise UsageError("grey images have one channel, normalise states three", next=step)
 
     @classmethod
     def from_data(cls, data: Sequence[Mapping[str, Any]], where: str = "") -> Preprocess:
@@ -90,9 +98,26 @@ class Preprocess:
         return size if isinstance(size, tuple) else (size, size)
 
     @property
+    def mode(self) -> Mode:
+        """How the image is brought to that size."""
+        return self._resize.mode
+
+    @property
     def exif(self) -> bool:
         """Whether the image is to be read with its EXIF rotation applied."""
         return self._decode.exif
+
+    @property
+    def channels(self) -> int:
+        """Channels of the network's input: 3, or 1 for grey."""
+        return 1 if self._decode.colour == "grey" else 3
+
+    def with_channels(self, channels: int) -> Preprocess:
+        """The specification for 1 channel (grey), or 3 (in the order it has, RGB if it is grey)."""
+        if channels == self.channels:
+            return self
+        decode = replace(self._decode, colour="grey" if channels == 1 else "rgb")
+        return replace(self, steps=(decode, *self.steps[1:]))
 
     def with_resize(
         self,
@@ -131,18 +156,18 @@ class Preprocess:
     def prepare(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.float32], Geometry]:
         """Image uint8 [h, w, 3] RGB -> C-contiguous float32 [3, H, W], and where the image lies.
 
-        Raises `DataError` for anything else than such an image.
+        For grey the result is [1, H, W]. Raises `DataError` for anything else than such an image.
         """
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
             raise DataError(f"not an RGB image of 8 bits: {image.dtype} {list(image.shape)}")
         pixels, geometry = self._placed(image)
         left, top = int(max(geometry.offset[0], 0)), int(max(geometry.offset[1], 0))
         height, width = pixels.shape[:2]
-        tensor = np.empty((3, *self.size), np.float32)
+        tensor = np.empty((self.channels, *self.size), np.float32)
         inner = tensor[:, top : top + height, left : left + width]
         if (height, width) != self.size:
-            border = np.empty((3, 1, 1), np.float32)
-            self._compute(np.full((1, 1, 3), self._resize.pad), border)
+            border = np.empty((self.channels, 1, 1), np.float32)
+            self._compute(np.full((1, 1, self.channels), self._resize.pad), border)
             tensor[:, :top] = border
             tensor[:, top + height :] = border
             tensor[:, :, :left] = border
@@ -177,6 +202,8 @@ class Preprocess:
         """The resized and cropped pixels, and the geometry."""
         network, source = self.size, (image.shape[0], image.shape[1])
         height, width = _resized(self._resize, source)
+        if self.channels == 1:
+            image = _grey(image)
         pixels = resample(image, (height, width), self._resize.interpolation)
         if self._crop is not None:
             top, left = self._offset(height, width)
@@ -184,7 +211,7 @@ class Preprocess:
         return pixels, self.geometry(source)
 
     def _compute(self, pixels: NDArray[Any], out: NDArray[np.float32]) -> None:
-        """Numbers [h, w, 3] in RGB order -> float32 [3, h, w] in the specification's order."""
+        """Numbers [h, w, c] in RGB order -> float32 [c, h, w] in the specification's order."""
         planes = pixels.transpose(2, 0, 1)
         planes = planes[::-1] if self._decode.colour == "bgr" else planes
         for start in range(0, planes.shape[1], _ROWS):
@@ -194,16 +221,16 @@ class Preprocess:
                 if isinstance(step, Scale):
                     values *= step.factor
                 elif isinstance(step, Normalise):
-                    values -= np.reshape(step.mean, (3, 1, 1))
-                    values /= np.reshape(step.std, (3, 1, 1))
+                    values -= np.reshape(step.mean[: len(planes)], (-1, 1, 1))
+                    values /= np.reshape(step.std[: len(planes)], (-1, 1, 1))
             out[:, rows] = values
 
     def _look_up(self, pixels: NDArray[np.uint8], out: NDArray[np.float32]) -> None:
         """The same for uint8: there are only 256 values, so each is computed once."""
         import cv2
 
-        planes = np.empty((3, *pixels.shape[:2]), np.uint8)
-        order = (2, 1, 0) if self._decode.colour == "bgr" else (0, 1, 2)
+        planes = np.empty((self.channels, *pixels.shape[:2]), np.uint8)
+        order = {"bgr": (2, 1, 0), "rgb": (0, 1, 2), "grey": (0,)}[self._decode.colour]
         cv2.split(pixels, [planes[channel] for channel in order])
         for plane, table, target in zip(planes, _tables(self), out, strict=True):
             cv2.LUT(plane, table, dst=target)
@@ -223,11 +250,18 @@ class Preprocess:
 
 @lru_cache(maxsize=16)
 def _tables(specification: Preprocess) -> NDArray[np.float32]:
-    """What each of the 256 values becomes, float32 [3, 1, 256] in the specification's order."""
-    levels = np.arange(256)[None, :, None].repeat(3, axis=2)
-    tables = np.empty((3, 1, 256), np.float32)
+    """What each of the 256 values becomes, float32 [c, 1, 256] in the specification's order."""
+    levels = np.arange(256)[None, :, None].repeat(specification.channels, axis=2)
+    tables = np.empty((specification.channels, 1, 256), np.float32)
     specification._compute(levels, tables)
     return tables
+
+
+def _grey(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """RGB uint8 [h, w, 3] -> [h, w, 1]."""
+    import cv2
+
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)[:, :, None]
 
 
 def _resized(resize: Resize, source: tuple[int, int]) -> tuple[int, int]:

@@ -26,7 +26,7 @@ _ROWS = 96
 def resample(
     image: NDArray[np.uint8], size: tuple[int, int], interpolation: Interpolation
 ) -> NDArray[Any]:
-    """Image uint8 [h, w, 3] -> `size` (height, width): uint8, or float32 for align_corners."""
+    """Image uint8 [h, w, c] -> `size` (height, width): uint8, or float32 for align_corners."""
     if interpolation == "bilinear_align_corners":
         return align_corners(image, size)
     if image.shape[:2] == size:
@@ -35,11 +35,11 @@ def resample(
 
     flag = getattr(cv2, _OPENCV[interpolation])
     resized = cv2.resize(image, (size[1], size[0]), interpolation=flag)
-    return np.asarray(resized, np.uint8)
+    return np.asarray(resized, np.uint8).reshape(*size, image.shape[2])
 
 
 def align_corners(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.float32]:
-    """Darknet's bilinear resize: uint8 [h, w, 3] -> float32 `size` (height, width), 0..255.
+    """Darknet's bilinear resize: uint8 [h, w, c] -> float32 `size` (height, width), 0..255.
 
     Source position = i * (old - 1) / (new - 1) in float32; width first, then height; the last
     column copies the last source column. Where rounding puts the last row's position just below
@@ -57,7 +57,7 @@ def align_corners(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np
     top, down = _positions(image.shape[0], height)
     near, far = 1 - down, down.copy()
     far[-1] = 0
-    result = np.empty((3, height, width), np.float32)
+    result = np.empty((image.shape[2], height, width), np.float32)
     for start in range(0, height, _ROWS):
         rows = slice(start, start + _ROWS)
         used, place = np.unique([top[rows], top[rows] + 1], return_inverse=True)

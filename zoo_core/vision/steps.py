@@ -11,13 +11,13 @@ from zoo_core.errors import UsageError, did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Colour = Literal["rgb", "bgr"]
+Colour = Literal["rgb", "bgr", "grey"]
 Mode = Literal["stretch", "letterbox", "short_side"]
 Interpolation = Literal["bilinear", "bilinear_align_corners", "nearest", "bicubic", "area"]
 Anchor = Literal["centre", "top_left"]
 Rounding = Literal["nearest", "down"]
 
-COLOURS = ("rgb", "bgr")
+COLOURS = ("rgb", "bgr", "grey")
 MODES = ("stretch", "letterbox", "short_side")
 INTERPOLATIONS = ("bilinear", "bilinear_align_corners", "nearest", "bicubic", "area")
 ANCHORS = ("centre", "top_left")
@@ -35,7 +35,11 @@ LETTERBOX_DEFAULTS: Mapping[str, Any] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Decode:
-    """Read the file: the channel order of all that follows, and whether EXIF rotation applies."""
+    """Read the file: the channels of all that follows, and whether EXIF rotation applies.
+
+    `rgb` and `bgr` are three channels in that order. `grey` is one, OpenCV's
+    0.299 R + 0.587 G + 0.114 B rounded to uint8, made before the resize.
+    """
 
     op: ClassVar[str] = "decode"
     colour: Colour = "rgb"
@@ -114,7 +118,10 @@ class Scale:
 
 @dataclass(frozen=True, slots=True)
 class Normalise:
-    """Subtract `mean`, divide by `std`; one number per channel, in the order that Decode set."""
+    """Subtract `mean`, divide by `std`; one number per channel, in the order that Decode set.
+
+    For grey images the three numbers must be equal.
+    """
 
     op: ClassVar[str] = "normalise"
     mean: tuple[float, float, float]

@@ -34,6 +34,7 @@ PARAMS = {
     "classes": 3,
     "seed": None,
     "form": "heads",
+    "channels": 3,
     "opset": 17,
     "decoder": {},
 }
@@ -179,7 +180,7 @@ from zoo_core.api import StageContext
 from zoo_darknet.export import export
 out, cfg, weights = map(Path, sys.argv[1:])
 params = {"size": [416, 416], "classes": 80, "seed": None, "form": "heads", "opset": 17,
-          "decoder": {}}
+          "channels": 3, "decoder": {}}
 export(StageContext(inputs={"cfg": cfg, "weights": weights}, params=params, locations={}, out=out,
                     log=out / "log", resume_dir=out / "kept",
                     progress=lambda *_: None, plugins=None, sessions=None))

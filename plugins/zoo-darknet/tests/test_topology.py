@@ -127,7 +127,7 @@ def test_an_error_says_where() -> None:
     ("body", "what"),
     [
         ("[crnn]\n" + HEAD, "layer 0 [crnn]: is not supported"),
-        ("[conv]\nactivation=leeky\n" + HEAD, "activation 'leeky' is not supported; did you mean"),
+        ("[conv]\nactivation=selu\n" + HEAD, "activation 'selu' is not supported; supported: elu,"),
         ("[conv]\nxnor=1\n" + HEAD, "'xnor' is not supported"),
         ("[conv]\nshare_index=-1\n" + HEAD, "'share_index' is not supported"),
         ("[conv]\ngroups=2\nfilters=4\n" + HEAD, "2 groups do not divide 3 channels"),
@@ -149,8 +149,9 @@ def test_an_error_says_where() -> None:
         ("[reorg3d]\nstride=3\n" + HEAD, "stride 3 does not divide 3x64x64"),
         ("[upsample]\nstride=-2\n" + HEAD, "must be at least 1"),
         (HEAD.replace("classes=2", "classes=3"), "3 anchors and 3 classes need 24"),
-        (HEAD.replace("5,6", ""), "4 numbers are too few for num=3"),
-        (HEAD + "mask=0,1,3\n", "'mask' must lie within 0..2"),
+        (HEAD.replace("5,6", ""), "'mask' must lie within 0..1: 2 anchors are listed"),
+        (HEAD.replace("5,6", "5"), "5 numbers are no pairs of width and height"),
+        (HEAD + "mask=0,1,3\n", "'mask' must lie within 0..2: 3 anchors are listed"),
         (HEAD + "[conv]\n", "takes the output of layer 1, which is a head"),
         (HEAD + "[route]\nlayers=1\n[conv]\n", "takes the output of layer 1, which is a head"),
         ("[conv]\n", "has no [yolo] layer"),
@@ -170,3 +171,27 @@ def test_a_size_that_does_not_fit_says_what_does(golden: ModuleType) -> None:
 def test_heads_must_agree_on_classes() -> None:
     other = HEAD.replace("filters=21", "filters=24").replace("classes=2", "classes=3")
     assert "[2, 3] classes" in str(refused(HEAD + "[route]\nlayers=0\n" + other))
+
+
+@pytest.mark.parametrize(
+    ("num", "mask", "warned"), [(9, "0,1,2", False), (2, "2,1,0", True), (2, "0,1,1", False)]
+)
+def test_the_list_of_anchors_counts_not_num(num: int, mask: str, warned: bool) -> None:
+    topology = planned(HEAD.replace("num=3", f"num={num}") + f"mask={mask}\n")
+    (head,) = topology.heads
+    listed = ((1, 2), (3, 4), (5, 6))
+    assert head.anchors == tuple(listed[int(index)] for index in mask.split(","))
+    told = "x.cfg: num=2 is below the 3 anchors listed, and the list counts: line 9"
+    assert topology.warnings == ((told,) if warned else ())
+
+
+def test_an_activation_that_darknet_does_not_know_is_relu() -> None:
+    layer = "[conv]\nactivation=hard_swish\n"
+    topology = planned(f"{5 * layer}[conv]\nactivation=leeky\n{HEAD}")
+    operations = [item.operation for item in topology.layers[:6]]
+    assert {item.activation for item in operations if isinstance(item, Convolution)} == {"relu"}
+    known = "x.cfg: AlexeyAB's darknet does not know activation"
+    assert topology.warnings == (
+        f"{known} 'hard_swish' and takes relu: lines 6, 8, 10 and 2 more",
+        f"{known} 'leeky' and takes relu: line 16",
+    )

@@ -48,7 +48,7 @@ def test_yolo_fastest_on_a_photograph(make_context: MakeContext, form: str) -> N
     network = folder / "yolo-fastest-1.1-xl"
     names = (network / "coco.names").read_text().split("\n")
     inputs = {role: network / f"{network.name}.{role}" for role in ("cfg", "weights")}
-    params = {"size": [320, 320], "classes": 80, "seed": None, "form": form}
+    params = {"size": [320, 320], "classes": 80, "seed": None, "form": form, "channels": 3}
     made = make_context(inputs, {**params, "opset": 17, "decoder": {}})
     export(made)
     files = {"graph": made.out / "graph.json", "model": made.out / "model.onnx"}

@@ -49,6 +49,7 @@ def export(context: StageContext) -> None:
             "letter_box": bool(cfg.net.integer("letter_box", 0)),
             "decoder": {"heads": heads_to_data(topology.heads)},
         },
+        warnings=(*cfg.warnings, *topology.warnings),
     )
     write_graph(context.out, graph)
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.api import Stage
+from zoo_core.api import GivenSettings, Stage
 from zoo_core.errors import RegistryError, UsageError, check_known, check_one_of
+from zoo_core.toolkit.darknet_cfg import read_cfg
 from zoo_core.toolkit.options import FORMS, opset
+from zoo_darknet.settings import settings_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from zoo_core.api import ExportRequest, ModelCard
 
@@ -24,6 +27,10 @@ class DarknetExporter:
     formats: tuple[str, ...] = ("onnx",)
     suffixes: Mapping[str, str] = MappingProxyType({".weights": WEIGHTS_FORMAT})
     companions: Mapping[str, str] = MappingProxyType({"cfg": ".cfg"})
+
+    def settings(self, card: ModelCard, files: Mapping[str, Path]) -> GivenSettings:
+        """What the .cfg says of size, channels, letterbox and NMS; see `settings_of`."""
+        return settings_of(read_cfg(files["cfg"])) if "cfg" in files else GivenSettings()
 
     def stages(self, card: ModelCard, request: ExportRequest) -> Sequence[Stage]:
         """`export` and `verify`.
@@ -42,6 +49,7 @@ class DarknetExporter:
             "classes": request.classes,
             "seed": request.seed if random else None,
             "form": request.form,
+            "channels": request.channels,
         }
         export = Stage(
             name="export",

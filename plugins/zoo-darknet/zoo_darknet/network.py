@@ -262,7 +262,6 @@ def _activation(name: str) -> nn.Module:
     makers: dict[str, Callable[[], nn.Module]] = {
         "elu": nn.ELU,
         "hard_mish": HardMish,
-        "hard_swish": nn.Hardswish,
         "leaky": lambda: nn.LeakyReLU(_LEAKY_SLOPE),
         "linear": nn.Identity,
         "logistic": nn.Sigmoid,

@@ -21,8 +21,18 @@ if TYPE_CHECKING:
 
 
 def read_topology(cfg: Cfg, params: Mapping[str, Any]) -> Topology:
-    """The network of `params["size"]` with `params["classes"]` classes; else `UsageError`."""
+    """The network of `params["size"]` with `params["classes"]` classes; else `UsageError`.
+
+    Images have `params["channels"]` channels.
+    """
     height, width = params["size"]
+    if cfg.channels != params["channels"]:
+        colour = {1: "grey", 3: "rgb"}.get(cfg.channels)
+        raise UsageError(
+            f"channels={cfg.channels}, but the images have {params['channels']}",
+            where=cfg.net.where("channels"),
+            next=f"write colour: {colour} in the decode step of the card" if colour else "",
+        )
     topology = plan_network(cfg, height, width)
     if topology.classes != params["classes"]:
         raise UsageError(

@@ -7,11 +7,9 @@ files), in our own words. Whatever changes the result and is not done here is re
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from zoo_core.errors import did_you_mean
-from zoo_darknet.activations import ACTIVATIONS
 from zoo_darknet.operations import (
     Convolution,
     GlobalMean,
@@ -33,17 +31,35 @@ if TYPE_CHECKING:
     from zoo_core.errors import UsageError
     from zoo_core.toolkit.darknet_cfg import Section
 
+ACTIVATIONS = frozenset(
+    {"elu", "hard_mish", "leaky", "linear", "logistic", "mish", "relu", "relu6", "swish", "tanh"}
+)
+"""The activations that are done here."""
+
+_OTHERS = frozenset(
+    {
+        *("gelu", "hardtan", "lhtan", "loggy", "normalize_channels", "normalize_channels_softmax"),
+        *("normalize_channels_softmax_maxval", "plse", "ramp", "relie", "revleaky", "selu"),
+        *("stair",),
+    }
+)
+"""Those that only darknet does; it takes ReLU for any other word."""
+
 _SIZE_STEP = "take a height and width that are multiples of 32, or of the largest stride above that"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """A section among the layers before it: their extents, and which of them are heads."""
+    """A section among the layers before it: their extents, and which of them are heads.
+
+    `remarks` collects lines of the cfg by what is to be said of them.
+    """
 
     section: Section
     network: Shape
     shapes: Sequence[Shape]
     heads: frozenset[int]
+    remarks: dict[str, list[int]] = field(default_factory=dict)
 
     @property
     def input(self) -> Shape:
@@ -79,12 +95,21 @@ class Place:
             raise self.error(f"cannot join layer {index} ({shape}) with {other}", key, _SIZE_STEP)
 
     def activation(self, default: str) -> str:
-        """A known activation; darknet itself takes relu for any other word."""
+        """A known activation; for a word that darknet does not know ReLU, as it does itself."""
         name = self.section.text("activation", default)
-        if name not in ACTIVATIONS:
-            hint = did_you_mean(name, ACTIVATIONS)
-            raise self.error(f"activation '{name}' is not supported", "activation", hint)
-        return name
+        if name in _OTHERS:
+            step = f"supported: {', '.join(sorted(ACTIVATIONS))}"
+            raise self.error(f"activation '{name}' is not supported", "activation", step)
+        if name in ACTIVATIONS:
+            return name
+        self.remark(
+            f"AlexeyAB's darknet does not know activation '{name}' and takes relu", "activation"
+        )
+        return "relu"
+
+    def remark(self, what: str, key: str) -> None:
+        """Have the topology warn about an option of this section."""
+        self.remarks.setdefault(what, []).append(self.section.options[key].line)
 
     def positive(self, key: str, default: int | None = None) -> int:
         """A whole number above zero."""
@@ -269,11 +294,17 @@ def _yolo(place: Place) -> tuple[Operation, Shape]:
 
 def _anchors(place: Place) -> tuple[tuple[float, float], ...]:
     total, numbers = place.positive("num", 1), place.section.numbers("anchors")
-    if len(numbers) < 2 * total:
-        raise place.error(f"{len(numbers)} numbers are too few for num={total}", "anchors")
+    if len(numbers) % 2 or not numbers:
+        raise place.error(f"{len(numbers)} numbers are no pairs of width and height", "anchors")
+    listed = len(numbers) // 2
     mask = place.section.integers("mask", tuple(range(total)))
-    if not mask or not all(0 <= index < total for index in mask):
-        raise place.error(f"'mask' must lie within 0..{total - 1}", "mask")
+    if not mask or not all(0 <= index < listed for index in mask):
+        what = f"'mask' must lie within 0..{listed - 1}: {listed} anchors are listed"
+        raise place.error(what, "mask" if "mask" in place.section.options else "anchors")
+    if max(mask) >= total and "num" in place.section.options:
+        place.remark(
+            f"num={total} is below the {listed} anchors listed, and the list counts", "num"
+        )
     return tuple((numbers[2 * index], numbers[2 * index + 1]) for index in mask)
 
 

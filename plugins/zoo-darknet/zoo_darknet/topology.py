@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zoo_core.errors import UsageError
+from zoo_core.toolkit.darknet_cfg import at_lines
 from zoo_darknet.operations import Convolution, Operation, Product, Route, Shape, Shortcut, Yolo
 from zoo_darknet.readers import READERS, Place
 
@@ -28,11 +29,15 @@ class Layer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Topology:
-    """A network at one input size; `drops[i]` are the outputs that nobody needs after layer i."""
+    """A network at one input size; `drops[i]` are the outputs that nobody needs after layer i.
+
+    `warnings` says what of the cfg was read in another way than it is written.
+    """
 
     input: Shape
     layers: tuple[Layer, ...]
     drops: tuple[tuple[int, ...], ...]
+    warnings: tuple[str, ...] = ()
 
     @property
     def values(self) -> int:
@@ -65,16 +70,20 @@ def plan_network(cfg: Cfg, height: int, width: int) -> Topology:
     """
     network = Shape(cfg.channels, height, width)
     layers: list[Layer] = []
+    remarks: dict[str, list[int]] = {}
     for section in cfg.layers:
         heads = frozenset(item.index for item in layers if isinstance(item.operation, Yolo))
         shapes = [item.shape for item in layers]
-        place = Place(section=section, network=network, shapes=shapes, heads=heads)
+        place = Place(section=section, network=network, shapes=shapes, heads=heads, remarks=remarks)
         reader = READERS.get(section.kind)
         if reader is None:
             raise section.error("is not supported", next_step=f"supported: {', '.join(READERS)}")
         operation, shape = reader(place)
         layers.append(Layer(section.index, f"{section.where()} [{section.kind}]", operation, shape))
-    topology = Topology(input=network, layers=tuple(layers), drops=_drops(layers))
+    said = (at_lines(cfg.file, what, lines) for what, lines in remarks.items())
+    topology = Topology(
+        input=network, layers=tuple(layers), drops=_drops(layers), warnings=tuple(said)
+    )
     _check_heads(cfg, topology)
     return topology
 

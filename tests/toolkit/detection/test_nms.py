@@ -162,6 +162,29 @@ def test_nothing_and_one() -> None:
     assert nms(*one, 0.5).tolist() == [0]
 
 
+def box_diounms(a: NDArray[np.float32], b: NDArray[np.float32], beta: float) -> float:
+    """AlexeyAB/darknet's box.c, number by number."""
+    wide, high = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    shared = float(wide * high) if wide > 0 and high > 0 else 0.0
+    areas = [float((box[2] - box[0]) * (box[3] - box[1])) for box in (a, b)]
+    across, down = max(a[2], b[2]) - min(a[0], b[0]), max(a[3], b[3]) - min(a[1], b[1])
+    x, y = (float(a[i] + a[i + 2] - b[i] - b[i + 2]) / 2 for i in (0, 1))
+    share = (x * x + y * y) / float(across**2 + down**2)
+    return shared / (sum(areas) - shared) - share**beta
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.1, 0.6, 1.0, 3.0])
+def test_the_exponent_is_darknet_s_beta_nms(beta: float) -> None:
+    boxes, scores, _ = clustered(3, 60, 1, 4)
+    kept: list[int] = []
+    for index in np.argsort(-scores).tolist():
+        if all(box_diounms(boxes[best], boxes[index], beta) <= 0.3 for best in kept):
+            kept.append(index)
+    found = nms(boxes, scores, np.zeros(60, np.int32), 0.3, "diou", beta)
+    assert found.tolist() == kept
+    assert (len(kept) == 60) == (beta == 0)
+
+
 def test_unknown_kind() -> None:
     scene = clustered(0, 5, 1, 1)
     with pytest.raises(UsageError, match="did you mean 'diou'"):

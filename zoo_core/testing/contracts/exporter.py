@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
-from zoo_core.api import ExportRequest
+from zoo_core.api import ExportRequest, SettingsReader
 from zoo_core.api.graph import GRAPH_FILE
 from zoo_core.errors import DataError, UsageError
 from zoo_core.system.hashing import file_digest
@@ -150,6 +150,20 @@ class ExporterContract(PlanningContract):
         card = replace(self._card(), exporter_params=params)
         call = partial(self._provider().stages, card, self._request(self.weights(tmp_path)))
         hinted_refusal(call, wrong, f"exporter_params.{wrong}")
+
+    def test_settings_say_where_they_are_read(self, tmp_path: Path) -> None:
+        """An exporter that reads the user's files says where each thing stands, always the same."""
+        exporter: object = self._provider()
+        files = self.weights(tmp_path).files
+        if not isinstance(exporter, SettingsReader) or not files:
+            return
+        found = exporter.settings(self._card(), files)
+        must(found == exporter.settings(self._card(), files), "settings differ from call to call")
+        size = found.size or (1, 1)
+        whole = len(size) == 2 and all(type(side) is int and side > 0 for side in size)
+        must(whole, f"the settings' size is {found.size!r}")
+        told = {*found.protocol, *(n for n in ("size", "channels") if getattr(found, n))}
+        must(told == set(found.said), f"'said' tells of {sorted(found.said)}, not {sorted(told)}")
 
     def test_an_unknown_form_is_refused(self, tmp_path: Path) -> None:
         """Forms are heads and e2e; one that cannot be made is a UsageError."""

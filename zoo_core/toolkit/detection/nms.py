@@ -30,6 +30,7 @@ _MARGIN = 1e-5
 class _Rule:
     threshold: float
     kind: NmsKind
+    exponent: float
 
     def drops(self, a: Floats, b: Floats) -> NDArray[np.bool_]:
         """Whether a would suppress b, given as columns that broadcast; a NaN suppresses."""
@@ -37,32 +38,38 @@ class _Rule:
         if self.kind == "iou":
             return ~(paired_iou(a, b) <= threshold)
         if threshold < 0:
-            return paired_diou(a, b, DARKNET_EXPONENT) > threshold
+            return paired_diou(a, b, self.exponent) > threshold
         drops = paired_iou(a, b) > threshold
         near = np.nonzero(drops)
         every: tuple[Any, ...] = (slice(None), *near)
         one, other = (np.broadcast_to(c, (4, *drops.shape))[every] for c in (a, b))
-        drops[near] = paired_diou(one, other, DARKNET_EXPONENT) > threshold
+        drops[near] = paired_diou(one, other, self.exponent) > threshold
         return drops
 
 
 def nms(
-    boxes: Floats, scores: Floats, labels: NDArray[Any], threshold: float, kind: NmsKind = "iou"
+    boxes: Floats,
+    scores: Floats,
+    labels: NDArray[Any],
+    threshold: float,
+    kind: NmsKind = "iou",
+    exponent: float = DARKNET_EXPONENT,
 ) -> NDArray[np.intp]:
     """Indices of the boxes xyxy [n, 4] that survive, by descending score.
 
     Greedy: the best box of a class drops every other of that class whose overlap with it is above
     `threshold` (equal is kept), then the next best that is left, and so on. Among equal scores the
     earlier box goes first, as in OpenCV, torchvision and pycocotools. `iou` drops at NaN too (two
-    boxes without area); `diou` is darknet's `greedynms` (see `diou`), which does not. Overlaps are
-    computed in float32, in the frame of the boxes given. Memory is bounded for any input.
+    boxes without area); `diou` is darknet's `greedynms`, and `diounms` with another `exponent` (see
+    `diou`), which does not. Overlaps are computed in float32, in the frame of the boxes given.
+    Memory is bounded for any input.
     """
     check_one_of("NMS kind", kind, KINDS)
     order = ranked(scores)
     if len(order) < 2:
         return order
     columns = np.ascontiguousarray(boxes[order].T, np.float32)
-    alive = _survivors(columns, labels[order], _Rule(threshold, kind))
+    alive = _survivors(columns, labels[order], _Rule(threshold, kind, exponent))
     return order[alive]
 
 

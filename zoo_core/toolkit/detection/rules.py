@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import MISSING, dataclass, fields
+from math import inf
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from zoo_core.errors import UsageError, check_known, check_one_of
 from zoo_core.toolkit.detection.detections import Detections
 from zoo_core.toolkit.detection.nms import KINDS, NmsKind, nms, ranked
-from zoo_core.vision.geometry import clip_boxes
+from zoo_core.vision.geometry import DARKNET_EXPONENT, clip_boxes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,7 +30,8 @@ class DetectionRules:
 
     Scores must be above `conf`, strictly. `box_labels`: `best` keeps a box's highest label (the
     first on ties), `multi` every label above conf. NMS is per class, at overlap > `nms` of
-    `nms_kind`. The `max_detections` highest scores stay (None: all); of these, those of at least
+    `nms_kind`; for `diou`, `beta_nms` is the exponent of the distance (see `diou`). The
+    `max_detections` highest scores stay (None: all); of these, those of at least
     `min_output_score`. Boxes are then cut to the image (`clip`) and rounded to whole pixels
     (`round_boxes`). Raises `UsageError` for values out of range.
     """
@@ -42,12 +44,15 @@ class DetectionRules:
     clip: bool = False
     min_output_score: float | None = None
     round_boxes: bool = False
+    beta_nms: float = DARKNET_EXPONENT
 
     def __post_init__(self) -> None:
         for name in ("conf", "nms", "min_output_score"):
             _check_fraction(name, getattr(self, name), optional=name == "min_output_score")
         check_one_of("nms_kind", self.nms_kind, KINDS)
         check_one_of("box_labels", self.box_labels, BOX_LABELS)
+        if not _is_number(self.beta_nms) or not 0 <= self.beta_nms < inf:
+            raise UsageError(f"beta_nms must be a number of at least 0, not {self.beta_nms!r}")
         most = self.max_detections
         if most is not None and (type(most) is not int or most < 1):
             raise UsageError(f"max_detections must be 1 or more, not {most!r}")
@@ -80,7 +85,8 @@ def postprocess(candidates: Candidates, rules: DetectionRules) -> Detections:
     boxes = candidates.boxes[candidates.box[chosen]]
     scores, labels = candidates.score[chosen], candidates.label[chosen]
     done = candidates.suppressed is not None and rules.nms >= candidates.suppressed[1]
-    order = ranked(scores) if done else nms(boxes, scores, labels, rules.nms, rules.nms_kind)
+    how = (rules.nms, rules.nms_kind, rules.beta_nms)
+    order = ranked(scores) if done else nms(boxes, scores, labels, *how)
     order = order[: rules.max_detections]
     if rules.min_output_score is not None:
         order = order[scores[order] >= np.float32(rules.min_output_score)]
@@ -119,6 +125,9 @@ def _placed(
 
 
 def _check_fraction(name: str, value: Any, optional: bool) -> None:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not (optional and value is None) and not (number and 0 <= value <= 1):
+    if not (optional and value is None) and not (_is_number(value) and 0 <= value <= 1):
         raise UsageError(f"{name} must lie within 0..1, not {value!r}")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

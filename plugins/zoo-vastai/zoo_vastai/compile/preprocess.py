@@ -155,6 +155,9 @@ def render_vdsp(preprocess: Sequence[Mapping[str, Any]], size: tuple[int, int]) 
         raise UsageError(
             f"the preprocessing gives {list(spec.size)}, the network takes {list(size)}"
         )
+    if spec.channels != 3:
+        what = "the device's operations make RGB images, the network takes grey ones"
+        raise UsageError(what, where=_WHERE, next="choose another --backend")
     norm = norm_of(spec.steps)
     resize = next(step for step in spec.steps if isinstance(step, Resize))
     bgr = any(isinstance(step, Decode) and step.colour == "bgr" for step in spec.steps)
