@@ -47,6 +47,7 @@ class DataRequest:
 
     `purpose` is `evaluate`, `calibrate` or `predict`. `images` and `annotations` are the user's
     paths, for data sets that read a folder. `limit` is the number of samples; None means all.
+    `labels` are the class names that the user gives, for labels that are numbers; empty if none.
     `others` returns another data set by name, for a data set that is derived from it; it raises
     `UsageError` for an unknown name.
     """
@@ -55,6 +56,7 @@ class DataRequest:
     images: Path | None = None
     annotations: Path | None = None
     limit: int | None = None
+    labels: tuple[str, ...] = ()
     others: Callable[[str], Dataset] | None = None
 
 
@@ -92,7 +94,12 @@ class DataView:
 
 
 class Dataset(Protocol):
-    """Samples and their ground truth, in a fixed order."""
+    """Samples and their ground truth, in a fixed order.
+
+    A data set of the user's files may have a method `reads(annotations: Path) -> bool`: whether the
+    file or folder of `--annotations` is in its form. It looks at names and beginnings only. The
+    planner asks the card's `given_dataset` first, then the other data sets of the card's task.
+    """
 
     task: str
 

@@ -94,7 +94,9 @@ def assets(
 
 def data(
     images: Annotated[Path | None, typer.Option(help="Folder of images.")] = None,
-    annotations: Annotated[Path | None, typer.Option(help="Ground-truth annotations.")] = None,
+    annotations: Annotated[
+        Path | None, typer.Option(help="Ground truth: an annotation file or a folder of labels.")
+    ] = None,
     dataset: Annotated[
         str | None,
         typer.Option(help="Data set; see `zoo datasets`.", autocompletion=completion.datasets),

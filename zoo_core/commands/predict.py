@@ -175,11 +175,9 @@ def _with_images(request: RunRequest, path: Path | None) -> tuple[RunRequest, st
     """The request with the images to run, and why it uses the sample if no image is given."""
     if path and (request.images or request.annotations):
         raise UsageError("PATH excludes --images and --annotations", next="omit PATH")
-    if request.annotations and not request.images:
-        raise UsageError("--annotations needs --images DIR")
     if path or (request.images and not request.annotations and not request.dataset):
         return replace(request, predict=path or request.images, images=None), ""
-    if request.images or request.dataset:
+    if request.images or request.annotations or request.dataset:
         return request, ""
     if request.weights:
         raise UsageError("no images to run", next="give an image or a folder")

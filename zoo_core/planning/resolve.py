@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -208,7 +209,8 @@ class _Chooser:
         weights = first_ready(options, self.cache.is_cached, self.cache.is_reachable)
         if weights and (data is None or self._data_ready(data)):
             return weights, data
-        own = self.request.images or self.request.predict or self.request.dataset
+        request = self.request
+        own = request.images or request.annotations or request.predict or request.dataset
         if self.card.sample and not own:
             return self._sample(needs_data)
         raise self._assets_missing(data if weights else None)
@@ -231,7 +233,7 @@ class _Chooser:
         return all(self.cache.is_reachable(url) for stage in downloads for url in _urls(stage))
 
     def _sample(self, needs_data: bool) -> tuple[Weights, DataPlan | None]:
-        if self.request.images or self.request.predict:
+        if self.request.images or self.request.annotations or self.request.predict:
             step = "add --weights FILE, or omit the images to run the sample's scenes"
             raise UsageError("sample weights do not run on your own images", next=step)
         weights = sample_weights(self.card)
@@ -244,11 +246,9 @@ class _Chooser:
         request, card = self.request, self.card
         if request.predict:
             return self._plan(FOLDER, "predict", request.predict, request.limit)
-        if request.images:
-            name = request.dataset or folder_dataset(card, self.registry)
+        if request.images or request.annotations:
+            name = request.dataset or self._given_dataset()
             return self._plan(name, "evaluate", request.images, request.limit)
-        if request.annotations:
-            raise UsageError("--annotations needs --images DIR")
         own = card.sample_dataset if kind == "random" else None
         plan = self._plan(request.dataset or own or card.dataset, "evaluate", None, request.limit)
         if kind == "given" and plan.kind == "sample":
@@ -258,12 +258,37 @@ class _Chooser:
             )
         return plan
 
+    def _given_dataset(self) -> str:
+        """The card's data set of given images; another one if only that reads the annotations."""
+        own, annotations = folder_dataset(self.card, self.registry), self.request.annotations
+        if annotations is None:
+            return own
+        said = self._reads(own, annotations)
+        known = self.plugins.all("dataset") if said is False else ()
+        readers = [own] if said else [name for name in known if self._reads(name, annotations)]
+        if len(readers) > 1:
+            step = f"choose with --dataset: {', '.join(readers)}"
+            what = "more than one data set reads these annotations"
+            raise UsageError(what, where=str(annotations), next=step)
+        if not readers and not self.request.images:
+            raise UsageError("--annotations needs --images DIR")
+        return readers[0] if readers else own
+
+    def _reads(self, name: str, annotations: Path) -> bool | None:
+        """Whether a data set reads them; None if it does not say."""
+        with suppress(UnavailableError, OSError):
+            dataset = self.plugins.dataset(name)
+            reads = getattr(dataset, "reads", None)
+            return reads and dataset.task == self.card.task and reads(annotations)
+        return None
+
     def _plan(self, name: str, purpose: str, images: Path | None, limit: int | None) -> DataPlan:
         request = DataRequest(
             purpose=purpose,
             images=images,
             annotations=self.request.annotations if purpose == "evaluate" else None,
             limit=limit,
+            labels=self.card.labels if self.request.names else (),
             others=self.plugins.dataset,
         )
         dataset = self.plugins.dataset(name)

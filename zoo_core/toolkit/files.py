@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zoo_core.system.file_cache import file_digest_cached, file_digests
+from zoo_core.system.file_cache import cached_values, file_digest_cached, file_digests
 from zoo_core.system.file_names import SUFFIX, text_names
 from zoo_core.system.files import (
     check_regular,
@@ -23,6 +23,7 @@ from zoo_core.system.yaml_text import compose_yaml, load_yaml
 __all__ = [
     "SUFFIX",
     "cache",
+    "cached_values",
     "check_regular",
     "compose_yaml",
     "digest",

@@ -52,6 +52,43 @@ class TestCocoFolder(DatasetContract):
         )
 
 
+class TestYoloFolder(DatasetContract):
+    plugin, name = zoo_coco, "yolo-folder"
+
+    @pytest.fixture(autouse=True)
+    def _files(self, tmp_path: Path, make_images: Any) -> None:
+        names = ["3", "1", "20", "100"]
+        make_images(tmp_path / "images", [f"{name}.png" for name in names])
+        (tmp_path / "labels").mkdir()
+        for name in names[:3]:
+            (tmp_path / "labels" / f"{name}.txt").write_text("0 .5 .5 .2 .2\n")
+        (tmp_path / "data.yaml").write_text("val: images\nnames: [person]\n")
+
+    def request(self, folder: Path, limit: int | None) -> DataRequest:
+        return DataRequest(purpose=self.purpose, annotations=folder / "data.yaml", limit=limit)
+
+
+class TestVocFolder(DatasetContract):
+    plugin, name = zoo_coco, "voc-folder"
+
+    @pytest.fixture(autouse=True)
+    def _files(self, tmp_path: Path, make_images: Any) -> None:
+        make_images(tmp_path / "JPEGImages", ["a.png", "b.png", "c.png"])
+        (tmp_path / "Annotations").mkdir()
+        corners = "<xmin>1</xmin><ymin>2</ymin><xmax>3</xmax><ymax>4</ymax>"
+        row = f"<object><name>person</name><bndbox>{corners}</bndbox></object>"
+        for name in ("a", "b", "c"):
+            path = tmp_path / "Annotations" / f"{name}.xml"
+            path.write_text(f"<annotation>{row}</annotation>")
+
+    def request(self, folder: Path, limit: int | None) -> DataRequest:
+        return DataRequest(purpose=self.purpose, annotations=folder, limit=limit)
+
+
+class TestVocEdgesFolder(TestVocFolder):
+    name = "voc-edges-folder"
+
+
 class TestFolder(DatasetContract):
     plugin, name, purpose = zoo_coco, "folder", "predict"
 

@@ -18,7 +18,7 @@ ZOO_API = 1
 
 @hookimpl
 def zoo_datasets() -> Iterable[Provider[Dataset]]:
-    """A published set, and two ways to bring one's own images."""
+    """A published set, and ways to bring one's own images."""
     yield Provider(
         name="coco-val2017",
         summary="COCO val2017, 5,000 images, downloaded; with a limit only what it needs",
@@ -28,6 +28,21 @@ def zoo_datasets() -> Iterable[Provider[Dataset]]:
         name="coco-folder",
         summary="any folder of images with any COCO annotation file",
         load=_coco_folder,
+    )
+    yield Provider(
+        name="yolo-folder",
+        summary="images with YOLO's label files: a data.yaml, a list or a folder of labels",
+        load=_yolo_folder,
+    )
+    yield Provider(
+        name="voc-folder",
+        summary="images with Pascal VOC's annotation files (.xml)",
+        load=_voc_folder,
+    )
+    yield Provider(
+        name="voc-edges-folder",
+        summary="the same, where corners are edges counted from 0 instead of pixels from 1",
+        load=_voc_edges_folder,
     )
     yield Provider(
         name="folder",
@@ -57,6 +72,24 @@ def _coco_folder() -> Dataset:
     from zoo_coco.coco_folder import CocoFolder
 
     return CocoFolder()
+
+
+def _yolo_folder() -> Dataset:
+    from zoo_coco.forms.yolo_folder import YoloFolder
+
+    return YoloFolder()
+
+
+def _voc_folder() -> Dataset:
+    from zoo_coco.forms.voc_folder import VocFolder
+
+    return VocFolder()
+
+
+def _voc_edges_folder() -> Dataset:
+    from zoo_coco.forms.voc_folder import VocEdgesFolder
+
+    return VocEdgesFolder()
 
 
 def _folder() -> Dataset:

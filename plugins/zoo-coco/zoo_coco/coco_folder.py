@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from zoo_coco.coco_json import image_index
@@ -9,7 +10,7 @@ from zoo_coco.listed import listed_samples
 from zoo_core.api import DataPlan
 from zoo_core.errors import DataError, UsageError
 from zoo_core.toolkit.datasets import limited, shards
-from zoo_core.toolkit.files import digest, file_digests
+from zoo_core.toolkit.files import digest, file_digests, read_head
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,11 +19,19 @@ if TYPE_CHECKING:
     from zoo_core.api import DataRequest, DataView, Sample
     from zoo_core.toolkit.coco import ListedImage
 
+_BLANKS = b"\xef\xbb\xbf \t\r\n"
+
 
 class CocoFolder:
     """The images that the file lists, in order of their ids; others in the folder are ignored."""
 
     task = "detection"
+
+    def reads(self, annotations: Path) -> bool:
+        """A file that begins as a JSON object does."""
+        with suppress(OSError):
+            return annotations.is_file() and read_head(annotations).lstrip(_BLANKS)[:1] == b"{"
+        return False
 
     def plan(self, request: DataRequest) -> DataPlan:
         """Reads the annotation file and the facts of the chosen images.

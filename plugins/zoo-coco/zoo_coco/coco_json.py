@@ -37,6 +37,9 @@ def image_index(path: Path) -> ImageIndex:
     is parsed once for its content and then remembered in zoo's cache folder, since planning reads
     this each time. Raises `DataError` as `read_annotations` does.
     """
+    if path.is_dir():
+        what = "is a folder without labels: neither .txt (YOLO) nor .xml (Pascal VOC) is in it"
+        raise DataError(what, where=str(path), next="check --annotations")
     if not path.is_file():
         raise DataError("no such annotation file", where=str(path), next="check --annotations")
     sha256 = file_digest_cached(path)

@@ -1,0 +1,135 @@
+"""Images with boxes, in whatever form they were written, and the same in COCO's form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from zoo_core.errors import DataError
+from zoo_core.toolkit.coco import COCO_IDS, COCO_NAMES, ids_by_name, name_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from zoo_core.toolkit.coco import ImageId
+
+_MOST_DIGITS = 15
+"""Of a file name that is a number: further digits are not kept by every JSON reader."""
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A box of the class `label`: x, y, width and height in pixels.
+
+    x and y count from 0 at the image's left and upper edge. An `ignored` box is neither found nor
+    missed by a detection.
+    """
+
+    label: int
+    xywh: tuple[float, float, float, float]
+    ignored: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledImage:
+    """An image and its boxes; `size` is the (height, width) of the frame that these are in."""
+
+    path: Path
+    size: tuple[int, int]
+    boxes: tuple[Box, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledSet:
+    """Images below one folder; `names` are the classes by index."""
+
+    folder: Path
+    images: tuple[LabelledImage, ...]
+    names: Mapping[int, str]
+    warnings: tuple[str, ...] = ()
+
+
+def coco_form(known: LabelledSet, where: str) -> dict[str, Any]:
+    """The set as COCO's annotation file: images in order of their ids, boxes in theirs.
+
+    An image's id is the number that its file is named by, where all are; else its name below the
+    folder. A category's id is COCO's where all classes are COCO's; else the index of the class
+    plus 1. The area is the box's. Raises `DataError` where two classes are of one name.
+    """
+    categories = _category_ids(known.names, where)
+    numbered = sorted(_numbered(known), key=lambda row: row[0])
+    boxes = [(number, box) for number, image in numbered for box in image.boxes]
+    return {
+        "images": [
+            {
+                "id": number,
+                "file_name": _name(image, known.folder),
+                "width": image.size[1],
+                "height": image.size[0],
+            }
+            for number, image in numbered
+        ],
+        "annotations": [
+            {
+                "id": row,
+                "image_id": number,
+                "category_id": categories[box.label],
+                "bbox": list(box.xywh),
+                "area": box.xywh[2] * box.xywh[3],
+                "iscrowd": int(box.ignored),
+            }
+            for row, (number, box) in enumerate(boxes, start=1)
+        ],
+        "categories": [
+            {"id": categories[index], "name": name} for index, name in known.names.items()
+        ],
+    }
+
+
+def some(names: Iterable[object]) -> str:
+    """Up to three of the names, for a message."""
+    told = list(map(str, names))
+    return ", ".join(told[:3]) + (", ..." if len(told) > 3 else "")
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """`1 image`, `2 images`."""
+    return f"{count} {one if count == 1 else many or f'{one}s'}"
+
+
+def _name(image: LabelledImage, folder: Path) -> str:
+    return image.path.relative_to(folder).as_posix()
+
+
+def _numbered(known: LabelledSet) -> list[tuple[ImageId, LabelledImage]]:
+    stems = [image.path.stem for image in known.images]
+    if len({_number(stem) for stem in stems} - {None}) == len(stems):
+        return [(int(image.path.stem), image) for image in known.images]
+    return [(_name(image, known.folder), image) for image in known.images]
+
+
+def _number(stem: str) -> int | None:
+    is_number = stem.isascii() and stem.isdecimal() and len(stem) <= _MOST_DIGITS
+    return int(stem) if is_number else None
+
+
+def _category_ids(names: Mapping[int, str], where: str) -> dict[int, int]:
+    try:
+        ids_by_name(names, where)
+    except DataError as error:
+        raise DataError(error.what, where=where, next="rename one of them") from error
+    keys = {index: name_key(name) for index, name in names.items()}
+    if set(keys.values()) <= set(COCO_NAMES):
+        return {index: COCO_IDS[COCO_NAMES.index(key)] for index, key in keys.items()}
+    return {index: index + 1 for index in names}
+
+
+def outside(images: Sequence[LabelledImage]) -> list[LabelledImage]:
+    """The images of which a box reaches more than a pixel beyond the frame."""
+    return [image for image in images if any(_leaves(box, image.size) for box in image.boxes)]
+
+
+def _leaves(box: Box, size: tuple[int, int]) -> bool:
+    x, y, width, height = box.xywh
+    return x < -1 or y < -1 or x + width > size[1] + 1 or y + height > size[0] + 1
