@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from zoo_core.vision import Preprocess, read_rgb
 
@@ -31,9 +34,16 @@ def images(listing: Path) -> tuple[CalibrationImage, ...]:
     return tuple(CalibrationImage(listing.parent / row["path"], row["sha256"]) for row in rows)
 
 
-def tensors(listing: Path, preprocess: Sequence[Mapping[str, Any]]) -> Iterator[NDArray[Any]]:
-    """Network inputs float32 [1, 3, H, W], one image at a time."""
+def tensors(
+    listing: Path, preprocess: Sequence[Mapping[str, Any]], batch: int = 1
+) -> Iterator[NDArray[Any]]:
+    """Network inputs float32 [batch, 3, H, W], so many images at a time.
+
+    A last batch that lacks images repeats its last one.
+    """
     steps = Preprocess.from_data(preprocess, where=str(listing))
-    for image in images(listing):
-        tensor, _ = steps.prepare(read_rgb(image.path, exif=steps.exif))
-        yield tensor[None]
+    waiting = iter(images(listing))
+    while group := list(islice(waiting, batch)):
+        rows = [steps.prepare(read_rgb(image.path, exif=steps.exif))[0] for image in group]
+        rows += rows[-1:] * (batch - len(rows))
+        yield np.stack(rows)

@@ -60,6 +60,12 @@ class Graph:
     facts: dict[str, Any]
     warnings: tuple[str, ...] = ()
 
+    @property
+    def batch(self) -> int:
+        """How many images one run takes: what the graph has fixed, else 1."""
+        first = self.inputs[0].shape[:1]
+        return int(first[0]) if first and not isinstance(first[0], str) else 1
+
     def to_data(self) -> dict[str, Any]:
         """The JSON form."""
         return {

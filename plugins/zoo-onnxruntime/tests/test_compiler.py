@@ -45,19 +45,17 @@ def before_with(model: onnx.ModelProto, folder: Path, count: int) -> list[Stage]
     export.mkdir()
     images.mkdir()
     onnx.save(model, export / "model.onnx")
-    graph = Graph(
-        format="onnx",
-        path="model.onnx",
-        inputs=(TensorSpec(name="input", shape=("batch", 3, 32, 32)),),
-        outputs=tuple(
+    inputs, outputs = (
+        tuple(
             TensorSpec(
                 name=value.name,
                 shape=tuple(d.dim_value or "batch" for d in value.type.tensor_type.shape.dim),
             )
-            for value in model.graph.output
-        ),
-        facts={},
+            for value in values
+        )
+        for values in (model.graph.input, model.graph.output)
     )
+    graph = Graph(format="onnx", path="model.onnx", inputs=inputs, outputs=outputs, facts={})
     (export / "graph.json").write_text(json.dumps(graph.to_data()), encoding="utf-8")
     rows = []
     for number in range(count):
@@ -314,3 +312,58 @@ def test_what_the_engine_computes_wrongly_is_warned_of(tmp_path: Path) -> None:
     (warning,) = told["warnings"]
     assert "this engine computes something else" in warning
     assert told["compared_with"] == f"ONNX Runtime {ort.__version__} without optimisation"
+
+
+def fixed(model: onnx.ModelProto, batch: int) -> onnx.ModelProto:
+    """The model for batches of this size only."""
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_value = batch
+    return model
+
+
+@pytest.mark.parametrize("calibrator", ["minmax", "auto"])
+def test_a_fixed_batch_is_calibrated_in_batches(nets: Any, tmp_path: Path, calibrator: str) -> None:
+    """Six images in batches of four: what is seen is what a free batch shows of them one by one."""
+    folders = [tmp_path / "fixed", tmp_path / "free"]
+    seen = []
+    for folder, model in zip(folders, (fixed(nets.mish(), 4), nets.mish()), strict=True):
+        folder.mkdir()
+        before = before_with(model, folder, count=6)
+        done = run_stages([*before, *stages("int8", calibrator)], folder / "zoo")
+        seen.append(json.loads((done["calibrate"] / "ranges.json").read_text(encoding="utf-8")))
+        told = json.loads((done["compile"] / "precision.json").read_text(encoding="utf-8"))
+        assert told["int8_nodes"] == 6
+        assert all(ratio > 20 for ratio in told["output_snr_db"].values())
+    assert seen[0]["images"] == seen[1]["images"] == 6
+    assert seen[0]["seen"].keys() == seen[1]["seen"].keys()
+    for name, ends in seen[0]["seen"].items():
+        np.testing.assert_allclose(ends, seen[1]["seen"][name], rtol=1e-4, atol=1e-5)
+
+
+def test_int8_lifts_an_old_operator_set_even_without_rewrites(nets: Any, tmp_path: Path) -> None:
+    before = before_with(nets.mish(opset=11), tmp_path, count=2)
+    folder, told = built(before, tmp_path, stages(rewrites="none"))
+
+    assert told["int8_nodes"] == 6
+    model = onnx.load(folder / "model.onnx")
+    assert [(o.domain, o.version) for o in model.opset_import] == [("", 17)]
+    assert "Softplus" in {node.op_type for node in model.graph.node}
+
+
+def test_fp32_without_rewrites_keeps_the_operator_set(nets: Any, tmp_path: Path) -> None:
+    before = before_with(nets.mish(opset=11), tmp_path, count=2)
+    folder, _ = built(before, tmp_path, stages("fp32", rewrites="none"))
+
+    assert onnx.load(folder / "model.onnx").opset_import[0].version == 11
+
+
+def test_what_cannot_be_lifted_is_told(
+    nets: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise onnx.version_converter.ConvertError("no adapter")
+
+    monkeypatch.setattr(onnx.version_converter, "convert_version", refuse)
+    before = before_with(nets.mish(opset=11), tmp_path, count=2)
+    with pytest.raises(StageError, match="needs opset 13, the graph has 11, and onnx cannot"):
+        built(before, tmp_path, stages())

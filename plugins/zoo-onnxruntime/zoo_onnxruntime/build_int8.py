@@ -6,12 +6,14 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.api.calibration import tensors
+from zoo_core.errors import StageError
 from zoo_core.toolkit.artefact import read_graph
-from zoo_core.toolkit.onnx_file import load, save
+from zoo_core.toolkit.onnx_file import load, opset, save
 from zoo_core.toolkit.verify import Meaning
 from zoo_onnxruntime.files import MODEL_FILE
 from zoo_onnxruntime.precision import node_precisions, processor_warnings, write_report
 from zoo_onnxruntime.quantize import quantize
+from zoo_onnxruntime.rewrites.opset import LOWEST
 from zoo_onnxruntime.rewrites.proof import outputs
 from zoo_onnxruntime.sensitive import float_convolutions, nothing_quantised
 
@@ -24,7 +26,8 @@ if TYPE_CHECKING:
 def build(ctx: StageContext) -> None:
     """Leave the quantised graph with artefact.json and precision.json.
 
-    Raises UsageError for a float node that does not exist, StageError where nothing became int8.
+    Raises UsageError for a float node that does not exist, StageError where nothing became int8 and
+    for a graph below opset 13.
     """
     graph = read_graph(ctx.inputs["graph"])
     source, model = ctx.inputs["graph"].parent / graph.path, ctx.out / MODEL_FILE
@@ -56,6 +59,13 @@ def _quantize(
 ) -> dict[str, str]:
     """Write the quantised graph; returns why convolutions stayed float."""
     model = load(source)
+    if opset(model) < LOWEST:
+        raise StageError(
+            f"int8 with a scale for each channel needs opset {LOWEST}, the graph has "
+            f"{opset(model)}, and onnx cannot convert one of its operators",
+            where=str(source),
+            next=f"export the network again with opset {LOWEST} or more, or use --precision fp32",
+        )
     floats = float_convolutions(model.graph, ctx.params["sensitive"], ctx.params["float_nodes"])
     settled = {name: (float(low), float(high)) for name, (low, high) in ranges.items()}
     left = quantize(model, settled, floats, reduce_range=ctx.params["reduce_range"])
@@ -65,7 +75,7 @@ def _quantize(
 
 def _held(ctx: StageContext, graph: Graph, model: Path) -> tuple[dict[str, Any], list[str]]:
     """The build against what the exported graph means, on the first calibration image."""
-    image = next(tensors(ctx.inputs["images"], ctx.params["preprocess"]))
+    image = next(tensors(ctx.inputs["images"], ctx.params["preprocess"], graph.batch))
     feeds = {graph.inputs[0].name: image}
     meaning = Meaning.of(ctx.inputs["exported"], feeds)
     return meaning.held("int8", graph, outputs(model, feeds, str(model)))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo_core.api.calibration import images, tensors
 from zoo_core.errors import DataError
+from zoo_core.toolkit.artefact import read_graph
 from zoo_core.toolkit.files import write_json
 from zoo_core.toolkit.machine import cpu_threads
 from zoo_onnxruntime.calibrators import choose
@@ -17,7 +18,10 @@ from zoo_onnxruntime.observe import Observer, quantisable
 from zoo_onnxruntime.trial import CANDIDATES, IMAGES, try_all
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from zoo_core.api import StageContext
     from zoo_onnxruntime.calibrators import Seen
@@ -36,14 +40,14 @@ def build(ctx: StageContext) -> None:
             where=str(ctx.inputs["images"]),
             next="give a folder with images by --calibration DIR",
         )
-    model = ctx.inputs["graph"].parent / MODEL_FILE
+    model, batch = ctx.inputs["graph"].parent / MODEL_FILE, read_graph(ctx.inputs["graph"]).batch
     calibrator, percentile = ctx.params["calibrator"], ctx.params["percentile"]
     trials = len(CANDIDATES) if calibrator == "auto" else 0
     began = time.perf_counter()
-    seen = _observe(ctx, model, (count, count + trials))
+    seen = _observe(ctx, model, batch, (count, count + trials))
     found: dict[str, Any] = {"calibrator": calibrator, "percentile": percentile}
     if trials:
-        first = list(islice(tensors(ctx.inputs["images"], ctx.params["preprocess"]), IMAGES))
+        first = list(islice(_batches(ctx, batch), max(1, IMAGES // batch)))
         tried = try_all(model, seen, first, cpu_threads())
         found["calibrator"] = tried[0].name
         found["tried_snr_db"] = {each.name: each.snr_db for each in tried}
@@ -58,14 +62,19 @@ def build(ctx: StageContext) -> None:
         log.write(f"{len(ranges)} tensors, {count} images, {found}, {took:.1f} s\n")
 
 
-def _observe(ctx: StageContext, model: Path, steps: tuple[int, int]) -> dict[str, Seen]:
+def _observe(ctx: StageContext, model: Path, batch: int, steps: tuple[int, int]) -> dict[str, Seen]:
     """What all images showed; the sessions are gone when this returns."""
     histograms = ctx.params["calibrator"] != "minmax"
     names = quantisable(model)
     observer = Observer(model, names, histograms=histograms, threads=cpu_threads())
-    for done in observer.observe(tensors(ctx.inputs["images"], ctx.params["preprocess"])):
+    for number in observer.observe(_batches(ctx, batch)):
+        done = min(number * batch, steps[0])
         ctx.progress(done, steps[1], f"image {done} of {steps[0]}")
     return observer.seen
+
+
+def _batches(ctx: StageContext, batch: int) -> Iterator[NDArray[Any]]:
+    return tensors(ctx.inputs["images"], ctx.params["preprocess"], batch)
 
 
 def _ends(seen: dict[str, Seen]) -> dict[str, tuple[float, float]]:

@@ -64,10 +64,11 @@ class OnnxRuntimeCompiler:
 
 
 def _rewrite(request: CompileRequest, options: Options) -> Stage:
+    lowest = "lift" if request.target.precision == _INT8 else "none"
     return Stage(
         name="rewrite",
         run="zoo_onnxruntime.rewrite:build",
-        params={"rewrites": options.rewrites},
+        params={"rewrites": lowest if options.rewrites == "none" else options.rewrites},
         inputs={"graph": request.graph},
         outputs=(MODEL_FILE, "graph.json", REWRITES_FILE),
         versions=_VERSIONS,

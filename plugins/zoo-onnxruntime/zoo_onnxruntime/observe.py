@@ -56,7 +56,7 @@ class Observer:
         self._input = ""
 
     def observe(self, images: Iterable[NDArray[Any]]) -> Iterator[int]:
-        """Take in float32 images [1, 3, H, W] of one size, yielding how many have been.
+        """Take in float32 batches [n, 3, H, W] of one size, yielding how many have been.
 
         Raises StageError where a tensor holds numbers that are not finite.
         """

@@ -9,7 +9,7 @@ from zoo_core.toolkit.artefact import read_graph, write_graph
 from zoo_core.toolkit.files import write_json
 from zoo_core.toolkit.similarity import seeded_feeds
 from zoo_onnxruntime.files import MODEL_FILE, REWRITES_FILE
-from zoo_onnxruntime.rewrites.chain import REWRITES, rewrite
+from zoo_onnxruntime.rewrites.chain import CHOICES, rewrite
 from zoo_onnxruntime.rewrites.proof import BATCH
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def build(ctx: StageContext) -> None:
     """Leave `model.onnx`, its `graph.json`, and `rewrites.json` with what each rewrite did."""
     listing = ctx.inputs["graph"]
     graph = read_graph(listing)
-    rewrites = REWRITES if ctx.params["rewrites"] == "all" else ()
+    rewrites = CHOICES[ctx.params["rewrites"]]
     done = []
     ctx.progress(0, len(rewrites) + 1, "run the graph as exported")
     source = listing.parent / graph.path

@@ -106,11 +106,27 @@ def stage(name: str, folder: Path) -> Stage:
 @pytest.fixture
 def before(tmp_path: Path) -> list[Stage]:
     """An export of the network, and six calibration images."""
-    export, images = tmp_path / "given-export", tmp_path / "given-images"
+    return exported(tmp_path, None)
+
+
+@pytest.fixture
+def before_of_four(tmp_path: Path) -> list[Stage]:
+    """The same network for batches of four only."""
+    return exported(tmp_path, 4)
+
+
+def exported(folder: Path, batch: int | None) -> list[Stage]:
+    export, images = folder / "given-export", folder / "given-images"
     export.mkdir()
     images.mkdir()
-    onnx.save(network(), export / "model.onnx")
-    (export / "graph.json").write_text(json.dumps(graph().to_data()), encoding="utf-8")
+    model, described = network(), graph().to_data()
+    if batch:
+        for value in (*model.graph.input, *model.graph.output):
+            value.type.tensor_type.shape.dim[0].dim_value = batch
+        for spec in (*described["inputs"], *described["outputs"]):
+            spec["shape"][0] = batch
+    onnx.save(model, export / "model.onnx")
+    (export / "graph.json").write_text(json.dumps(described), encoding="utf-8")
     rows = []
     for number in range(6):
         path = images / f"{number}.png"

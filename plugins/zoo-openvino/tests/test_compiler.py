@@ -218,6 +218,15 @@ def test_a_graph_openvino_refuses_is_an_error_of_one_line(
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_a_fixed_batch_is_compiled_and_compared_as_one(
+    before_of_four: list[Stage], tmp_path: Path, precision: str
+) -> None:
+    told = precision_of(build(before_of_four, request(precision, remainder="fp32"), tmp_path))
+    assert told["int8_nodes"] == (6 if precision == "int8" else 0)
+    assert all(ratio is None or ratio > 20 for ratio in told["output_snr_db"].values())
+
+
 def test_where_nothing_became_int8_it_is_an_error(before: list[Stage], tmp_path: Path) -> None:
     with pytest.raises(StageError, match="no convolution became int8"):
         build(before, request(float_nodes="*"), tmp_path)

@@ -58,7 +58,7 @@ def _known(earlier: Mapping[str, Any], graph: Graph) -> list[float] | None:
 def _bench(ctx: StageContext, graph: Graph, quantised: Artefact) -> Bench:
     """The first calibration image, and what the float graph means on it."""
     device = known_device(ctx.params["device"])
-    image = next(tensors(ctx.inputs["images"], ctx.params["preprocess"]))
+    image = next(tensors(ctx.inputs["images"], ctx.params["preprocess"], graph.batch))
     computes = computing("int8", ctx.params["remainder"], capabilities(device))
     setting = Setting(device=device, computes=computes, threads=cpu_threads())
     bench = Bench.of(ctx.inputs["graph"], {graph.inputs[0].name: image}, setting)

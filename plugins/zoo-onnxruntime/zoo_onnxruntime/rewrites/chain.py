@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.errors import DataError
@@ -54,6 +55,9 @@ class Applied:
 
 
 REWRITES = (Rewrite("lift", lift), Rewrite("fold", fold), Rewrite("mish", rewrite_mish))
+
+CHOICES = MappingProxyType({"all": REWRITES, "lift": REWRITES[:1], "none": ()})
+"""Rewrites by what the stage is told; int8 needs `lift` whatever the user wants of the others."""
 
 
 def rewrite(

@@ -20,8 +20,14 @@ _TARGET = 17
 
 
 def lift(model: ModelProto, _scratch: Path) -> tuple[ModelProto, int]:
-    """Convert a graph below opset 13 to opset 17; returns the number of its nodes, else 0."""
+    """Convert a graph below opset 13 to opset 17; returns the number of its nodes, else 0.
+
+    A graph with an operator that onnx cannot convert stays.
+    """
     if opset(model) >= LOWEST:
         return model, 0
-    lifted = version_converter.convert_version(model, _TARGET)
+    try:
+        lifted = version_converter.convert_version(model, _TARGET)
+    except (version_converter.ConvertError, RuntimeError):
+        return model, 0
     return lifted, len(lifted.graph.node)
