@@ -7,27 +7,43 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from zoo_core.system.paths import home
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pytest
-
     from zoo_core.testing.fixtures import Zoo
 
 
-def test_a_whole_run_folder_stays_where_only_the_history_cannot_be_written(
-    zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EISDIR])
+def test_a_run_succeeds_where_only_the_history_cannot_be_written(
+    code: int, zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(_report: Any) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    def refused(_path: Any, _row: Any) -> None:
+        raise OSError(code, os.strerror(code))
 
     monkeypatch.setenv("ZOO_PLUGINS", "zoo_core.testing.toy")
-    monkeypatch.setattr("zoo_core.commands.run.remember", full)
+    monkeypatch.setattr("zoo_core.reporting.history.add_json_line", refused)
     arguments = ("toy-detector", "--backend", "toy", "--assets", "sample", "--no-bench")
     done = zoo("run", *arguments, "--output", "out")
-    assert done.code == 6
-    assert f"{home()}: the disk is full" in done.stderr
+    assert done.code == 0
+    assert f"warning: `zoo runs` will not list this run: {home()}" in done.stderr
+    assert "F1 1.00" in done.stdout
     report = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
     assert report["images"] == 4
+
+
+def test_damaged_lines_of_the_history_are_left_out(zoo: Zoo) -> None:
+    good = {
+        **dict.fromkeys(("when", "model", "backend", "device", "precision", "output"), "x"),
+        **{"metrics": {"AP": 0.5}, "assets": {"weights": "given"}},
+    }
+    bad = [{}, {**good, "metrics": {"AP": "0.5"}}, {**good, "assets": None}, {**good, "when": 3}]
+    home().mkdir(parents=True, exist_ok=True)
+    lines = "".join(json.dumps(row) + "\n" for row in [*bad, good])
+    (home() / "runs.jsonl").write_text(lines + "[" * 5000)
+    done = zoo("runs", "--json")
+    assert done.code == 0
+    assert json.loads(done.stdout)["runs"] == [good]

@@ -4,6 +4,7 @@ import hashlib
 import os
 import sqlite3
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from zoo_core.errors import DataError
 from zoo_core.system.file_cache import file_digest_cached, file_digests
 from zoo_core.system.hashing import file_digest
+from zoo_core.system.paths import folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -164,3 +166,17 @@ def test_a_cache_folder_that_cannot_be_created(
     with pytest.raises(DataError, match="cannot be created") as caught:
         file_digest_cached(tmp_path / "file")
     assert "ZOO_HOME" in caught.value.next
+
+
+@pytest.mark.parametrize("damage", ["value = 'aa'", "stamp = NULL", "value = x'ff'", "crc = 1"])
+def test_a_damaged_row_is_read_again(tmp_path: Path, read: list[Path], damage: str) -> None:
+    path = settled(tmp_path / "a", b"one")
+    file_digest_cached(path)
+    with closing(sqlite3.connect(folder("facts") / "files.sqlite")) as base:
+        base.execute(f"UPDATE checked SET {damage}")
+        base.commit()
+
+    assert file_digest_cached(path) == sha256(b"one")
+    assert len(read) == 2
+    assert file_digest_cached(path) == sha256(b"one")
+    assert len(read) == 2

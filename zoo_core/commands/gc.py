@@ -32,6 +32,10 @@ def clean(store: Store, days: int, dry_run: bool) -> dict[str, Any]:
                 continue
             size = folder_bytes(entry.path) if dry_run else store.remove(entry.key)
             removed.append({"name": entry.manifest["name"], "key": entry.key, "bytes": size})
+    for path in store.broken():
+        with suppress(FileNotFoundError):
+            size = folder_bytes(path) if dry_run else store.remove(path.name)
+            removed.append({"name": "damaged", "key": path.name, "bytes": size})
     for path in store.leftovers(0 if days == 0 else _DAY):
         with store.unused(path) as free:
             if free and path.exists():

@@ -23,8 +23,7 @@ from zoo_core.reporting.run_folder import (
     inputs_of,
     open_run_folder,
 )
-from zoo_core.system.files import disk_errors, write_json, write_text
-from zoo_core.system.paths import home
+from zoo_core.system.files import write_json, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -69,8 +68,8 @@ def run(
         outcome = Outcome(run=planned, results=results, benchmark=speed, output=staged.folder)
         report = build_report(outcome, work.registry)
         _write_folder(staged.part, outcome, report, raw)
-    with disk_errors(home()):
-        remember(report)
+    if trouble := remember(report):
+        progress.message(f"warning: {trouble}")
     return report
 
 

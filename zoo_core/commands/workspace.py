@@ -122,5 +122,8 @@ def prepare(
     for line in (first_line(run, reason), *warning_lines(run.resolved.warnings)):
         progress.message(line)
     forecast = preview(run.plan, workspace.store, workspace.durations, explain=False)
+    for stage, file in workspace.store.damaged.values():
+        what = f"the stored result of {stage} is damaged ({file} has changed) and is made again"
+        progress.message(f"warning: {what}")
     progress.message(forecast.line())
     return workspace, run

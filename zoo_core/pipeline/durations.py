@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.system.files import add_json_line, read_json_lines
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from zoo_core.api import Stage
 
 _MAX_ROWS = 2000
+_MANY = 1e12
 
 
 class Durations:
@@ -23,9 +25,10 @@ class Durations:
         self._path = path
 
     def add(self, stage: Stage, key: str, seconds: float) -> None:
-        """Record a finished stage."""
+        """Record a finished stage; estimates do without it where that is not possible."""
         row = {"run": stage.run, "cost": stage.cost, "seconds": round(seconds, 3), "key": key}
-        add_json_line(self._path, row)
+        with suppress(OSError):
+            add_json_line(self._path, row)
 
     def seconds(self, stage: Stage) -> float | None:
         """Expected seconds: the median of seconds per cost in earlier runs; None if never run."""
@@ -37,5 +40,7 @@ class Durations:
 
 
 def _is_complete(row: dict[str, Any]) -> bool:
-    numbers = (row.get("cost"), row.get("seconds"))
-    return "run" in row and all(isinstance(n, int | float) for n in numbers) and bool(row["cost"])
+    cost, seconds = row.get("cost"), row.get("seconds")
+    if not isinstance(cost, int | float) or not isinstance(seconds, int | float):
+        return False
+    return "run" in row and 0 < cost < _MANY and 0 <= seconds < _MANY

@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 from weakref import finalize
 
-from zoo_core.errors import StageError
+from zoo_core.errors import DataError, StageError
+from zoo_core.system.file_cache import file_digests
+from zoo_core.system.files import read_limited
 from zoo_core.system.hashing import digest, file_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from filelock import BaseFileLock
 
@@ -27,7 +29,7 @@ MANIFEST = "manifest.json"
 LOG = "log.txt"
 _STALE_SECONDS = 24 * 3600
 _UNFINISHED = ("work", "failed", "salvage")
-_NO_MANIFEST = (ValueError, TypeError, KeyError, AttributeError)
+_SMALL = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,18 +85,38 @@ class Store:
     def __init__(self, root: Path) -> None:
         """`root` is created on first use."""
         self.root = root
+        self.damaged: dict[str, tuple[str, str]] = {}
+        """By key: stage and file of the entries that `get` found to differ from what was stored."""
+        self._whole: dict[str, tuple[object, ...]] = {}
         self._in_use = False
 
     def get(self, key: str) -> Entry | None:
-        """The entry, or None if it is missing or any of its files is missing or truncated."""
+        """The entry, or None if it is missing, or differs from what was stored; see `damaged`.
+
+        Each output is held against its digest: a file of up to 1 MiB each time, a larger one and
+        those of a folder where size, inode or times have changed since they were digested last.
+        """
         path = self.folder(key)
-        try:
-            manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-            outputs = manifest["outputs"].items()
-            complete = all(_is_complete(path / name, facts) for name, facts in outputs)
-        except (FileNotFoundError, NotADirectoryError, *_NO_MANIFEST):
+        if not (path / MANIFEST).exists():
             return None
-        return Entry(key, path, manifest) if complete else None
+        manifest = _manifest(path, key)
+        if manifest is None:
+            self.damaged[key] = (key[:12], MANIFEST)
+            return None
+        try:
+            files = [file for name in manifest["outputs"] for file in _files(path / name)]
+            stamps = tuple(map(_stamp, files))
+            if self._whole.get(key) != stamps:
+                wrong = _changed(path, manifest["outputs"])
+                if wrong:
+                    self.damaged[key] = (manifest.get("name", key[:12]), wrong)
+                    return None
+                self._whole[key] = stamps
+        except (OSError, DataError) as error:
+            place = error.where if isinstance(error, DataError) else error.filename
+            self.damaged[key] = (manifest.get("name", key[:12]), Path(str(place)).name)
+            return None
+        return Entry(key, path, manifest)
 
     def use(self) -> None:
         """Keep other processes from removing entries used from now on, while this object exists.
@@ -108,6 +130,7 @@ class Store:
         folder = self.root / "users"
         with suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)
+            self.used_since()  # removes the locks of processes that were killed
             lock = FileLock(folder / f"{uuid4().hex}.lock")
             lock.acquire()
             finalize(self, _end_use, lock)
@@ -147,7 +170,9 @@ class Store:
             yield
 
     def work(self, key: str, name: str) -> Path:
-        """A new folder for the stage of `key` to write to, beside the entries."""
+        """A new folder for the stage of `key`, whose lock is held, beside the entries."""
+        for left in (self.root / "work").glob(f"*-{key[:12]}-*"):  # by a process that was killed
+            shutil.rmtree(left, ignore_errors=True)
         path = self.work_folder(f"{name}-{key[:12]}-{uuid4().hex[:8]}")
         path.mkdir(parents=True)
         return path
@@ -169,6 +194,7 @@ class Store:
         """
         _check_outputs(work, outputs)
         manifest = {**facts, "key": key, "outputs": {name: _facts(work / name) for name in outputs}}
+        manifest["seal"] = _seal(manifest)
         text = json.dumps(manifest, indent=1, sort_keys=True)
         (work / MANIFEST).write_text(text, encoding="utf-8")
         path = self.folder(key)
@@ -185,11 +211,16 @@ class Store:
         return target
 
     def entries(self) -> Iterator[Entry]:
-        """All finished entries."""
+        """All finished entries; their outputs are not read."""
         for path in sorted((self.root / "entries").glob("*/*")):
-            entry = self.get(path.name)
-            if entry:
-                yield entry
+            manifest = _manifest(path, path.name)
+            if manifest:
+                yield Entry(path.name, path, manifest)
+
+    def broken(self) -> list[Path]:
+        """Folders of entries whose manifest is missing or damaged."""
+        folders = sorted((self.root / "entries").glob("*/*"))
+        return [path for path in folders if _manifest(path, path.name) is None]
 
     def remove(self, key: str) -> int:
         """Remove an entry; returns the bytes it held."""
@@ -240,16 +271,52 @@ class Store:
         return self.root / "entries" / key[:2] / key
 
 
+def _digests(files: list[Path]) -> list[str]:
+    return [file_digest(file) for file in files]
+
+
 def _end_use(lock: BaseFileLock) -> None:
     """Release the lock of a using process, and remove its file."""
     Path(lock.lock_file).unlink(missing_ok=True)
     lock.release()
 
 
-def _is_complete(path: Path, facts: Mapping[str, Any]) -> bool:
-    """Whether an output exists; a file must have its original size."""
+def _manifest(path: Path, key: str) -> dict[str, Any] | None:
+    """The manifest of an entry; None where it is not the one that was written for this key."""
+    try:
+        manifest = json.loads(read_limited(path / MANIFEST))
+        whole = manifest["seal"] == _seal(manifest) and manifest["key"] == key
+    except (DataError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None
+    return manifest if whole else None
+
+
+def _seal(manifest: Mapping[str, Any]) -> str:
+    """The digest of a manifest without its seal, as JSON gives it back."""
+    return digest(json.loads(json.dumps({k: v for k, v in manifest.items() if k != "seal"})))
+
+
+def _changed(path: Path, outputs: Mapping[str, Mapping[str, Any]]) -> str:
+    """The first output that differs from what was stored; "" if none does."""
+    for name, facts in outputs.items():
+        output = path / name
+        digests = _digests if facts["bytes"] <= _SMALL else file_digests
+        if output.is_dir() != ("files" in facts) or _facts(output, digests) != facts:
+            return name
+    return ""
+
+
+def _files(output: Path) -> list[Path]:
+    return _inside(output) if output.is_dir() else [output]
+
+
+def _inside(folder: Path) -> list[Path]:
+    return sorted(item for item in folder.rglob("*") if item.is_file())
+
+
+def _stamp(path: Path) -> tuple[object, ...]:
     status = path.stat()
-    return stat.S_ISDIR(status.st_mode) or status.st_size == facts["bytes"]
+    return str(path), status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
 def folder_bytes(path: Path) -> int:
@@ -279,9 +346,10 @@ def _check_outputs(work: Path, outputs: Sequence[str]) -> None:
         raise StageError(f"undeclared output {', '.join(sorted(extra))}", where=str(work))
 
 
-def _facts(path: Path) -> dict[str, Any]:
+def _facts(path: Path, digests: Callable[[list[Path]], list[str]] = _digests) -> dict[str, Any]:
     if path.is_dir():
-        files = sorted(item for item in path.rglob("*") if item.is_file())
-        tree = [[str(item.relative_to(path)), file_digest(item)] for item in files]
+        files = _inside(path)
+        names = [str(item.relative_to(path)) for item in files]
+        tree = [list(pair) for pair in zip(names, digests(files), strict=True)]
         return {"bytes": folder_bytes(path), "files": len(files), "sha256": digest(tree)}
-    return {"bytes": path.stat().st_size, "sha256": file_digest(path)}
+    return {"bytes": path.stat().st_size, "sha256": digests([path])[0]}

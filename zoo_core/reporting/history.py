@@ -12,10 +12,11 @@ if TYPE_CHECKING:
     from zoo_core.reporting.report import RunReport
 
 _FILE = "runs.jsonl"
+_TEXTS = ("when", "model", "backend", "device", "precision", "output")
 
 
-def remember(report: RunReport) -> None:
-    """Add a run; raises OSError."""
+def remember(report: RunReport) -> str:
+    """Add a run; returns a warning where that is not possible: its results are written."""
     head = report.header
     row = {
         "when": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
@@ -29,9 +30,23 @@ def remember(report: RunReport) -> None:
         "metrics": report.metrics,
         "output": head.output,
     }
-    add_json_line(home() / _FILE, row)
+    try:
+        add_json_line(home() / _FILE, row)
+    except OSError as error:
+        return f"`zoo runs` will not list this run: {home() / _FILE}: {error.strerror}"
+    return ""
 
 
 def remembered() -> list[dict[str, Any]]:
-    """Earlier runs, the oldest first."""
-    return read_json_lines(home() / _FILE)
+    """Earlier runs, the oldest first; damaged lines are left out."""
+    return [row for row in read_json_lines(home() / _FILE) if _is_whole(row)]
+
+
+def _is_whole(row: dict[str, Any]) -> bool:
+    texts = all(isinstance(row.get(key), str) for key in _TEXTS)
+    metrics, assets = row.get("metrics", ()), row.get("assets")
+    figures = metrics is None or (
+        isinstance(metrics, dict)
+        and all(value is None or isinstance(value, int | float) for value in metrics.values())
+    )
+    return texts and figures and isinstance(assets, dict) and "weights" in assets

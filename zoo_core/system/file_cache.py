@@ -7,6 +7,7 @@ import sqlite3
 import time
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 from zoo_core.errors import DataError
 from zoo_core.system.files import check_regular
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
-_TABLE = """CREATE TABLE IF NOT EXISTS facts
-    (kind TEXT, path BLOB, stamp TEXT, value TEXT, PRIMARY KEY (kind, path))"""
+_TABLE = """CREATE TABLE IF NOT EXISTS checked
+    (kind TEXT, path BLOB, stamp TEXT, value TEXT, crc INTEGER, PRIMARY KEY (kind, path))"""
 _BATCH = 500
 _TICK_NS = 100_000_000  # a file changed twice within a tick of the clock has the same times
 
@@ -75,16 +76,22 @@ def _select(
     for start in range(0, len(names), _BATCH):
         batch = names[start : start + _BATCH]
         marks = ",".join("?" * len(batch))
-        query = f"SELECT path, stamp, value FROM facts WHERE kind = ? AND path IN ({marks})"
-        rows.update({row[0]: (row[1], row[2]) for row in base.execute(query, [kind, *batch])})
+        query = f"SELECT path, stamp, value, crc FROM checked WHERE kind=? AND path IN ({marks})"
+        for name, stamp, value, crc in base.execute(query, [kind, *batch]):
+            if crc == _crc(kind, name, stamp, value):  # else the row is damaged
+                rows[name] = (stamp, value)
     return rows
 
 
+def _crc(kind: str, name: bytes, stamp: str, value: str) -> int:
+    return crc32(repr((kind, name, stamp, value)).encode("utf-8", "surrogatepass"))
+
+
 def _save(kind: str, fresh: Mapping[bytes, tuple[str, str]]) -> None:
-    rows = [(kind, name, *row) for name, row in fresh.items()]
+    rows = [(kind, name, *row, _crc(kind, name, *row)) for name, row in fresh.items()]
     if rows:
         with suppress(sqlite3.DatabaseError), _open() as base:
-            base.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?)", rows)
+            base.executemany("INSERT OR REPLACE INTO checked VALUES (?, ?, ?, ?, ?)", rows)
             base.commit()
 
 

@@ -106,8 +106,8 @@ def read_json_lines(path: Path) -> list[dict[str, Any]]:
     A full disk or a killed process leaves such lines. Empty where there is no file.
     """
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except (FileNotFoundError, NotADirectoryError):
+        lines = read_limited(path).decode("utf-8", "replace").splitlines()
+    except DataError:
         return []
     rows = []
     for line in lines:

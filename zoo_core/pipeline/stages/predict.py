@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from itertools import islice
 from threading import Semaphore
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.api import DataView, Graph, Target
-from zoo_core.errors import SampleError, ZooError
+from zoo_core.errors import DataError, SampleError, ZooError
 from zoo_core.pipeline.records import read_records, write_records
 from zoo_core.pipeline.stages.inputs import PreparedInput, preparer, stacked
 from zoo_core.pipeline.workers import in_order
@@ -106,7 +106,8 @@ class _ShardRecords:
         path = context.resume_dir / RECORDS
         self.records: dict[Any, Record] = {}
         if path.exists():
-            self.records = {head["id"]: (head, arrays) for head, arrays in read_records(path)}
+            with suppress(DataError, LookupError, TypeError):  # its process was killed meanwhile
+                self.records = {head["id"]: (head, arrays) for head, arrays in read_records(path)}
         self._failures: list[tuple[Sample, ZooError]] = []
 
     def add(self, sample: Sample, outcome: Record | ZooError) -> None:
