@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from zoo_core.errors import UsageError
-from zoo_core.reporting.owned_files import LIST, OwnedFiles
+from zoo_core.reporting.owned_files import OwnedFiles
 from zoo_core.reporting.run_folder import ADDED, filled
+from zoo_core.system.file_names import OWN_FILES
 from zoo_core.testing.examples import noise
 from zoo_core.vision import write_image
 
@@ -42,7 +43,7 @@ def fill(folder: Path, kind: str, files: dict[str, str], *inputs: Path) -> None:
 
 
 def held(folder: Path) -> set[str]:
-    paths = [path for path in folder.rglob("*") if path.is_file() and path.name != LIST]
+    paths = [path for path in folder.rglob("*") if path.is_file() and path.name != OWN_FILES]
     return {path.relative_to(folder).as_posix() for path in paths}
 
 
@@ -204,7 +205,7 @@ def test_a_failure_leaves_what_was_there(tmp_path: Path) -> None:
         raise KeyboardInterrupt
 
     assert (tmp_path / "out" / "report.json").read_text() == "1"
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"report.json", LIST}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"report.json", OWN_FILES}
 
 
 @pytest.mark.parametrize(
@@ -221,7 +222,7 @@ def test_a_list_that_is_wrong_makes_nothing_ours(tmp_path: Path, text: str) -> N
     own(tmp_path / "mine")
     folder = tmp_path / "out"
     folder.mkdir()
-    (folder / LIST).write_text(text)
+    (folder / OWN_FILES).write_text(text)
 
     assert not OwnedFiles.load(folder).of_kind("results")
     fill(folder, "results", {"report.json": "1"})

@@ -46,15 +46,17 @@ class DataRequest:
     """Which data to plan.
 
     `purpose` is `evaluate`, `calibrate` or `predict`. `images` and `annotations` are the user's
-    paths, for data sets that read a folder. `limit` is the number of samples; None means all.
-    `labels` are the class names that the user gives, for labels that are numbers; empty if none.
-    `others` returns another data set by name, for a data set that is derived from it; it raises
-    `UsageError` for an unknown name.
+    paths, for data sets that read a folder; `further` are images or folders beside `images`, for
+    those that read several. `limit` is the number of samples; None means all. `labels` are the
+    class names that the user gives, for labels that are numbers; empty if none. `others` returns
+    another data set by name, for a data set that is derived from it; it raises `UsageError` for an
+    unknown name.
     """
 
     purpose: str
     images: Path | None = None
     annotations: Path | None = None
+    further: tuple[Path, ...] = ()
     limit: int | None = None
     labels: tuple[str, ...] = ()
     others: Callable[[str], Dataset] | None = None

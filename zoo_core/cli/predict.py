@@ -19,8 +19,11 @@ from zoo_core.planning.request import RunRequest
 def predict(
     request: RunRequest,
     path: Annotated[
-        Path | None,
-        typer.Argument(help="Image, or folder of images; default: the sample's scenes."),
+        list[Path] | None,
+        typer.Argument(
+            help="Images, folders, lists of paths (.txt) or quoted patterns; "
+            "default: the sample's scenes."
+        ),
     ] = None,
     show_conf: Annotated[
         float | None,
@@ -37,6 +40,6 @@ def predict(
 
     if show_conf is not None and not 0 <= show_conf <= 1:
         raise UsageError(f"invalid score {show_conf}", where="--show-conf", next="give 0 to 1")
-    report = predict_images(request, progress(quiet, verbose), output, path, show_conf)
+    report = predict_images(request, progress(quiet, verbose), output, path or (), show_conf)
     print_report(report.to_data(), json_to, report_lines(report), quiet)
     return 0

@@ -133,16 +133,16 @@ def predict(
     request: RunRequest,
     progress: ProgressReporter,
     output: Path | None,
-    path: Path | None,
+    paths: Sequence[Path],
     show_conf: float | None,
 ) -> PredictReport:
     """Run images and write txt/, predictions.json and pictures/ to a run folder.
 
-    `path` is an image or a folder; without it, and without images in the request, the sample's
-    scenes are run. The files hold everything that passes the protocol; pictures show the same, or
-    what scores above `show_conf`.
+    `paths` are images, folders, lists of paths or patterns; without them, and without images in the
+    request, the sample's scenes are run. The files hold everything that passes the protocol;
+    pictures show the same, or what scores above `show_conf`.
     """
-    request, reason = _with_images(request, path)
+    request, reason = _with_images(request, paths)
     work, run = prepare(request, Goal.VIEW, progress, output or RUNS, reason)
     _check_output(run, output)
     predictions, results = run_images(work, run, progress)
@@ -171,12 +171,14 @@ def run_images(
     return StoredPredictions(results["settle"].entry.path / "settled"), results
 
 
-def _with_images(request: RunRequest, path: Path | None) -> tuple[RunRequest, str]:
+def _with_images(request: RunRequest, paths: Sequence[Path]) -> tuple[RunRequest, str]:
     """The request with the images to run, and why it uses the sample if no image is given."""
-    if path and (request.images or request.annotations):
+    if paths and (request.images or request.annotations):
         raise UsageError("PATH excludes --images and --annotations", next="omit PATH")
-    if path or (request.images and not request.annotations and not request.dataset):
-        return replace(request, predict=path or request.images, images=None), ""
+    if request.images and not request.annotations and not request.dataset:
+        paths = [request.images]
+    if paths:
+        return replace(request, predict=tuple(paths), images=None), ""
     if request.images or request.annotations or request.dataset:
         return request, ""
     if request.weights:

@@ -138,10 +138,11 @@ def predict(
     from zoo_core.commands.workspace import prepare
     from zoo_core.planning.build import Goal
 
-    show_conf = as_number(show_conf, "show_conf")
+    if show_conf is not None:
+        show_conf = as_number(show_conf, "show_conf")
     with tempfile.TemporaryDirectory(prefix="zoo-predict-") as folder:
         path, names = _collect(images, Path(folder))
-        request = replace(_request(model, options), predict=path)
+        request = replace(_request(model, options), predict=(path,))
         with _own_names(Path(folder), names):
             work, planned = prepare(request, Goal.VIEW, reporter := _reporter(progress))
             predictions, _ = run_images(work, planned, reporter)

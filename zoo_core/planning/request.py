@@ -16,7 +16,7 @@ from zoo_core.errors import UsageError, check_known
 class RunRequest:
     """The options of `zoo run`; None if not set. `size` is (height, width).
 
-    `weights` is a path, "random" or "random:SEED". `predict` is an image or a folder without ground
+    `weights` is a path, "random" or "random:SEED". `predict` are images or folders without ground
     truth, instead of `images`. `changes` are the protocol values that options such as `--conf`
     override.
     """
@@ -33,7 +33,7 @@ class RunRequest:
     names: Path | None = None
     source: str = "builtin"
     form: str | None = None
-    predict: Path | None = None
+    predict: tuple[Path, ...] = ()
     images: Path | None = None
     annotations: Path | None = None
     dataset: str | None = None
@@ -52,6 +52,8 @@ class RunRequest:
             value = getattr(self, item.name)
             if value not in (item.default, {}):
                 data[item.name] = str(value) if isinstance(value, Path) else value
+            if item.name == "predict" and value:
+                data[item.name] = [str(path) for path in value]
         return data
 
 
@@ -59,7 +61,7 @@ ASSETS = ("auto", "published", "sample")
 _MOST = 1_000_000_000
 _MOST_SIDE = 1 << 16
 RESIZE = ("stretch", "letterbox")
-_PATHS = ("cfg", "names", "predict", "images", "annotations", "calibration")
+_PATHS = ("cfg", "names", "images", "annotations", "calibration")
 _COUNTS = ("batch", "limit", "calibration_images")
 _TEXTS = ("backend", "precision", "device", "source", "dataset", "calibrator", "protocol")
 

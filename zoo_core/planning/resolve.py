@@ -245,7 +245,7 @@ class _Chooser:
     def _data_for(self, kind: str) -> DataPlan:
         request, card = self.request, self.card
         if request.predict:
-            return self._plan(FOLDER, "predict", request.predict, request.limit)
+            return self._plan(FOLDER, "predict", request.predict[0], request.limit)
         if request.images or request.annotations:
             name = request.dataset or self._given_dataset()
             return self._plan(name, "evaluate", request.images, request.limit)
@@ -287,6 +287,7 @@ class _Chooser:
             purpose=purpose,
             images=images,
             annotations=self.request.annotations if purpose == "evaluate" else None,
+            further=self.request.predict[1:] if purpose == "predict" else (),
             limit=limit,
             labels=self.card.labels if self.request.names else (),
             others=self.plugins.dataset,

@@ -9,13 +9,11 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from zoo_core.errors import UsageError
+from zoo_core.system.file_names import OWN_FILES
 from zoo_core.system.files import write_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-
-LIST = ".zoo-files.json"
-"""The manifest of an output folder: the files that zoo wrote there."""
 
 _SCHEMA = "zoo.files/1"
 _NEXT = "name another folder with --output"
@@ -36,7 +34,7 @@ class OwnedFiles:
         Names that lead out of the folder do not count.
         """
         try:
-            kinds = json.loads((folder / LIST).read_bytes())["files"]
+            kinds = json.loads((folder / OWN_FILES).read_bytes())["files"]
             owned = {kind: frozenset(filter(_inside, names)) for kind, names in kinds.items()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             owned = {}
@@ -55,7 +53,7 @@ class OwnedFiles:
     def save(self) -> None:
         """Write the manifest."""
         files = {kind: sorted(names) for kind, names in self.kinds.items() if names}
-        write_json(self.folder / LIST, {"schema": _SCHEMA, "files": files})
+        write_json(self.folder / OWN_FILES, {"schema": _SCHEMA, "files": files})
 
     def check(self, kind: str, names: Iterable[str], inputs: frozenset[Path]) -> None:
         """Raises UsageError where a user's file would be replaced by these, or removed.

@@ -158,7 +158,7 @@ def open_run_folder(
 def inputs_of(run: Run) -> frozenset[Path]:
     """The local files and folders that a run reads, with links resolved."""
     request = run.request
-    paths = (request.cfg, request.names, request.predict, request.images, request.annotations)
+    paths = (request.cfg, request.names, *request.predict, request.images, request.annotations)
     places = [place for item in run.plan for place in item.stage.locations.values()]
     places += [str(path) for path in (*paths, request.calibration) if path]
     return frozenset(Path(os.path.realpath(place)) for place in places if os.path.lexists(place))

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
 SUFFIX = ".txt"
 
+OWN_FILES = ".zoo-files.json"
+"""The manifest of an output folder: the files that zoo wrote there."""
+
 
 def text_names(images: Sequence[str]) -> list[str]:
     """The text file of each image, for image names relative to their folder.

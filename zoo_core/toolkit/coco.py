@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.errors import DataError
@@ -50,7 +49,11 @@ _MEND = "correct that entry of the annotation file"
 
 @dataclass(frozen=True, slots=True)
 class ListedImage:
-    """An image as the file lists it; `size` is (height, width), None where it does not say."""
+    """An image as the file lists it; `size` is (height, width), None where it does not say.
+
+    `name` is relative, without "..", so that it stays in any folder that it is joined to: the
+    beginning of an absolute path is left out, and a backslash is a slash.
+    """
 
     id: ImageId
     name: str
@@ -114,8 +117,14 @@ def listed_images(file: Mapping[str, Any], where: str) -> list[ListedImage]:
         known = all(isinstance(side, int) and side > 0 for side in (height, width))
         if not known and (height, width) != (None, None):
             raise _wrong(f"image {row['id']!r} has no sensible width and height", where)
-        images.append(ListedImage(row["id"], row["file_name"], (height, width) if known else None))
+        size = (height, width) if known else None
+        images.append(ListedImage(row["id"], _relative(row["file_name"]), size))
     return images
+
+
+def _relative(name: str) -> str:
+    parts = name.replace("\\", "/").split("/")
+    return "/".join(part for part in parts if part not in ("", "."))
 
 
 def _check_images(rows: list[dict[str, Any]], where: str) -> None:
@@ -127,10 +136,9 @@ def _check_images(rows: list[dict[str, Any]], where: str) -> None:
         if number in seen:
             raise _wrong(f"image id {number!r} is listed twice", where)
         seen.add(number)
-        if not isinstance(name, str) or not name:
+        if not isinstance(name, str) or not _relative(name):
             raise _wrong(f"image {number!r} has no file_name", where)
-        parts = PurePosixPath(name).parts
-        if name.startswith("/") or ".." in parts or set(name) & set("\\\0"):
+        if ".." in name.replace("\\", "/").split("/") or "\0" in name:
             raise _wrong(f"file_name {name!r} leads out of the images' folder", where)
 
 

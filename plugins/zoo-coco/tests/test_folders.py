@@ -152,8 +152,9 @@ def test_a_folders_images_by_name(tmp_path: Path, make_images: Any) -> None:
     assert [(s.id, s.name, s.size) for s in samples] == [
         ("a.JPG", "a.JPG", None),
         ("b.png", "b.png", None),
+        ("sub/c.png", "sub/c.png", None),
     ]
-    assert (plan.count, plan.of, plan.has_truth) == (2, 2, False)
+    assert (plan.count, plan.of, plan.has_truth) == (3, 3, False)
     assert names(Folder(), predict(tmp_path, 1)) == ["a.JPG"]
     with pytest.raises(DataError, match="no truth"):
         Folder().truth(view_of(plan))
@@ -175,14 +176,63 @@ def test_one_image(tmp_path: Path, make_images: Any) -> None:
     assert plan.content != predict(tmp_path / "a.png").content
 
 
+def test_several_places(tmp_path: Path, make_images: Any) -> None:
+    make_images(tmp_path, ["x/b.png", "y/a.png", "y/c.png"])
+    first, *others = tmp_path / "y", tmp_path / "x" / "b.png"
+    request = DataRequest(purpose="predict", images=first, further=tuple(others))
+    plan = Folder().plan(request)
+    assert names(Folder(), plan) == ["y/a.png", "y/c.png", "x/b.png"]
+    assert set(plan.locations.values()) == {str(first), *map(str, others)}
+
+
+def test_fewer_calibration_images_than_asked_for_is_said(tmp_path: Path, make_images: Any) -> None:
+    make_images(tmp_path, ["a.png", "sub/b.png"])
+    request = DataRequest(purpose="calibrate", images=tmp_path, limit=50)
+    told = f"calibrated on 2 images, where 50 were asked for: {tmp_path} holds no more"
+    assert Folder().plan(request).warnings == (told,)
+    assert Folder().plan(limit(request, 2, "calibrate")).warnings == ()
+    assert Folder().plan(limit(request, 50, "predict")).warnings == ()
+
+
+def test_listed_names_of_another_system_are_found(
+    tmp_path: Path, make_images: Any, write_truth: Any
+) -> None:
+    """And an absolute path never leads to another folder than the one that is given."""
+    make_images(tmp_path, ["images/val/a.png", "elsewhere/val/a.png"])
+    for name in ("images\\val\\a.png", str(tmp_path / "images" / "val" / "a.png"), "a.png"):
+        truth = write_truth(tmp_path / "t.json", [(1, name)])
+        request = DataRequest(purpose="evaluate", images=tmp_path / "images", annotations=truth)
+        plan = CocoFolder().plan(request)
+        (sample,) = CocoFolder().samples(view_of(plan), 0, 1)
+        assert (sample.name, sample.path) == ("val/a.png", tmp_path / "images" / "val" / "a.png")
+        assert len(plan.warnings) == 1
+    outside = tmp_path / "elsewhere" / "b.png"
+    make_images(tmp_path, ["elsewhere/b.png"])
+    truth = write_truth(tmp_path / "t.json", [(1, str(outside))])
+    with pytest.raises(DataError, match="another data set"):
+        CocoFolder().plan(
+            DataRequest(purpose="evaluate", images=tmp_path / "images", annotations=truth)
+        )
+
+
+def test_a_list_of_paths_is_no_folder_for_annotations(given: DataRequest, tmp_path: Path) -> None:
+    listing = tmp_path / "valid.txt"
+    listing.write_text("images/2.png\n")
+    assert names(Folder(), predict(listing)) == ["2.png"]
+    with pytest.raises(DataError, match="is a file, not a folder of images"):
+        CocoFolder().plan(
+            DataRequest(purpose="evaluate", images=listing, annotations=given.annotations)
+        )
+
+
 def test_no_image(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="holds no image"):
         predict(tmp_path)
     with pytest.raises(DataError, match="no such image or folder"):
         predict(tmp_path / "absent")
-    (tmp_path / "a.txt").write_text("")
+    (tmp_path / "a.md").write_text("")
     with pytest.raises(DataError, match="not an image by its name"):
-        predict(tmp_path / "a.txt")
+        predict(tmp_path / "a.md")
     with pytest.raises(UsageError, match="no folder of images is given"):
         Folder().plan(DataRequest(purpose="predict"))
     with pytest.raises(UsageError, match="takes no annotation"):

@@ -9,15 +9,14 @@ from zoo_coco.coco_json import image_index
 from zoo_coco.listed import listed_samples
 from zoo_core.api import DataPlan
 from zoo_core.errors import DataError, UsageError
-from zoo_core.toolkit.datasets import limited, shards
+from zoo_core.toolkit.datasets import find_images, limited, shards
 from zoo_core.toolkit.files import digest, file_digests, read_head
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
     from zoo_core.api import DataRequest, DataView, Sample
-    from zoo_core.toolkit.coco import ListedImage
 
 _BLANKS = b"\xef\xbb\xbf \t\r\n"
 
@@ -43,10 +42,12 @@ class CocoFolder:
         index = image_index(annotations)
         count = limited(request, len(index.images))
         chosen = index.images[:count]
-        digests = file_digests(_find(folder, chosen, index.images, annotations))
+        found = find_images(folder, [image.name for image in chosen], str(annotations))
         contents = [
-            [image.id, image.name, image.size, sha256]
-            for image, sha256 in zip(chosen, digests, strict=True)
+            [image.id, name, image.size, sha256]
+            for image, name, sha256 in zip(
+                chosen, found.names, file_digests(found.paths), strict=True
+            )
         ]
         return DataPlan(
             dataset="coco-folder",
@@ -57,6 +58,7 @@ class CocoFolder:
             of=len(index.images),
             content=digest([index.sha256, contents]),
             has_truth=True,
+            warnings=found.warnings,
         )
 
     def samples(self, view: DataView, start: int, stop: int) -> Iterator[Sample]:
@@ -75,30 +77,9 @@ def _given(request: DataRequest) -> tuple[Path, Path]:
             next="give --images DIR --annotations FILE",
         )
     folder = request.images.expanduser().absolute()
+    if folder.is_file():
+        step = "give the folder that the file_names of the annotations begin in"
+        raise DataError("is a file, not a folder of images", where=str(folder), next=step)
     if not folder.is_dir():
         raise DataError("no such folder of images", where=str(folder), next="check --images")
     return folder, request.annotations.expanduser().absolute()
-
-
-def _find(
-    folder: Path,
-    chosen: Sequence[ListedImage],
-    listed: Sequence[ListedImage],
-    annotations: Path,
-) -> list[Path]:
-    paths = [folder / image.name for image in chosen]
-    missing = [path for path in paths if not path.is_file()]
-    if not missing:
-        return paths
-    if len(missing) == len(paths) and not any((folder / image.name).is_file() for image in listed):
-        raise DataError(
-            f"is the annotation of another data set: none of its {len(listed)} images "
-            f"({listed[0].name}, ...) is in {folder}",
-            where=str(annotations),
-            next="give the annotation file of these images",
-        )
-    raise DataError(
-        f"{len(missing)} of {len(paths)} images that {annotations.name} lists are missing",
-        where=str(missing[0]),
-        next="complete the folder, or give the annotation file of these images",
-    )

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 from zoo_core.api import DataPlan, Sample
 from zoo_core.errors import DataError, UsageError
 from zoo_core.toolkit.datasets import (
-    IMAGE_SUFFIXES,
     check_unchanged,
-    is_image,
+    gather_images,
     limited,
     names_digest,
     shards,
@@ -24,7 +23,10 @@ if TYPE_CHECKING:
 
 
 class Folder:
-    """The images directly in a folder, in order of their names; or one image file."""
+    """The images of a folder and its sub-folders in order of their names, or those of other places.
+
+    `images` and `further` may each be a folder, an image, a list of paths or a pattern.
+    """
 
     task = "detection"
 
@@ -35,31 +37,31 @@ class Folder:
         if request.annotations is not None:
             step = "leave --annotations out, or use the data set coco-folder"
             raise UsageError("a folder without truth takes no annotation file", next=step)
-        place = request.images.expanduser().absolute()
-        paths = _images(place)
-        count = limited(request, len(paths))
-        chosen = paths[:count]
-        digests = file_digests(chosen)
-        contents = [[path.name, sha256] for path, sha256 in zip(chosen, digests, strict=True)]
+        places = [place.expanduser().absolute() for place in (request.images, *request.further)]
+        found = gather_images(places)
+        count = limited(request, len(found.paths))
+        digests = file_digests(found.paths[:count])
+        contents = [list(pair) for pair in zip(found.names, digests, strict=False)]
         return DataPlan(
             dataset="folder",
             kind="given",
-            locations={"images": str(place)},
-            params={"names": names_digest([path.name for path in paths])},
+            locations={_key(number): str(place) for number, place in enumerate(places)},
+            params={"names": names_digest(found.names)},
             shards=shards(contents),
             count=count,
-            of=len(paths),
+            of=len(found.paths),
             content=digest(contents),
             has_truth=False,
+            warnings=(*found.warnings, *_too_few(request, count)),
         )
 
     def samples(self, view: DataView, start: int, stop: int) -> Iterator[Sample]:
         """Sizes are None; raises `DataError` where images have come or gone since planning."""
-        place = view.paths["images"]
-        paths = _images(place)
-        check_unchanged([path.name for path in paths], view.params["names"], place)
-        for path in paths[start:stop]:
-            yield Sample(id=path.name, name=path.name, path=path)
+        places = [view.paths[key] for key in map(_key, range(len(view.paths))) if key in view.paths]
+        found = gather_images(places)
+        check_unchanged(found.names, view.params["names"], places[0])
+        for name, path in list(zip(found.names, found.paths, strict=True))[start:stop]:
+            yield Sample(id=name, name=name, path=path)
 
     def truth(self, view: DataView) -> Path:
         """Always raises `DataError`: there is none."""
@@ -67,20 +69,14 @@ class Folder:
         raise DataError("has no truth to score against", where=where, next="use --annotations")
 
 
-def _images(place: Path) -> list[Path]:
-    """The image itself, or those of a folder by name; hidden files are none."""
-    if place.is_file():
-        if place.suffix.lower() not in IMAGE_SUFFIXES:
-            raise _refused("is not an image by its name", place)
-        return [place]
-    if not place.is_dir():
-        raise DataError("no such image or folder", where=str(place), next="check the path")
-    found = sorted(path for path in place.iterdir() if is_image(path) and path.is_file())
-    if not found:
-        raise _refused("holds no image", place)
-    return found
+def _key(number: int) -> str:
+    """The name of a place among the plan's locations."""
+    return f"images-{number}" if number else "images"
 
 
-def _refused(what: str, place: Path) -> DataError:
-    known = ", ".join(sorted(suffix.removeprefix(".") for suffix in IMAGE_SUFFIXES))
-    return DataError(what, where=str(place), next=f"known endings: {known}")
+def _too_few(request: DataRequest, count: int) -> Iterator[str]:
+    if request.purpose == "calibrate" and request.limit and count < request.limit:
+        yield (
+            f"calibrated on {count} images, where {request.limit} were asked for: {request.images} "
+            "holds no more"
+        )

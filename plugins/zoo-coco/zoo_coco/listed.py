@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from zoo_coco.coco_json import image_index
 from zoo_core.api import Sample
-from zoo_core.errors import DataError
+from zoo_core.toolkit.datasets import find_images
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,10 +15,12 @@ if TYPE_CHECKING:
 
 
 def listed_samples(view: DataView, start: int, stop: int) -> Iterator[Sample]:
-    """Samples [start, stop) of the annotation file at `annotations`, found below `images`."""
-    folder = view.paths["images"]
-    for image in image_index(view.paths["annotations"]).images[start:stop]:
-        path = folder / image.name
-        if not path.is_file():
-            raise DataError("a listed image is missing", where=str(path))
-        yield Sample(id=image.id, name=image.name, path=path, size=image.size)
+    """Samples [start, stop) of the annotation file at `annotations`, found below `images`.
+
+    Raises `DataError` for an image that is missing.
+    """
+    folder, annotations = view.paths["images"], view.paths["annotations"]
+    images = image_index(annotations).images[start:stop]
+    found = find_images(folder, [image.name for image in images], str(annotations))
+    for image, name, path in zip(images, found.names, found.paths, strict=True):
+        yield Sample(id=image.id, name=name, path=path, size=image.size)

@@ -84,13 +84,13 @@ def _request(run: Run, work: Workspace, listener: Listener, images: Path | None)
     if not run.request.weights:
         request = replace(request, assets="sample" if kind == "sample" else "published")
     if images:
-        return replace(request, predict=images)
+        return replace(request, predict=(images,))
     if (
         kind in ("sample", "random")
         or run.resolved.card.dataset == run.resolved.card.sample_dataset
     ):
         return request
-    return replace(request, predict=_scenes(run.resolved, work, listener))
+    return replace(request, predict=(_scenes(run.resolved, work, listener),))
 
 
 def _scenes(resolved: Resolved, work: Workspace, listener: Listener) -> Path:

@@ -41,6 +41,6 @@ def select(context: StageContext) -> None:
         context.progress(len(rows), params["count"], "calibration images")
     if not rows:
         raise DataError("no calibration images", next="give a folder with --calibration DIR")
-    document = {"images": rows, "warnings": cut_off(cut, "calibration images")}
+    document = {"images": rows, "warnings": cut_off(cut, len(rows), "calibration images")}
     text = json.dumps(document, indent=1)
     (context.out / "images.json").write_text(text, encoding="utf-8")

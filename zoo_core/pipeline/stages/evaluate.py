@@ -36,16 +36,18 @@ def postprocess(context: StageContext) -> None:
     folder = context.out / SETTLED
     folder.mkdir()
     cut: list[str] = []
+    count = 0
     shards = sorted(context.inputs.items())
     for number, (name, path) in enumerate(shards):
         rows = [
             (head, evaluator.postprocess(arrays, values)) for head, arrays in read_records(path)
         ]
         heads = [head for head, _ in rows]
+        count += len(heads)
         cut += [head["name"] for head in heads if not head.get("whole", True)]
         write_records(folder / f"{name}.npz", heads, [arrays for _, arrays in rows])
         context.progress(number + 1, len(shards), "shards")
-    text = json.dumps({"warnings": cut_off(cut)}, indent=1)
+    text = json.dumps({"warnings": cut_off(cut, count)}, indent=1)
     (context.out / READING).write_text(text, encoding="utf-8")
 
 

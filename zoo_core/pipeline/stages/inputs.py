@@ -59,14 +59,14 @@ def preparer(input_kind: str, steps: Preprocess) -> Callable[[Sample], PreparedI
     return prepare
 
 
-def cut_off(names: Sequence[str], kind: str = "images") -> list[str]:
+def cut_off(names: Sequence[str], of: int, kind: str = "images") -> list[str]:
     """The warning, if any, about files that were read although their end marker is missing."""
     if not names:
         return []
     some = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
     return [
-        f"{len(names)} {kind} lack the end of their file, though all their pixels are there "
-        f"({some}): they were used; check how they were copied"
+        f"{kind} whose file lacks its end, but none of its pixels: {len(names)} of {of} ({some}); "
+        "they were used; check how they were copied"
     ]
 
 
