@@ -237,6 +237,29 @@ def test_a_graph_is_read_as_the_exporter_left_it(before: list[Stage]) -> None:
     assert [spec.name for spec in graph.outputs] == ["head0", "head1"]
 
 
+def exported(
+    nodes: list[onnx.NodeProto], constants: list[onnx.TensorProto], shape: Any, folder: Path
+) -> Stage:
+    """The export of a graph from input [batch, 3, 32, 32] to head0."""
+    value = helper.make_tensor_value_info
+    inputs = [value("input", TensorProto.FLOAT, ["batch", 3, 32, 32])]
+    outputs = [value("head0", TensorProto.FLOAT, list(shape))]
+    made = helper.make_graph(nodes, "net", inputs, outputs, constants)
+    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    files = {name: folder / "given" / name for name in ("model.onnx", "graph.json")}
+    files["model.onnx"].parent.mkdir()
+    onnx.save(model, files["model.onnx"])
+    graph = Graph(
+        format="onnx",
+        path="model.onnx",
+        inputs=(TensorSpec(name="input", shape=("batch", 3, 32, 32)),),
+        outputs=(TensorSpec(name="head0", shape=tuple(shape)),),
+        facts={},
+    )
+    files["graph.json"].write_text(json.dumps(graph.to_data()), encoding="utf-8")
+    return replace(files_stage(files), name="export")
+
+
 def averaged() -> list[onnx.NodeProto]:
     shape = {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1]}
     more = {"ceil_mode": 1, "count_include_pad": 1}
@@ -269,29 +292,45 @@ def test_what_openvino_reads_otherwise_is_told(
         numpy_helper.from_array(np.array([1, 1, 0.5, 0.5], np.float32), "scales"),
     ]
     conv = helper.make_node("Conv", ["input", "w"], ["conv"], "conv", pads=[1, 1, 1, 1])
-    value = helper.make_tensor_value_info
-    inputs = [value("input", TensorProto.FLOAT, ["batch", 3, 32, 32])]
-    outputs = [value("head0", TensorProto.FLOAT, ["batch", 8, side, side])]
-    made = helper.make_graph([conv, *nodes()], "net", inputs, outputs, constants)
-    imports = [helper.make_opsetid("", 21)]
-    folder = tmp_path / "given"
-    folder.mkdir()
-    onnx.save(helper.make_model(made, opset_imports=imports, ir_version=10), folder / "model.onnx")
-    graph = Graph(
-        format="onnx",
-        path="model.onnx",
-        inputs=(TensorSpec(name="input", shape=("batch", 3, 32, 32)),),
-        outputs=(TensorSpec(name="head0", shape=("batch", 8, side, side)),),
-        facts={},
-    )
-    files = {"model.onnx": folder / "model.onnx", "graph.json": folder / "graph.json"}
-    files["graph.json"].write_text(json.dumps(graph.to_data()), encoding="utf-8")
-    told = precision_of(
-        build([replace(files_stage(files), name="export")], request(precision), tmp_path)
-    )
+    before = [exported([conv, *nodes()], constants, ("batch", 8, side, side), tmp_path)]
+    told = precision_of(build(before, request(precision), tmp_path))
     assert told["output_snr_db"]["head0"] < 45
     texts = [text for text in told["warnings"] if "engine computes something else" in text]
     assert len(texts) == 1
     assert texts[0].startswith("fp32: " if precision == "fp32" else "in float32: ")
     if precision == "bf16":
         assert told["float32_snr_db"]["head0"] < 45
+
+
+@pytest.mark.parametrize("bias", ["Gemm", "MatMul", "activated", ""])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_product_with_a_bias_is_known_by_its_sum(
+    tmp_path: Path, bias: str, precision: str
+) -> None:
+    """OpenVINO calls the one layer of both like the node that adds the bias, or the activation."""
+    random = np.random.default_rng(5)
+    names = ["flat", "w", "b"]
+    products = {
+        "Gemm": [helper.make_node("Gemm", names, ["y"], "product")],
+        "": [helper.make_node("MatMul", names[:2], ["y"], "product")],
+    }
+    add = [
+        helper.make_node("MatMul", names[:2], ["p"], "product"),
+        helper.make_node("Add", ["p", "b"], ["y"], "sum"),
+    ]
+    end = "Relu" if bias == "activated" else "Identity"
+    nodes = [
+        helper.make_node("Flatten", ["input"], ["flat"], "flat"),
+        *products.get(bias, add),
+        helper.make_node(end, ["y"], ["head0"], "end"),
+    ]
+    constants = [
+        numpy_helper.from_array(random.normal(size=(3072, 8)).astype(np.float32), "w"),
+        numpy_helper.from_array(random.normal(size=8).astype(np.float32), "b"),
+    ]
+    before = [exported(nodes, constants, ("batch", 8), tmp_path)]
+    told = precision_of(build(before, request(precision), tmp_path))
+    narrow = precision == "bf16" and cpu_features() & {"avx512_bf16", "amx_bf16"}
+    assert [(node["op"], node["precision"]) for node in told["nodes"]] == [
+        ("MatMul", "bfloat16" if narrow else "float32")
+    ]

@@ -30,6 +30,10 @@ _SPELLING = {
     "f16": "float16",
     "bf16": "bfloat16",
 }
+_MATRIX_LAYERS = frozenset({"Convolution", "Deconvolution", "FullyConnected", "MatMul"})
+_MERGED = 4
+"""Nodes after a product that may be merged with it: two scalings, a bias, an activation."""
+
 _NO_WORK = frozenset({"Const", "Input", "Output", "Reshape"})
 
 
@@ -66,16 +70,37 @@ def node_precisions(
         if layer.kind not in _NO_WORK
         for origin in layer.origins
     }
+    fused = {
+        origin: layer.precision
+        for layer in made
+        if layer.kind in _MATRIX_LAYERS
+        for origin in layer.origins
+    }
     found = []
     for node in model.get_ordered_ops():
         if node.get_type_name() not in MATRIX_OPERATORS:
             continue
         given = node.get_friendly_name()
         name = given.removesuffix(_FRONTEND_SUFFIX)
-        precision = precisions.get(given) or precisions.get(name, "unknown")
+        precision = precisions.get(given) or precisions.get(name) or _merged(node, fused)
         reason = "" if precision == "int8" else reasons.get(name, "")
         found.append(NodePrecision(name, node.get_type_name(), precision, reason))
     return tuple(found)
+
+
+def _merged(node: Any, fused: Mapping[str, str]) -> str:
+    """The precision of a node that OpenVINO merged with what follows it, under that one's name.
+
+    A product is called like the sum with its bias, the scaling of its integers or its activation.
+    """
+    for _ in range(_MERGED):
+        readers = node.output(0).get_target_inputs()
+        if len(readers) != 1:
+            break
+        node = next(iter(readers)).get_node()
+        if node.get_friendly_name() in fused:
+            return fused[node.get_friendly_name()]
+    return "unknown"
 
 
 def report(
