@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 import threading
@@ -212,10 +213,40 @@ def test_a_worker_that_dies_is_one_line_and_the_next_stage_has_another(
     module: str, store: Store, worker: WorkerRunner
 ) -> None:
     runs = executor(store, worker)
-    with pytest.raises(StageError, match="the worker process ended with signal 9"):
+    with pytest.raises(StageError, match=r"its process ended with signal 9 \(SIGKILL: Killed\)"):
         runs.run(make_plan([stage(module, "die", "die")]))
 
     assert runs.run(make_plan([stage(module, "after")]))["after"].cached is False
+
+
+def test_what_ends_an_isolated_stage_spares_the_command(
+    module: str, store: Store, worker: WorkerRunner
+) -> None:
+    """The other stages run in the command's own process, before and after it."""
+    runs = dataclasses.replace(executor(store, local(store)), guard=worker)
+    first = stage(module, "first")
+    dies = stage(module, "compile", "die", inputs={"x": "first/text.txt"}, isolated=True)
+    with pytest.raises(StageError) as caught:
+        runs.run(make_plan([first, dies]))
+    assert (caught.value.what, caught.value.where) == (
+        "its process ended with signal 9 (SIGKILL: Killed)",
+        "stage compile",
+    )
+    assert caught.value.next.startswith("look for out-of-memory messages in the system log; log")
+
+    worker = WorkerRunner(store)
+    runs = dataclasses.replace(runs, guard=worker)
+    second = stage(module, "second", inputs={"x": "first/text.txt"}, isolated=True)
+    results = runs.run(make_plan([first, second]))
+    worker.close()
+    pids = {name: (each.entry.path / "pid").read_text() for name, each in results.items()}
+    assert pids["first"] == str(os.getpid()) != pids["second"]
+
+
+def test_without_a_guard_an_isolated_stage_runs_here(module: str, store: Store) -> None:
+    """As in the tests of plugins."""
+    results = executor(store, local(store)).run(make_plan([stage(module, "a", isolated=True)]))
+    assert (results["a"].entry.path / "pid").read_text() == str(os.getpid())
 
 
 def test_a_stage_that_calls_exit_has_failed(
@@ -232,7 +263,7 @@ def test_what_a_dead_worker_s_stage_has_started_ends_too(
 ) -> None:
     children = tmp_path / "children"
     abandon = stage(module, "abandon", "abandon", params={"children": str(children)})
-    with pytest.raises(StageError, match="stage abandon: the worker process ended with exit code"):
+    with pytest.raises(StageError, match="stage abandon: its process ended with exit code"):
         executor(store, worker).run(make_plan([abandon]))
 
     assert_gone(children)

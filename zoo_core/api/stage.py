@@ -25,8 +25,10 @@ class Stage:
 
     Not in the key: `locations` (where things lie on this machine; their content is in `params`),
     `cost` (a rough size of the work, such as a number of images, for estimates), `download` (bytes
-    that it fetches where nothing is cached) and `local` (it runs in the command's own process, one
-    such stage at a time, because it opens sessions on the device and shares them).
+    that it fetches where nothing is cached), `local` (it runs in the command's own process, one
+    such stage at a time, because it opens sessions on the device and shares them) and `isolated`
+    (it never runs in the command's own process, because native code that it calls may end that:
+    an engine that compiles or opens a model for the first time).
     """
 
     name: str
@@ -42,6 +44,7 @@ class Stage:
     cost: float = 1.0
     download: int = 0
     local: bool = False
+    isolated: bool = False
 
     @property
     def needs(self) -> frozenset[str]:

@@ -58,13 +58,13 @@ class Workspace:
     def execute(self, plan: Plan, listener: Listener) -> dict[str, StageResult]:
         """Run the stages that are not cached; results by stage name, in the plan's order.
 
-        Independent stages run concurrently, all but one of them in worker processes. Raises what
-        `Executor.run` raises.
+        Independent stages run concurrently, all but one of them in worker processes; isolated ones
+        always run in one. Raises what `Executor.run` raises.
         """
         count = max(0, min(_MAX_WORKERS, (int(cpu_quota()) - 1) // 2))
         with SessionPool() as sessions, ExitStack() as stack:
-            workers = [WorkerRunner(self.store) for _ in range(count)]
-            for worker in workers:
+            guard, *workers = (WorkerRunner(self.store) for _ in range(count + 1))
+            for worker in (guard, *workers):
                 stack.callback(worker.close)
             executor = Executor(
                 store=self.store,
@@ -74,6 +74,7 @@ class Workspace:
                 sessions=sessions,
                 runner=LocalRunner(self.store, self.plugins, sessions),
                 helpers=workers,
+                guard=guard,
             )
             return executor.run(plan)
 

@@ -77,8 +77,8 @@ class StageResult:
 class Executor:
     """Runs plans; create it once per command, so that stages share sessions.
 
-    `runner` runs stages in the calling thread. Each of `helpers` runs further stages concurrently,
-    if they do not depend on each other.
+    `runner` runs stages in the calling thread, and `guard` those of them that are isolated. Each of
+    `helpers` runs further stages concurrently, if they do not depend on each other.
     """
 
     store: StageStore
@@ -88,6 +88,7 @@ class Executor:
     sessions: Sessions
     runner: StageRunner
     helpers: Sequence[StageRunner] = ()
+    guard: StageRunner | None = None
     _calls: RLock = field(default_factory=RLock)
 
     def run(self, plan: Plan) -> dict[str, StageResult]:
@@ -109,20 +110,22 @@ class Executor:
         for thread in threads:
             thread.start()
         try:
-            self._serve(board, self.runner)
+            self._serve(board)
         except BaseException as error:
             board.fail(error)
             raise
         finally:
-            for helper in self.helpers if board.error else ():
-                helper.stop()
+            others = (*self.helpers, *([self.guard] if self.guard else ()))
+            for other in others if board.error else ():
+                other.stop()
             for thread in threads:
                 thread.join(_JOIN_SECONDS)
         return {item.stage.name: board.results[item.stage.name] for item in plan}
 
-    def _serve(self, board: _Board, runner: StageRunner) -> None:
+    def _serve(self, board: _Board) -> None:
         """Run stages one by one until all are finished or one has failed."""
         while item := board.take():
+            runner = self.guard if self.guard and item.stage.isolated else self.runner
             self._finish(board, item, self._one(item, board.results, runner))
         if board.error:
             raise board.error

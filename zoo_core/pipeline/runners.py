@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 _EXIT_SECONDS = 10.0
 
+_STEP = "a library that it calls has failed: try another --backend, --precision or version of it"
+_STEPS: dict[int, str] = {signal.SIGKILL: "look for out-of-memory messages in the system log"}
+"""What to do next where a stage's process ended by itself."""
+
 _PROGRAM = """
 import sys
 sys.path[:] = sys.argv[2:]
@@ -183,9 +187,16 @@ class WorkerRunner:
             return KeyboardInterrupt()
         code = process.wait()
         _kill(process)
-        how = f"signal {-code}" if code < 0 else f"exit code {code}"
-        step = "check the stage's output above, and the system log for out-of-memory messages"
-        return StageError(f"the worker process ended with {how}", next=step)
+        return StageError(f"its process ended with {_told(code)}", next=_STEPS.get(-code, _STEP))
+
+
+def _told(code: int) -> str:
+    """An exit code, or the signal that a negative one stands for."""
+    if code >= 0:
+        return f"exit code {code}"
+    with suppress(ValueError):
+        return f"signal {-code} ({signal.Signals(-code).name}: {signal.strsignal(-code)})"
+    return f"signal {-code}"
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

@@ -63,6 +63,7 @@ class OnnxExporter:
             },
             outputs=("verify.json",),
             versions=("onnx", "onnxruntime", "numpy"),
+            isolated=True,
         )
         return [export, verify]
 

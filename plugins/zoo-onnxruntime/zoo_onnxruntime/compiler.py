@@ -56,6 +56,7 @@ class OnnxRuntimeCompiler:
                 inputs={"graph": _GRAPH, "exported": request.graph},
                 outputs=_ARTEFACT,
                 versions=_VERSIONS,
+                isolated=True,
             )
             return [first, last]
         if request.calibration is None:
@@ -72,6 +73,7 @@ def _rewrite(request: CompileRequest, options: Options) -> Stage:
         inputs={"graph": request.graph},
         outputs=(MODEL_FILE, "graph.json", REWRITES_FILE),
         versions=_VERSIONS,
+        isolated=True,
     )
 
 
@@ -90,6 +92,7 @@ def _calibrate(request: CompileRequest, options: Options) -> Stage:
         inputs={"graph": _GRAPH, "images": str(request.calibration)},
         outputs=(RANGES_FILE,),
         versions=_VERSIONS,
+        isolated=True,
     )
 
 
@@ -111,6 +114,7 @@ def _quantize(request: CompileRequest, options: Options) -> Stage:
         },
         outputs=_ARTEFACT,
         versions=_VERSIONS,
+        isolated=True,
     )
 
 

@@ -88,6 +88,7 @@ def _compile(
         inputs=inputs,
         outputs=(ARTEFACT_FILE, PRECISION_FILE, MODEL_FILE, WEIGHTS_FILE),
         versions=VERSIONS,
+        isolated=True,
     )
 
 
