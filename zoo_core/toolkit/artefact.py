@@ -116,6 +116,22 @@ def checked_feeds(inputs: Sequence[TensorSpec], feeds: Arrays) -> dict[str, NDAr
     return {name: feeds[name] for name in names}
 
 
+def quantised_already(
+    precision: str, graph: Graph, nodes: Sequence[NodePrecision], engine: str
+) -> list[str]:
+    """The warning of a file that another program has quantised; none for other graphs."""
+    known = graph.facts.get("quantised")
+    if not known:
+        return []
+    count = sum(node.precision == "int8" for node in nodes)
+    of = "ranges" if known["how"] in ("QDQ", "QOperator") else "scales"
+    how = f"{known['how']}, file written by {known['by']}"
+    return [
+        f"{precision}: the file is quantised already ({how}): its own {of} are used, nothing is "
+        f"calibrated; {engine} runs {count or 'none'} of {len(nodes)} matrix operators in int8"
+    ]
+
+
 def precision_report(
     requested: str, nodes: Sequence[NodePrecision], tool: str, warnings: Sequence[str]
 ) -> dict[str, Any]:

@@ -9,6 +9,7 @@ read, and an engine can map the large ones from the file itself.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from mmap import ACCESS_READ, mmap
 from types import MappingProxyType
@@ -25,13 +26,28 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
     from numpy.typing import NDArray
-    from onnx import ModelProto, TensorProto, ValueInfoProto
+    from onnx import GraphProto, ModelProto, TensorProto, ValueInfoProto
 
     Fill = Callable[[TensorProto, mmap, "Span"], None]
     Values = Mapping[str, Callable[[], NDArray[Any]]]
 
 M = TypeVar("M", bound="Message")
 
+MATRIX_OPERATORS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
+"""Operators that hold nearly all arithmetic of a network."""
+
+INTEGER_OPERATORS: Mapping[str, str] = MappingProxyType(
+    {
+        **dict.fromkeys(("QLinearConv", "QLinearMatMul", "QGemm"), "QOperator"),
+        **dict.fromkeys(("ConvInteger", "MatMulInteger", "DynamicQuantizeMatMul"), "dynamic"),
+        **dict.fromkeys(("MatMulIntegerToFloat", "QAttention"), "dynamic"),
+        **dict.fromkeys(("MatMulNBits", "MatMulBnb4"), "weights only"),
+    }
+)
+"""Matrix operators on integers, with what a file that has them is called."""
+
+_MOVES = frozenset({"Transpose", "Reshape", "Squeeze", "Unsqueeze", "Identity"})
+_MARKS = 3
 _LIMIT = 2_000_000_000
 _SMALL = 1024
 """Bytes up to which a constant is not left in its file: engines read small ones with the graph."""
@@ -135,7 +151,58 @@ def domains(model: ModelProto) -> list[str]:
 def facts(model: ModelProto) -> dict[str, Any]:
     """What `graph.json` says of every ONNX file."""
     producer = f"{model.producer_name} {model.producer_version}".strip()
-    return {"opset": opset(model), "ir_version": model.ir_version, "producer": producer or None}
+    known = {"opset": opset(model), "ir_version": model.ir_version, "producer": producer or None}
+    quantised = quantisation(model)
+    return {**known, "quantised": quantised} if quantised else known
+
+
+def quantisation(model: ModelProto) -> dict[str, Any] | None:
+    """How a file is quantised already, by whom, and how many matrix operators; None if it is not.
+
+    `how` is QDQ, QOperator, dynamic or weights only, as most of those operators are.
+    """
+    weights = quantised_weights(model.graph)
+    activations = {n.output[0] for n in model.graph.node if n.op_type == "DequantizeLinear"}
+    kinds: Counter[str] = Counter()
+    for node in model.graph.node:
+        if node.op_type in INTEGER_OPERATORS:
+            kinds[INTEGER_OPERATORS[node.op_type]] += 1
+        elif node.output and node.output[0] in weights:
+            kinds["QDQ" if node.input[0] in activations else "weights only"] += 1
+    if not kinds:
+        return None
+    producer = f"{model.producer_name} {model.producer_version}".strip() or "a program without name"
+    marks = {row.key for row in model.metadata_props if _is_mark(row.key)}
+    by = f"{producer} ({', '.join(sorted(marks)[:_MARKS])})" if marks else producer
+    return {"how": kinds.most_common(1)[0][0], "by": by, "nodes": kinds.total()}
+
+
+def quantised_weights(graph: GraphProto) -> dict[str, str]:
+    """First outputs of matrix operators whose weights are dequantised, with what these come from.
+
+    That is the integers' name, or that of float weights which the file quantises on the way.
+    """
+    made = {node.output[0]: node for node in graph.node if node.output}
+    constant = {tensor.name for tensor in graph.initializer}
+    found = {}
+    for node in graph.node:
+        if node.op_type not in MATRIX_OPERATORS or len(node.input) < 2:
+            continue
+        before = made.get(node.input[1])
+        while before is not None and before.op_type in _MOVES:
+            before = made.get(before.input[0])
+        if before is None or before.op_type != "DequantizeLinear":
+            continue
+        source = made.get(before.input[0])
+        name = source.input[0] if source is not None and source.input else before.input[0]
+        if name in constant or (source is not None and source.op_type == "Constant"):
+            found[node.output[0]] = before.input[0]
+    return found
+
+
+def _is_mark(key: str) -> bool:
+    """Whether a key of the metadata names what quantised the file."""
+    return any(word in key.lower() for word in ("quant", "nncf", "quark", "modelopt", "aimet"))
 
 
 def skeleton(

@@ -6,9 +6,9 @@ import os
 import shutil
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.toolkit.artefact import read_graph
+from zoo_core.toolkit.artefact import quantised_already, read_graph
 from zoo_core.toolkit.onnx_file import load, save
-from zoo_core.toolkit.similarity import seeded_feeds
+from zoo_core.toolkit.similarity import LIMITS_DB, seeded_feeds
 from zoo_core.toolkit.verify import Meaning
 from zoo_onnxruntime.files import MODEL_FILE
 from zoo_onnxruntime.half import store_half
@@ -23,11 +23,20 @@ if TYPE_CHECKING:
 
 def fp32(ctx: StageContext) -> None:
     """Leave the rewritten graph with artefact.json and precision.json."""
+    take(ctx, "fp32")
+
+
+def take(ctx: StageContext, precision: str) -> None:
+    """Leave the graph as it is: as float32, or as a file that is quantised already."""
     graph = read_graph(ctx.inputs["graph"])
     model = ctx.out / MODEL_FILE
-    _take(ctx.inputs["graph"].parent / graph.path, model)
-    facts, warnings = _held(ctx, graph, "fp32")
-    write_report(ctx.out, graph, "fp32", node_precisions(model, {}, ctx.out), warnings, **facts)
+    _link(ctx.inputs["graph"].parent / graph.path, model)
+    nodes = node_precisions(model, {}, ctx.out)
+    facts, poor = _held(ctx, graph, precision)
+    warnings = [*quantised_already(precision, graph, nodes, "ONNX Runtime"), *poor]
+    if "quantised" in graph.facts:
+        facts["quantised"] = graph.facts["quantised"]
+    write_report(ctx.out, graph, precision, nodes, warnings, **facts)
 
 
 def fp16(ctx: StageContext) -> None:
@@ -41,8 +50,8 @@ def fp16(ctx: StageContext) -> None:
     facts, poor = _held(ctx, graph, "fp16")
     warnings = ["fp16: weights are stored as float16; this processor computes in float32"]
     warnings += [f"fp16: '{name}' stays float32: {why}" for name, why in left.items()]
-    warnings += poor
     nodes = node_precisions(model, {}, ctx.out)
+    warnings += [*quantised_already("fp16", graph, nodes, "ONNX Runtime"), *poor]
     write_report(ctx.out, graph, "fp16", nodes, warnings, weights="float16", **facts)
 
 
@@ -50,10 +59,11 @@ def _held(ctx: StageContext, graph: Graph, precision: str) -> tuple[dict[str, An
     """The build against what the graph means as it was exported, on a seeded image."""
     feeds, model = seeded_feeds(graph.inputs, 1), ctx.out / MODEL_FILE
     meaning = Meaning.of(ctx.inputs["exported"], feeds)
-    return meaning.held(precision, graph, outputs(model, feeds, str(model)))
+    limit = LIMITS_DB["int8"] if "quantised" in graph.facts else None
+    return meaning.held(precision, graph, outputs(model, feeds, str(model)), limit)
 
 
-def _take(source: Path, target: Path) -> None:
+def _link(source: Path, target: Path) -> None:
     """A second name for the same bytes where the file system can, else a copy."""
     try:
         os.link(source, target)

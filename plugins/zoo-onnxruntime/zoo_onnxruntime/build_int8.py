@@ -10,6 +10,7 @@ from zoo_core.errors import StageError
 from zoo_core.toolkit.artefact import read_graph
 from zoo_core.toolkit.onnx_file import load, opset, save
 from zoo_core.toolkit.verify import Meaning
+from zoo_onnxruntime.build_float import take
 from zoo_onnxruntime.files import MODEL_FILE
 from zoo_onnxruntime.precision import node_precisions, processor_warnings, write_report
 from zoo_onnxruntime.quantize import quantize
@@ -26,10 +27,13 @@ if TYPE_CHECKING:
 def build(ctx: StageContext) -> None:
     """Leave the quantised graph with artefact.json and precision.json.
 
-    Raises UsageError for a float node that does not exist, StageError where nothing became int8 and
-    for a graph below opset 13.
+    A file that is quantised already is taken as it is. Raises UsageError for a float node that does
+    not exist, StageError where nothing became int8 and for a graph below opset 13.
     """
     graph = read_graph(ctx.inputs["graph"])
+    if graph.facts.get("quantised"):
+        take(ctx, "int8")
+        return
     source, model = ctx.inputs["graph"].parent / graph.path, ctx.out / MODEL_FILE
     calibrated = json.loads(ctx.inputs["ranges"].read_text(encoding="utf-8"))
     ctx.progress(0, 3, "quantise")

@@ -31,8 +31,11 @@ def build(ctx: StageContext) -> None:
     """Leave `ranges.json`: for each tensor the chosen range, and all that was seen.
 
     Raises DataError for an empty list of images or one that cannot be read, StageError where the
-    network's numbers are not finite.
+    network's numbers are not finite. A file that is quantised already has ranges of its own.
     """
+    if read_graph(ctx.inputs["graph"]).facts.get("quantised"):
+        write_json(ctx.out / RANGES_FILE, {"calibrator": "the file's own", "ranges": {}})
+        return
     count = len(images(ctx.inputs["images"]))
     if not count:
         raise DataError(

@@ -13,9 +13,6 @@ if TYPE_CHECKING:
     import numpy as np
     from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 
-MATRIX_OPERATORS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
-"""Operators that hold nearly all arithmetic of a network."""
-
 _STANDARD = frozenset({"", "ai.onnx"})
 
 

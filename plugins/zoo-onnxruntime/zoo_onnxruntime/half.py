@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _LARGEST = float(np.finfo(np.float16).max)
 _WORTH = 256
+_SCALED = "Linear"
+"""In the names of all operators that quantise, dequantise, or compute on integers with scales."""
 
 
 def store_half(model: ModelProto) -> dict[str, str]:
@@ -24,8 +26,11 @@ def store_half(model: ModelProto) -> dict[str, str]:
     """
     casts, left = [], {}
     graph = model.graph
+    scales = {name for node in graph.node if _SCALED in node.op_type for name in node.input[1:]}
     for tensor in graph.initializer:
         if tensor.data_type != TensorProto.FLOAT or np.prod(tensor.dims) < _WORTH:
+            continue
+        if tensor.name in scales:  # what a quantiser has measured is not rounded again
             continue
         values = numpy_helper.to_array(tensor)
         if not float(np.abs(values).max()) <= _LARGEST:

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.toolkit.artefact import NodePrecision, precision_report, write_artefact
 from zoo_core.toolkit.machine import cpu_features, has_int8_dot
-from zoo_core.toolkit.onnx_file import load
+from zoo_core.toolkit.onnx_file import (
+    INTEGER_OPERATORS,
+    MATRIX_OPERATORS,
+    load,
+    quantised_weights,
+)
 from zoo_onnxruntime.engine import open_session, tool
 from zoo_onnxruntime.files import FORMAT, MODEL_FILE
-from zoo_onnxruntime.graph import MATRIX_OPERATORS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from onnx import GraphProto
-
     from zoo_core.api import Graph
 
 _OPTIMISED = "optimised.onnx"
 _UNFUSED = "the file quantises it, but ONNX Runtime runs it in float"
+_MATRIX = MATRIX_OPERATORS | INTEGER_OPERATORS.keys()
+_COPIED = re.compile(r"_token_\d+$")
+"""What ONNX Runtime appends to the name of a node that it moves to another layout."""
+
 _PLUMBING = frozenset({"QuantizeLinear", "DequantizeLinear", "Constant"})
 
 
@@ -34,15 +41,18 @@ def node_precisions(
     and written to the folder `scratch` for a moment.
     """
     graph = load(model).graph
-    nodes = [node for node in graph.node if node.op_type in MATRIX_OPERATORS]
-    quantised = _quantised(graph)
-    fused = _fused(model, scratch) if quantised else frozenset()
+    nodes = [node for node in graph.node if node.op_type in _MATRIX]
+    weights = quantised_weights(graph)
+    integer = any(node.op_type in INTEGER_OPERATORS for node in nodes)
+    fused = _fused(model, scratch) if weights or integer else frozenset()
     found = []
     for node in nodes:
-        if quantised.get(node.name) in fused:
+        own = weights.get(node.output[0])
+        if fused & {node.name, own}:
             found.append(NodePrecision(node.name, node.op_type, "int8"))
         else:
-            told = _UNFUSED if node.name in quantised else reasons.get(node.name, "")
+            asked = own is not None or node.op_type in INTEGER_OPERATORS
+            told = _UNFUSED if asked else reasons.get(node.name, "")
             found.append(NodePrecision(node.name, node.op_type, "float32", told))
     return tuple(found)
 
@@ -50,7 +60,7 @@ def node_precisions(
 def other_operators(model: Path) -> dict[str, int]:
     """How many nodes of each other kind compute in float."""
     nodes = load(model).graph.node
-    counts = Counter(n.op_type for n in nodes if n.op_type not in MATRIX_OPERATORS | _PLUMBING)
+    counts = Counter(n.op_type for n in nodes if n.op_type not in _MATRIX | _PLUMBING)
     return dict(sorted(counts.items()))
 
 
@@ -81,23 +91,14 @@ def processor_warnings(features: frozenset[str] | None = None) -> list[str]:
     ]
 
 
-def _quantised(graph: GraphProto) -> dict[str, str]:
-    """Matrix operators whose weights are dequantised, with the name of their integers."""
-    sources = {n.output[0]: n.input[0] for n in graph.node if n.op_type == "DequantizeLinear"}
-    return {
-        node.name: sources[node.input[1]]
-        for node in graph.node
-        if node.op_type in MATRIX_OPERATORS and node.input[1] in sources
-    }
-
-
 def _fused(model: Path, scratch: Path) -> frozenset[str]:
-    """Names of the integer weights that ONNX Runtime's integer operators read."""
+    """Names of ONNX Runtime's integer operators, and of the weights that they read."""
     optimised = scratch / _OPTIMISED
     session = open_session(model, 1, optimised=optimised, where=str(model))
     del session
     nodes = load(optimised).graph.node
     optimised.unlink()
+    integer = [n for n in nodes if INTEGER_OPERATORS.get(n.op_type) in ("QOperator", "dynamic")]
     return frozenset(
-        name for node in nodes if node.op_type.startswith("QLinear") for name in node.input
+        name for node in integer for name in (_COPIED.sub("", node.name), *node.input) if name
     )

@@ -17,10 +17,13 @@ if TYPE_CHECKING:
 
 
 def build(ctx: StageContext) -> None:
-    """Leave `model.onnx`, its `graph.json`, and `rewrites.json` with what each rewrite did."""
+    """Leave `model.onnx`, its `graph.json`, and `rewrites.json` with what each rewrite did.
+
+    A file that is quantised already stays as its writer meant engines to find it.
+    """
     listing = ctx.inputs["graph"]
     graph = read_graph(listing)
-    rewrites = CHOICES[ctx.params["rewrites"]]
+    rewrites = CHOICES["none" if graph.facts.get("quantised") else ctx.params["rewrites"]]
     done = []
     ctx.progress(0, len(rewrites) + 1, "run the graph as exported")
     source = listing.parent / graph.path

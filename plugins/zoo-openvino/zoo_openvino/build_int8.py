@@ -10,7 +10,13 @@ import openvino as ov
 
 from zoo_core.api.calibration import tensors
 from zoo_core.errors import StageError
-from zoo_core.toolkit.artefact import PRECISION_FILE, read_artefact, read_graph, write_artefact
+from zoo_core.toolkit.artefact import (
+    PRECISION_FILE,
+    quantised_already,
+    read_artefact,
+    read_graph,
+    write_artefact,
+)
 from zoo_core.toolkit.machine import cpu_features, cpu_threads, has_int8_dot
 from zoo_openvino.engine import Setting, capabilities, computing, read, told
 from zoo_openvino.files import FORMATS, MODEL_FILE
@@ -31,7 +37,8 @@ _KEPT = ("activations", "weights", "calibration")
 def build(ctx: StageContext) -> None:
     """Leave the rewritten model with artefact.json and precision.json.
 
-    Raises StageError where OpenVINO runs no convolution in int8.
+    Raises StageError where OpenVINO runs no convolution in int8, unless the file was quantised by
+    another program.
     """
     graph = read_graph(ctx.inputs["graph"])
     quantised = read_artefact(ctx.inputs["artefact"].parent, FORMATS)
@@ -39,7 +46,8 @@ def build(ctx: StageContext) -> None:
     ctx.progress(0, _STEPS, "the graph's meaning")
     bench = _bench(ctx, graph, quantised)
     ctx.progress(1, _STEPS, "rewrite and compare")
-    names = [name for name, _ in REWRITES] if ctx.params["rewrites"] == "all" else []
+    asked = ctx.params["rewrites"] == "all" and "quantised" not in graph.facts
+    names = [name for name, _ in REWRITES] if asked else []
     judged, tried = rewrite(read(quantised.model), bench, names, _known(earlier, graph))
     ctx.progress(2, _STEPS, "write")
     with told("OpenVINO cannot write the model", str(ctx.out)):
@@ -72,14 +80,17 @@ def _report(
     reasons = {node["name"]: node["reason"] for node in earlier.get("nodes", [])}
     made = layers(judged.compiled)
     nodes = node_precisions(judged.model, made, reasons)
-    if not any(node.precision == "int8" for node in nodes):
+    own = quantised_already("int8", bench.graph, nodes, "OpenVINO")
+    if not own and not any(node.precision == "int8" for node in nodes):
         raise StageError(
             "OpenVINO runs no convolution in int8",
             where=bench.where,
             next="use --precision fp32, or --option sensitive=none",
         )
     facts, poor = bench.held("int8", judged)
-    warnings = [*poor, *_warnings(tried)]
+    warnings = [*own, *poor, *_warnings(tried)]
+    if own:
+        facts = {**facts, "quantised": bench.graph.facts["quantised"]}
     return {
         **report("int8", nodes, made, warnings),
         **{key: earlier[key] for key in _KEPT if key in earlier},

@@ -67,7 +67,7 @@ def tool() -> str:
 
 def read(path: Path) -> Any:
     """The `openvino.Model` in an ONNX or an OpenVINO file; raises StageError for what is none."""
-    with told("OpenVINO cannot read the model", str(path)):
+    with told("OpenVINO cannot read the model", str(path), "use --backend onnxruntime"):
         return ov.Core().read_model(path)
 
 
@@ -146,12 +146,12 @@ def run(
 
 
 @contextmanager
-def told(what: str, where: str) -> Iterator[None]:
-    """Turns what OpenVINO raises into a StageError of one line."""
+def told(what: str, where: str, step: str = "") -> Iterator[None]:
+    """Turns what OpenVINO raises into a StageError of one line; `step` is what to do next."""
     try:
         yield
     except (RuntimeError, TypeError, ValueError) as error:
-        raise StageError(f"{what}: {_said(error)}", where=where) from error
+        raise StageError(f"{what}: {_said(error)}", where=where, next=step) from error
 
 
 def _core_with(device: str) -> Any:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.toolkit.artefact import read_graph
-from zoo_core.toolkit.similarity import ratios_db, rounded
+from zoo_core.toolkit.similarity import LIMITS_DB, ratios_db, rounded
 from zoo_core.toolkit.verify import Meaning
 from zoo_openvino.engine import compile_model, fix_batch, infer, read, tool
 from zoo_openvino.rewrites import drop_inner_pairs, restore_mish
@@ -73,6 +73,11 @@ class Bench:
     own: tuple[dict[str, Any], list[str]] = ({}, [])
     where: str = ""
 
+    @property
+    def limit(self) -> float | None:
+        """Of a file that is quantised already, whose integers every engine rounds its own way."""
+        return LIMITS_DB["int8"] if "quantised" in self.graph.facts else None
+
     @classmethod
     def of(
         cls,
@@ -93,7 +98,7 @@ class Bench:
         if bench.meaning.outputs is not None and not apart:
             return bench
         _, outputs = replace(bench, setting=replace(setting, computes="fp32")).run(read(source))
-        facts, warnings = bench.meaning.held("fp32", graph, outputs)
+        facts, warnings = bench.meaning.held("fp32", graph, outputs, bench.limit)
         own = {"float32_snr_db": facts["output_snr_db"]} if facts else {}
         if bench.meaning.outputs is None:
             bench = replace(bench, meaning=Meaning(outputs, f"{tool()} in float32"))
@@ -115,7 +120,7 @@ class Bench:
 
     def held(self, precision: str, judged: Judged) -> tuple[dict[str, Any], list[str]]:
         """Facts and warnings for precision.json."""
-        facts, warnings = self.meaning.held(precision, self.graph, judged.outputs)
+        facts, warnings = self.meaning.held(precision, self.graph, judged.outputs, self.limit)
         return {**facts, **self.own[0]}, [*self.own[1], *warnings]
 
 
