@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def stage(run: str = "zoo_a.stages:work", cost: float = 1.0) -> Stage:
-    return Stage(name="work", run=run, cost=cost)
+def stage(run: str = "zoo_a.stages:work", cost: float = 1.0, subject: str = "") -> Stage:
+    return Stage(name="work", run=run, cost=cost, subject=subject)
 
 
 def journal(tmp_path: Path) -> Durations:
@@ -45,6 +45,36 @@ def test_stages_are_told_apart_by_what_they_run(tmp_path: Path) -> None:
     notes.add(stage("zoo_a.stages:slow"), "key", 60.0)
     assert notes.seconds(stage("zoo_a.stages:quick")) == pytest.approx(1.0)
     assert notes.seconds(stage("zoo_a.stages:slow")) == pytest.approx(60.0)
+
+
+def test_a_model_is_estimated_by_its_own_runs(tmp_path: Path) -> None:
+    """A small network says nothing about a large one that runs the same function."""
+    notes = journal(tmp_path)
+    for _ in range(9):
+        notes.add(stage(cost=100, subject="small 320x320 a:fp32/cpux1"), "key", 1.0)
+    large = stage(cost=100, subject="large 416x416 a:fp32/cpux1")
+    assert notes.seconds(large) is None
+    notes.add(large, "key", 60.0)
+    assert notes.seconds(large) == pytest.approx(60.0)
+    assert notes.seconds(stage(cost=100, subject="small 320x320 a:int8/cpux1")) == 1.0
+    assert notes.seconds(stage(cost=100, subject="large 608x608 a:fp32/cpux1")) is None
+
+
+def test_the_same_target_goes_before_others_of_the_model(tmp_path: Path) -> None:
+    notes = journal(tmp_path)
+    notes.add(stage(subject="m 320x320 a:fp32/cpux1"), "key", 9.0)
+    notes.add(stage(subject="m 320x320 a:int8/cpux1"), "key", 3.0)
+    assert notes.seconds(stage(subject="m 320x320 a:int8/cpux1")) == 3.0
+    assert notes.seconds(stage(subject="m 320x320 b:fp16/cpux1")) == 6.0
+
+
+def test_other_models_count_where_they_agree(tmp_path: Path) -> None:
+    notes = journal(tmp_path)
+    notes.add(stage(subject="one 320x320 t"), "key", 1.0)
+    notes.add(stage(subject="two 320x320 t"), "key", 2.0)
+    assert notes.seconds(stage(subject="new 320x320 t")) == 1.5
+    notes.add(stage(subject="two 416x416 t"), "key", 3.5)
+    assert notes.seconds(stage(subject="new 320x320 t")) is None
 
 
 @pytest.mark.parametrize(

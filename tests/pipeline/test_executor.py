@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +18,7 @@ from zoo_core.pipeline.runners import LocalRunner
 from zoo_core.pipeline.sessions import SessionPool
 from zoo_core.pipeline.store import Store
 from zoo_core.plugins.manager import Plugins
+from zoo_core.system import locks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,6 +82,9 @@ class Spy:
 
     def stalled(self, stage: Stage, seconds: float, log: Path) -> None:
         """Nothing."""
+
+    def noticed(self, stage: Stage, text: str) -> None:
+        self.events.append(f"{stage.name}: {text}")
 
     def finished(self, result: StageResult) -> None:
         self.events.append(f"{'hit' if result.cached else 'made'} {result.stage.name}")
@@ -283,3 +289,26 @@ def test_a_plan_that_lacks_a_stage_fails_instead_of_waiting(
 
     with pytest.raises(ZooError, match="a stage that is not in the plan"):
         executor.run(Plan(plan.stages[1:]))
+
+
+def test_who_waits_for_another_run_s_stage_is_told_for_whom(
+    steps: str, tmp_path: Path, executor: Executor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "_FIRST", 0.1)
+    plan = make_plan([make_stage(steps, tmp_path)])
+    (item,) = plan
+    holding = executor.store.lock(item.key, lambda text: None)
+    holding.__enter__()
+    spy = executor.listener
+    assert isinstance(spy, Spy)
+
+    def noticed(stage: Stage, text: str) -> None:
+        spy.events.append(f"{stage.name}: {text}")
+        holding.__exit__(None, None, None)
+
+    monkeypatch.setattr(spy, "noticed", noticed)
+    with ThreadPoolExecutor(1) as other:
+        other.submit(executor.run, plan).result(60)
+
+    assert spy.events[0].startswith(f"make: waiting for process {os.getpid()}, which began at ")
+    assert spy.events[-1] == "made make"

@@ -114,6 +114,9 @@ class Heard:
     def stalled(self, stage: Stage, seconds: float, log: Path) -> None:
         """Nothing."""
 
+    def noticed(self, stage: Stage, text: str) -> None:
+        self.events.append(f"{stage.name}: {text}")
+
     def finished(self, result: StageResult) -> None:
         self.events.append(f"end {result.stage.name}")
 
@@ -363,6 +366,34 @@ def test_a_failure_beside_is_raised_by_the_command(
 
     assert isinstance(runs.listener, Heard)
     assert "start last" not in runs.listener.events
+
+
+def test_a_failure_beside_is_told_at_once_and_ends_the_command_s_own_stage(
+    module: str, store: Store, worker: WorkerRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That stage would run on for a minute; it ends at its next report of progress."""
+    monkeypatch.setattr(executor_module, "_HELPER_DELAY", 0.0)
+    reports = []
+
+    class Busy(LocalRunner):
+        def run(self, job: StageJob, monitor: StageMonitor) -> None:
+            for number in range(6000):
+                monitor.advanced(number, 6000)
+                reports.append(number)
+                time.sleep(0.01)
+
+    runs = executor(store, Busy(store, Plugins(), SessionPool()), worker)
+    stages = [stage(module, "first"), stage(module, "beside", "refuse")]
+    with pytest.raises(DataError, match="is wrong"):
+        runs.run(make_plan(stages))
+
+    assert isinstance(runs.listener, Heard)
+    told = [event for event in runs.listener.events if event.startswith("beside: ")]
+    assert len(told) == 1
+    assert "is wrong" in told[0]
+    assert told[0].endswith("; ends the other stages")
+    assert len(reports) < 5900
+    assert not list((store.root / "work").iterdir())
 
 
 def test_a_worker_ends_with_the_process_that_started_it(

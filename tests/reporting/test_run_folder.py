@@ -11,12 +11,14 @@ import pytest
 
 from zoo_core.errors import UsageError
 from zoo_core.reporting.owned_files import OwnedFiles
-from zoo_core.reporting.run_folder import ADDED, filled
+from zoo_core.reporting.run_folder import ADDED, claiming, filled
 from zoo_core.system.file_names import OWN_FILES
 from zoo_core.testing.examples import noise
 from zoo_core.vision import write_image
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from zoo_core.testing.fixtures import Outcome, Zoo
 
 TOY = ("toy-detector", "--backend", "toy")
@@ -228,3 +230,35 @@ def test_a_list_that_is_wrong_makes_nothing_ours(tmp_path: Path, text: str) -> N
     fill(folder, "results", {"report.json": "1"})
 
     assert (tmp_path / "mine").read_text() == MINE
+
+
+def test_a_folder_is_filled_by_one_command_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ZOO_HOME", str(tmp_path / "home"))
+    (tmp_path / "link").symlink_to(tmp_path / "out")
+
+    @claiming
+    def command(then: Callable[[], object], output: Path | None = None) -> object:
+        return then()
+
+    def twice(first: Path | None, second: Path | None) -> object:
+        return command(lambda: command(lambda: "done", second), first)
+
+    out = tmp_path / "out"
+    for second in (out, tmp_path / "x" / ".." / "out", tmp_path / "link"):
+        with pytest.raises(UsageError, match="another zoo command writes to it: process") as raised:
+            twice(out, second)
+        assert raised.value.where == str(second)
+        assert str(os.getpid()) in raised.value.what
+    assert twice(out, tmp_path / "elsewhere") == twice(None, None) == twice(None, out) == "done"
+    assert command(lambda: command(lambda: "done", out)) == command(lambda: "done", out)
+    assert list((tmp_path / "home" / "outputs").iterdir()) == []
+
+
+def test_without_a_home_that_can_be_written_nothing_is_claimed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "home").write_text("a file")
+    monkeypatch.setenv("ZOO_HOME", str(tmp_path / "home"))
+    assert claiming(lambda output: "done")(tmp_path / "out") == "done"

@@ -23,12 +23,13 @@ class Stage:
     images. `ranges` names inputs of which the stage reads only the slice named in `params`. Their
     size does not enter the key, so adding samples upstream does not invalidate this stage.
 
-    Not in the key: `locations` (where things lie on this machine; their content is in `params`),
-    `cost` (a rough size of the work, such as a number of images, for estimates), `download` (bytes
-    that it fetches where nothing is cached), `local` (it runs in the command's own process, one
-    such stage at a time, because it opens sessions on the device and shares them) and `isolated`
-    (it never runs in the command's own process, because native code that it calls may end that:
-    an engine that compiles or opens a model for the first time).
+    Not in the key: `subject` ("MODEL HEIGHTxWIDTH TARGET", which zoo sets; "" for work that is the
+    same for all models), `locations` (where things lie on this machine; their content is in
+    `params`), `cost` (a rough size of the work, such as a number of images, for estimates),
+    `download` (bytes that it fetches where nothing is cached), `local` (it runs in the command's
+    own process, one such stage at a time, because it opens sessions on the device and shares them)
+    and `isolated` (it never runs in the command's own process, because native code that it calls
+    may end that: an engine that compiles or opens a model for the first time).
     """
 
     name: str
@@ -40,6 +41,7 @@ class Stage:
     sources: tuple[str, ...] = ()
     growing: tuple[str, ...] = ()
     ranges: tuple[str, ...] = ()
+    subject: str = ""
     locations: Mapping[str, str] = field(default_factory=dict)
     cost: float = 1.0
     download: int = 0

@@ -56,18 +56,22 @@ def _stages(quiet: bool, verbose: bool) -> Iterator[Listener]:
 
 
 def listener(quiet: bool, verbose: bool) -> SilentListener:
-    """The listener for this terminal; with `quiet` it reports only stalled stages."""
+    """The listener for this terminal; `quiet` reports only what stalls, waits or fails."""
     if quiet:
         return QuietListener()
     return LiveListener() if sys.stderr.isatty() else LineListener(say, verbose)
 
 
 class QuietListener(SilentListener):
-    """Reports only stages that stall."""
+    """Reports only stages that stall, wait for another process or fail."""
 
     def stalled(self, stage: Stage, seconds: float, log: Path) -> None:
         """Print a line that names the log."""
         say(stalled_line(stage, seconds, log))
+
+    def noticed(self, stage: Stage, text: str) -> None:
+        """Print it."""
+        say(f"  {stage.name}: {text}")
 
 
 class LiveListener(QuietListener):

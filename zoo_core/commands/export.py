@@ -11,7 +11,7 @@ from zoo_core.api import ARTEFACT_FILE, GRAPH_FILE
 from zoo_core.commands.workspace import prepare
 from zoo_core.errors import DataError
 from zoo_core.planning.build import Goal
-from zoo_core.reporting.run_folder import ADDED, check_free, deliver, filled, inputs_of
+from zoo_core.reporting.run_folder import ADDED, check_free, claiming, deliver, filled, inputs_of
 from zoo_core.reporting.terminal import warning_lines
 from zoo_core.reporting.warnings import told_by_stages
 from zoo_core.system.files import copy_file, is_html, read_head
@@ -42,6 +42,7 @@ def fetch(request: RunRequest, progress: ProgressReporter) -> None:
         work.execute(run.plan, listener)
 
 
+@claiming
 def export(request: RunRequest, progress: ProgressReporter, output: Path) -> list[Path]:
     """Copy the graph, its description and its verification to a folder; returns the paths."""
     work, run = prepare(request, Goal.EXPORT, progress, output)
@@ -53,6 +54,7 @@ def export(request: RunRequest, progress: ProgressReporter, output: Path) -> lis
     return _copy_stages(run, results, _GRAPH, names, output)
 
 
+@claiming
 def compile_(request: RunRequest, progress: ProgressReporter, output: Path | None) -> list[Path]:
     """Copy the artefact to a folder; without one, return its folder in the store."""
     work, run = prepare(request, Goal.COMPILE, progress, output)
@@ -66,6 +68,7 @@ def compile_(request: RunRequest, progress: ProgressReporter, output: Path | Non
     return _copy_stages(run, results, _ARTEFACT, names, output)
 
 
+@claiming
 def build_offline(request: RunRequest, progress: ProgressReporter, output: Path) -> list[Path]:
     """Copy a build folder for another machine to `output`, which keeps its other files."""
     work, run = prepare(request, Goal.EMIT, progress, output)

@@ -18,6 +18,7 @@ from zoo_core.reporting.run_folder import (
     RESULTS,
     RUNS,
     check_free,
+    claiming,
     deliver,
     inputs_of,
     open_run_folder,
@@ -129,6 +130,7 @@ def _label_counts(arrays: Arrays, labels: Sequence[str], least: float) -> str:
     return ", ".join(f"{label} {count}" for label, count in counts.most_common())
 
 
+@claiming
 def predict(
     request: RunRequest,
     progress: ProgressReporter,

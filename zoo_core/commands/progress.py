@@ -61,6 +61,9 @@ class SilentListener:
     def stalled(self, stage: Stage, seconds: float, log: Path) -> None:
         """Ignored."""
 
+    def noticed(self, stage: Stage, text: str) -> None:
+        """Ignored."""
+
     def finished(self, result: StageResult) -> None:
         """Ignored."""
 
@@ -87,6 +90,10 @@ class LineListener(SilentListener):
     def stalled(self, stage: Stage, seconds: float, log: Path) -> None:
         """Report a line that names the log."""
         self._message(stalled_line(stage, seconds, log))
+
+    def noticed(self, stage: Stage, text: str) -> None:
+        """Report it."""
+        self._message(f"  {stage.name}: {text}")
 
     def finished(self, result: StageResult) -> None:
         """Report the stage's line."""

@@ -19,6 +19,7 @@ from zoo_core.reporting.run_folder import (
     RESULTS,
     RUNS,
     check_free,
+    claiming,
     deliver,
     inputs_of,
     open_run_folder,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 _FILES = (REPORT, "report.md", "manifest.json", "log.txt")
 
 
+@claiming
 def run(
     request: RunRequest,
     progress: ProgressReporter,

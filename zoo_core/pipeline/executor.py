@@ -8,6 +8,7 @@ import time
 import traceback
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from threading import Condition, RLock, Thread
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -49,6 +50,9 @@ class Listener(Protocol):
 
         `log` holds the stacks of all threads.
         """
+
+    def noticed(self, stage: Stage, text: str) -> None:
+        """What a person must know now: the stage waits for another process, or failed."""
 
     def finished(self, result: StageResult) -> None:
         """The stage is in the store."""
@@ -111,6 +115,9 @@ class Executor:
             thread.start()
         try:
             self._serve(board)
+        except _AbandonedError:
+            assert board.error
+            raise board.error from None
         except BaseException as error:
             board.fail(error)
             raise
@@ -126,15 +133,17 @@ class Executor:
         """Run stages one by one until all are finished or one has failed."""
         while item := board.take():
             runner = self.guard if self.guard and item.stage.isolated else self.runner
-            self._finish(board, item, self._one(item, board.results, runner))
+            self._finish(board, item, self._one(item, board, runner))
         if board.error:
             raise board.error
 
     def _serve_beside(self, board: _Board, runner: StageRunner) -> None:
         try:
             while item := board.take_beside():
-                self._finish(board, item, self._one(item, board.results, runner))
+                self._finish(board, item, self._one(item, board, runner))
         except BaseException as error:  # raised by the thread that runs the plan
+            if item and not board.error and not is_interrupt(error):
+                self._notice(item.stage, f"{error}; ends the other stages")
             board.fail(error)
 
     def _finish(self, board: _Board, item: PlannedStage, result: StageResult) -> None:
@@ -151,34 +160,39 @@ class Executor:
             self.store.touch(entry)
         return entry
 
-    def _one(
-        self, item: PlannedStage, results: Mapping[str, StageResult], runner: StageRunner
-    ) -> StageResult:
-        with disk_errors(self.store.root), self.store.lock(item.key):
+    def _notice(self, stage: Stage, text: str) -> None:
+        with self._calls:
+            self.listener.noticed(stage, text)
+
+    def _one(self, item: PlannedStage, board: _Board, runner: StageRunner) -> StageResult:
+        tell = partial(self._notice, item.stage)
+        with disk_errors(self.store.root), self.store.lock(item.key, tell):
             if entry := self._cached(item):  # another process has run it meanwhile
                 return StageResult(item.stage, entry, True, 0.0)
             with self._calls:
                 self.listener.started(item.stage, self.durations.seconds(item.stage))
             start = time.perf_counter()
-            entry = self._make(item, results, runner)
+            entry = self._make(item, board, runner)
             seconds = time.perf_counter() - start
             self.durations.add(item.stage, item.key, seconds)
             return StageResult(item.stage, entry, False, seconds)
 
-    def _make(
-        self, item: PlannedStage, results: Mapping[str, StageResult], runner: StageRunner
-    ) -> Entry:
+    def _make(self, item: PlannedStage, board: _Board, runner: StageRunner) -> Entry:
+        results = board.results
         stage, work = item.stage, self.store.work(item.key, item.stage.name)
         start = time.time()
         inputs = {arg: _split(ref, results) for arg, ref in stage.inputs.items()}
         job = StageJob(stage=stage, key=item.key, inputs=inputs, work=work.name)
-        monitor = _Monitor(self.listener, self._calls, stage, work / LOG)
+        monitor = _Monitor(self.listener, self._calls, stage, work / LOG, board)
         with _user_paths_in_errors(results), self._keep_on_failure(stage, work):
             services = StageServices(self.plugins, self.sessions, monitor.advanced)
             context = job.context(self.store, services)
             if not self.plugins.hook.zoo_run_stage(stage=stage, context=context):
                 runner.run(job, monitor)
-            facts = {"name": stage.name, "parts": item.parts, "began": start, "ended": time.time()}
+            facts = {
+                **{"name": stage.name, "subject": stage.subject, "parts": item.parts},
+                **{"began": start, "ended": time.time()},
+            }
             entry = self.store.commit(item.key, work, stage.outputs, facts)
         shutil.rmtree(self.store.resume_dir(item.key), ignore_errors=True)
         return entry
@@ -188,6 +202,9 @@ class Executor:
         try:
             yield
         except BaseException as error:
+            if isinstance(error, _AbandonedError):
+                shutil.rmtree(work, ignore_errors=True)
+                raise
             if is_interrupt(error):
                 shutil.rmtree(work, ignore_errors=True)
                 raise KeyboardInterrupt from error
@@ -213,6 +230,10 @@ class Executor:
             shutil.rmtree(work, ignore_errors=True)
             raise
         return self.store.keep_failed(work)
+
+
+class _AbandonedError(BaseException):
+    """Ends a stage because another one has failed; no stage catches it."""
 
 
 class _Board:
@@ -279,14 +300,20 @@ class _Board:
 
 @dataclass(frozen=True, slots=True)
 class _Monitor:
-    """Passes one stage's events to the listener; see `StageMonitor`."""
+    """Passes one stage's events to the listener; see `StageMonitor`.
+
+    Where another stage has failed, this one ends at its next report.
+    """
 
     listener: Listener
     calls: RLock
     stage: Stage
     log: Path
+    board: _Board
 
     def advanced(self, done: float, total: float, note: str = "") -> None:
+        if self.board.error:
+            raise _AbandonedError
         with self.calls:
             self.listener.advanced(self.stage, done, total, note)
 

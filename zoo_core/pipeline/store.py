@@ -19,6 +19,7 @@ from zoo_core.errors import DataError, StageError
 from zoo_core.system.file_cache import file_digests
 from zoo_core.system.files import read_limited
 from zoo_core.system.hashing import digest, file_digest
+from zoo_core.system.locks import held
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -55,8 +56,8 @@ class StageStore(Protocol):
     def touch(self, entry: Entry) -> None:
         """Note that a run has used the entry."""
 
-    def lock(self, key: str) -> AbstractContextManager[None]:
-        """Held by the one process that makes `key`."""
+    def lock(self, key: str, tell: Callable[[str], None]) -> AbstractContextManager[None]:
+        """Held by the one process that makes `key`; `tell` hears whom it waits for."""
 
     def work(self, key: str, name: str) -> Path:
         """A fresh folder to make `key` in."""
@@ -159,15 +160,11 @@ class Store:
         """Time of the last use by a run, in seconds since the epoch."""
         return (entry.path / MANIFEST).stat().st_mtime
 
-    @contextmanager
-    def lock(self, key: str) -> Iterator[None]:
-        """Held by the process that runs the stage of `key`; others wait for it."""
-        from filelock import FileLock
-
-        folder = self.root / "locks"
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / f"{key}.lock"):
-            yield
+    def lock(
+        self, key: str, tell: Callable[[str], None] = lambda _: None
+    ) -> AbstractContextManager[None]:
+        """Held by the process that runs the stage of `key`; others wait for it; see `held`."""
+        return held(self.root / "locks" / f"{key}.lock", tell)
 
     def work(self, key: str, name: str) -> Path:
         """A new folder for the stage of `key`, whose lock is held, beside the entries."""

@@ -57,7 +57,7 @@ def plan_run(
     resolved = resolve(request, registry, plugins, cache, needs_data, goal is Goal.VIEW)
     builder = _Builder(request, resolved, plugins)
     request = replace(request, backend=resolved.backend.name)
-    return Run(request=request, resolved=resolved, plan=make_plan(builder.stages(goal)))
+    return Run(request=request, resolved=resolved, plan=make_plan(builder.named_stages(goal)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,19 @@ class _Builder:
     resolved: Resolved
     plugins: Plugins
 
+    def named_stages(self, goal: Goal) -> list[Stage]:
+        """The stages; those that work on this model say so."""
+        resolved, target = self.resolved, self.resolved.target
+        place = f"{target.backend}:{target.precision}/{target.device}x{target.batch}"
+        subject = f"{resolved.card.id} {resolved.size[0]}x{resolved.size[1]} {place}"
+        others = {stage.name for stage in (*self._data_stages(), *self._calibration())}
+        return [
+            stage if stage.name in others else replace(stage, subject=subject)
+            for stage in self.stages(goal)
+        ]
+
     def stages(self, goal: Goal) -> list[Stage]:
+        """All stages up to the goal."""
         weights = self.resolved.weights.stage() if self.resolved.has_graph else None
         stages = [weights] if weights else []
         if goal is Goal.FETCH:

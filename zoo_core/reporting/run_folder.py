@@ -5,20 +5,28 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from functools import wraps
+from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from zoo_core.errors import DataError
+from zoo_core.errors import DataError, UsageError
 from zoo_core.reporting.owned_files import OwnedFiles
 from zoo_core.system.files import copy_file, disk_errors, temporary_folder
+from zoo_core.system.hashing import digest
+from zoo_core.system.locks import held_or_none, holder
+from zoo_core.system.paths import home
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
 
     from zoo_core.planning.build import Run
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 RUNS = Path("runs")
 """Where run folders go that are not named."""
@@ -69,6 +77,36 @@ def check_free(
     """
     if output is not None:
         OwnedFiles.load(output).check(kind, names, inputs)
+
+
+def claiming(command: Callable[P, T]) -> Callable[P, T]:
+    """A command that no other process, thread or call fills its `output` folder beside.
+
+    Raises UsageError where another one does. Without `output` nothing is claimed: a new folder is
+    made for each.
+    """
+    parameters = signature(command)
+
+    @wraps(command)
+    def claimed(*args: P.args, **kwargs: P.kwargs) -> T:
+        output = parameters.bind(*args, **kwargs).arguments.get("output")
+        with _claim(output) if output is not None else nullcontext():
+            return command(*args, **kwargs)
+
+    return claimed
+
+
+@contextmanager
+def _claim(output: Path) -> Iterator[None]:
+    path = home() / "outputs" / f"{digest(os.path.realpath(output))[:24]}.lock"
+    with ExitStack() as stack:
+        mine = True
+        with suppress(OSError):  # a home that cannot be written: nothing can be claimed
+            mine = stack.enter_context(held_or_none(path))
+        if not mine:
+            what = f"another zoo command writes to it: {holder(path)}"
+            raise UsageError(what, where=str(output), next=f"wait until it ends, or {_NEXT}")
+        yield
 
 
 @contextmanager

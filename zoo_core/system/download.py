@@ -17,6 +17,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 from zoo_core.errors import DataError
 from zoo_core.system.files import disk_errors, is_html
 from zoo_core.system.hashing import file_digest
+from zoo_core.system.locks import held
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -85,10 +86,7 @@ def download(
     that differs from `expected` (it is removed), an HTML page where `target` is not one, a refusal,
     a full disk, and a server that stays silent.
     """
-    from filelock import FileLock
-
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(target.with_name(target.name + ".lock")):
+    with held(target.with_name(target.name + ".lock"), lambda text: progress(0.0, 1.0, text)):
         if target.is_file() and not expected.mismatch(target):
             return target
         if offline() and not url.startswith("file:"):
@@ -114,10 +112,8 @@ def downloaded(
 
     Blocks of other processes for the same path wait, so that it stays there until this one ends.
     """
-    from filelock import FileLock
-
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(target.with_name(f"{target.name}.held.lock")):
+    lock = target.with_name(f"{target.name}.held.lock")
+    with held(lock, lambda text: progress(0.0, 1.0, text)):
         yield download(url, target, progress, expected)
 
 

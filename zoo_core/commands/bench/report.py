@@ -32,6 +32,7 @@ from zoo_core.reporting.run_folder import (
     RAW,
     RUNS,
     check_free,
+    claiming,
     inputs_of,
     open_run_folder,
 )
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 _KIND = "bench"
 
 
+@claiming
 def bench_report(
     request: RunRequest, how: BenchRequest, progress: ProgressReporter, output: Path | None
 ) -> BenchReport:
