@@ -71,6 +71,19 @@ def test_did_you_mean() -> None:
     assert did_you_mean("tensorrt!", known) == "known: onnxruntime, openvino, vastai"
     assert did_you_mean("anything", []) == "none is registered"
     assert did_you_mean("vastai", iter(known)) == "did you mean 'vastai'?"
+    assert did_you_mean("OpenVino", known) == "did you mean 'openvino'?"
+
+
+def test_names_that_begin_like_it_go_before_one_that_differs_in_a_letter() -> None:
+    known = ["yolov7", "yolov4-tiny", "yolov4-csp", "yolov5s"]
+    assert did_you_mean("yolov4", known) == "did you mean 'yolov4-csp' or 'yolov4-tiny'?"
+    assert did_you_mean("YOLOv4-c", known) == "did you mean 'yolov4-csp'?"
+    assert did_you_mean("yolov7x", known) == "did you mean 'yolov7'?"
+    many = [f"net-{letter}" for letter in "abcdefgh"]
+    assert did_you_mean("net", many) == (
+        "did you mean 'net-a', 'net-b', 'net-c', 'net-d', 'net-e' or 'net-f' (8 begin so)?"
+    )
+    assert did_you_mean("a", ["ab", "ac"]).startswith("did you mean 'a")
 
 
 def test_what_is_not_known_is_refused_with_a_hint() -> None:

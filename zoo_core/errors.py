@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+_MOST_HINTS = 6
+"""Names that a hint offers at most."""
+
+
 class ZooError(Exception):
     """A failure with one clear line: what happened, where, and what to do next."""
 
@@ -119,12 +123,16 @@ def is_interrupt(error: BaseException | None) -> bool:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A hint with the closest known name, else all known names."""
-    names = sorted(known)
-    close = get_close_matches(name, names, n=1, cutoff=0.6)
+    """A hint with the known names that begin like it, else the closest one, else all of them."""
+    names = {other.casefold(): other for other in sorted(known)}
+    word = name.casefold()
+    longer = [other for other in names if other.startswith(word)] if len(word) > 2 else []
+    close = longer or get_close_matches(word, names, n=1, cutoff=0.6)
     if close:
-        return f"did you mean '{close[0]}'?"
-    return f"known: {', '.join(names)}" if names else "none is registered"
+        *first, last = (f"'{names[other]}'" for other in close[:_MOST_HINTS])
+        more = f" ({len(close)} begin so)" if len(close) > _MOST_HINTS else ""
+        return f"did you mean {', '.join(first)}{' or ' if first else ''}{last}{more}?"
+    return f"known: {', '.join(names.values())}" if names else "none is registered"
 
 
 def check_known(

@@ -74,6 +74,10 @@ def test_one_model_is_checked_alone(zoo: Zoo) -> None:
     assert fine.code == 0
     assert fine.stdout.startswith("no findings: toy-detector")
     assert {row["severity"] for row in disputed["findings"]} == {"warning"}
+    count = len(disputed["findings"])
+    last = zoo("check", "yolo11s").stdout.splitlines()[-1]
+    assert last.startswith(f"{count} warning{'s' * (count != 1)}: yolo11s, ")
+    assert last.endswith(" plugins")
     assert zoo("check", "toy-detectr").code == 2
 
 

@@ -47,3 +47,17 @@ def test_damaged_lines_of_the_history_are_left_out(zoo: Zoo) -> None:
     done = zoo("runs", "--json")
     assert done.code == 0
     assert json.loads(done.stdout)["runs"] == [good]
+
+
+def test_benchmarks_are_listed_with_their_speed(zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZOO_PLUGINS", "zoo_core.testing.toy")
+    asked = ("toy-detector", "--backend", "toy", "--assets", "sample")
+    assert zoo("bench", *asked, "--duration", "0.05", "--no-breakdown", "-o", "b").code == 0
+    assert zoo("eval", *asked, "-o", "e").code == 0
+    speeds = [row["speed"] for row in zoo("runs", "--json").json["runs"]]
+    lines = zoo("runs").stdout.splitlines()
+
+    assert speeds[1] is None
+    assert f"{speeds[0]['median_ms']:.3f} ms, {speeds[0]['images_per_second']:.2f}" in lines[1]
+    assert lines[1].rstrip().endswith("/b")
+    assert "F1 1.0000" in lines[2]

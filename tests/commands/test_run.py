@@ -222,6 +222,44 @@ def test_a_gate_on_a_sample_run_exits_6(zoo: Zoo) -> None:
     assert "sample weights" in error_data["what"]
 
 
+@pytest.mark.parametrize("verb", ["run", "eval"])
+def test_a_gate_on_no_metric_is_refused_before_the_work(
+    zoo: Zoo, zoo_home: Path, verb: str
+) -> None:
+    error_data = error(zoo(verb, *TOY, "--min-metric", "f1=0.5", "--json", "-"), 2)
+
+    assert error_data["what"] == "unknown 'f1'"
+    assert error_data["where"] == "--min-metric"
+    assert error_data["next"] == "did you mean 'F1'?"
+    assert not (zoo_home / "store").exists()
+
+
+def test_a_gate_without_ground_truth_is_refused_before_the_work(
+    zoo: Zoo, tmp_path: Path, zoo_home: Path, write_image: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ZOO_PLUGINS", "zoo_core.testing.toy,zoo_coco")
+    write_image(tmp_path / "mine" / "a.png")
+    asked = ("eval", "toy-detector", "--backend", "toy", "--weights", "random", "--images", "mine")
+    given = (*asked, "--dataset", "folder", "--json", "-")
+    error_data = error(zoo(*given, "--min-metric", "F1=0.5"), 6)
+
+    assert error_data["what"] == "a gate needs ground truth, and these images have none"
+    assert not (zoo_home / "store").exists()
+
+
+def test_a_gate_on_a_subset_is_judged_with_a_warning(zoo: Zoo) -> None:
+    published = ("toy-detector", "--backend", "toy", "--assets", "published", "--no-bench")
+    said = "gate F1=0.9: judged on 2 of 4 images only, which says little about the whole data set"
+    gated = (*published, "--min-metric", "F1=0.9")
+    part, whole = (ok(zoo("run", *gated, *more)) for more in (("--limit", "2"), ()))
+
+    assert f"warning: {said}\n" in part.stderr
+    assert f"warning: {said}\n" in part.stdout
+    assert "judged on" not in whole.stderr + whole.stdout
+    document = ok(zoo("run", *gated, "--limit", "2", "--json", "-")).json
+    assert said in valid(document)["warnings"]
+
+
 @pytest.mark.parametrize(
     ("change", "code", "text"),
     [

@@ -886,6 +886,8 @@ EVALUATOR = [
         judging(SCORE, "return Metrics(values={'F1': 0.9}, lines=('x',))")),
     Row("ToyEvaluator", "perfect_predictions_score_best", "AP is 100.0, not a fraction",
         judging(SCORE, "return Metrics(values={'F1': 1.0, 'AP': 100.0}, lines=('x',))")),
+    Row("ToyEvaluator", "perfect_predictions_score_best", "`metrics` lists ['F1', 'F2']",
+        part("pass", method="unused(self)", before="metrics = ('F1', 'F2')")),
     Row("ToyEvaluator", "perfect_predictions_score_best", "no line to show",
         judging(SCORE, "return replace(super().score(predictions, truth, labels), lines=())")),
     Row("ToyEvaluator", "nothing_detected_scores_less", "scores F1 None",
@@ -1039,10 +1041,11 @@ def test_a_breach_is_caught_and_named(broken: Any, row: Row, tmp_path: Path) -> 
     assert row.breach.replace("{me}", module.__name__) in found
 
 
-SCORES_AS_PERCENT = judging(
-    SCORE,
+SCORES_AS_PERCENT = part(
     "found = super().score(predictions, truth, labels)\n"
     "return replace(found, values={'F1': 100 * found.values['F1'], 'error': 1.5})",
+    method=SCORE,
+    before="metrics = ('F1', 'error')",
 )
 
 

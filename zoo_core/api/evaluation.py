@@ -131,7 +131,11 @@ class Evaluator(Protocol):
         """
 
     def score(self, predictions: Predictions, truth: Path, labels: Sequence[str]) -> Metrics:
-        """The task's metrics: 0.0 if there is no prediction, None where a metric is undefined."""
+        """The task's metrics: 0.0 if there is no prediction, None where a metric is undefined.
+
+        If the evaluator has the attribute `metrics`, the names of all metrics, `--min-metric` is
+        checked against it before the run.
+        """
 
     def write(
         self,

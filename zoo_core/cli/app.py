@@ -35,7 +35,7 @@ VERBS = {
     "show": "Show a model's card, merged with its family.",
     "check": "Check the registry and the plugins; exit 2 on errors.",
     "doctor": "Check the software, hardware, folders and network that runs need.",
-    "runs": "List earlier runs on this machine.",
+    "runs": "List earlier runs and benchmarks on this machine.",
     "gc": "Remove unused results, remains of failed stages and unused cache files.",
 }
 """Verb -> first line of its help; the rest is in the module of the same name."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Annotated
 
 import typer
@@ -27,9 +28,11 @@ def check(
     registry, plugins = open_registry()
     rows = check_registry(registry, plugins, model)
     table = [((r["severity"],), (r["where"], r["message"], step(r["next"]))) for r in rows]
-    if not rows and not as_json:
-        what = model or f"{len(registry.models)} models"
-        typer.echo(f"no findings: {what}, {len(plugins.plugins)} plugins")
-        return 0
     print_entries("findings", rows, table, as_json)
-    return 2 if any(row["severity"] == "error" for row in rows) else 0
+    counts = Counter(row["severity"] for row in rows)
+    if not as_json:
+        found = [f"{count} {kind}{'s' * (count != 1)}" for kind, count in sorted(counts.items())]
+        what = model or f"{len(registry.models)} models"
+        said = ", ".join(found) or "no findings"
+        typer.echo(f"{said}: {what}, {len(plugins.plugins)} plugins")
+    return 2 if counts["error"] else 0

@@ -11,7 +11,7 @@ from zoo_core.cli.options import JsonFlag
 
 
 def runs(as_json: JsonFlag = False) -> int:
-    """List earlier runs on this machine."""
+    """List earlier runs and benchmarks on this machine."""
     from zoo_core.reporting.history import remembered
 
     rows = remembered()
@@ -31,8 +31,12 @@ def runs(as_json: JsonFlag = False) -> int:
 
 
 def _first(row: dict[str, Any]) -> str:
+    """The first metric, of a benchmark the speed."""
     for name, value in (row["metrics"] or {}).items():
         if value is not None:
             sample = " (sample)" if row["assets"]["weights"] == "sample" else ""
             return f"{name} {value:.4f}{sample}"
+    speed = row.get("speed")
+    if speed:
+        return f"{speed['median_ms']:.3f} ms, {speed['images_per_second']:.2f} images/s"
     return "-"

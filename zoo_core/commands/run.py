@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from zoo_core.commands.workspace import prepare
 from zoo_core.planning.build import Goal
 from zoo_core.planning.resolve import require_available
 from zoo_core.reporting.build import Outcome, build_report
-from zoo_core.reporting.gates import refuse_sample
+from zoo_core.reporting.gates import doubts, refuse
 from zoo_core.reporting.history import remember
 from zoo_core.reporting.markdown import markdown
 from zoo_core.reporting.run_folder import (
@@ -57,7 +58,10 @@ def run(
     others after printing the report.
     """
     work, planned = prepare(request, Goal.SCORE, progress, output or RUNS)
-    refuse_sample(gates, planned.resolved.weights.kind)
+    evaluator = work.plugins.evaluator(planned.resolved.card.evaluator)
+    refuse(gates, planned.resolved, evaluator)
+    for text in (limits := doubts(gates, planned.resolved)):
+        progress.message(f"warning: {text}")
     require_available(planned.resolved)
     names = (*_FILES, RAW) if bench else _FILES
     check_free(output, RESULTS, names, inputs_of(planned))
@@ -69,6 +73,8 @@ def run(
     with open_run_folder(planned, output, RESULTS) as staged:
         outcome = Outcome(run=planned, results=results, benchmark=speed, output=staged.folder)
         report = build_report(outcome, work.registry)
+        header = replace(report.header, warnings=(*report.warnings, *limits))
+        report = replace(report, header=header)
         _write_folder(staged.part, outcome, report, raw)
     if trouble := remember(report):
         progress.message(f"warning: {trouble}")

@@ -11,6 +11,7 @@ from zoo_core.errors import (
     DataError,
     SpeedGateError,
     UsageError,
+    check_known,
     did_you_mean,
 )
 from zoo_core.reporting.report import UNDECIDED, GateRow
@@ -18,7 +19,9 @@ from zoo_core.reporting.report import UNDECIDED, GateRow
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from zoo_core.api import Evaluator
     from zoo_core.benchmark.result import Figures
+    from zoo_core.planning.resolve import Resolved
     from zoo_core.reporting.report import BenchReport, RunReport
 
 
@@ -37,14 +40,33 @@ def parse(texts: Iterable[str]) -> dict[str, float]:
     return gates
 
 
-def refuse_sample(gates: Mapping[str, float], weights: str) -> None:
-    """Raises DataError for a gate on weights whose accuracy says nothing about the model."""
+def refuse(gates: Mapping[str, float], resolved: Resolved, evaluator: Evaluator) -> None:
+    """Raises, before the work, for gates that cannot be judged after it.
+
+    UsageError for a name that is none of the evaluator's `metrics`, if it lists them; DataError for
+    weights whose accuracy says nothing about the model, and for images without ground truth.
+    """
+    weights = resolved.weights.kind
+    check_known(gates, getattr(evaluator, "metrics", gates), "--min-metric")
+    if gates and not (resolved.data and resolved.data.has_truth):
+        what = "a gate needs ground truth, and these images have none"
+        raise DataError(what, where="--min-metric", next="give --annotations FILE")
     if gates and weights in ("sample", "random"):
         raise DataError(
             f"a gate on {weights} weights would say nothing about the model",
             where="--min-metric",
             next="use --assets published, or --weights FILE",
         )
+
+
+def doubts(gates: Mapping[str, float], resolved: Resolved) -> tuple[str, ...]:
+    """A warning where gates are judged on a subset of the data set."""
+    data = resolved.data
+    if not gates or data is None or data.count == data.of:
+        return ()
+    names = ", ".join(f"{name}={least:g}" for name, least in gates.items())
+    part = f"{data.count:,} of {data.of:,} images"
+    return (f"gate {names}: judged on {part} only, which says little about the whole data set",)
 
 
 def check(gates: Mapping[str, float], report: RunReport) -> None:

@@ -9,25 +9,27 @@ from zoo_core.system.files import add_json_line, read_json_lines
 from zoo_core.system.paths import home
 
 if TYPE_CHECKING:
-    from zoo_core.reporting.report import RunReport
+    from zoo_core.reporting.report import BenchReport, RunReport
 
 _FILE = "runs.jsonl"
 _TEXTS = ("when", "model", "backend", "device", "precision", "output")
 
 
-def remember(report: RunReport) -> str:
-    """Add a run; returns a warning where that is not possible: its results are written."""
-    head = report.header
+def remember(report: RunReport | BenchReport) -> str:
+    """Add a run or a benchmark; returns a warning if that fails, as its results are written."""
+    head, speed = report.header, report.benchmark and report.benchmark.figures
     row = {
         "when": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "model": head.model,
         "backend": head.backend,
         "device": head.device,
         "precision": head.precision,
-        "images": report.images,
+        "images": getattr(report, "images", 0),
         "assets": head.assets.to_data(),
         "protocol": head.protocol.name if head.protocol else "",
-        "metrics": report.metrics,
+        "metrics": getattr(report, "metrics", None),
+        "speed": speed
+        and {"median_ms": speed.latency_ms["median"], "images_per_second": speed.throughput},
         "output": head.output,
     }
     try:

@@ -283,6 +283,7 @@ class ToyEvaluator:
 
     task = "detection"
     versions: tuple[str, ...] = ("numpy",)
+    metrics: tuple[str, ...] = ("F1",)
     postprocess_label = "NMS"
 
     def check(self, values: Mapping[str, Any]) -> None:

@@ -28,6 +28,7 @@ class TopK:
 
     task = "classification"
     versions: tuple[str, ...] = ("numpy",)
+    metrics: tuple[str, ...] = ("top1", "top5")
 
     def check(self, values: Mapping[str, Any]) -> None:
         """The one field is `keep`: how many classes of an image are kept, at least 5."""

@@ -50,6 +50,9 @@ class CocoDetection:
     viewing: Mapping[str, Any] = MappingProxyType({"conf": 0.25, "nms": 0.45, "box_labels": "best"})
     """What `zoo predict` shows: the usual values of detectors' own demonstrations."""
 
+    metrics: tuple[str, ...] = NAMES
+    """The figures that `score` returns."""
+
     postprocess_label = "NMS"
     """What `zoo bench` calls the step in its breakdown."""
 

@@ -26,6 +26,7 @@ from zoo_core.planning.build import Goal
 from zoo_core.planning.resolve import require_available
 from zoo_core.reporting.build import build_header
 from zoo_core.reporting.gates import judged
+from zoo_core.reporting.history import remember
 from zoo_core.reporting.report import BenchReport
 from zoo_core.reporting.run_folder import (
     BENCH_REPORT,
@@ -76,6 +77,8 @@ def bench_report(
             write = write_text if isinstance(content, str) else write_json
             write(staged.part / name, content)
         write_json(staged.part / BENCH_REPORT, report.to_data())
+    if trouble := remember(report):
+        progress.message(f"warning: {trouble}")
     if error:
         for line in report_lines(report):
             progress.message(line)

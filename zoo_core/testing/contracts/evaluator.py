@@ -238,6 +238,8 @@ class TaskEvaluatorContract(TaskContract):
             least, most = self.ranges.get(name, _FRACTION)
             what = f"not from {least:g} to {most:g}" if name in self.ranges else "not a fraction"
             must(value is None or least <= value <= most, f"{name} is {value}, {what}")
+        listed, scored = getattr(self._provider(), "metrics", metrics.values), set(metrics.values)
+        must(set(listed) == scored, f"it scores {sorted(scored)}, `metrics` lists {list(listed)}")
 
 
 class EvaluatorContract(TaskEvaluatorContract):

@@ -1,0 +1,61 @@
+"""What a plan is expected to take, and what it is compared with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zoo_core.api import Stage
+from zoo_core.pipeline.durations import Durations
+from zoo_core.pipeline.plan import make_plan
+from zoo_core.pipeline.store import Store
+from zoo_core.planning.preview import preview
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+    from zoo_core.testing.fixtures import Zoo
+
+RUN = "zoo_core.pipeline.stages.leakage:find"
+
+
+def predict(subject: str, **params: object) -> Stage:
+    return Stage(name="predict", run=RUN, params=params, outputs=("a",), subject=subject)
+
+
+def made(store: Store, stage: Stage) -> None:
+    """As a run leaves it."""
+    (item,) = make_plan([stage])
+    work = store.work(item.key, stage.name)
+    (work / "a").write_text("x")
+    facts = {"name": stage.name, "subject": stage.subject, "parts": item.parts}
+    store.commit(item.key, work, stage.outputs, facts)
+
+
+def test_a_stage_is_compared_with_the_same_models_results(tmp_path: Path) -> None:
+    store, durations = Store(tmp_path / "store"), Durations(tmp_path / "journal.jsonl")
+    made(store, predict("mine 320x320 t", conf=0.1, model="mine", size=320))
+    made(store, predict("other 416x416 t", conf=0.2, model="other", size=416))
+
+    def changed(stage: Stage) -> list[str]:
+        found = preview(make_plan([stage]), store, durations, explain=True).rows[0]["changed"]
+        return list(found)
+
+    now = predict("mine 416x416 t", conf=0.2, model="mine", size=416)
+    assert changed(now) == ["params.conf", "params.size"]
+    assert changed(predict("third 416x416 t", conf=0.2, model="third", size=416)) == []
+
+
+def test_a_fresh_home_knows_no_times_and_says_so(zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZOO_PLUGINS", "zoo_core.testing.toy")
+    asked = ("toy-detector", "--backend", "toy", "--assets", "sample")
+    fresh = zoo("plan", *asked)
+    assert fresh.stdout.splitlines()[-1].endswith(" to run, no times known yet")
+    assert zoo("plan", *asked, "--json", "-").json["expected_seconds"] is None
+    assert zoo("eval", *asked).code == 0
+    again = zoo("plan", *asked)
+    assert again.stdout.splitlines()[-1].endswith(", all cached")
+    other = zoo("plan", *asked, "--precision", "int8")
+    assert " s" in other.stdout.splitlines()[-1]
+    assert "no times" not in other.stdout
