@@ -41,6 +41,7 @@ def test_damaged_lines_of_the_history_are_left_out(zoo: Zoo) -> None:
         **{"metrics": {"AP": 0.5}, "assets": {"weights": "given"}},
     }
     bad = [{}, {**good, "metrics": {"AP": "0.5"}}, {**good, "assets": None}, {**good, "when": 3}]
+    bad += [{**good, "speed": {"median_ms": "1"}}]
     home().mkdir(parents=True, exist_ok=True)
     lines = "".join(json.dumps(row) + "\n" for row in [*bad, good])
     (home() / "runs.jsonl").write_text(lines + "[" * 5000)

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from zoo_core.pipeline.plan import Plan, PlannedStage
     from zoo_core.pipeline.store import Store
 
+_WORTH_SAYING = 0.5
+"""Seconds below which the summary tells no time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Preview:
@@ -33,11 +36,11 @@ class Preview:
         parts = [f"{_stages(len(self.rows))}, {self.missing} to run"]
         if self.download_bytes:
             parts.append(f"{self.download_bytes / 1e6:.0f} MB to download")
-        known = [row["expected_seconds"] for row in self.rows if row["expected_seconds"]]
-        if known:
+        known = [s for row in self.rows if (s := row["expected_seconds"]) is not None]
+        if sum(known) >= _WORTH_SAYING:
             more = "at least" if self.seconds is None else "about"
             parts.append(f"{more} {sum(known):.0f} s")
-        elif self.seconds is None:
+        elif not known:
             parts.append("no times known yet")
         return ", ".join(parts)
 

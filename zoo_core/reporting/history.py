@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from zoo_core.reporting.report import BenchReport, RunReport
 
 _FILE = "runs.jsonl"
+_SPEED = ("median_ms", "images_per_second")
 _TEXTS = ("when", "model", "backend", "device", "precision", "output")
 
 
@@ -29,7 +30,7 @@ def remember(report: RunReport | BenchReport) -> str:
         "protocol": head.protocol.name if head.protocol else "",
         "metrics": getattr(report, "metrics", None),
         "speed": speed
-        and {"median_ms": speed.latency_ms["median"], "images_per_second": speed.throughput},
+        and dict(zip(_SPEED, (speed.latency_ms["median"], speed.throughput), strict=True)),
         "output": head.output,
     }
     try:
@@ -51,4 +52,10 @@ def _is_whole(row: dict[str, Any]) -> bool:
         isinstance(metrics, dict)
         and all(value is None or isinstance(value, int | float) for value in metrics.values())
     )
-    return texts and figures and isinstance(assets, dict) and "weights" in assets
+    speed = row.get("speed")
+    known = speed is None or (isinstance(speed, dict) and all(_is_speed(speed, k) for k in _SPEED))
+    return texts and figures and known and isinstance(assets, dict) and "weights" in assets
+
+
+def _is_speed(speed: dict[str, Any], key: str) -> bool:
+    return isinstance(speed.get(key), int | float)
