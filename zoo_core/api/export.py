@@ -46,13 +46,17 @@ class ExportRequest:
 class GivenSettings:
     """What the user's own files say of how to run their network; empty where they say nothing.
 
-    `size` is the input's (height, width), `channels` 1 (grey) or 3, `protocol` holds values of a
-    scoring protocol. `said` tells for `size`, `channels` and each of these values where a file
-    says so, and how: "net.cfg:8 letter_box=1". `warnings` are one sentence each.
+    `size` is the input's (height, width), `channels` 1 (grey) or 3, `batch` the images of one run,
+    `protocol` holds values of a scoring protocol. With `fixed_size` the network runs with no other
+    size; a batch is always the only one. `said` tells for `size`, `channels`, `batch` and each of
+    the protocol's values where a file says so, and how: "net.cfg:8 letter_box=1". `warnings` are
+    one sentence each.
     """
 
     size: tuple[int, int] | None = None
     channels: int | None = None
+    batch: int | None = None
+    fixed_size: bool = False
     protocol: Mapping[str, Any] = field(default_factory=dict)
     said: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()

@@ -48,7 +48,10 @@ def target(
     device: Annotated[
         str | None, typer.Option(help="Device of the backend; default: the first available one.")
     ] = None,
-    batch: Annotated[int, typer.Option(metavar="N", min=1, help="Batch size.")] = 1,
+    batch: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Batch size; by default the file's fixed one, or 1."),
+    ] = None,
     size: Annotated[
         str | None,
         typer.Option(metavar="H,W", help="Network input height and width; default: the card's."),

@@ -18,14 +18,14 @@ class RunRequest:
 
     `weights` is a path, "random" or "random:SEED". `predict` are images or folders without ground
     truth, instead of `images`. `changes` are the protocol values that options such as `--conf`
-    override.
+    override. Without `batch` it is what a file of the user's has fixed, else 1.
     """
 
     model: str
     backend: str | None = None
     precision: str = "fp32"
     device: str | None = None
-    batch: int = 1
+    batch: int | None = None
     size: tuple[int, int] | None = None
     assets: str = "auto"
     weights: str | None = None

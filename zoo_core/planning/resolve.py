@@ -141,7 +141,7 @@ def resolve(
     return Resolved(
         card=card,
         backend=backend,
-        target=target,
+        target=replace(target, batch=settings.batch),
         protocol=settings.protocol,
         preprocess=settings.preprocess,
         size=settings.size,
@@ -379,7 +379,7 @@ def _target(request: RunRequest, backend: Backend) -> Target:
         backend=backend.name,
         precision=request.precision,
         device=request.device or default_device(backend),
-        batch=request.batch,
+        batch=request.batch or 1,
         options=dict(request.options),
     )
 

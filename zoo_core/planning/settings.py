@@ -27,6 +27,7 @@ class Settings:
     """What was settled, and one sentence for each thing that the user's files decided or say."""
 
     size: tuple[int, int]
+    batch: int
     protocol: ScoringProtocol
     preprocess: Preprocess
     warnings: tuple[str, ...] = ()
@@ -71,9 +72,9 @@ class Settler:
     given: GivenSettings
 
     def settle(self) -> Settings:
-        """Raises UsageError for a number of channels that zoo does not feed."""
+        """Raises UsageError for channels that zoo does not feed, and for what a file cannot run."""
         request, given = self.request, self.given
-        size = request.size or given.size or self.card.size
+        size, batch = self._size(), self._batch()
         values = dict(self._differing()) if self._follows() else {}
         protocol = derive(self.protocol, {**self.shown, **values, **request.changes})
         base, channels = self.base, given.channels
@@ -85,10 +86,31 @@ class Settler:
             base = base.with_channels(channels)
         return Settings(
             size=size,
+            batch=batch,
             protocol=protocol,
             preprocess=effective_preprocess(base, protocol, size),
             warnings=(*self._decisions(size, base), *given.warnings),
         )
+
+    def _size(self) -> tuple[int, int]:
+        request, given = self.request, self.given
+        if given.size and given.fixed_size and request.size not in (None, given.size):
+            raise UsageError(
+                f"takes images of {_by(given.size)} only, asked for {_by(request.size or (0, 0))}",
+                where=given.said["size"],
+                next=f"use --size {given.size[0]},{given.size[1]}, or a file of the wanted size",
+            )
+        return request.size or given.size or self.card.size
+
+    def _batch(self) -> int:
+        request, given = self.request, self.given
+        if given.batch and request.batch not in (None, given.batch):
+            raise UsageError(
+                f"takes batches of {given.batch} only, asked for {request.batch}",
+                where=given.said["batch"],
+                next=f"use --batch {given.batch}, or export the network with a dynamic batch",
+            )
+        return request.batch or given.batch or 1
 
     def _follows(self) -> bool:
         """Whether the protocol is the card's own choice, not the user's or a backend's."""
@@ -108,6 +130,8 @@ class Settler:
         said, card = self.given.said, self.card
         if self.given.size == size != card.size:
             yield f"{said['size']}: size {_by(size)} (card: {_by(card.size)})"
+        if self.given.batch not in (None, 1, self.request.batch):
+            yield f"{said['batch']}: batch {self.given.batch} (default: 1)"
         if base.channels != self.base.channels:
             colours = _CHANNELS[base.channels], _CHANNELS[self.base.channels]
             yield f"{said['channels']}: {colours[0]} images (card: {colours[1]})"

@@ -35,12 +35,18 @@ def request(**changes: Any) -> ExportRequest:
 
 
 def export(path: Path, folder: Path, params: Mapping[str, Any]) -> tuple[Graph, Path, Any]:
-    """The graph of a file, its folder, and what verify found."""
-    card, exporter = model_card(exporter="onnx", exporter_params=params), OnnxExporter()
+    """The graph of a file, its folder, and what verify found.
+
+    `params` are the card's, and `channels` of the request and `preprocess` of the card.
+    """
+    own = dict(params)
+    channels, steps = own.pop("channels", 3), own.pop("preprocess", ())
+    card = model_card(exporter="onnx", exporter_params=own, preprocess=steps)
+    exporter = OnnxExporter()
     weights = local_weights("given", "onnx", {"weights": path}, exporter.parts(path))
     stage = weights.stage()
     assert stage
-    stages = [stage, *exporter.stages(card, request(files=weights.references()))]
+    stages = [stage, *exporter.stages(card, request(files=weights.references(), channels=channels))]
     done = run_stages(stages, folder, Plugins([zoo_onnx]))
     graph = Graph.from_data(json.loads((done["export"] / "graph.json").read_text()))
     return graph, done["export"], json.loads((done["verify"] / "verify.json").read_text())

@@ -12,7 +12,8 @@ from onnx import TensorProto, helper, numpy_helper
 from zoo_onnx.exporter import OnnxExporter
 
 from zoo_core.errors import DataError
-from zoo_core.testing.examples import tiny_model
+from zoo_core.testing import model_card
+from zoo_core.testing.examples import preprocess, tiny_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -191,6 +192,36 @@ def test_pixels_between_two_integers_are_rounded_for_uint8(taken: Any) -> None:
     given[..., 0], given[..., 2] = 128, 255
 
     same(folder, {"input": given}, image)
+
+
+def test_an_image_is_scaled_by_the_card_or_by_the_file(exported: Any) -> None:
+    with pytest.raises(DataError, match="uint8, the card's preprocess has scale; leave that out"):
+        exported(channels_last(TensorProto.UINT8), preprocess=preprocess(SIZE))
+
+
+@pytest.mark.parametrize("shape", [["n", 1, *SIZE], ["n", *SIZE, 1]])
+def test_grey_images(exported: Any, shape: list[Any]) -> None:
+    model = with_input(shape)
+    kernel = model.graph.initializer[0]
+    grey = numpy_helper.to_array(kernel).sum(axis=1, keepdims=True)
+    kernel.CopyFrom(numpy_helper.from_array(grey, kernel.name))
+    if shape[3] == 1:
+        model.graph.node[0].input[0] = "first"
+        turn = helper.make_node("Transpose", ["input"], ["first"], perm=[0, 3, 1, 2])
+        model.graph.node.insert(0, turn)
+    graph, _, found = exported(model, channels=1)
+
+    assert graph.inputs[0].shape == ("n", 1, *SIZE)
+    assert found["max_abs"] < 1e-5
+    with pytest.raises(DataError, match="takes images of 1 channels, the preprocess makes 3"):
+        exported(model)
+
+
+def test_an_open_number_of_channels_is_made_fixed(exported: Any) -> None:
+    graph, _, found = exported(with_input(["n", "c", "h", "w"]))
+
+    assert graph.inputs[0].shape == ("n", 3, *SIZE)
+    assert found["max_abs"] == 0.0
 
 
 def with_sizes(rows: int | str, batch: int | str = "n") -> onnx.ModelProto:
@@ -389,6 +420,53 @@ def test_a_place_that_is_no_number_is_told(tmp_path: Path) -> None:
     path.write_bytes(model.SerializeToString())
     with pytest.raises(DataError, match=r"no sensible place of the values of 'conv0\.weight'"):
         OnnxExporter().parts(path)
+
+
+@pytest.mark.parametrize(
+    ("shape", "size", "batch", "fixed"),
+    [
+        (["n", 3, *SIZE], SIZE, None, True),
+        ([4, 3, *SIZE], SIZE, 4, True),
+        ([1, *SIZE, 3], SIZE, 1, True),
+        (["n", 3, "h", "w"], None, None, False),
+        ([None, 3, 48, None], (48, 32), None, False),
+    ],
+)
+def test_what_the_file_has_fixed_is_known_while_planning(
+    tmp_path: Path, shape: list[Any], size: tuple[int, int], batch: int | None, fixed: bool
+) -> None:
+    model = with_input(shape)
+    list_as_inputs(model)
+    beside(model, tmp_path / "m.onnx", "gone.data")
+    (tmp_path / "gone.data").unlink()
+    found = OnnxExporter().settings(model_card(size=(32, 32)), {"weights": tmp_path / "m.onnx"})
+
+    assert (found.size, found.batch, found.fixed_size) == (size, batch, fixed)
+    assert found.channels == 3
+    assert found.said["channels"].startswith("m.onnx: input 'input' is float [")
+
+
+@pytest.mark.parametrize(
+    ("change", "params", "what"),
+    [
+        ({"inputs": {}}, {}, "inputs beside the image: 'orig_size'"),
+        ({}, {"outputs": ["boxes"]}, "its outputs are head0, the card says boxes"),
+        ({"kind": TensorProto.INT64}, {}, "not a type for pixels"),
+        ({"kind": TensorProto.UINT8, "steps": True}, {}, "the card's preprocess has scale"),
+    ],
+)
+def test_what_does_not_fit_is_refused_while_planning(
+    tmp_path: Path, change: dict[str, Any], params: dict[str, Any], what: str
+) -> None:
+    model = with_input(["n", 3, *SIZE], change.get("kind", TensorProto.FLOAT))
+    if "inputs" in change:
+        value = helper.make_tensor_value_info("orig_size", TensorProto.FLOAT, ["n", 2])
+        model.graph.input.append(value)
+    onnx.save(model, tmp_path / "m.onnx")
+    steps = preprocess(SIZE) if "steps" in change else ()
+    card = model_card(exporter_params=params, preprocess=steps)
+    with pytest.raises(DataError, match=what):
+        OnnxExporter().settings(card, {"weights": tmp_path / "m.onnx"})
 
 
 def test_outputs_that_are_no_tensors_are_refused(exported: Any) -> None:

@@ -8,7 +8,6 @@ import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
 from zoo_onnx.further import before
-from zoo_onnx.image import CHANNELS
 from zoo_onnx.nodes import inner_graphs
 
 if TYPE_CHECKING:
@@ -91,4 +90,3 @@ def _reorder(value: ValueInfoProto) -> None:
     old = [type(dim).FromString(dim.SerializeToString()) for dim in shape.dim]
     del shape.dim[:]
     shape.dim.extend(old[place] for place in _TO_FIRST)
-    shape.dim[1].dim_value = CHANNELS

@@ -13,10 +13,14 @@ from zoo_onnx.file import check, load, parts
 from zoo_onnx.image import spec
 from zoo_onnx.shapes import infer, settle
 from zoo_onnx.stated import Stated
-from zoo_onnx.take import take
+from zoo_onnx.take import check_pixels, look, take
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from zoo_core.api import StageContext
+    from zoo_onnx.shapes import Settled
+    from zoo_onnx.take import Taken
 
 MODEL_FILE = "model.onnx"
 
@@ -31,9 +35,17 @@ def export(context: StageContext) -> None:
     given, target = context.inputs["weights"], context.out / MODEL_FILE
     stated = Stated(**context.params["stated"])
     others = parts(given)
-    taken = take(load(given), stated, context.params["size"], given.name)
+    params, model = context.params, load(given)
+    check_pixels(look(model, stated, given.name)[0], params["preprocess"], given.name)
+    taken = take(model, stated, params["size"], params["channels"], given.name)
     if others:
         taken.done.insert(0, f"the values of {', '.join(others)} written into the file")
+    settled = _written(taken, given, target)
+    write_graph(context.out, _described(taken, settled, stated.form))
+
+
+def _written(taken: Taken, given: Path, target: Path) -> Settled:
+    """Write the graph, a copy where nothing changed, with the batch it runs and all shapes."""
     if taken.done:
         save(taken.model, target)
     else:
@@ -52,13 +64,16 @@ def export(context: StageContext) -> None:
             f"{given.name}: its batch is dynamic in name only, it runs one image at a time; "
             "the batch is 1"
         )
-    image, outputs = taken.model.graph.input[0], taken.model.graph.output
-    graph = Graph(
+    return settled
+
+
+def _described(taken: Taken, settled: Settled, form: str) -> Graph:
+    return Graph(
         format="onnx",
         path=MODEL_FILE,
-        inputs=(spec(image, settled.batch),),
-        outputs=tuple(spec(value, settled.batch) for value in outputs),
-        form=stated.form,
+        inputs=(spec(taken.model.graph.input[0], settled.batch),),
+        outputs=tuple(spec(value, settled.batch) for value in taken.model.graph.output),
+        form=form,
         facts={
             **facts(taken.model),
             "size_made_fixed": taken.frozen,
@@ -69,4 +84,3 @@ def export(context: StageContext) -> None:
         },
         warnings=tuple(taken.warnings),
     )
-    write_graph(context.out, graph)

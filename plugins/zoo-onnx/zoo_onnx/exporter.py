@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from zoo_core.api import ExportRequest, ModelCard
+    from zoo_core.api import ExportRequest, GivenSettings, ModelCard
 
 FORMAT = "onnx"
 
@@ -37,6 +37,12 @@ class OnnxExporter:
 
         return parts(weights)
 
+    def settings(self, card: ModelCard, files: Mapping[str, Path]) -> GivenSettings:
+        """Size, channels and batch that the .onnx file has fixed; see `SettingsReader`."""
+        from zoo_onnx.settings import settings
+
+        return settings(files["weights"], stated(card), card)
+
     def stages(self, card: ModelCard, request: ExportRequest) -> Sequence[Stage]:
         """`export` and `verify`.
 
@@ -48,7 +54,12 @@ class OnnxExporter:
         export = Stage(
             name="export",
             run="zoo_onnx.export:export",
-            params={"size": list(request.size), "stated": found.to_data()},
+            params={
+                "size": list(request.size),
+                "channels": request.channels,
+                "preprocess": [dict(step) for step in card.preprocess],
+                "stated": found.to_data(),
+            },
             inputs=request.files,
             outputs=("model.onnx", "graph.json"),
             versions=("onnx", "onnxruntime", "numpy"),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 BATCH = "batch"
 """The name of a batch dimension that the file leaves unnamed."""
 
-CHANNELS = 3
+_CHANNELS = (3, 1)
 KINDS = frozenset(
     {
         *(TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16),
@@ -33,18 +33,20 @@ _RANK = 4
 class ImageInput:
     """How a file takes images; sides are (height, width), None where the file leaves one open.
 
-    `kind` is a `TensorProto.DataType`. With `last` the channels are the last dimension.
+    `kind` is a `TensorProto.DataType`, `channels` 3 or 1 (grey). With `last` the channels are the
+    last dimension.
     """
 
     name: str
     kind: int
     last: bool
     batch: int | str
+    channels: int | None
     sides: tuple[int | None, int | None]
 
     @property
     def is_plain(self) -> bool:
-        """Whether it takes float32 [batch, 3, height, width], as zoo feeds it."""
+        """Whether it takes float32 [batch, channels, height, width], as zoo feeds it."""
         return self.kind == TensorProto.FLOAT and not self.last
 
     @property
@@ -88,25 +90,32 @@ def find_image(
 
 
 def image_input(value: ValueInfoProto, where: str) -> ImageInput:
-    """How it takes images; raises `DataError` for what no image of three colours can be made."""
+    """How it takes images; raises `DataError` for what can be made of no image."""
     kind, shape = value.type.tensor_type.elem_type, dims(value)
     if kind not in KINDS:
         step = "export it with a float32, float16 or uint8 image"
         raise DataError(f"input {told_of(value)}: not a type for pixels", where=where, next=step)
-    is_first = len(shape) == _RANK and shape[1] == CHANNELS
-    is_last = len(shape) == _RANK and shape[3] == CHANNELS and not is_first
-    is_open = len(shape) == _RANK and isinstance(shape[1], str)
+    known = len(shape) == _RANK
+    is_first = known and shape[1] in _CHANNELS
+    is_last = known and shape[3] in _CHANNELS and not is_first
+    is_open = known and isinstance(shape[1], str) and not is_last
     if not (is_first or is_last or is_open):
         raise DataError(
             f"input {told_of(value)}: neither [batch, 3, height, width] nor "
             "[batch, height, width, 3]",
             where=where,
-            next="export it for batches of images of three colours",
+            next="export it for batches of images of three colours, or of grey ones",
         )
     first = 1 if is_last else 2
     sides = [side if isinstance(side, int) else None for side in shape[first : first + 2]]
+    channels = shape[3 if is_last else 1]
     return ImageInput(
-        name=value.name, kind=kind, last=is_last, batch=shape[0], sides=(sides[0], sides[1])
+        name=value.name,
+        kind=kind,
+        last=is_last,
+        batch=shape[0],
+        channels=channels if isinstance(channels, int) else None,
+        sides=(sides[0], sides[1]),
     )
 
 

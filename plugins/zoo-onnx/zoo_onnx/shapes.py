@@ -43,9 +43,9 @@ def size_of(image: ImageInput, size: Sequence[int], where: str) -> tuple[int, in
     return size[0], size[1]
 
 
-def freeze(model: ModelProto, value: ValueInfoProto, size: Sequence[int]) -> None:
-    """Give [batch, 3, height, width] its height and width, and forget what followed from others."""
-    for dim, side in zip(value.type.tensor_type.shape.dim[2:], size, strict=True):
+def freeze(model: ModelProto, value: ValueInfoProto, shape: Sequence[int]) -> None:
+    """Give the image its (channels, height, width), and forget what followed from others."""
+    for dim, side in zip(value.type.tensor_type.shape.dim[1:], shape, strict=True):
         dim.dim_value = side
     del model.graph.value_info[:]
     for output in model.graph.output:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from onnx import TensorProto
+
 from zoo_core.errors import DataError
 from zoo_onnx.border import give_float, take_float
 from zoo_onnx.further import KNOWN, Frame, fill, is_per_image, unknown, value_of
-from zoo_onnx.image import find_image, image_input, inputs
+from zoo_onnx.image import find_image, image_input, inputs, told_of
 from zoo_onnx.nodes import tidied
 from zoo_onnx.shapes import freeze, size_of
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
     from zoo_onnx.image import ImageInput
     from zoo_onnx.stated import Stated
+
+_SCALING = ("scale", "normalise")
 
 
 @dataclass(slots=True)
@@ -36,24 +40,54 @@ class Taken:
     frozen: bool = False
 
 
-def take(model: ModelProto, stated: Stated, size: Sequence[int], where: str) -> Taken:
-    """Change the model, in place as far as that goes, to the (height, width) asked for.
+def look(model: ModelProto, stated: Stated, where: str) -> tuple[ImageInput, str]:
+    """How the model takes images, and that input in words.
 
-    Raises `DataError` where it is not what the card states, or takes no image.
+    Raises `DataError` where it is not what the card states, takes no image, or takes further inputs
+    that nothing gives a value.
     """
     _check_names(model, stated, where)
-    name = find_image(model, stated.input, frozenset({*stated.inputs, *KNOWN}), where).name
+    values = {**KNOWN, **stated.inputs}
+    value = find_image(model, stated.input, frozenset(values), where)
+    others = [each for each in inputs(model) if each.name not in {value.name, *values}]
+    if others:
+        raise unknown(others, where)
+    return image_input(value, where), told_of(value)
+
+
+def check_pixels(image: ImageInput, preprocess: Sequence[Mapping[str, Any]], where: str) -> None:
+    """Raise `DataError` where steps of the preprocessing scale what a file takes as uint8."""
+    scaling = [str(step["op"]) for step in preprocess if step["op"] in _SCALING]
+    if image.kind == TensorProto.UINT8 and scaling:
+        raise DataError(
+            f"takes pixels of 0 to 255 as uint8, the card's preprocess has {', '.join(scaling)}",
+            where=where,
+            next="leave that out of the card's preprocess",
+        )
+
+
+def take(
+    model: ModelProto, stated: Stated, size: Sequence[int], channels: int, where: str
+) -> Taken:
+    """Change the model, in place as far as that goes, to the (height, width) asked for.
+
+    Raises `DataError` as `look` does, and for images of another size or number of channels.
+    """
+    name = look(model, stated, where)[0].name
     model, done = tidied(model, {name, *stated.inputs}, where)
     value = next(each for each in model.graph.input if each.name == name)
     taken = Taken(model, image_input(value, where), done=done)
+    if taken.image.channels not in (None, channels):
+        what = f"takes images of {taken.image.channels} channels, the preprocess makes {channels}"
+        raise DataError(what, where=where, next="write `colour: grey`, rgb or bgr in its decode")
     taken.warnings += [f"{where}: {each}" for each in done if "moved" in each]
     frame = Frame.of(value, taken.image, size_of(taken.image, size, where))
     if not taken.image.is_plain:
         take_float(model.graph, value, taken.image)
         taken.done.append(f"pixels become {taken.image.told} inside the graph")
     _fill(taken, stated.inputs, frame, where)
-    if None in taken.image.sides:
-        freeze(model, value, size)
+    if None in (taken.image.channels, *taken.image.sides):
+        freeze(model, value, (channels, *size))
         taken.frozen = True
         taken.done.append("height and width made {}x{}".format(*size))
     if widened := give_float(model.graph):
@@ -78,10 +112,7 @@ def _check_names(model: ModelProto, stated: Stated, where: str) -> None:
 
 def _fill(taken: Taken, stated: Mapping[str, Any], frame: Frame, where: str) -> None:
     """Give the inputs beside the image the values that the card states, or well-known ones."""
-    others = [value for value in taken.model.graph.input if value.name != taken.image.name]
-    if lacking := [value for value in others if value.name not in {**KNOWN, **stated}]:
-        raise unknown(lacking, where)
-    for value in others:
+    for value in [each for each in taken.model.graph.input if each.name != taken.image.name]:
         name = value.name
         array = value_of(value, {**KNOWN, **stated}[name], frame, where)
         is_row = is_per_image(value) and isinstance(taken.image.batch, str)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from zoo_core.api import Sample, StageContext, TensorSpec
-from zoo_core.errors import SampleError, StageError
+from zoo_core.errors import SampleError, StageError, UsageError
 from zoo_core.pipeline.records import read_records
 from zoo_core.pipeline.sessions import SessionPool
 from zoo_core.pipeline.stages.inputs import stacked
@@ -250,3 +250,17 @@ def test_what_only_the_exporter_knows_reaches_the_card_s_decoder(
         fields = {name: getattr(ctx, name) for name in StageContext.__slots__}
         shard(StageContext(**{**fields, "params": params, "inputs": inputs}))
         assert calls == [expected]
+
+
+@pytest.mark.parametrize("kind", ["tensor", "image"])
+def test_another_batch_than_the_network_has_fixed_is_told(
+    tmp_path: Path, images: list[Sample], kind: str
+) -> None:
+    """What takes images one by one batches by itself."""
+    session = FakeSession(kind)
+    session.inputs = (TensorSpec(name="input", shape=(1, 3, 16, 16)),)
+    if kind == "image":
+        shard(context(tmp_path, images, session, batch=4))
+        return
+    with pytest.raises(UsageError, match="takes batches of 1 only, asked for 4; use --batch 1"):
+        shard(context(tmp_path, images, session, batch=4))

@@ -105,7 +105,7 @@ def second(request: RunRequest, spelling: str, backends: Mapping[str, Backend]) 
     )
     for pair in pairs:
         changed = _with(changed, pair)
-    if changed == request:
+    if replace(changed, batch=changed.batch or 1) == replace(request, batch=request.batch or 1):
         raise UsageError(f"'{spelling}' is the build itself", where="--vs", next=_FORM)
     return changed
 
@@ -126,7 +126,7 @@ def title(request: RunRequest, other: RunRequest) -> str:
 def _pairs(request: RunRequest) -> list[str]:
     device = [f"device={request.device}"] if request.device else []
     options = [f"{key}={value}" for key, value in sorted(request.options.items())]
-    return [f"batch={request.batch}", *device, *options]
+    return [f"batch={request.batch or 1}", *device, *options]
 
 
 def _with(request: RunRequest, pair: str) -> RunRequest:

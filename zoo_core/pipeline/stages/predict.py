@@ -9,7 +9,7 @@ from threading import Semaphore
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.api import DataView, Graph, Target
-from zoo_core.errors import DataError, SampleError, ZooError
+from zoo_core.errors import DataError, SampleError, UsageError, ZooError
 from zoo_core.pipeline.records import read_records, write_records
 from zoo_core.pipeline.stages.inputs import PreparedInput, preparer, stacked
 from zoo_core.pipeline.workers import in_order
@@ -48,6 +48,7 @@ def shard(context: StageContext) -> None:
     try:
         if missing:
             session = context.sessions.session(runtime, context.inputs["artefact"].parent, target)
+            _check_batch(session, target.batch)
             steps = Preprocess.from_data(params["preprocess"], where="preprocess")
             decode = bound_decoder(params, context.inputs.get("graph"), context.plugins)
             runner = SampleRunner(session, steps, decode, target.batch)
@@ -57,6 +58,16 @@ def shard(context: StageContext) -> None:
         progress.keep()
         raise
     progress.write()
+
+
+def _check_batch(session: Session, batch: int) -> None:
+    """Raises UsageError where the network takes another number of images at once."""
+    fixed = session.inputs[0].shape[0] if session.input_kind == "tensor" else batch
+    if isinstance(fixed, int) and fixed != batch:
+        raise UsageError(
+            f"the network takes batches of {fixed} only, asked for {batch}",
+            next=f"use --batch {fixed}, or export the network with a dynamic batch",
+        )
 
 
 class SampleRunner:

@@ -162,7 +162,7 @@ class ExporterContract(PlanningContract):
         size = found.size or (1, 1)
         whole = len(size) == 2 and all(type(side) is int and side > 0 for side in size)
         must(whole, f"the settings' size is {found.size!r}")
-        told = {*found.protocol, *(n for n in ("size", "channels") if getattr(found, n))}
+        told = {*found.protocol, *(n for n in ("size", "channels", "batch") if getattr(found, n))}
         must(told == set(found.said), f"'said' tells of {sorted(found.said)}, not {sorted(told)}")
 
     def test_an_unknown_form_is_refused(self, tmp_path: Path) -> None:
