@@ -181,5 +181,7 @@ def test_text_is_read_without_its_byte_order_mark(tmp_path: Path) -> None:
     path.write_bytes(b"\xef\xbb\xbfperson")
     assert read_text(path) == "person"
     path.write_bytes("person".encode("utf-16"))
+    assert read_text(path) == "person"
+    path.write_bytes("café".encode("latin-1"))
     with pytest.raises(DataError, match="is not UTF-8 text"):
         read_text(path)

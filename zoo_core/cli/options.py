@@ -85,7 +85,9 @@ def assets(
         str | None, typer.Option(metavar="PATH|random[:SEED]", help="Weights file, or random.")
     ] = None,
     cfg: Annotated[Path | None, typer.Option(help="Darknet .cfg file of the weights.")] = None,
-    names: Annotated[Path | None, typer.Option(help="File of class names, one per line.")] = None,
+    names: Annotated[
+        Path | None, typer.Option(help="File of class names: one per line, or YAML.")
+    ] = None,
     source: Annotated[
         str,
         typer.Option(metavar="builtin|repo|DIR", help="Source code to export the model from."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import json
 import os
@@ -46,6 +47,14 @@ _IRREGULAR = (
     (stat.S_ISCHR, "a device"),
     (stat.S_ISBLK, "a device"),
 )
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark begins like it
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_AS_UTF8 = "save it as UTF-8"
 _HTML = (b"<!doctype html", b"<html", b"<head", b"<body", b"<script", b"<!--")
 _BLANKS = b"\xef\xbb\xbf \t\r\n"
 _PICKLE_PROTOCOLS = (2, 3, 4, 5)
@@ -200,11 +209,28 @@ def read_limited(path: Path, most: int = MOST_BYTES) -> bytes:
 
 
 def read_text(path: Path, most: int = MOST_BYTES) -> str:
-    """The UTF-8 text of a file, with or without a byte-order mark; as `read_limited`."""
+    """The text of a file: UTF-8, or what its byte-order mark says, which is left out.
+
+    Raises DataError as `read_limited`, and with the likely encoding of other text.
+    """
+    data = read_limited(path, most)
+    encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8")
+    if encoding.startswith("utf-8") and b"\0" in data:
+        what = "contains zero bytes: it is no text, or UTF-16 without a byte-order mark"
+        raise DataError(what, where=str(path), next=_AS_UTF8)
     try:
-        return read_limited(path, most).decode("utf-8-sig")
+        return data.decode(encoding)
     except UnicodeDecodeError as error:
-        raise DataError("is not UTF-8 text", where=str(path)) from error
+        raise not_text(error, path) from error
+
+
+def not_text(error: UnicodeDecodeError, path: Path) -> DataError:
+    """The error for bytes that are not in their encoding, which may be Latin-1."""
+    found = f"byte 0x{error.object[error.start]:02x} at position {error.start}"
+    what = f"is damaged {error.encoding.upper()} text ({found})"
+    if error.encoding.startswith("utf-8"):
+        what = f"is not UTF-8 text ({found}); it may be Latin-1 or Windows-1252"
+    return DataError(what, where=str(path), next=_AS_UTF8)
 
 
 def _unreadable(path: Path, error: Exception) -> DataError:

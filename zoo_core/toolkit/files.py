@@ -7,6 +7,7 @@ from zoo_core.system.file_names import SUFFIX, text_names
 from zoo_core.system.files import (
     check_regular,
     kind_of,
+    not_text,
     read_head,
     read_limited,
     read_text,
@@ -15,6 +16,7 @@ from zoo_core.system.files import (
     write_text,
 )
 from zoo_core.system.hashing import digest, file_digest
+from zoo_core.system.names_file import read_names
 from zoo_core.system.npz import read_npz
 from zoo_core.system.paths import cache, folder
 from zoo_core.system.source_digest import source_digest
@@ -33,8 +35,10 @@ __all__ = [
     "folder",
     "kind_of",
     "load_yaml",
+    "not_text",
     "read_head",
     "read_limited",
+    "read_names",
     "read_npz",
     "read_text",
     "source_digest",
