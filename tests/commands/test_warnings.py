@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
+import numpy as np
 import pytest
 
 import zoo_core
@@ -74,3 +75,43 @@ def test_other_reports_hold_warnings_too(zoo: Zoo, tmp_path: Path, verb: str) ->
     assert any(text.startswith("sample weights") for text in warnings)
     assert (LEFT_OUT in warnings) is (verb == "predict"), "a benchmark runs no images"
     assert f"warning: {warnings[0]}\n" in done.stdout
+
+
+def test_labels_are_compared_with_ground_truth_on_disk_before_the_run(
+    zoo: Zoo, tmp_path: Path
+) -> None:
+    names = tmp_path / "my.names"
+    toy_parts.draw_images(tmp_path / "images", 3)
+    weights = ("--weights", "random", "--images", str(tmp_path / "images"), "--names", str(names))
+    own = ("toy-detector", "--backend", "toy", *weights)
+
+    names.write_text("red\ngreen\n", encoding="utf-8")
+    told = "1 labels have no square: green"
+    assert report_of(zoo("plan", *own, "--json", "-").stdout)["warnings"] == [LEFT_OUT, told]
+
+    names.write_text("cat\ndog\n", encoding="utf-8")
+    done = zoo("run", *own, "--no-bench")
+    assert done.code == 6
+    assert "truth.json: has none of the model's labels; give the ground truth of" in done.stderr
+    assert "stages" not in done.stderr, "nothing has run"
+
+
+@pytest.mark.parametrize("verb", ["run", "predict"])
+def test_outputs_that_are_not_numbers_are_told(
+    zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    run = toy_parts.ToySession.run
+
+    def spoilt(self: toy_parts.ToySession, feeds: Any) -> Any:
+        outputs = run(self, feeds)
+        outputs["scores"].flat[0] = np.nan
+        return outputs
+
+    monkeypatch.setattr(toy_parts.ToySession, "run", spoilt)
+    more = ("--no-bench",) if verb == "run" else ()
+    done = zoo(verb, *TOY, *more, "--json", str(tmp_path / "report.json"))
+    assert done.code == 0, done.stderr
+    warnings = report_of((tmp_path / "report.json").read_text("utf-8"))["warnings"]
+    (told,) = [text for text in warnings if "NaN" in text]
+    first = "of 4 of 4 images hold NaN (1.png, 2.png, 3.png, ...)"
+    assert told.startswith(f"the network's outputs {first}")

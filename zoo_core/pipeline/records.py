@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 _INDEX = "index"
 _AGAIN = "remove damaged results with `zoo gc --all`, and run again"
 
+NOT_NUMBERS = "not_numbers"
+"""In a head: the network's outputs hold NaN."""
+
 
 def write_records(
     path: Path,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from zoo_core.api import DataView
 from zoo_core.errors import ZooError
 from zoo_core.pipeline.predictions import StoredPredictions
-from zoo_core.pipeline.records import read_records, write_records
+from zoo_core.pipeline.records import NOT_NUMBERS, read_records, write_records
 from zoo_core.pipeline.stages.inputs import cut_off
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ SETTLED = "settled"
 """Folder of postprocessed predictions."""
 
 READING = "reading.json"
-"""What must be known of the image files that were read."""
+"""What must be known of the image files that were read, and of the network's outputs."""
 
 FILES = "predictions"
 METRICS = "metrics.json"
@@ -29,7 +29,7 @@ METRICS = "metrics.json"
 def postprocess(context: StageContext) -> None:
     """Apply the protocol to every shard's candidates; one record file per shard in `settled`.
 
-    reading.json holds what the evaluation must say of the image files.
+    reading.json holds what the evaluation must say of the image files, and of outputs with NaN.
     """
     evaluator = context.plugins.evaluator(context.params["evaluator"])
     values = context.params["values"]
@@ -37,6 +37,7 @@ def postprocess(context: StageContext) -> None:
     folder.mkdir()
     cut: list[str] = []
     count = 0
+    strange: list[str] = []
     shards = sorted(context.inputs.items())
     for number, (name, path) in enumerate(shards):
         rows = [
@@ -45,10 +46,22 @@ def postprocess(context: StageContext) -> None:
         heads = [head for head, _ in rows]
         count += len(heads)
         cut += [head["name"] for head in heads if not head.get("whole", True)]
+        strange += [head["name"] for head in heads if NOT_NUMBERS in head]
         write_records(folder / f"{name}.npz", heads, [arrays for _, arrays in rows])
         context.progress(number + 1, len(shards), "shards")
-    text = json.dumps({"warnings": cut_off(cut, count)}, indent=1)
+    texts = [*cut_off(cut, count), *_not_numbers(strange, count)]
+    text = json.dumps({"warnings": texts}, indent=1)
     (context.out / READING).write_text(text, encoding="utf-8")
+
+
+def _not_numbers(names: list[str], count: int) -> list[str]:
+    first = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+    what = f"the network's outputs of {len(names)} of {count} images hold NaN ({first})"
+    return (
+        [f"{what}, which is no detection; check the weights, the precision and the preprocessing"]
+        if names
+        else []
+    )
 
 
 def write(context: StageContext) -> None:

@@ -8,9 +8,11 @@ from itertools import islice
 from threading import Semaphore
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from zoo_core.api import DataView, Graph, Target
 from zoo_core.errors import DataError, SampleError, UsageError, ZooError
-from zoo_core.pipeline.records import read_records, write_records
+from zoo_core.pipeline.records import NOT_NUMBERS, read_records, write_records
 from zoo_core.pipeline.stages.inputs import PreparedInput, preparer, stacked
 from zoo_core.pipeline.workers import in_order
 from zoo_core.vision import Preprocess
@@ -37,7 +39,8 @@ def shard(context: StageContext) -> None:
     """Read, preprocess, run and decode samples [start, stop); write candidates.npz.
 
     Candidates are those above the floor, before any protocol. Each head holds the sample's id,
-    name, size as read (height, width) and the sha256 of the image's bytes. After all other samples
+    name, size as read (height, width) and the sha256 of the image's bytes; `not_numbers` is true
+    if the network's outputs hold NaN. After all other samples
     have run, raises a SampleError that names the failed ones; the others are kept for the next run.
     """
     params = context.params
@@ -103,10 +106,19 @@ class SampleRunner:
         feeds = {self._session.inputs[0].name: stacked([item.feed for item in ready], self._batch)}
         with self._turn:
             outputs = self._session.run(feeds)
+        rows = [{name: array[row] for name, array in outputs.items()} for row in range(len(ready))]
         return [
-            (item.head(), self._decode({k: v[row] for k, v in outputs.items()}, item.geometry))
-            for row, item in enumerate(ready)
+            (item.head() | _not_numbers(row), self._decode(row, item.geometry))
+            for item, row in zip(ready, rows, strict=True)
         ]
+
+
+def _not_numbers(outputs: Arrays) -> dict[str, bool]:
+    """The mark of a sample whose outputs hold NaN: no threshold lets one through."""
+    with np.errstate(invalid="ignore"):
+        # The minimum of an array with a NaN is NaN, and takes one pass.
+        found = any(array.size and np.isnan(array.min()) for array in outputs.values())
+    return {NOT_NUMBERS: True} if found else {}
 
 
 class _ShardRecords:

@@ -86,6 +86,7 @@ class Candidates:
     Pairs are `box` int32 [m] (index into `boxes`), `label` int32 [m], `score` float32 [m], ordered
     by box, then label. `suppressed` is (conf, iou) where a device already did per-class NMS.
     `size` is (height, width) of the image as read, where it is known; clipping needs it.
+    `dropped` is the number of boxes that were left out because they are not finite.
     Raises `StageError` where the arrays do not fit together.
     """
 
@@ -97,6 +98,7 @@ class Candidates:
     floor: float
     suppressed: tuple[float, float] | None = None
     size: Size | None = None
+    dropped: int = 0
 
     def __post_init__(self) -> None:
         count, pairs = len(self.anchor), len(self.score)
@@ -122,6 +124,7 @@ class Candidates:
             "floor": np.array([self.floor], np.float64),
             "suppressed": np.array(self.suppressed or (), np.float64),
             "size": np.array(self.size or (), np.int64),
+            "dropped": np.array([self.dropped], np.int64),
         }
 
     @classmethod
@@ -134,6 +137,7 @@ class Candidates:
             floor=float(arrays["floor"][0]),
             suppressed=(suppressed[0], suppressed[1]) if suppressed else None,
             size=(size[0], size[1]) if size else None,
+            dropped=int(arrays["dropped"][0]),
         )
 
     @classmethod
@@ -148,7 +152,7 @@ class Candidates:
         """From every box xyxy [N, 4] (pixels of the image as read) and its scores [N, C].
 
         Keeps scores strictly above the floor, compared in float32. Boxes with a coordinate that is
-        not finite are left out: an overflowing exponential says nothing about a place.
+        not finite are left out and counted: an overflowing exponential says nothing about a place.
         """
         if np.ndim(scores) != 2 or np.shape(boxes) != (len(scores), 4):
             raise StageError(f"boxes {np.shape(boxes)} do not go with scores {np.shape(scores)}")
@@ -166,13 +170,15 @@ class Candidates:
     ) -> Candidates:
         """From pairs above the floor, whose rows are those of `boxes`.
 
-        Leaves out boxes that are not finite and boxes without a pair. `anchor` gives each box's row
-        in the network's output; by default it is the row itself.
+        Leaves out boxes without a pair, and boxes that are not finite, which it counts. `anchor`
+        gives each box's row in the network's output; by default it is the row itself.
         """
         row, label, score = pairs.row, pairs.label, pairs.score
         finite = np.asarray(np.isfinite(boxes).all(axis=1))
+        dropped = 0
         if not finite.all():
             fine = finite[row]
+            dropped = len(np.unique(row[~fine]))
             row, label, score = row[fine], label[fine], score[fine]
         first = firsts(row)
         used = row[first]
@@ -184,6 +190,7 @@ class Candidates:
             score=score,
             floor=floor,
             size=size,
+            dropped=dropped,
         )
 
 
