@@ -86,13 +86,13 @@ def test_labels_are_compared_with_ground_truth_on_disk_before_the_run(
     own = ("toy-detector", "--backend", "toy", *weights)
 
     names.write_text("red\ngreen\n", encoding="utf-8")
-    told = "1 labels have no square: green"
-    assert report_of(zoo("plan", *own, "--json", "-").stdout)["warnings"] == [LEFT_OUT, told]
+    told = ["1 classes have no label: blue", "1 labels have no square: green"]
+    assert report_of(zoo("plan", *own, "--json", "-").stdout)["warnings"] == [LEFT_OUT, *told]
 
     names.write_text("cat\ndog\n", encoding="utf-8")
     done = zoo("run", *own, "--no-bench")
     assert done.code == 6
-    assert "truth.json: has none of the model's labels; give the ground truth of" in done.stderr
+    assert ": has none of the model's labels; give the ground truth of" in done.stderr
     assert "stages" not in done.stderr, "nothing has run"
 
 

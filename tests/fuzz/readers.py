@@ -78,11 +78,11 @@ def _registry(path: Path) -> None:
 
 
 def _coco(path: Path) -> None:
-    from zoo_core.toolkit.coco import ids_by_name, listed_images, read_annotations
+    from zoo_core.toolkit.coco import box_warnings, listed_images, matches, read_annotations
 
     data = read_annotations(path)
-    listed_images(data, str(path))
-    ids_by_name({row["id"]: row["name"] for row in data["categories"]}, str(path))
+    box_warnings(listed_images(data, str(path)))
+    matches(["person", "car"], {row["id"]: row["name"] for row in data["categories"]})
 
 
 def _vamp(path: Path) -> None:

@@ -289,6 +289,7 @@ SCORE = "score(self, predictions, truth, labels)"
 WRITE = "write(self, predictions, labels, folder, truth=None)"
 DRAW = "draw(self, image, prediction, labels, least)"
 CHECK = "check(self, values)"
+MATCH = "match(self, labels, classes)"
 
 PLUGIN = [
     Row("ToyPlugin", "it_registers", "unknown hook 'zoo_decodrs'",
@@ -910,6 +911,20 @@ EVALUATOR = [
         judging(SCORE, "calls.append(1)\n"
                        "return Metrics(values={'F1': 1 / len(calls)}, lines=('x',))")
         + "calls = []\n"),
+    Row("ToyEvaluator", "labels_are_matched_before_a_run", "that all match, match says ('1 label",
+        judging(MATCH, "return super().match(labels, classes) + ('1 label is rare',)")),
+    Row("ToyEvaluator", "labels_are_matched_before_a_run", "only one side has, match says ()",
+        judging(MATCH, "super().match(labels, classes)\nreturn ()")),
+    Row("ToyEvaluator", "labels_are_matched_before_a_run", "only one side has, match says [",
+        judging(MATCH, "return list(super().match(labels, classes)) or ()")),
+    Row("ToyEvaluator", "labels_are_matched_before_a_run", "other classes is not refused",
+        judging(MATCH, "if not {*labels} & {*classes}:\n    return ()\n"
+                       "return super().match(labels, classes)")),
+    Row("ToyEvaluator", "labels_are_matched_before_a_run", "names no next step",
+        judging(MATCH, "try:\n    return super().match(labels, classes)\n"
+                       "except DataError as error:\n    raise DataError(error.what) from error")),
+    Row("ToyEvaluator", "score_repeats_what_match_says", "score does not repeat",
+        judging(SCORE, "return replace(super().score(predictions, truth, labels), warnings=())")),
     Row("ToyEvaluator", "its_own_values_are_accepted", "refuses its own values",
         judging(CHECK, "raise UsageError('no')")),
     Row("ToyEvaluator", "its_own_values_are_accepted", "its floor is 25",

@@ -64,9 +64,15 @@ def test_a_malformed_line_is_named(tmp_path: Path, line: str) -> None:
     assert caught.value.where == f"{path}:2"
 
 
+def test_an_editor_may_add_a_byte_order_mark(tmp_path: Path) -> None:
+    for encoding in ("utf-8-sig", "utf-16"):
+        (tmp_path / "a.txt").write_bytes("car 0.5 1 2 3 4\n".encode(encoding))
+        assert read_detections(tmp_path / "a.txt")[0].label == "car"
+
+
 def test_no_file_and_no_text(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot be read"):
         read_detections(tmp_path / "absent.txt")
-    (tmp_path / "bin.txt").write_bytes(b"\xff\xfe\x00")
+    (tmp_path / "bin.txt").write_bytes(b"\xe9 0.5 1 2 3 4")
     with pytest.raises(DataError, match="not UTF-8"):
         read_detections(tmp_path / "bin.txt")

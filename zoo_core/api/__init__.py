@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from zoo_core.api.evaluation import Decode as Decode
     from zoo_core.api.evaluation import Decoder as Decoder
     from zoo_core.api.evaluation import Evaluator as Evaluator
+    from zoo_core.api.evaluation import MatchesLabels as MatchesLabels
     from zoo_core.api.evaluation import Metrics as Metrics
     from zoo_core.api.evaluation import Prediction as Prediction
     from zoo_core.api.evaluation import Predictions as Predictions

@@ -70,7 +70,9 @@ class DataPlan:
     are none if it is already on disk. `inputs` and `locations` say where the data is, as in
     `Stage`. `shards` cover the selected samples in order; `count` is their number, `of` the size of
     the whole set. `content` is a digest of the selection, ground truth included. `warnings` say
-    what was left out or assumed, one sentence each, with counts.
+    what was left out or assumed, one sentence each, with counts. `classes` are the names of the
+    classes in the ground truth, as the evaluator finds them there, and whether an object of the
+    whole set is of the class; empty if that is not known while planning.
     """
 
     dataset: str
@@ -85,6 +87,7 @@ class DataPlan:
     content: str
     has_truth: bool
     warnings: tuple[str, ...] = ()
+    classes: Mapping[str, bool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -109,7 +109,8 @@ class Evaluator(Protocol):
 
     The attribute `viewing`, if an evaluator has it, maps protocol fields to the values of
     `zoo predict`, where people look at the predictions; they replace those of a card's protocol,
-    not those of a protocol or an option that the user names.
+    not those of a protocol or an option that the user names. An evaluator that finds labels in the
+    ground truth can also be `MatchesLabels`.
     """
 
     task: str
@@ -153,3 +154,15 @@ class Evaluator(Protocol):
         self, image: NDArray[Any], prediction: Arrays, labels: Sequence[str], least: float
     ) -> NDArray[Any]:
         """The image (uint8 H x W x 3, RGB) with predictions that score above `least` drawn."""
+
+
+@runtime_checkable
+class MatchesLabels(Protocol):
+    """Optional protocol of an evaluator that compares labels with ground truth before a run."""
+
+    def match(self, labels: Sequence[str], classes: Mapping[str, bool]) -> tuple[str, ...]:
+        """What one of the two has and the other has not: one sentence each, with counts and names.
+
+        `classes` are those of a `DataPlan`; the planner calls this if a plan has some, and `score`
+        returns the same sentences in `Metrics.warnings`. Raises `DataError` if nothing matches.
+        """

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from zoo_core.api import DataRequest, Target
+from zoo_core.api import DataRequest, MatchesLabels, Target
 from zoo_core.errors import DataError, UnavailableError, UsageError, did_you_mean
 from zoo_core.planning.settings import Settler, given_settings
 from zoo_core.planning.weights import (
@@ -21,7 +21,7 @@ from zoo_core.planning.weights import (
 )
 from zoo_core.registry.cards import NONE
 from zoo_core.registry.protocols import choose, derive, task_values
-from zoo_core.system.files import read_text
+from zoo_core.system.names_file import read_names
 from zoo_core.vision import Preprocess
 
 if TYPE_CHECKING:
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
     from zoo_core.planning.request import RunRequest
     from zoo_core.plugins.manager import Plugins
     from zoo_core.registry import Registry
-
-_MOST_NAMES = 4_000_000
-"""Bytes of a file of class names; ImageNet's 21,000 take 700,000."""
 
 FOLDER = "folder"
 """The data set that reads a folder of images without ground truth."""
@@ -130,6 +127,8 @@ def resolve(
     chooser = _Chooser(request, card, registry, plugins, cache)
     stored = backend.needs_graph is not None and not backend.needs_graph(target)
     weights, data = chooser.stored() if stored else chooser.choose(needs_data)
+    if data and data.classes:
+        data = _matched(data, card, plugins, str(request.annotations or data.dataset))
     given = given_settings(card, plugins, weights)
     settings = Settler(
         request=request, card=card, protocol=protocol, shown=shown, base=base, given=given
@@ -300,6 +299,18 @@ class _Chooser:
         return plan
 
 
+def _matched(data: DataPlan, card: ModelCard, plugins: Plugins, where: str) -> DataPlan:
+    """The plan, with what the evaluator says of the classes in its ground truth and the labels."""
+    evaluator = plugins.evaluator(card.evaluator)
+    if not isinstance(evaluator, MatchesLabels):
+        return data
+    try:
+        found = evaluator.match(card.labels, data.classes)
+    except DataError as error:
+        raise DataError(error.what, where=error.where or where, next=error.next) from error
+    return replace(data, warnings=(*data.warnings, *found))
+
+
 def _images_missing(data: DataPlan) -> DataError:
     what = not_cached(f"the images of {data.dataset}")
     return DataError(what, next="give --images DIR --annotations FILE")
@@ -341,16 +352,7 @@ def _runnable(card: ModelCard) -> ModelCard:
 def _labelled(card: ModelCard, names: Path | None) -> ModelCard:
     if names is None:
         return card
-    step = "give a text file with one class name per line"
-    try:
-        lines = read_text(names, _MOST_NAMES).splitlines()
-    except DataError as error:
-        what = f"cannot be read as class names: it {error.what}"
-        raise DataError(what, where=error.where, next=step) from error
-    labels = tuple(line.strip() for line in lines if line.strip())
-    if not labels:
-        raise DataError("contains no class names", where=str(names), next=step)
-    return replace(card, labels=labels)
+    return replace(card, labels=read_names(names))
 
 
 def _backend(request: RunRequest, plugins: Plugins) -> Backend:

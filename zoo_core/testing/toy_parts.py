@@ -299,6 +299,19 @@ class ToyEvaluator:
         """What scores above `conf`, best first; cells do not overlap."""
         return postprocess(Candidates.from_arrays(candidates), self._rules(values)).to_arrays()
 
+    def match(self, labels: Sequence[str], classes: Mapping[str, bool]) -> tuple[str, ...]:
+        """What has a square and no label, or a label and no square; at least one has both."""
+        missed, extra = classes.keys() - set(labels), set(labels) - classes.keys()
+        if classes and len(missed) == len(classes):
+            step = "give the ground truth of these images"
+            raise DataError("has none of the model's labels", next=step)
+        told = {"classes have no label": missed, "labels have no square": extra}
+        return tuple(
+            f"{len(names)} {what}: {', '.join(sorted(names))}"
+            for what, names in told.items()
+            if names
+        )
+
     def _rules(self, values: Mapping[str, Any]) -> DetectionRules:
         return DetectionRules(conf=values.get("conf", 0.25), nms=1.0)
 
@@ -317,7 +330,9 @@ class ToyEvaluator:
             total += len(detected) + len(expected)
         figure = 2 * hits / total if total else None
         line = f"F1 {'-' if figure is None else f'{figure:.3f}'}"
-        return Metrics(values={"F1": figure}, lines=(line,))
+        return Metrics(
+            values={"F1": figure}, lines=(line,), warnings=self.match(labels, _classes(truth))
+        )
 
     def write(
         self,
@@ -392,8 +407,13 @@ class ToyDataset:
             of=len(contents),
             content=digest([*chosen, source]),
             has_truth=True,
+            classes=_classes(Path(places["locations"]["truth"])) if "locations" in places else {},
             **places,
         )
+
+
+def _classes(truth: Path) -> dict[str, bool]:
+    return {row["label"]: True for image in _rows(truth) for row in image["objects"]}
 
 
 def _rows(truth: Path) -> list[dict[str, Any]]:

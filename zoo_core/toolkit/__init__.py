@@ -2,7 +2,7 @@
 
 archives          zip files from elsewhere, unpacked with care
 artefact          the files of the stage `compile`: artefact.json, precision.json, graph.json
-coco              annotation files in COCO's form
+coco              annotation files in COCO's form; labels and categories of one name
 darknet_cfg       darknet's `.cfg`: sections of options, with their lines
 darknet_weights   darknet's `.weights`: read from a memory map, written
 datasets          what data sets share: limits, shards, folders of images

@@ -8,7 +8,7 @@ from zoo_coco import coco_json
 from zoo_coco.coco_json import image_index
 
 from zoo_core.errors import DataError
-from zoo_core.toolkit.coco import read_annotations
+from zoo_core.toolkit.coco import BoxCounts, read_annotations
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,6 +35,20 @@ def test_numbers_are_ordered_as_numbers(tmp_path: Path) -> None:
         (10, "b.jpg", (4, 5)),
     ]
     assert index.categories == {1: "person"}
+    assert index.used == {1}
+    assert index.unlisted == 0
+
+
+def test_the_index_remembers_what_is_odd(tmp_path: Path) -> None:
+    box = GOOD["annotations"][0]
+    rows = [box, box, {**box, "bbox": [0, 0, 0, 1]}, {**box, "area": 0}, {**box, "image_id": 77}]
+    path = put(tmp_path / "a.json", annotations=rows)
+    for index in (image_index(path), image_index(path)):
+        assert index.unlisted == 1
+        assert [image.counts for image in index.images] == [
+            BoxCounts(boxes=4, empty=1, areas=1, repeated=2),
+            BoxCounts(),
+        ]
 
 
 def test_texts_are_ordered_as_texts_after_numbers(tmp_path: Path) -> None:
@@ -64,25 +78,35 @@ def test_the_file_is_parsed_once_for_its_content(
         ({"images": ["a.jpg"]}, "has no list 'images'"),
         ({"categories": []}, "lists no categories"),
         ({"annotations": {}}, "has no list 'annotations'"),
-        ({"images": [{"id": True, "file_name": "a"}]}, "has no id"),
-        ({"images": [{"id": 1.5, "file_name": "a"}]}, "has no id"),
+        ({"images": [{"id": True, "file_name": "a"}]}, r"id of images\[0\] is true, no whole"),
+        ({"images": [{"id": 1.5, "file_name": "a"}]}, r"id of images\[0\] is 1.5, no whole"),
         ({"images": [{"id": 1}]}, "no file_name"),
         ({"images": [{"id": 1, "file_name": "a"}, {"id": 1, "file_name": "b"}]}, "listed twice"),
         ({"images": [{"id": 1, "file_name": "../a"}]}, "leads out"),
         ({"images": [{"id": 1, "file_name": "/"}]}, "no file_name"),
         ({"images": [{"id": 1, "file_name": "a\\..\\b"}]}, "leads out"),
-        ({"images": [{"id": 1, "file_name": "a", "height": 0, "width": 3}]}, "width and height"),
-        ({"categories": [{"id": "x", "name": "y"}]}, "numeric id"),
+        ({"images": [{"id": 1, "file_name": "a", "height": 0, "width": 3}]}, "height 0, width 3"),
+        ({"categories": [{"id": None, "name": "y"}]}, r"id of categories\[0\] is null"),
+        ({"categories": [{"id": 1, "name": 5}]}, r"name of categories\[0\] is 5, no text"),
         ({"categories": [{"id": 1, "name": "y"}, {"id": 1, "name": "z"}]}, "listed twice"),
-        ({"annotations": [{"image_id": 1, "category_id": 1}]}, "no box"),
-        ({"annotations": [{"image_id": 1, "category_id": 1, "bbox": [1, 2, 3]}]}, "no box"),
-        ({"annotations": [{"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, "4"]}]}, "no box"),
+        (
+            {"annotations": [{"image_id": 1, "category_id": 1}]},
+            "bbox .* is missing",
+        ),
+        (
+            {"annotations": [{"image_id": 1, "category_id": 1, "bbox": [1, 2, 3]}]},
+            "not four",
+        ),
+        (
+            {"annotations": [{"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, "4"]}]},
+            "not four numbers",
+        ),
         (
             {"annotations": [{"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 10**400]}]},
-            "no box",
+            "not four numbers",
         ),
         ({"categories": [{"id": -1, "name": "y"}]}, "no id"),
-        ({"annotations": [{**GOOD["annotations"][0], "area": "big"}]}, "wrong area"),
+        ({"annotations": [{**GOOD["annotations"][0], "area": "big"}]}, 'area of .* is "big"'),
         ({"annotations": [{**GOOD["annotations"][0], "iscrowd": "no"}]}, "iscrowd"),
         ({"annotations": [{"image_id": [], "category_id": 1, "bbox": [1, 2, 3, 4]}]}, "image_id"),
     ],

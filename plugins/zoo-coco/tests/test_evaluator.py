@@ -111,13 +111,115 @@ def test_categories_no_label_finds_are_missed(truth: Path) -> None:
 
 
 def test_no_label_in_common_is_another_data_set(truth: Path) -> None:
-    with pytest.raises(DataError, match="annotation of another data set"):
+    with pytest.raises(DataError, match="none of its 2 categories"):
         CocoDetection().score(listed(*PERFECT), truth, ["helmet", "vest"])
 
 
 def test_unlisted_images_are_another_data_set(truth: Path) -> None:
     with pytest.raises(DataError, match="1 of 1 predicted images are not in it"):
         CocoDetection().score(listed((77, "z.jpg", found())), truth, LABELS)
+
+
+def test_what_matches_is_told_before_and_with_the_figures(truth: Path) -> None:
+    labels = ["cat", "person"]
+    classes = {"person": True, "car": True}
+    said = CocoDetection().match(labels, classes)
+    assert [text.partition(":")[0] for text in said] == [
+        "1 of the truth's 2 categories match none of the model's labels and count as 0",
+        "1 of the model's 2 labels match no category of the truth",
+    ]
+    metrics = CocoDetection().score(listed(*PERFECT), truth, labels)
+    alone = "over the 1 of 2 categories that have boxes and match a label, AP is 1.0000 and AP50"
+    assert metrics.warnings[:2] == said
+    assert metrics.warnings[2].startswith(alone)
+    assert len(metrics.warnings) == 3
+    assert CocoDetection().match(LABELS[:2], classes) == ()
+    assert CocoDetection().score(listed(*PERFECT), truth, LABELS[:2]).warnings == ()
+
+
+def test_odd_boxes_of_the_predicted_images_are_told(tmp_path: Path, write_truth: Any) -> None:
+    images = [(1, "a.jpg"), (2, "b.jpg"), (3, "c.jpg")]
+    boxes = [*TRUTH, TRUTH[0], (1, 3, (5, 5, 0, 3)), (3, 1, (1, 1, 2, 0)), (77, 1, (1, 1, 2, 2))]
+    path = write_truth(tmp_path / "t.json", images, boxes)
+    metrics = CocoDetection().score(listed(*PERFECT), path, LABELS[:2])
+    assert [text[:36] for text in metrics.warnings] == [
+        "1 boxes of the annotation file are l",
+        "1 of 5 boxes have no width or no hei",
+        "1 of 5 boxes equal another one of th",
+    ]
+
+
+def dropped(count: int, arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    return {**arrays, "dropped": np.array([count])}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "told"),
+    [
+        (
+            found(),
+            found(),
+            ["no detection in any of the 2 images: no score is above the protocol's"],
+        ),
+        (
+            dropped(3, found()),
+            dropped(4, found()),
+            ["no detection in any of the 2 images: 7 boxes had coordinates that are not finite"],
+        ),
+        (
+            PERFECT[0][2],
+            dropped(4, found()),
+            ["4 boxes had coordinates that are not finite, in 1 of 2 images, and are left out"],
+        ),
+        (
+            found((1, 0.9, 20, 2, 29, 4)),
+            dropped(1, found()),
+            [
+                "1 boxes had coordinates that are not finite, in 1 of 2 images, and are left out",
+                "none of the 1 detections fits a box of its class",
+            ],
+        ),
+        (PERFECT[0][2], found(), []),
+    ],
+)
+def test_why_nothing_is_found_is_told(
+    truth: Path, first: Any, second: Any, told: list[str]
+) -> None:
+    predictions = listed((1, "a.jpg", first), (2, "b.jpg", second))
+    warnings = CocoDetection().score(predictions, truth, LABELS[:2]).warnings
+    assert len(warnings) == len(told)
+    assert all(text.startswith(start) for text, start in zip(warnings, told, strict=True))
+    assert all("decoder_params" in text for text in warnings)
+
+
+def test_boxes_that_are_not_finite_are_counted(truth: Path) -> None:
+    boxes = np.array([[0, 0, 10, 10], [0, 0, np.inf, 9], [np.nan] * 4, [np.inf] * 4])
+    scores = np.array([[0.9, 0.2], [0.8, 0.7], [0.3, 0.05], [0.05, 0.05]])
+    arrays = Candidates.from_dense(boxes, scores, 0.1, (20, 60)).to_arrays()
+    settled = CocoDetection().postprocess(arrays, VALUES)
+    assert len(settled["scores"]) == 1
+    assert settled["dropped"].tolist() == [2], "boxes, not pairs, and only those with a score"
+
+
+def test_text_ids_of_categories_are_written_as_they_are(tmp_path: Path) -> None:
+    data = {
+        "images": [{"id": 1, "file_name": "a.jpg"}],
+        "annotations": [
+            {"image_id": 1, "category_id": "b1", "bbox": [2, 2, 10, 12]},
+            {"image_id": 1, "category_id": 7, "bbox": [14, 4, 8, 8]},
+        ],
+        "categories": [{"id": "b1", "name": "person"}, {"id": "7", "name": "car"}],
+    }
+    path = tmp_path / "t.json"
+    path.write_text(json.dumps(data))
+    metrics = CocoDetection().score(listed(PERFECT[0]), path, LABELS[:2])
+    assert metrics.values["AP"] == pytest.approx(1)
+    assert {name: row["AP"] for name, row in metrics.per_class.items()} == pytest.approx(
+        {"person": 1, "car": 1}
+    )
+    CocoDetection().write(listed(PERFECT[0]), LABELS, tmp_path, path)
+    rows = json.loads((tmp_path / "predictions.json").read_text())
+    assert [row["category_id"] for row in rows] == ["b1", "7"]
 
 
 def test_string_ids_score_the_same(tmp_path: Path, write_truth: Any) -> None:
@@ -234,7 +336,9 @@ def instances() -> Path:
     return Path(data) / "coco-val2017-128" / "instances.json"
 
 
-def official(instances: Path, results: Path, ids: list[int]) -> list[float]:
+def official(
+    instances: Path, results: Path, ids: list[int], categories: list[int] | None = None
+) -> list[float]:
     """The written file, scored by pycocotools and nothing of ours."""
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
@@ -242,6 +346,7 @@ def official(instances: Path, results: Path, ids: list[int]) -> list[float]:
     truth = COCO(str(instances))
     evaluation = COCOeval(truth, truth.loadRes(str(results)), "bbox")
     evaluation.params.imgIds = ids
+    evaluation.params.catIds = categories or evaluation.params.catIds
     evaluation.evaluate()
     evaluation.accumulate()
     evaluation.summarize()
@@ -264,6 +369,20 @@ def test_real_boxes_score_as_pycocotools_scores_our_file(
     assert 0.1 < (metrics.values["AP"] or 0) < 0.9
     printed = [line.strip() for line in capsys.readouterr().out.splitlines() if "@[" in line]
     assert list(metrics.lines[:12]) == printed
+
+
+def test_ap_over_the_matched_categories_is_that_of_pycocotools(
+    instances: Path, tmp_path: Path
+) -> None:
+    predictions = real_predictions(json.loads(instances.read_text()), 3)
+    labels = [name if name in ("person", "car", "dog") else f"my {name}" for name in COCO_NAMES]
+    metrics = CocoDetection().score(predictions, instances, labels)
+    CocoDetection().write(predictions, labels, tmp_path, instances)
+    ids = [int(prediction.sample.id) for prediction in predictions]
+    ap, ap50, *_ = official(instances, tmp_path / "predictions.json", ids, [1, 3, 18])
+    told = f"over the 3 of 78 categories that have boxes and match a label, AP is {ap:.4f} and "
+    assert f"{told}AP50 {ap50:.4f} (person, car, dog)" in metrics.warnings
+    assert (metrics.values["AP"] or 0) == pytest.approx(3 * ap / 78)
 
 
 def test_the_texts_hold_the_same_boxes_as_the_json(instances: Path, tmp_path: Path) -> None:

@@ -131,6 +131,31 @@ def test_an_image_gone_since_planning(given: DataRequest) -> None:
         names(CocoFolder(), plan)
 
 
+def test_what_is_odd_is_told_while_planning(
+    tmp_path: Path, make_images: Any, write_truth: Any
+) -> None:
+    make_images(tmp_path, ["a.png", "b.png", "c.png"])
+    (tmp_path / "copy.png").write_bytes((tmp_path / "a.png").read_bytes())
+    images = [(1, "a.png"), (2, "b.png"), (3, "copy.png"), (4, "b.png"), (5, "c.png")]
+    box = (1, 1, (1, 2, 3, 4))
+    truth = write_truth(tmp_path / "t.json", images, [box, box, (9, 1, (1, 2, 3, 4))])
+    request = DataRequest(purpose="evaluate", images=tmp_path, annotations=truth)
+    assert [text.partition(":")[0] for text in CocoFolder().plan(request).warnings] == [
+        "1 boxes of the annotation file are left out",
+        "1 of 2 boxes equal another one of their image in category and place",
+        "2 of 5 images repeat the picture of another image id",
+    ]
+    assert "a.png as 1 and 3, b.png as 2 and 4" in CocoFolder().plan(request).warnings[2]
+    assert len(CocoFolder().plan(limit(request, 2)).warnings) == 2, "of the chosen images"
+    assert CocoFolder().plan(limit(request, None, "calibrate")).warnings == ()
+
+
+def test_a_clean_set_needs_no_word(given: DataRequest) -> None:
+    plan = CocoFolder().plan(given)
+    assert plan.warnings == ()
+    assert plan.classes == {"person": False, "car": True}
+
+
 def test_string_ids(tmp_path: Path, make_images: Any, write_truth: Any) -> None:
     make_images(tmp_path, ["x.png", "y.png"])
     truth = write_truth(tmp_path / "t.json", [("img-b", "x.png"), ("img-a", "y.png")])
@@ -158,6 +183,31 @@ def test_a_folders_images_by_name(tmp_path: Path, make_images: Any) -> None:
     assert names(Folder(), predict(tmp_path, 1)) == ["a.JPG"]
     with pytest.raises(DataError, match="no truth"):
         Folder().truth(view_of(plan))
+
+
+@pytest.mark.parametrize(
+    ("files", "ids"),
+    [
+        (["000000000285.jpg", "000000000139.jpg"], [139, 285]),
+        (["10.png", "9.png"], [10, 9]),
+        (["10.png", "a.png"], ["10.png", "a.png"]),
+        (["1.png", "1.jpg"], ["1.jpg", "1.png"]),
+        (["1.png", "01.png"], ["01.png", "1.png"]),
+        (["\u0661.png", "\u00b2.png"], ["\u00b2.png", "\u0661.png"]),
+        (["1_0.png", "-1.png", "1e3.png"], ["-1.png", "1_0.png", "1e3.png"]),
+        (["9" * 19 + ".png"], ["9" * 19 + ".png"]),
+    ],
+)
+def test_ids_are_cocos_where_all_files_are_called_by_them(
+    tmp_path: Path, make_images: Any, files: list[str], ids: list[int | str]
+) -> None:
+    make_images(tmp_path, files)
+    plan = Folder().plan(DataRequest(purpose="predict", images=tmp_path))
+    samples = list(Folder().samples(view_of(plan), 0, plan.count))
+    assert [sample.id for sample in samples] == ids
+    assert [type(sample.id) for sample in samples] == [type(number) for number in ids]
+    first = next(iter(Folder().samples(view_of(plan), 0, 1)))
+    assert first.id == ids[0], "whatever the shard"
 
 
 def test_a_folder_that_changes_meanwhile_is_refused(tmp_path: Path, make_images: Any) -> None:
@@ -200,7 +250,7 @@ def test_listed_names_of_another_system_are_found(
     """And an absolute path never leads to another folder than the one that is given."""
     make_images(tmp_path, ["images/val/a.png", "elsewhere/val/a.png"])
     for name in ("images\\val\\a.png", str(tmp_path / "images" / "val" / "a.png"), "a.png"):
-        truth = write_truth(tmp_path / "t.json", [(1, name)])
+        truth = write_truth(tmp_path / "t.json", [(1, name)], [(1, 1, (1, 2, 3, 4))])
         request = DataRequest(purpose="evaluate", images=tmp_path / "images", annotations=truth)
         plan = CocoFolder().plan(request)
         (sample,) = CocoFolder().samples(view_of(plan), 0, 1)

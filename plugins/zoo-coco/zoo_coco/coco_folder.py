@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -9,14 +10,16 @@ from zoo_coco.coco_json import image_index
 from zoo_coco.listed import listed_samples
 from zoo_core.api import DataPlan
 from zoo_core.errors import DataError, UsageError
+from zoo_core.toolkit.coco import box_warnings, some
 from zoo_core.toolkit.datasets import find_images, limited, shards
 from zoo_core.toolkit.files import digest, file_digests, read_head
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from zoo_core.api import DataRequest, DataView, Sample
+    from zoo_core.toolkit.coco import ListedImage
 
 _BLANKS = b"\xef\xbb\xbf \t\r\n"
 
@@ -43,12 +46,13 @@ class CocoFolder:
         count = limited(request, len(index.images))
         chosen = index.images[:count]
         found = find_images(folder, [image.name for image in chosen], str(annotations))
+        digests = file_digests(found.paths)
         contents = [
             [image.id, name, image.size, sha256]
-            for image, name, sha256 in zip(
-                chosen, found.names, file_digests(found.paths), strict=True
-            )
+            for image, name, sha256 in zip(chosen, found.names, digests, strict=True)
         ]
+        odd = (*box_warnings(chosen, index.unlisted), *_same_pictures(chosen, digests))
+        warnings = (*found.warnings, *odd)
         return DataPlan(
             dataset="coco-folder",
             kind="given",
@@ -58,7 +62,8 @@ class CocoFolder:
             of=len(index.images),
             content=digest([index.sha256, contents]),
             has_truth=True,
-            warnings=found.warnings,
+            classes=index.classes,
+            warnings=found.warnings if request.purpose == "calibrate" else warnings,
         )
 
     def samples(self, view: DataView, start: int, stop: int) -> Iterator[Sample]:
@@ -68,6 +73,20 @@ class CocoFolder:
     def truth(self, view: DataView) -> Path:
         """The annotation file as it was given."""
         return view.paths["annotations"]
+
+
+def _same_pictures(images: Sequence[ListedImage], digests: Sequence[str]) -> Iterator[str]:
+    by_content: dict[str, list[ListedImage]] = defaultdict(list)
+    for image, sha256 in zip(images, digests, strict=True):
+        by_content[sha256].append(image)
+    groups = [group for group in by_content.values() if len(group) > 1]
+    if groups:
+        count = sum(len(group) - 1 for group in groups)
+        pairs = [f"{group[0].name} as {group[0].id!r} and {group[1].id!r}" for group in groups]
+        yield (
+            f"{count} of {len(images)} images repeat the picture of another image id: "
+            f"{some(pairs)}; each counts"
+        )
 
 
 def _given(request: DataRequest) -> tuple[Path, Path]:

@@ -4,30 +4,48 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.errors import DataError
-from zoo_core.toolkit.coco import ListedImage, listed_images, read_annotations
+from zoo_core.toolkit.coco import (
+    BoxCounts,
+    ListedImage,
+    listed_images,
+    order_of,
+    read_annotations,
+    used_categories,
+)
 from zoo_core.toolkit.files import file_digest_cached, folder, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from zoo_core.toolkit.coco import ImageId
+    from zoo_core.toolkit.coco import CategoryId
 
-_FORM = 1
+_FORM = 2
 """Of the remembered index; another number and it is made anew."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageIndex:
-    """The images in order of their ids, and category names by id; `sha256` is the file's."""
+    """The images in order of their ids, and category names by id; `sha256` is the file's.
+
+    `used` are the categories that boxes are of. `unlisted` is the number of boxes whose images the
+    file does not list.
+    """
 
     images: tuple[ListedImage, ...]
-    categories: Mapping[int, str]
+    categories: Mapping[CategoryId, str]
+    used: frozenset[CategoryId]
+    unlisted: int
     sha256: str
+
+    @property
+    def classes(self) -> dict[str, bool]:
+        """The names of the categories, and whether boxes are of them."""
+        return {name: number in self.used for number, name in self.categories.items()}
 
 
 def image_index(path: Path) -> ImageIndex:
@@ -48,26 +66,32 @@ def image_index(path: Path) -> ImageIndex:
     if rows is None:
         rows = _index_rows(path)
         _remember(kept, rows)
-    images = (
-        ListedImage(number, name, (height, width) if height else None)
-        for number, name, height, width in rows["images"]
+    return ImageIndex(
+        images=tuple(
+            ListedImage(number, name, (height, width) if height else None, BoxCounts(*counts))
+            for number, name, height, width, *counts in rows["images"]
+        ),
+        categories=dict(rows["categories"]),
+        used=frozenset(rows["used"]),
+        unlisted=rows["unlisted"],
+        sha256=sha256,
     )
-    return ImageIndex(tuple(images), {row[0]: row[1] for row in rows["categories"]}, sha256)
-
-
-def order_of(number: ImageId) -> tuple[bool, int, str]:
-    """The sorting key of image ids."""
-    if isinstance(number, str):
-        return True, 0, number
-    return False, number, ""
 
 
 def _index_rows(path: Path) -> dict[str, Any]:
     data = read_annotations(path)
     listed = sorted(listed_images(data, str(path)), key=lambda image: order_of(image.id))
-    images = [[image.id, image.name, *(image.size or (None, None))] for image in listed]
-    categories = [[row["id"], row["name"]] for row in data["categories"]]
-    return {"form": _FORM, "images": images, "categories": categories}
+    own = {image.id for image in listed}
+    return {
+        "form": _FORM,
+        "images": [
+            [image.id, image.name, *(image.size or (None, None)), *astuple(image.counts)]
+            for image in listed
+        ],
+        "categories": [[row["id"], row["name"]] for row in data["categories"]],
+        "used": sorted(used_categories(data), key=order_of),
+        "unlisted": sum(row["image_id"] not in own for row in data["annotations"]),
+    }
 
 
 def _recall(path: Path) -> dict[str, Any] | None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from zoo_coco.coco_json import image_index
 from zoo_coco.engine import evaluate
-from zoo_coco.names import category_ids, coco_spelling, default_ids
+from zoo_coco.names import category_ids, coco_spelling, default_ids, unmatched
 from zoo_coco.results import (
     JSON_FILE,
     TEXT_FOLDER,
@@ -21,6 +21,7 @@ from zoo_coco.results import (
 from zoo_coco.summary import NAMES, summary_lines
 from zoo_coco.truth import truth_of
 from zoo_core.api import Metrics
+from zoo_core.toolkit.coco import box_warnings, some
 from zoo_core.toolkit.detection import (
     Candidates,
     DetectionRules,
@@ -30,7 +31,7 @@ from zoo_core.toolkit.detection import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -38,6 +39,12 @@ if TYPE_CHECKING:
     from zoo_coco.engine import Figures
     from zoo_coco.truth import Truth
     from zoo_core.api import Arrays, Predictions
+    from zoo_core.toolkit.coco import CategoryId
+
+
+_DROPPED = "dropped"
+_DECODED = "check the card's `decoder_params` (does the file hold decoded boxes?)"
+_CHECK = f"{_DECODED}, its `preprocess`, the order of the labels, and the weights"
 
 
 class CocoDetection:
@@ -65,22 +72,38 @@ class CocoDetection:
         return DetectionRules.from_values(values).conf
 
     def postprocess(self, candidates: Arrays, values: Mapping[str, Any]) -> Arrays:
-        """One image's candidates -> its detections, by the protocol's rules."""
-        rules = DetectionRules.from_values(values)
-        return postprocess(Candidates.from_arrays(candidates), rules).to_arrays()
+        """One image's candidates -> its detections, and how many boxes were not finite."""
+        rules, found = DetectionRules.from_values(values), Candidates.from_arrays(candidates)
+        return {**postprocess(found, rules).to_arrays(), _DROPPED: candidates[_DROPPED]}
 
     def score(self, predictions: Predictions, truth: Path, labels: Sequence[str]) -> Metrics:
         """The twelve figures over exactly the images that were predicted.
 
-        Labels are matched with the truth's categories by name, in COCO's or darknet's spelling;
-        detections of a label that the truth does not know are ignored, categories that no label
-        finds count as missed. Raises `DataError` where the two have nothing in common.
+        Labels are matched with the truth's categories by name, in any usual spelling; detections of
+        a label that the truth does not know are ignored, categories that no label finds count as
+        missed, and a warning names both. Raises `DataError` where the two have nothing in common.
         """
-        table = _Table.of(predictions)
+        table, index = _Table.of(predictions), image_index(truth)
         known = truth_of(truth, table.images)
-        ids = category_ids(labels, known.categories, str(truth))
-        figures = evaluate(known.data, table.numbered(known, ids), list(known.numbers.values()))
-        return _metrics(figures, known)
+        ids = category_ids(labels, index.categories, index.used, str(truth))
+        numbers = {label: known.categories[category] for label, category in ids.items()}
+        rows = table.numbered(known, numbers)
+        figures = evaluate(known.data, rows, list(known.numbers.values()))
+        chosen = [image for image in index.images if image.id in known.numbers]
+        warnings = (
+            *unmatched(labels, index.classes),
+            *_matched_alone(figures, known, set(numbers.values())),
+            *box_warnings(chosen, index.unlisted),
+            *table.warnings(figures, len(rows)),
+        )
+        return _metrics(figures, known, warnings)
+
+    def match(self, labels: Sequence[str], classes: Mapping[str, bool]) -> tuple[str, ...]:
+        """What the truth and the labels do not have in common, one sentence each.
+
+        Raises `DataError` where nothing matches.
+        """
+        return unmatched(labels, classes)
 
     def write(
         self,
@@ -95,9 +118,10 @@ class CocoDetection:
         else the label's number from 1.
         """
         if truth is None:
-            ids = dict(enumerate(default_ids(labels)))
+            ids: Mapping[int, CategoryId] = dict(enumerate(default_ids(labels)))
         else:
-            ids = category_ids(labels, image_index(truth).categories, str(truth))
+            index = image_index(truth)
+            ids = category_ids(labels, index.categories, index.used, str(truth))
         write_results(predictions, ids, folder / JSON_FILE)
         write_texts(predictions, labels, folder / TEXT_FOLDER)
 
@@ -106,21 +130,27 @@ class CocoDetection:
     ) -> NDArray[Any]:
         """A copy of the image, uint8 H x W x 3 RGB, with the boxes that score above `least`."""
         found = Detections.from_arrays(prediction)
-        names = [coco_spelling(label) for label in labels]
-        return draw_detections(image, found, names, least)
+        return draw_detections(image, found, coco_spelling(labels), least)
 
 
 class _Table:
     """All detections as numbers, 56 bytes each, with their images' ids aside."""
 
-    def __init__(self, images: list[int | str], rows: NDArray[np.float64]) -> None:
-        """`rows` is float64 [n, 7]: row in `images`, x, y, width, height, score, label index."""
+    def __init__(
+        self, images: list[int | str], rows: NDArray[np.float64], dropped: list[int]
+    ) -> None:
+        """`rows` is float64 [n, 7]: row in `images`, x, y, width, height, score, label index.
+
+        `dropped` is the number of boxes of each image that were not finite.
+        """
         self.images = images
         self.rows = rows
+        self.dropped = dropped
 
     @classmethod
     def of(cls, predictions: Predictions) -> _Table:
         images: list[int | str] = []
+        dropped: list[int] = []
         parts = [np.zeros((0, 7))]
         for prediction in predictions:
             boxes, scores = corners(prediction.arrays)
@@ -130,11 +160,25 @@ class _Table:
             part[:, 5] = scores
             part[:, 6] = prediction.arrays["labels"]
             images.append(prediction.sample.id)
+            dropped.append(int(np.sum(prediction.arrays.get(_DROPPED, 0))))
             parts.append(part)
-        return cls(images, np.concatenate(parts))
+        return cls(images, np.concatenate(parts), dropped)
+
+    def warnings(self, figures: Figures, scored: int) -> Iterator[str]:
+        """Why nothing is found, or nothing fits; and boxes that were not finite."""
+        dropped, images = sum(self.dropped), len(self.images)
+        infinite = f"{dropped} boxes had coordinates that are not finite"
+        if not len(self.rows):
+            why = infinite if dropped else "no score is above the protocol's conf"
+            yield f"no detection in any of the {images} images: {why}; {_CHECK}"
+        elif dropped:
+            places = sum(count > 0 for count in self.dropped)
+            yield f"{infinite}, in {places} of {images} images, and are left out; {_DECODED}"
+        if len(self.rows) and figures.stats[1] == 0:
+            yield f"none of the {scored} detections fits a box of its class; {_CHECK}"
 
     def numbered(self, truth: Truth, categories: Mapping[int, int]) -> NDArray[np.float64]:
-        """The rows with the truth's image numbers and category ids; others are left out."""
+        """The rows with the truth's image and category numbers; others are left out."""
         known = np.isin(self.rows[:, 6], list(categories))
         rows = self.rows[known]
         numbers = np.array([truth.numbers[image] for image in self.images], np.float64)
@@ -145,15 +189,27 @@ class _Table:
         return np.asarray(rows)
 
 
-def _metrics(figures: Figures, truth: Truth) -> Metrics:
-    values = dict(zip(NAMES, map(_defined, figures.stats.tolist()), strict=True))
-    per_class = {
-        truth.categories[number]: {"AP": _defined(ap), "AP50": _defined(ap50)}
-        for number, ap, ap50 in zip(
-            sorted(truth.categories), figures.ap.tolist(), figures.ap50.tolist(), strict=True
+def _metrics(figures: Figures, truth: Truth, warnings: tuple[str, ...]) -> Metrics:
+    stats = figures.stats.tolist()
+    rows = zip(truth.names, figures.ap.tolist(), figures.ap50.tolist(), strict=True)
+    return Metrics(
+        values=dict(zip(NAMES, map(_defined, stats), strict=True)),
+        lines=summary_lines(stats),
+        per_class={name: {"AP": _defined(ap), "AP50": _defined(ap50)} for name, ap, ap50 in rows},
+        warnings=warnings,
+    )
+
+
+def _matched_alone(figures: Figures, truth: Truth, matched: set[int]) -> Iterator[str]:
+    """AP over the categories that a label matches, where that leaves out a category with boxes."""
+    scored = np.flatnonzero(figures.ap >= 0)
+    own = [row for row in scored.tolist() if row + 1 in matched]
+    if own and len(own) < len(scored):
+        ap, ap50 = figures.ap[own].mean(), figures.ap50[own].mean()
+        yield (
+            f"over the {len(own)} of {len(scored)} categories that have boxes and match a label, "
+            f"AP is {ap:.4f} and AP50 {ap50:.4f} ({some([truth.names[row] for row in own])})"
         )
-    }
-    return Metrics(values=values, lines=summary_lines(figures.stats.tolist()), per_class=per_class)
 
 
 def _defined(value: float) -> float | None:

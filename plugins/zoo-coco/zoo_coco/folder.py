@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from zoo_core.api import DataPlan, Sample
@@ -16,10 +18,14 @@ from zoo_core.toolkit.datasets import (
 from zoo_core.toolkit.files import digest, file_digests
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from zoo_core.api import DataRequest, DataView
+
+
+_NUMBER = re.compile(r"[0-9]{1,18}")
+"""What a signed integer of 64 bits holds: other tools put ids into arrays."""
 
 
 class Folder:
@@ -56,12 +62,16 @@ class Folder:
         )
 
     def samples(self, view: DataView, start: int, stop: int) -> Iterator[Sample]:
-        """Sizes are None; raises `DataError` where images have come or gone since planning."""
+        """Sizes are None; raises `DataError` where images have come or gone since planning.
+
+        Ids are the names; or numbers, as in COCO's truth, where all files are called by one.
+        """
         places = [view.paths[key] for key in map(_key, range(len(view.paths))) if key in view.paths]
         found = gather_images(places)
         check_unchanged(found.names, view.params["names"], places[0])
-        for name, path in list(zip(found.names, found.paths, strict=True))[start:stop]:
-            yield Sample(id=name, name=name, path=path)
+        rows = list(zip(_ids(found.names), found.names, found.paths, strict=True))
+        for number, name, path in rows[start:stop]:
+            yield Sample(id=number, name=name, path=path)
 
     def truth(self, view: DataView) -> Path:
         """Always raises `DataError`: there is none."""
@@ -72,6 +82,16 @@ class Folder:
 def _key(number: int) -> str:
     """The name of a place among the plan's locations."""
     return f"images-{number}" if number else "images"
+
+
+def _ids(names: Sequence[str]) -> Sequence[int | str]:
+    """COCO's ids of files that are called by them (000000000139.jpg), else the names."""
+    stems = [PurePosixPath(name).stem for name in names]
+    if all(map(_NUMBER.fullmatch, stems)):
+        numbers = list(map(int, stems))
+        if len(set(numbers)) == len(numbers):
+            return numbers
+    return names
 
 
 def _too_few(request: DataRequest, count: int) -> Iterator[str]:

@@ -2,40 +2,70 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from zoo_core.errors import DataError
-from zoo_core.toolkit.coco import COCO_IDS, COCO_NAMES, ids_by_name, name_key
+from zoo_core.toolkit.coco import COCO_IDS, COCO_NAMES, matches, some
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
+
+_Id = TypeVar("_Id", bound="int | str")
+_COCO = dict(zip(COCO_IDS, COCO_NAMES, strict=True))
+_NAMES = "give the model's class names with --names FILE"
 
 
-def coco_spelling(label: str) -> str:
-    """A label in COCO's spelling where it is one of the 80 in any spelling or case, else as is."""
-    name = name_key(label)
-    return name if name in COCO_NAMES else label.strip()
+def coco_spelling(labels: Sequence[str]) -> list[str]:
+    """The labels, those of the 80 in COCO's spelling, whatever their spelling and case."""
+    found = matches(labels, _COCO)
+    return [
+        COCO_NAMES[COCO_IDS.index(found[row])] if row in found else label.strip()
+        for row, label in enumerate(labels)
+    ]
 
 
 def category_ids(
-    labels: Sequence[str], categories: Mapping[int, str], where: str
-) -> dict[int, int]:
+    labels: Sequence[str], categories: Mapping[_Id, str], used: Collection[_Id], where: str = ""
+) -> dict[int, _Id]:
     """Label index -> the category of the same name, whatever the spelling or case of either.
 
-    `categories` are names by id. A label that has no category is left out; raises `DataError`
-    where none has one, or where two categories are of one name.
+    `categories` are names by id, `used` those that boxes are of. A label that has no category is
+    left out; raises `DataError` where none has one.
     """
-    by_name = ids_by_name(categories, where)
-    keys = [name_key(label) for label in labels]
-    found = {index: by_name[key] for index, key in enumerate(keys) if key in by_name}
+    found = matches(labels, categories, used)
     if not found:
+        names = some(list(categories.values()))
         raise DataError(
-            f"is the annotation of another data set: none of the model's {len(labels)} labels "
-            f"({_some(labels)}) is among its categories ({_some(list(categories.values()))})",
+            f"none of its {len(categories)} categories ({names}) is one of the model's "
+            f"{len(labels)} labels ({some(labels)})",
             where=where,
-            next="give the annotation of these images, or a model of these classes",
+            next=f"give the annotations of these images, or {_NAMES}",
         )
     return found
+
+
+def unmatched(labels: Sequence[str], classes: Mapping[str, bool]) -> tuple[str, ...]:
+    """What is scored as 0 or not at all because its name is only on one side, one sentence each.
+
+    `classes` are the truth's, and whether a box is of them. Raises `DataError` where none matches.
+    """
+    names = {name: name for name in classes}
+    found = category_ids(labels, names, {name for name, used in classes.items() if used})
+    matched = set(found.values())
+    missed = [name for name, used in classes.items() if used and name not in matched]
+    extra = [label for row, label in enumerate(labels) if row not in found]
+    texts = []
+    if missed:
+        texts.append(
+            f"{len(missed)} of the truth's {len(classes)} categories match none of the "
+            f"model's labels and count as 0: {some(missed)}; if the model knows them, {_NAMES}"
+        )
+    if extra:
+        texts.append(
+            f"{len(extra)} of the model's {len(labels)} labels match no category of the truth: "
+            f"{some(extra)}; their detections are not scored and not in predictions.json"
+        )
+    return tuple(texts)
 
 
 def default_ids(labels: Sequence[str]) -> list[int]:
@@ -43,11 +73,5 @@ def default_ids(labels: Sequence[str]) -> list[int]:
 
     One label that is not COCO's gives all of them 1 to n, so that no two share an id.
     """
-    names = [coco_spelling(label) for label in labels]
-    if set(names) <= set(COCO_NAMES):
-        return [COCO_IDS[COCO_NAMES.index(name)] for name in names]
-    return list(range(1, len(names) + 1))
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+    found = matches(labels, _COCO)
+    return list(found.values()) if len(found) == len(labels) else list(range(1, len(labels) + 1))

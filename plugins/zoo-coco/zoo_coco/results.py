@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zoo_core.api import Arrays, Prediction, Predictions
+    from zoo_core.toolkit.coco import CategoryId
 
     Floats = NDArray[np.float64]
 
@@ -46,7 +47,9 @@ def as_xywh(boxes: Floats) -> Floats:
     return np.concatenate([boxes[:, :2], sides], axis=1)
 
 
-def write_results(predictions: Predictions, categories: Mapping[int, int], path: Path) -> None:
+def write_results(
+    predictions: Predictions, categories: Mapping[int, CategoryId], path: Path
+) -> None:
     """Write COCO's results form, image by image; `categories` maps a label index to its id.
 
     Labels without a category are left out: COCO's form cannot say them.
@@ -63,13 +66,13 @@ def write_results(predictions: Predictions, categories: Mapping[int, int], path:
 def write_texts(predictions: Predictions, labels: Sequence[str], folder: Path) -> None:
     """Write one text per image, in COCO's spelling; see `zoo_core.toolkit.detection_txt`."""
     folder.mkdir()
-    spelled = [one_line(coco_spelling(label)) for label in labels]
+    spelled = [one_line(label) for label in coco_spelling(labels)]
     names = text_names([prediction.sample.name for prediction in predictions])
     for name, prediction in zip(names, predictions, strict=True):
         write_lines(folder / name, _lines(prediction.arrays, spelled))
 
 
-def _rows(prediction: Prediction, categories: Mapping[int, int]) -> Iterator[str]:
+def _rows(prediction: Prediction, categories: Mapping[int, CategoryId]) -> Iterator[str]:
     image = json.dumps(prediction.sample.id)
     boxes, scores = corners(prediction.arrays)
     labels = prediction.arrays["labels"].tolist()
@@ -77,7 +80,7 @@ def _rows(prediction: Prediction, categories: Mapping[int, int]) -> Iterator[str
     for label, (x, y, width, height), score in rows:
         if label in categories:
             yield (
-                f'{{"image_id": {image}, "category_id": {categories[label]}, '
+                f'{{"image_id": {image}, "category_id": {json.dumps(categories[label])}, '
                 f'"bbox": [{x!r}, {y!r}, {width!r}, {height!r}], "score": {score!r}}}'
             )
 

@@ -5,29 +5,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from zoo_coco.coco_json import order_of
 from zoo_core.errors import DataError
-from zoo_core.toolkit.coco import read_annotations
+from zoo_core.toolkit.coco import order_of, read_annotations
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from pathlib import Path
 
-    from zoo_core.toolkit.coco import ImageId
+    from zoo_core.toolkit.coco import CategoryId, ImageId
 
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """Images and boxes in COCO's form, numbered anew from 1.
+    """Images, categories and boxes in COCO's form, numbered anew from 1.
 
     Evaluators want whole numbers, and take a box whose id is 0 for no box at all. `numbers` maps
-    the file's image ids to the new ones, which keep their order; `categories` are names by id, as
-    the file has them.
+    the file's image ids to the new ones, and `categories` the file's category ids; both keep their
+    order. `names` are the categories' names in that order.
     """
 
     data: dict[str, Any]
     numbers: Mapping[ImageId, int]
-    categories: Mapping[int, str]
+    categories: Mapping[CategoryId, int]
+    names: tuple[str, ...]
 
 
 def truth_of(path: Path, images: Collection[ImageId]) -> Truth:
@@ -48,30 +48,29 @@ def truth_of(path: Path, images: Collection[ImageId]) -> Truth:
             next="give the annotation file of these images",
         )
     numbers = {number: row for row, number in enumerate(sorted(images, key=order_of), start=1)}
-    categories = {row["id"]: row["name"] for row in file["categories"]}
+    rows = sorted(file["categories"], key=lambda row: order_of(row["id"]))
+    categories = {row["id"]: number for number, row in enumerate(rows, start=1)}
+    names = tuple(row["name"] for row in rows)
     boxes = [row for row in file["annotations"] if row["image_id"] in numbers]
     data = {
-        "images": [_image(listed[number], new) for number, new in numbers.items()],
+        # Box evaluation reads no image size, but hotcoco's data set wants one.
+        "images": [{"id": new, "width": 1, "height": 1} for new in numbers.values()],
         "annotations": [
-            _box(row, numbers[row["image_id"]], new) for new, row in enumerate(boxes, start=1)
+            _box(row, numbers[row["image_id"]], categories[row["category_id"]], new)
+            for new, row in enumerate(boxes, start=1)
         ],
-        "categories": [{"id": number, "name": name} for number, name in categories.items()],
+        "categories": [{"id": new, "name": name} for new, name in enumerate(names, start=1)],
     }
-    return Truth(data, numbers, categories)
+    return Truth(data, numbers, categories, names)
 
 
-def _image(row: Mapping[str, Any], number: int) -> dict[str, Any]:
-    # Box evaluation reads no image size, but hotcoco's data set wants one.
-    return {"id": number, "width": row.get("width") or 1, "height": row.get("height") or 1}
-
-
-def _box(row: Mapping[str, Any], image: int, number: int) -> dict[str, Any]:
+def _box(row: Mapping[str, Any], image: int, category: int, number: int) -> dict[str, Any]:
     box = [float(value) for value in row["bbox"]]
     area = row.get("area")
     return {
         "id": number,
         "image_id": image,
-        "category_id": row["category_id"],
+        "category_id": category,
         "bbox": box,
         "area": box[2] * box[3] if area is None else float(area),
         "iscrowd": int(row.get("iscrowd") or 0),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from zoo_coco.listed import listed_samples
 from zoo_core.api import DataPlan, Sample, Stage
 from zoo_core.errors import DataError, UsageError
+from zoo_core.toolkit.coco import COCO_NAMES
 from zoo_core.toolkit.datasets import counted_shards, limited, shards
 from zoo_core.toolkit.files import digest
 
@@ -104,6 +105,7 @@ def _evaluation(request: DataRequest) -> DataPlan:
         of=COUNT,
         content=digest([*identity, count]),
         has_truth=True,
+        classes=dict.fromkeys(COCO_NAMES, True),
     )
 
 

@@ -199,11 +199,11 @@ def test_a_picture_is_no_text(texts: Path, truth: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"categories": [{"id": 1, "name": "tv"}, {"id": 2, "name": "TVmonitor"}]}, "two categ"),
+        ({"categories": [{"id": 1, "name": "tv"}, {"id": 1, "name": "car"}]}, "listed twice"),
         ({"images": [{"id": 1, "file_name": "../a.jpg"}]}, "leads out of the images' folder"),
         ({"images": [{"id": 1, "file_name": "a"}, {"id": 1, "file_name": "b"}]}, "listed twice"),
-        ({"images": [{"id": 1, "file_name": "a", "height": 5}]}, "no sensible width and height"),
-        ({"annotations": [{"image_id": 139, "category_id": 1}]}, "no box of four numbers"),
+        ({"images": [{"id": 1, "file_name": "a", "height": 5}]}, "height 5, width missing"),
+        ({"annotations": [{"image_id": 139, "category_id": 1}]}, "not four numbers"),
     ],
 )
 def test_annotations_are_checked_as_everywhere(

@@ -11,12 +11,14 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+import pytest
 
-from zoo_core.api import Metrics, Prediction, Sample
-from zoo_core.errors import UsageError, ZooError
+from zoo_core.api import MatchesLabels, Metrics, Prediction, Sample
+from zoo_core.errors import DataError, UsageError, ZooError
 from zoo_core.testing.contracts.arrays import check_pure, check_storable, copied, same
 from zoo_core.testing.contracts.base import TaskContract
 from zoo_core.testing.contracts.checks import (
+    NONSENSE,
     contents,
     hinted_refusal,
     must,
@@ -135,6 +137,21 @@ class TaskEvaluatorContract(TaskContract):
             must(same(row, kept), "scoring changes the predictions")
         must(first == second, "scoring the same predictions twice gives two results")
 
+    def test_labels_are_matched_before_a_run(self) -> None:
+        """If it is `MatchesLabels`: it names what only one side has, and refuses other classes."""
+        match, classes = self._matching().match, dict.fromkeys(self.labels, True)
+        said = match(self.labels, classes)
+        must(said == (), f"of labels that all match, match says {said!r}")
+        for labels, known in (
+            ((*self.labels, NONSENSE), classes),
+            (self.labels, {**classes, NONSENSE: True}),
+        ):
+            said = match(labels, known)
+            good = isinstance(said, tuple) and any(NONSENSE in text for text in said)
+            must(good, f"of a name that only one side has, match says {said!r}")
+        error = refusal(partial(match, (NONSENSE,), classes), DataError, "truth of other classes")
+        must(error.next, "the refusal of other classes names no next step")
+
     def test_its_own_values_are_accepted(self) -> None:
         """And their floor is a score."""
         try:
@@ -192,6 +209,12 @@ class TaskEvaluatorContract(TaskContract):
         fits = drawn.shape == image.shape and drawn.dtype == np.uint8
         must(fits, f"the picture is {drawn.dtype} {drawn.shape}")
         must((drawn != image).any(), "it draws nothing")
+
+    def _matching(self) -> MatchesLabels:
+        provider = self._provider()
+        if not isinstance(provider, MatchesLabels):
+            pytest.skip("it does not match labels")
+        return provider
 
     def _score(self, arrays: Sequence[Arrays], folder: Path) -> Metrics:
         return self._metrics(self._listed(arrays), folder)
@@ -325,6 +348,14 @@ class EvaluatorContract(TaskEvaluatorContract):
             must(np.array_equal(kept.labels, expected.labels), "labels are changed")
         nothing = self._detections(Candidates.empty(0.0, self.size).to_arrays())
         must(len(nothing) == 0, f"{len(nothing)} detections out of nothing")
+
+    def test_score_repeats_what_match_says(self, tmp_path: Path) -> None:
+        """If it is `MatchesLabels`."""
+        labels = (*self.labels, NONSENSE)
+        said = self._matching().match(labels, dict.fromkeys(self.labels, True))
+        predictions, truth = self._listed(self.perfect()), self.write_truth(tmp_path)
+        missing = set(said) - set(self._provider().score(predictions, truth, labels).warnings)
+        must(not missing, f"score does not repeat what match says: {missing}")
 
     def test_only_what_scores_enough_is_drawn(self) -> None:
         """Nothing where no score is above `least`."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.errors import DataError
-from zoo_core.toolkit.coco import COCO_IDS, COCO_NAMES, ids_by_name, name_key
+from zoo_core.toolkit.coco import COCO_IDS, COCO_NAMES, matches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -115,13 +115,15 @@ def _number(stem: str) -> int | None:
 
 
 def _category_ids(names: Mapping[int, str], where: str) -> dict[int, int]:
-    try:
-        ids_by_name(names, where)
-    except DataError as error:
-        raise DataError(error.what, where=where, next="rename one of them") from error
-    keys = {index: name_key(name) for index, name in names.items()}
-    if set(keys.values()) <= set(COCO_NAMES):
-        return {index: COCO_IDS[COCO_NAMES.index(key)] for index, key in keys.items()}
+    labels = list(names.values())
+    for name in labels:
+        if labels.count(name) > 1:
+            raise DataError(
+                f"two classes are named '{name}'", where=where, next="rename one of them"
+            )
+    found = matches(labels, dict(zip(COCO_IDS, COCO_NAMES, strict=True)))
+    if len(found) == len(labels):
+        return {index: found[row] for row, index in enumerate(names)}
     return {index: index + 1 for index in names}
 
 

@@ -9,6 +9,7 @@ from zoo_coco.forms.labelled import coco_form, counted, outside, some
 from zoo_coco.listed import listed_samples
 from zoo_core.api import DataPlan, DataRequest, Stage
 from zoo_core.errors import DataError
+from zoo_core.toolkit.coco import box_warnings, listed_images, used_categories
 from zoo_core.toolkit.datasets import limited, shards
 from zoo_core.toolkit.files import digest, file_digests, write_json
 
@@ -50,6 +51,7 @@ class LabelledFolder(ABC):
             for row, sha256 in zip(rows, digests, strict=False)
         ]
         stage = self._stage(request, truth)
+        used = used_categories(truth)
         return DataPlan(
             dataset=self.name,
             kind="given",
@@ -61,7 +63,12 @@ class LabelledFolder(ABC):
             of=len(rows),
             content=digest([stage.params["content"], contents]),
             has_truth=True,
-            warnings=(*known.warnings, *_outside(known)),
+            warnings=(
+                *known.warnings,
+                *_outside(known),
+                *box_warnings(listed_images(truth, where)[:count]),
+            ),
+            classes={row["name"]: row["id"] in used for row in truth["categories"]},
         )
 
     def samples(self, view: DataView, start: int, stop: int) -> Iterator[Sample]:

@@ -15,10 +15,12 @@ import numpy as np
 from zoo_core.api import Prediction, Sample
 from zoo_core.errors import DataError, UsageError, did_you_mean
 from zoo_core.toolkit.coco import (
-    ids_by_name,
     listed_images,
-    name_key,
+    matches,
+    order_of,
     read_annotations,
+    some,
+    used_categories,
 )
 from zoo_core.toolkit.datasets import IMAGE_SUFFIXES
 from zoo_core.toolkit.detection import Detections
@@ -35,7 +37,6 @@ MISSING = ("error", "skip", "empty")
 """What an annotated image without a text means; `empty` is what the vendor's evaluation takes."""
 
 _HEAD_BYTES = 256
-_SHOWN = 3
 _OTHER = "give the annotations of these images, and the texts of one run"
 
 
@@ -50,11 +51,15 @@ class TextResults:
 
 @dataclass(frozen=True, slots=True)
 class _Truth:
-    """`known` is the place in `labels` of each name's key."""
+    """`categories` maps a place in `labels` to its name; those in `used` have boxes."""
 
     images: Sequence[ListedImage]
-    labels: tuple[str, ...]
-    known: Mapping[str, int]
+    categories: Mapping[int, str]
+    used: frozenset[int]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return tuple(self.categories.values())
 
 
 def read_texts(folder: Path, annotations: Path, missing: str = MISSING[0]) -> TextResults:
@@ -73,13 +78,15 @@ def read_texts(folder: Path, annotations: Path, missing: str = MISSING[0]) -> Te
     texts = _texts(folder, truth)
     absent = [image.name for row, image in enumerate(truth.images) if row not in texts]
     if absent and (missing == "error" or len(absent) == len(truth.images)):
-        what = f"{len(absent)} of {len(truth.images)} images have no text: {_some(absent)}"
+        what = f"{len(absent)} of {len(truth.images)} images have no text: {some(absent)}"
         step = "choose --missing skip to leave them out, or empty where they count as nothing found"
         raise DataError(what, where=str(folder), next=step)
+    found = {path: read_detections(path) for path in texts.values()}
+    places = _places(found, truth)
     predictions = [
         Prediction(
             sample=Sample(id=image.id, name=image.name, path=Path(image.name), size=image.size),
-            arrays=_arrays(texts.get(row), truth.known),
+            arrays=_arrays(found[texts[row]] if row in texts else (), places),
         )
         for row, image in enumerate(truth.images)
         if row in texts or missing == "empty"
@@ -89,13 +96,12 @@ def read_texts(folder: Path, annotations: Path, missing: str = MISSING[0]) -> Te
 
 def _truth(path: Path) -> _Truth:
     file = read_annotations(path)
-    names = {row["id"]: row["name"] for row in file["categories"]}
-    ids = sorted(names)
-    places = {number: place for place, number in enumerate(ids)}
+    rows = sorted(file["categories"], key=lambda row: order_of(row["id"]))
+    places = {row["id"]: place for place, row in enumerate(rows)}
     return _Truth(
         images=listed_images(file, str(path)),
-        labels=tuple(names[number] for number in ids),
-        known={key: places[number] for key, number in ids_by_name(names, str(path)).items()},
+        categories={place: row["name"] for place, row in enumerate(rows)},
+        used=frozenset(places[number] for number in used_categories(file)),
     )
 
 
@@ -117,7 +123,7 @@ def _texts(folder: Path, truth: _Truth) -> dict[int, Path]:
             break
     extra = sorted(set(there) - set(owners))
     if extra:
-        what = f"{len(extra)} texts belong to no annotated image: {_some(extra)}"
+        what = f"{len(extra)} texts belong to no annotated image: {some(extra)}"
         raise DataError(what, where=str(folder), next=_OTHER)
     return found
 
@@ -147,31 +153,31 @@ def _candidates(image: str, unique: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((unique, path.name + SUFFIX, path.stem + SUFFIX, vendor)))
 
 
-def _arrays(text: Path | None, known: Mapping[str, int]) -> Mapping[str, Any]:
-    found = read_detections(text) if text is not None else []
-    if not found:
+def _arrays(rows: Sequence[TextDetection], places: Mapping[str, int]) -> Mapping[str, Any]:
+    if not rows:
         return Detections.empty().to_arrays()
     return Detections(
-        boxes=np.array([row.box for row in found], np.float32),
-        scores=np.array([row.score for row in found], np.float32),
-        labels=np.array([_label(row, known, text) for row in found], np.int32),
+        boxes=np.array([row.box for row in rows], np.float32),
+        scores=np.array([row.score for row in rows], np.float32),
+        labels=np.array([places[row.label] for row in rows], np.int32),
     ).to_arrays()
 
 
-def _label(row: TextDetection, known: Mapping[str, int], text: Path | None) -> int:
-    number = known.get(name_key(row.label))
-    if number is None:
-        hint = did_you_mean(row.label, known)
-        raise DataError(f"label '{row.label}' is not a category", where=str(text), next=hint)
-    return number
+def _places(texts: Mapping[Path, Sequence[TextDetection]], truth: _Truth) -> dict[str, int]:
+    """The place in the truth's labels of each label in the texts."""
+    first = {row.label: path for path, rows in reversed(list(texts.items())) for row in rows}
+    labels = list(first)
+    found = matches(labels, truth.categories, truth.used)
+    for row, label in enumerate(labels):
+        if row not in found:
+            hint = did_you_mean(label, truth.labels)
+            raise DataError(
+                f"label '{label}' is not a category", where=str(first[label]), next=hint
+            )
+    return {label: found[row] for row, label in enumerate(labels)}
 
 
 def _either(one: ListedImage, other: ListedImage) -> str:
     if one.name == other.name:
         return f"image {one.id!r} or of image {other.id!r}, which are both named {one.name}"
     return f"{one.name} or of {other.name}"
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
