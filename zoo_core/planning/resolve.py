@@ -270,7 +270,8 @@ class _Chooser:
             what = "more than one data set reads these annotations"
             raise UsageError(what, where=str(annotations), next=step)
         if not readers and not self.request.images:
-            raise UsageError("--annotations needs --images DIR")
+            step = f"or check the path: no data set reads {str(annotations)[:200]} by itself"
+            raise UsageError("--annotations needs --images DIR", next=step)
         return readers[0] if readers else own
 
     def _reads(self, name: str, annotations: Path) -> bool | None:

@@ -187,6 +187,19 @@ def test_the_image_has_the_files_name_else_the_stated_one(
     assert [row["file_name"] for row in truth(root)["images"]] == ["a.png", "b.png", "c.png"]
 
 
+def test_images_in_other_sub_folders(root: Path, make_images: Any, truth: Any) -> None:
+    """One of the annotation's name is enough; two are not."""
+    (root / "Annotations").rename(root / "annotations")
+    make_images(root / "JPEGImages", ["train/a.png", "val/a.png"])
+    assert [row["file_name"] for row in truth(root)["images"]] == ["a.png", "b.JPG", "c.png"]
+    (root / "JPEGImages/a.png").unlink()
+    assert refused(root).what == "a.xml has 2 images: train/a.png, val/a.png"
+    (root / "JPEGImages/val/a.png").unlink()
+    names = [row["file_name"] for row in truth(root)["images"]]
+    assert names == ["b.JPG", "c.png", "train/a.png"]
+    assert VocFolder().reads(root)
+
+
 @pytest.mark.parametrize(
     ("filename", "what"),
     [

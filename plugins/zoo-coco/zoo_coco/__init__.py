@@ -41,7 +41,7 @@ def zoo_datasets() -> Iterable[Provider[Dataset]]:
     )
     yield Provider(
         name="voc-edges-folder",
-        summary="the same, where corners are edges counted from 0 instead of pixels from 1",
+        summary="the same as voc-folder, with corners that are edges counted from 0",
         load=_voc_edges_folder,
     )
     yield Provider(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from zoo_coco.forms.found import MOST_BYTES, below, upright_sizes
 from zoo_coco.forms.labelled import Box, LabelledImage, LabelledSet, counted
 from zoo_coco.forms.labelled_folder import LabelledFolder
-from zoo_coco.forms.voc_source import ANNOTATIONS, Images, home_of, left_out, voc_source
+from zoo_coco.forms.voc_source import Images, annotations_in, home_of, left_out, voc_source
 from zoo_coco.forms.voc_xml import read_voc
 from zoo_coco.forms.yolo_source import yaml_in
 from zoo_core.errors import DataError
@@ -36,7 +36,7 @@ class VocFolder(LabelledFolder):
     def reads(self, annotations: Path) -> bool:
         """A folder of .xml files or with `Annotations`, or a list in its `ImageSets`."""
         if annotations.is_dir():
-            if (annotations / ANNOTATIONS).is_dir():
+            if annotations_in(annotations):
                 return True
             files = below(annotations) if yaml_in(annotations) is None else ()
             return any(path.suffix.lower() == ".xml" for path in files)

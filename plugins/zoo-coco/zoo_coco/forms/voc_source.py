@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zoo_coco.forms.found import MOST_LIST_BYTES, absolute, below, is_there
-from zoo_coco.forms.labelled import counted
+from zoo_coco.forms.labelled import counted, some
 from zoo_core.errors import DataError, UsageError
 from zoo_core.toolkit.datasets import is_image
 from zoo_core.toolkit.files import read_text
@@ -51,12 +51,12 @@ def voc_source(request: DataRequest) -> VocSource:
         if root is None:
             what = f"is no list of a Pascal VOC set: no folder {ANNOTATIONS} beside {SETS}"
             raise DataError(what, where=str(place), next=f"give the folder {ANNOTATIONS}")
-    elif (place / ANNOTATIONS).is_dir():
+    elif annotations_in(place):
         root, listed = place, next((p for p in _lists(place) if p.is_file()), None)
         if listed:
             step = f"for others give --annotations {place.name}/{SETS}/Main/NAME.txt"
             notes = [f"the images of {SETS}/Main/{listed.name} were taken; {step}"]
-    folder = root / ANNOTATIONS if root else place
+    folder = (annotations_in(root) if root else None) or place
     files = _listed(listed, folder) if listed else _xml_below(folder)
     images = absolute(request.images) if request.images else _images(folder)
     if not images.is_dir():
@@ -64,11 +64,19 @@ def voc_source(request: DataRequest) -> VocSource:
     return VocSource(folder, tuple(files), images, tuple(notes))
 
 
+def annotations_in(folder: Path) -> Path | None:
+    """The folder of annotation files in that of a set: `Annotations`, or any spelling with XML."""
+    usual, small = folder / ANNOTATIONS, folder / ANNOTATIONS.lower()
+    if usual.is_dir():
+        return usual
+    return small if next(small.glob("*.xml"), None) else None
+
+
 def home_of(listed: Path) -> Path | None:
     """The folder of `Annotations` and `ImageSets` that a list is of; None where it is of none."""
     for folder in listed.parents:
         if folder.name == SETS:
-            return folder.parent if (folder.parent / ANNOTATIONS).is_dir() else None
+            return folder.parent if annotations_in(folder.parent) else None
     return None
 
 
@@ -77,27 +85,35 @@ class Images:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._by_place: dict[Path, list[Path]] = {}
         self._by_stem: dict[str, list[Path]] = {}
         self.count = 0
-        for path in below(folder):
-            if is_image(path):
-                self.count += 1
-                stem = path.relative_to(folder).with_suffix("").as_posix()
-                self._by_stem.setdefault(stem, []).append(path)
+        for path in sorted(path for path in below(folder) if is_image(path)):
+            self.count += 1
+            place = path.relative_to(folder).with_suffix("")
+            self._by_place.setdefault(place, []).append(path)
+            self._by_stem.setdefault(path.stem, []).append(path)
 
     def of(self, annotation: Path, filename: str) -> Path:
         """The image of an annotation's own name, else the one that it states.
 
-        Tools rename the file and leave <filename> as it was. Raises `DataError` for neither.
+        Tools rename the file and leave <filename> as it was. An image in the same sub-folder goes
+        before others of the name. Raises `DataError` for none, and for several.
         """
-        found = self._by_stem.get(annotation.with_suffix("").as_posix(), [])
+        found = self._by_place.get(annotation.with_suffix(""))
+        found = found or self._by_stem.get(annotation.stem, [])
         stated = self.folder / annotation.parent / filename if filename else None
         if stated and (stated in found or (not found and is_image(stated) and is_there(stated))):
             return stated
-        if not found:
-            what = f"{annotation} has no image: neither {annotation.stem}.* nor '{filename[:80]}'"
-            raise DataError(what, where=str(self.folder), next="complete it, or give --images DIR")
-        return min(found)
+        if len(found) == 1:
+            return found[0]
+        where, step = str(self.folder), "give the folder of the images with --images DIR"
+        if found:
+            names = some(path.relative_to(self.folder) for path in found)
+            what = f"{annotation} has {len(found)} images: {names}"
+            raise DataError(what, where=where, next=step)
+        what = f"{annotation} has no image: neither {annotation.stem}.* nor '{filename[:80]}'"
+        raise DataError(what, where=where, next=step)
 
 
 def left_out(images: Images, used: Iterable[Path]) -> list[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from zoo_coco.forms.found import MOST_BYTES, below, upright_sizes
 from zoo_coco.forms.labelled import LabelledImage, LabelledSet, counted, some
 from zoo_coco.forms.labelled_folder import LabelledFolder
-from zoo_coco.forms.voc_source import ANNOTATIONS, home_of
+from zoo_coco.forms.voc_source import annotations_in, home_of
 from zoo_coco.forms.yolo_labels import read_labels
 from zoo_coco.forms.yolo_source import YAML, yaml_in, yolo_source
 from zoo_core.errors import DataError
@@ -31,7 +31,7 @@ class YoloFolder(LabelledFolder):
     def reads(self, annotations: Path) -> bool:
         """A .yaml, .data or .txt file, or a folder of .txt files, that is not of Pascal VOC."""
         if annotations.is_dir():
-            if (annotations / ANNOTATIONS).is_dir():
+            if annotations_in(annotations):
                 return False
             if yaml_in(annotations):
                 return True
