@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ from zoo_core.errors import DataError
 from zoo_core.toolkit.coco import COCO_IDS, COCO_NAMES, matches
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from zoo_core.toolkit.coco import ImageId
@@ -87,12 +88,6 @@ def coco_form(known: LabelledSet, where: str) -> dict[str, Any]:
     }
 
 
-def some(names: Iterable[object]) -> str:
-    """Up to three of the names, for a message."""
-    told = list(map(str, names))
-    return ", ".join(told[:3]) + (", ..." if len(told) > 3 else "")
-
-
 def counted(count: int, one: str, many: str = "") -> str:
     """`1 image`, `2 images`."""
     return f"{count} {one if count == 1 else many or f'{one}s'}"
@@ -116,11 +111,10 @@ def _number(stem: str) -> int | None:
 
 def _category_ids(names: Mapping[int, str], where: str) -> dict[int, int]:
     labels = list(names.values())
-    for name in labels:
-        if labels.count(name) > 1:
-            raise DataError(
-                f"two classes are named '{name}'", where=where, next="rename one of them"
-            )
+    name, count = Counter(labels).most_common(1)[0]
+    if count > 1:
+        what = f"two classes are named '{name}'"
+        raise DataError(what, where=where, next="rename one of them")
     found = matches(labels, dict(zip(COCO_IDS, COCO_NAMES, strict=True)))
     if len(found) == len(labels):
         return {index: found[row] for row, index in enumerate(names)}

@@ -5,11 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from zoo_coco.forms.labelled import coco_form, counted, outside, some
+from zoo_coco.forms.labelled import coco_form, counted, outside
 from zoo_coco.listed import listed_samples
 from zoo_core.api import DataPlan, DataRequest, Stage
 from zoo_core.errors import DataError
-from zoo_core.toolkit.coco import box_warnings, listed_images, used_categories
+from zoo_core.toolkit.coco import box_warnings, listed_images, some, used_categories
 from zoo_core.toolkit.datasets import limited, shards
 from zoo_core.toolkit.files import digest, file_digests, write_json
 
@@ -113,6 +113,6 @@ class LabelledFolder(ABC):
 
 def _outside(known: LabelledSet) -> list[str]:
     images = outside(known.images)
-    names = some(image.path.name for image in images)
+    names = some([image.path.name for image in images])
     where = counted(len(images), "image")
     return [f"boxes reach more than a pixel beyond {where} ({names})"] if images else []

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zoo_coco.forms.found import MOST_LIST_BYTES, absolute, below, is_there
-from zoo_coco.forms.labelled import counted, some
+from zoo_coco.forms.labelled import counted
 from zoo_core.errors import DataError, UsageError
+from zoo_core.toolkit.coco import some
 from zoo_core.toolkit.datasets import is_image
 from zoo_core.toolkit.files import read_text
 
@@ -109,7 +110,7 @@ class Images:
             return found[0]
         where, step = str(self.folder), "give the folder of the images with --images DIR"
         if found:
-            names = some(path.relative_to(self.folder) for path in found)
+            names = some([path.relative_to(self.folder) for path in found])
             what = f"{annotation} has {len(found)} images: {names}"
             raise DataError(what, where=where, next=step)
         what = f"{annotation} has no image: neither {annotation.stem}.* nor '{filename[:80]}'"

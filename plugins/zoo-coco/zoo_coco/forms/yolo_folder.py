@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zoo_coco.forms.found import MOST_BYTES, below, upright_sizes
-from zoo_coco.forms.labelled import LabelledImage, LabelledSet, counted, some
+from zoo_coco.forms.labelled import LabelledImage, LabelledSet, counted
 from zoo_coco.forms.labelled_folder import LabelledFolder
 from zoo_coco.forms.voc_source import annotations_in, home_of
 from zoo_coco.forms.yolo_labels import read_labels
 from zoo_coco.forms.yolo_source import YAML, yaml_in, yolo_source
 from zoo_core.errors import DataError
+from zoo_core.toolkit.coco import some
 from zoo_core.toolkit.files import read_text
 
 if TYPE_CHECKING:
@@ -87,10 +88,10 @@ def _label_notes(source: YoloSource, labels: Sequence[Path | None], where: str) 
     notes = list(source.warnings)
     if bare:
         has = counted(len(bare), "image has", "images have")
-        names = some(image.name for image in bare)
+        names = some([image.name for image in bare])
         notes.append(f"{has} no label file ({names}): taken as without objects")
     lost = sorted(set(source.all_labels) - set(labels))
     if lost:
         has = counted(len(lost), "label file has", "label files have")
-        notes.append(f"{has} no image ({some(path.name for path in lost)}): left out")
+        notes.append(f"{has} no image ({some([path.name for path in lost])}): left out")
     return notes

@@ -19,8 +19,9 @@ from zoo_coco.forms.found import (
     images_below,
     is_there,
 )
-from zoo_coco.forms.labelled import counted, some
+from zoo_coco.forms.labelled import counted
 from zoo_core.errors import DataError, RegistryError, UsageError
+from zoo_core.toolkit.coco import some
 from zoo_core.toolkit.files import compose_yaml, read_text
 
 if TYPE_CHECKING:
@@ -199,7 +200,7 @@ def _yaml_names(path: Path, data: Mapping[str, Any]) -> dict[int, str]:
         names = {str(index): name for index, name in enumerate(names)}
     known = {} if names is None else names
     if not all(key.isdecimal() and len(key) < 7 for key in known):
-        what = f"names a class by {some(map(repr, known))}, no number"
+        what = f"names a class by {some(list(map(repr, known)))}, no number"
         raise DataError(what, where=str(path), next="write `0: person`, or a list of names")
     if not all(isinstance(name, str) and name.strip() for name in known.values()):
         raise DataError("names a class that is no text", where=str(path), next="correct `names`")
