@@ -8,12 +8,16 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from zoo_core.api import hooks
 from zoo_core.plugins.manager import KINDS
+from zoo_core.registry.protocols import PREPROCESS_FIELDS
+from zoo_core.toolkit.detection import Candidates, DetectionRules
+from zoo_core.vision import Geometry
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
@@ -67,8 +71,20 @@ def test_the_readme_has_exactly_two_setup_commands() -> None:
 
     assert len(setups) == 2
     assert "zoo run yolov4-tianxiaomo --precision int8" in setups[0]
+    assert "minutes" in setups[0].partition("pip install")[0], "it says what is to come"
+    assert not any("pip install -q" in block for block in setups), "pip shows its progress"
     assert "pytest" in setups[1]
     assert text.index("<!-- tests -->") < text.index(setups[1])
+
+
+def test_every_field_of_a_protocol_and_of_what_decoders_use_is_described() -> None:
+    text = (ROOT / "docs" / "reference" / "protocols.md").read_text(encoding="utf-8")
+    named = {
+        field.name for kind in (DetectionRules, Geometry, Candidates) for field in fields(kind)
+    }
+
+    for name in named | PREPROCESS_FIELDS:
+        assert f"| `{name}` |" in text, name
 
 
 def test_no_page_or_source_names_a_place_of_one_machine() -> None:

@@ -104,6 +104,11 @@ class DataError(ZooError):
     code = "data"
 
 
+def install_step(distribution: str) -> str:
+    """How to install a distribution of zoo's own repository; none of them is on an index."""
+    return f"pip install ./plugins/{distribution} in a checkout of zoo's repository"
+
+
 def first_line(error: BaseException) -> str:
     """The first line of an error's message, for one-line output."""
     return (str(error).strip() or "no message").splitlines()[0]

@@ -105,7 +105,7 @@ def test_testing_needs_pytest(zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr("zoo_core.cli.plugins.find_spec", lambda name: None)
     outcome = zoo("plugins", "test", "coco")
     assert outcome.code == 5
-    assert "pip install 'zoo-core[testing]'" in outcome.stderr
+    assert "pip install '.[testing]'" in outcome.stderr
 
 
 EVALUATOR = """

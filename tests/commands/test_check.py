@@ -129,3 +129,19 @@ def test_what_a_backend_says_of_its_map_is_told_before_a_run(
     assert [(request.target.backend, request.size) for request in requests] == [
         ("toy", (32, 32))
     ] * 2
+
+
+def test_a_protocol_that_replaces_the_cards_own_resize_is_told(
+    registry: Registry, plugins: Plugins
+) -> None:
+    steps = [dict(step) for step in registry.model("toy-detector").preprocess]
+    letterbox = {**steps[1], "mode": "letterbox", "pad": 114, "interpolation": "area"}
+    result = findings(registry, plugins, preprocess=(steps[0], letterbox, *steps[2:]))
+
+    assert [row[:3] for row in result] == [
+        ("preprocess", "warning",
+         "has resize letterbox, but protocol toy has stretch, which runs use"),
+        ("preprocess", "warning",
+         "has interpolation area, but protocol toy has bilinear, which runs use"),
+    ]  # fmt: skip
+    assert findings(registry, plugins) == []

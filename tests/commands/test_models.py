@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from zoo_core.api import ModelCard, Source, WeightsOption
+from zoo_core.cli import completion
 from zoo_core.commands.models import NO_EXPORTER, ModelFilter, blocking_reason, models, weights_from
 from zoo_core.errors import UsageError
 from zoo_core.pipeline.plan import make_plan
@@ -15,6 +17,7 @@ from zoo_core.pipeline.store import Store
 from zoo_core.planning.weights import published_weights
 from zoo_core.plugins.manager import Plugins
 from zoo_core.registry import Registry, load_registry
+from zoo_core.system import download
 from zoo_core.system.paths import by_hand_file, home
 from zoo_core.testing import toy
 
@@ -194,3 +197,61 @@ def test_what_a_left_out_plugin_gives_is_not_called_missing(
     told = blocking_reason(card, Plugins.installed())
     assert "no evaluator 'coco-detection' is installed or enabled" in told
     assert blocking_reason(card, plugins) == "no evaluator 'coco-detection' is installed"
+
+
+def test_a_download_is_runnable_only_where_its_host_answers(
+    registry: Registry, plugins: Plugins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def answers(url: str, timeout: float = 5.0) -> bool:
+        asked.append(url)
+        return "up.test" in url
+
+    monkeypatch.setattr(download, "network_reachable", answers)
+    source = Source(name="w.toy", url="http://up.test/w.toy", sha256="0" * 64)
+    down = replace(source, url="http://down.test/w.toy")
+    cards = {name: with_weights(registry.model("toy-detector"), s)
+             for name, s in (("up", source), ("down", down), ("again", down))}  # fmt: skip
+    own = replace(registry, models=cards)
+    for _ in range(2):
+        rows = {name: row for name, row in zip(cards, models(own, plugins, ModelFilter()),
+                                               strict=True)}  # fmt: skip
+        assert rows["up"]["runnable"]
+        assert rows["down"]["reason"] == "no network, and the weights are not in the cache"
+        assert len(models(own, plugins, ModelFilter(runnable=True))) == 1
+    assert asked == ["http://up.test/w.toy", "http://down.test/w.toy"], "it is kept for minutes"
+    monkeypatch.setenv("ZOO_OFFLINE", "1")
+    told = [row["reason"] for row in models(own, plugins, ModelFilter())]
+    assert told == ["ZOO_OFFLINE is set, and the weights are not in the cache"] * 3
+
+
+def test_a_network_that_hangs_is_waited_for_once(
+    registry: Registry, plugins: Plugins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def hangs(url: str, timeout: float = 5.0) -> bool:
+        asked.append(url)
+        time.sleep(1.1)
+        return False
+
+    monkeypatch.setattr(download, "network_reachable", hangs)
+    source = Source(name="w.toy", url="http://a.test/w.toy", sha256="0" * 64)
+    hosts = "abcd"
+    cards = {host: with_weights(registry.model("toy-detector"),
+                                replace(source, url=f"http://{host}.test/w.toy"))
+             for host in hosts}  # fmt: skip
+    assert models(replace(registry, models=cards), plugins, ModelFilter(runnable=True)) == []
+    assert len(asked) == 1
+    (home() / "network.json").write_text('{"a.test": [1, "x"], "b.test": 3}')
+    assert models(replace(registry, models=cards), plugins, ModelFilter(runnable=True)) == []
+
+
+def test_the_shell_offers_models_that_can_run(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ZOO_PLUGINS", "zoo_core.testing.toy")
+    assert completion.runnable("") == completion.runnable("toy") == ["toy-detector"]
+    assert completion.runnable("yolo") == []
+    assert "yolov8s" in completion.models("yolo")

@@ -115,3 +115,26 @@ def test_outputs_that_are_not_numbers_are_told(
     (told,) = [text for text in warnings if "NaN" in text]
     first = "of 4 of 4 images hold NaN (1.png, 2.png, 3.png, ...)"
     assert told.startswith(f"the network's outputs {first}")
+
+
+def test_a_protocol_that_replaces_the_cards_own_resize_is_told(
+    zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (Path(zoo_core.__file__).parent / "testing" / "toy.yaml").read_text("utf-8")
+    own = text.replace("toy-detector:", "mine:").replace("mode: stretch", "mode: letterbox")
+    (tmp_path / "my.yaml").write_text(own.replace("  toy:\n", "  mine:\n")
+                                      .replace("protocol: toy", "protocol: mine"))  # fmt: skip
+    monkeypatch.setenv("ZOO_REGISTRY", "my.yaml")
+    asked = ("mine", "--backend", "toy", "--assets", "sample")
+    said = (
+        "protocol mine has resize stretch, which replaces letterbox of the card's preprocess; "
+        "--resize letterbox keeps the card's"
+    )
+
+    assert said in report_of(zoo("eval", *asked, "--json", "-").stdout)["warnings"]
+    assert f"warning: {said}" in zoo("plan", *asked).stdout
+    for option in ("stretch", "letterbox"):
+        chosen = zoo("eval", *asked, "--resize", option, "--json", "-").stdout
+        assert not any("replaces" in text for text in report_of(chosen)["warnings"])
+    assert not any("replaces" in text for text in
+                   report_of(zoo("eval", *TOY, "--json", "-").stdout)["warnings"])  # fmt: skip

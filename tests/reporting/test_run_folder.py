@@ -262,3 +262,20 @@ def test_without_a_home_that_can_be_written_nothing_is_claimed(
     (tmp_path / "home").write_text("a file")
     monkeypatch.setenv("ZOO_HOME", str(tmp_path / "home"))
     assert claiming(lambda output: "done")(tmp_path / "out") == "done"
+
+
+def test_an_export_into_the_current_folder_replaces_no_other_export(
+    zoo: Zoo, tmp_path: Path
+) -> None:
+    assert zoo("export", *TOY, "--assets", "sample").code == 0
+    before = (tmp_path / "model.onnx").read_bytes()
+    assert zoo("export", *TOY, "--assets", "sample").code == 0, "the same again"
+    other = ("export", *TOY, "--weights", "random:7", "--size", "64,64")
+    done = zoo(*other)
+
+    assert done.code == 2
+    assert "an earlier, different export has a " in done.stderr
+    assert done.stderr.rstrip().endswith("; give -o FOLDER, or `-o .` to replace it")
+    assert (tmp_path / "model.onnx").read_bytes() == before
+    assert zoo(*other, "-o", ".").code == 0
+    assert (tmp_path / "model.onnx").read_bytes() != before

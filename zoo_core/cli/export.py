@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -29,6 +28,6 @@ def export(
     from zoo_core.commands.export import export as export_graph
 
     request = replace(request, form=form)
-    for path in export_graph(request, progress(quiet, verbose), output or Path()):
+    for path in export_graph(request, progress(quiet, verbose), output):
         typer.echo(path)
     return 0

@@ -35,7 +35,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only print errors.")
 def target(
     model: Annotated[
         str,
-        typer.Argument(help="Model id; see `zoo models`.", autocompletion=completion.models),
+        typer.Argument(help="Model id; see `zoo models`.", autocompletion=completion.runnable),
     ],
     backend: Annotated[
         str | None,

@@ -89,7 +89,7 @@ def _test(names: Sequence[str]) -> int:
             step = "enable it first"
             raise UnavailableError(f"is disabled {plugin.disabled}", where=plugin.name, next=step)
     if find_spec("pytest") is None:
-        step = "pip install 'zoo-core[testing]'"
+        step = "pip install '.[testing]' in a checkout of zoo's repository"
         raise UnavailableError("`zoo plugins test` needs pytest", next=step)
     command = [sys.executable, "-m", "zoo_core.testing.kit"]
     sys.stdout.flush()

@@ -13,14 +13,14 @@ from zoo_core.errors import RegistryError, ZooError
 from zoo_core.planning.resolve import default_device
 from zoo_core.registry.cards import NONE
 from zoo_core.registry.load import packed_folder, packed_registry
-from zoo_core.registry.protocols import choose, effective_preprocess, task_values
+from zoo_core.registry.protocols import choose, effective_preprocess, overridden, task_values
 from zoo_core.registry.published import contradictions
 from zoo_core.vision import Preprocess
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from zoo_core.api import Backend, ModelCard
+    from zoo_core.api import Backend, ModelCard, ScoringProtocol
     from zoo_core.plugins.manager import Plugins
     from zoo_core.registry import Registry
 
@@ -78,7 +78,8 @@ def _check_parts(
     missing = missing_providers(card, plugins)
     findings = [_finding(where, "warning", *plugins.missing(*pair)) for pair in missing]
     try:
-        Preprocess.from_data(card.preprocess, where=f"{where}.preprocess")
+        base = Preprocess.from_data(card.preprocess, where=f"{where}.preprocess")
+        findings += _overrides(base, registry.protocols[card.protocol], f"{where}.preprocess")
         if not missing:
             evaluator = plugins.evaluator(card.evaluator)
             for name in {card.protocol, *card.protocols.values()}:
@@ -88,6 +89,13 @@ def _check_parts(
         findings.append(_finding(error.where or where, "error", error.what, error.next))
     errors = _backend_errors(card, registry, plugins)
     return [*findings, *(_finding(e.where or where, "error", e.what, e.next) for e in errors)]
+
+
+def _overrides(base: Preprocess, protocol: ScoringProtocol, where: str) -> Iterator[dict[str, Any]]:
+    for name, (own, value) in overridden(base, protocol).items():
+        what = f"has {name} {own}, but protocol {protocol.name} has {value}, which runs use"
+        step = "write the same in both, or name a protocol without it"
+        yield _finding(where, "warning", what, step)
 
 
 def _unknown_names(

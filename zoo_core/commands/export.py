@@ -9,7 +9,7 @@ from zipfile import is_zipfile
 
 from zoo_core.api import ARTEFACT_FILE, GRAPH_FILE
 from zoo_core.commands.workspace import prepare
-from zoo_core.errors import DataError
+from zoo_core.errors import DataError, UsageError
 from zoo_core.planning.build import Goal
 from zoo_core.reporting.run_folder import ADDED, check_free, claiming, deliver, filled, inputs_of
 from zoo_core.reporting.terminal import warning_lines
@@ -43,13 +43,20 @@ def fetch(request: RunRequest, progress: ProgressReporter) -> None:
 
 
 @claiming
-def export(request: RunRequest, progress: ProgressReporter, output: Path) -> list[Path]:
-    """Copy the graph, its description and its verification to a folder; returns the paths."""
+def export(request: RunRequest, progress: ProgressReporter, output: Path | None) -> list[Path]:
+    """Copy the graph, its description and its verification to a folder; returns the paths.
+
+    Without a folder they go to the current one, where an earlier, different export is never
+    replaced: raises UsageError.
+    """
+    named, output = output is not None, output or Path()
     work, run = prepare(request, Goal.EXPORT, progress, output)
     names = _makers(run, GRAPH_FILE, "verify.json")
     _check(run, _GRAPH, names, output)
     with progress.stages() as listener:
         results = work.execute(run.plan, listener)
+    if not named:
+        _keep_others([results[name] for name in names[:1]], output)
     _warn(run, results, progress)
     return _copy_stages(run, results, _GRAPH, names, output)
 
@@ -114,6 +121,17 @@ def _check(run: Run, kind: str, names: Sequence[str], output: Path | None) -> No
     files = {file for stage in stages for file in stage.outputs}
     folders = {file for file in files if output and (output / file).is_dir()}
     check_free(output, kind, files - folders, inputs_of(run))
+
+
+def _keep_others(made: Sequence[StageResult], output: Path) -> None:
+    """Raises UsageError where a file of a stage would replace another one of the same name."""
+    for result in made:
+        for file in result.stage.outputs:
+            old, new = output / file, result.entry.path / file
+            if old.is_file() and file_digest(old) != file_digest(new):
+                what = f"an earlier, different export has a {file} here; nothing was replaced"
+                step = "give -o FOLDER, or `-o .` to replace it"
+                raise UsageError(what, where=str(output.absolute()), next=step)
 
 
 def _copy_stages(

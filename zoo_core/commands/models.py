@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import os
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from zoo_core.errors import ZooError, check_known
 from zoo_core.planning.weights import absent_files, nearest_option
 from zoo_core.registry.cards import NONE
+from zoo_core.system.files import write_json
 from zoo_core.system.paths import home
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from zoo_core.api import ModelCard, WeightsOption
     from zoo_core.plugins.manager import Plugins
     from zoo_core.registry import Registry
 
 NO_EXPORTER = "no exporter yet"
+_REACH_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,19 +49,19 @@ class ModelFilter:
 def models(registry: Registry, plugins: Plugins, filters: ModelFilter) -> list[dict[str, Any]]:
     """A row per card that passes the filters.
 
-    A card is `runnable` if all that it needs is installed, local or can be downloaded. A row's
+    A card is `runnable` if all that it needs is installed, local or can be downloaded now. A row's
     `backends` are those whose compiler and runtime are installed, if the card's exporter is. To
     filter by backend or precision, exporter and compilers are loaded, and only backends with a
     common graph format remain. Raises UsageError for an unknown value of a filter.
     """
     _check(registry, plugins, filters)
-    compatible = _CompatibleBackends(plugins, filters)
+    compatible, reach = _CompatibleBackends(plugins, filters), Reach()
     rows = []
     for card in registry.models.values():
         if not _fits(card, filters):
             continue
         backends = compatible.for_card(card)
-        row = _row(card, plugins, backends)
+        row = _row(card, plugins, backends, reach)
         if (not filters.by_backend or backends) and (row["runnable"] or not filters.runnable):
             rows.append(row)
     return rows
@@ -72,8 +78,15 @@ def missing_providers(card: ModelCard, plugins: Plugins) -> list[tuple[str, str]
     return [(kind, name) for kind, name in names if name != NONE and name not in plugins.all(kind)]
 
 
-def blocking_reason(card: ModelCard, plugins: Plugins) -> str:
-    """What keeps a card from running here, or ""; does not use the network."""
+def blocking_reason(
+    card: ModelCard, plugins: Plugins, answers: Callable[[str], bool] | None = None
+) -> str:
+    """What keeps a card from running here, or "".
+
+    `answers` says whether the host of a URL can be reached; by default, whether ZOO_OFFLINE is
+    not set.
+    """
+    answers = answers or (lambda _url: not _offline())
     if card.exporter == NONE:
         return NO_EXPORTER
     missing = missing_providers(card, plugins)
@@ -81,9 +94,40 @@ def blocking_reason(card: ModelCard, plugins: Plugins) -> str:
         return "; ".join(f"no {kind} '{name}' is {_state(plugins)}" for kind, name in missing)
     if not plugins.backends():
         return "no backend is installed"
-    if card.sample or any(_is_obtainable(card, option) for option in card.weights):
+    if card.sample or any(_is_obtainable(card, option, answers) for option in card.weights):
         return ""
     return _missing_weights(card)
+
+
+class Reach:
+    """Whether hosts answer; kept for some minutes, so that lists stay quick."""
+
+    def __init__(self) -> None:
+        self._path = home() / "network.json"
+        try:
+            rows = json.loads(self._path.read_bytes()).items()
+            fresh = time.time() - _REACH_SECONDS
+            self._known = {host: bool(ok) for host, (when, ok) in rows if when > fresh}
+        except (OSError, ValueError, TypeError, AttributeError):
+            self._known = {}
+
+    def __call__(self, url: str) -> bool:
+        """Whether the host of a URL answers. Where one took seconds not to, no other is asked."""
+        from zoo_core.system.download import network_reachable
+
+        if _offline():
+            return False
+        host = urlsplit(url).netloc
+        if host not in self._known:
+            start = time.monotonic()
+            self._known[host] = self._known.get("") is not False and network_reachable(url)
+            if not self._known[host] and time.monotonic() - start > 1:
+                self._known[""] = False
+            with suppress(OSError):
+                rows = {name: (time.time(), ok) for name, ok in self._known.items()}
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                write_json(self._path, rows)
+        return self._known[host]
 
 
 def _state(plugins: Plugins) -> str:
@@ -106,8 +150,10 @@ def _origin(option: WeightsOption) -> str:
     return "installed"
 
 
-def _row(card: ModelCard, plugins: Plugins, backends: list[str]) -> dict[str, Any]:
-    reason = blocking_reason(card, plugins)
+def _row(
+    card: ModelCard, plugins: Plugins, backends: list[str], answers: Callable[[str], bool]
+) -> dict[str, Any]:
+    reason = blocking_reason(card, plugins, answers)
     return {
         "id": card.id,
         "task": card.task,
@@ -124,11 +170,13 @@ def _row(card: ModelCard, plugins: Plugins, backends: list[str]) -> dict[str, An
     }
 
 
-def _is_obtainable(card: ModelCard, option: WeightsOption) -> bool:
+def _is_obtainable(card: ModelCard, option: WeightsOption, answers: Callable[[str], bool]) -> bool:
     absent = absent_files(card, option)
     if any(source.by_hand for source in absent):
         return False
-    return not absent or not _offline() or _is_cached(card, option)
+    if not absent or _is_cached(card, option):
+        return True
+    return all(answers(source.url) for source in absent if source.url)
 
 
 def _offline() -> bool:
@@ -159,7 +207,8 @@ def _missing_weights(card: ModelCard) -> str:
     by_hand = [source for source in absent if source.by_hand]
     if by_hand:
         return f"import weights: zoo fetch {card.id} --from-file {by_hand[0].name}"
-    return "ZOO_OFFLINE is set, and the weights are not in the cache"
+    why = "ZOO_OFFLINE is set" if _offline() else "no network"
+    return f"{why}, and the weights are not in the cache"
 
 
 class _CompatibleBackends:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo_core.api import GivenSettings, SettingsReader
 from zoo_core.errors import UsageError
-from zoo_core.registry.protocols import derive, effective_preprocess
+from zoo_core.registry.protocols import derive, effective_preprocess, overridden
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -126,8 +126,23 @@ class Settler:
         known = self.protocol.values.get(name)
         return self.base.mode if known is None and name == "resize" else known
 
+    def _overridden(self) -> Iterator[str]:
+        """Where the card's protocol, or the user's, is not the card's own preprocessing.
+
+        That of a backend is told nowhere: the card names it for its tools.
+        """
+        if self.request.protocol is None and not self._follows():
+            return
+        for name, (own, value) in overridden(self.base, self.protocol).items():
+            if name not in {*self.request.changes, *self.given.protocol}:
+                step = f"--{name} {own} keeps the card's" if name == "resize" else ""
+                which = f"protocol {self.protocol.name} has {name} {value}"
+                told = f"{which}, which replaces {own} of the card's preprocess"
+                yield "; ".join(filter(None, (told, step)))
+
     def _decisions(self, size: tuple[int, int], base: Preprocess) -> Iterator[str]:
         said, card = self.given.said, self.card
+        yield from self._overridden()
         if self.given.size == size != card.size:
             yield f"{said['size']}: size {_by(size)} (card: {_by(card.size)})"
         if self.given.batch not in (None, 1, self.request.batch):

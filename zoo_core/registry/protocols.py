@@ -55,6 +55,20 @@ def task_values(protocol: ScoringProtocol) -> dict[str, Any]:
     return {k: v for k, v in protocol.values.items() if k not in PREPROCESS_FIELDS}
 
 
+def overridden(base: Preprocess, protocol: ScoringProtocol) -> dict[str, tuple[Any, Any]]:
+    """Fields in which a protocol differs from the card's own resize: (the card's, the protocol's).
+
+    `pad` and `rounding` count only where the card's resize has them, that is for a letterbox.
+    """
+    step = next(row for row in base.to_data() if row["op"] == "resize")
+    own = {"resize": step["mode"], **step}
+    return {
+        name: (own[name], value)
+        for name, value in protocol.values.items()
+        if name in PREPROCESS_FIELDS and value is not None and own.get(name, value) != value
+    }
+
+
 def effective_preprocess(
     base: Preprocess, protocol: ScoringProtocol, size: tuple[int, int]
 ) -> Preprocess:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
-from zoo_core.errors import DataError
+from zoo_core.errors import DataError, install_step
 
 CACHES = "caches"
 """The folder inside `home()` that holds a folder for each cache."""
@@ -78,7 +78,7 @@ def resource_path(resource: str) -> Path:
     package, _, inner = resource.partition(":")
     spec = find_spec(package)
     if spec is None or not spec.submodule_search_locations:
-        step = f"pip install {package.replace('_', '-')}"
+        step = f"install the plugin that has it, such as {install_step(package.replace('_', '-'))}"
         raise DataError(f"package '{package}' is not installed", where=resource, next=step)
     path = Path(next(iter(spec.submodule_search_locations))) / inner
     if not path.is_file():

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.api import Stage
-from zoo_core.errors import UnavailableError, UsageError, check_one_of
+from zoo_core.errors import UnavailableError, UsageError, check_one_of, install_step
 from zoo_core.toolkit.artefact import ARTEFACT_FILE, PRECISION_FILE
 from zoo_openvino.files import MODEL_FILE, WEIGHTS_FILE
 from zoo_openvino.options import CALIBRATORS, known_device, read_options
@@ -99,5 +99,5 @@ def _quantizer(request: CompileRequest) -> Compiler:
             return request.others(QUANTIZER)
     raise UnavailableError(
         f"int8 is read from what the compiler '{QUANTIZER}' makes, which is not here",
-        next="pip install zoo-onnxruntime",
+        next=install_step("zoo-onnxruntime"),
     )

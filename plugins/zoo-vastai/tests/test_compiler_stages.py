@@ -251,6 +251,6 @@ def test_an_emulator_that_is_not_installed_is_named_before_anything_runs(
 ) -> None:
     monkeypatch.setattr("zoo_vastai.extensions.is_importable", lambda _: False)
 
-    with pytest.raises(UnavailableError, match="pip install zoo-vastai-emulator"):
+    with pytest.raises(UnavailableError, match=r"pip install \./plugins/zoo-vastai-emulator"):
         case.stages()
     assert case.with_(device="0").stages()

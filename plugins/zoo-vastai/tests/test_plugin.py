@@ -89,19 +89,19 @@ def test_a_command_that_is_not_installed_says_what_to_install(
     assert main([name, "some/path", "--json", "-x"]) == 5
 
     output = capsys.readouterr()
-    assert f"`zoo-vastai {name}` is not installed; pip install zoo-vastai-" in output.err
+    assert f"`zoo-vastai {name}` is not installed; pip install ./plugins/zoo-vastai-" in output.err
     assert json.loads(output.out)["error"]["code"] == "unavailable"
 
 
 @pytest.mark.usefixtures("alone")
 def test_help_lists_what_could_be_installed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
-    assert "Not installed: pip install zoo-vastai-lint." in capsys.readouterr().out
+    assert "Not installed: pip install ./plugins/zoo-vastai-lint " in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("alone")
 def test_the_emulator_is_asked_for_where_it_is_needed() -> None:
-    with pytest.raises(UnavailableError, match="pip install zoo-vastai-emulator"):
+    with pytest.raises(UnavailableError, match=r"pip install \./plugins/zoo-vastai-emulator"):
         tools("emulator", {})
 
 

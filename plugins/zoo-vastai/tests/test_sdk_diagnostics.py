@@ -12,6 +12,8 @@ from zoo_vastai.sdk.diagnostics import BUDGET, diagnostics
 from zoo_vastai.sdk.host import Host, Outcome, run
 from zoo_vastai.sdk.probe import probe
 
+from zoo_core.errors import install_step
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
@@ -203,7 +205,7 @@ def test_without_a_card_each_step_says_what_to_do(machine: Machine) -> None:
 
 
 def test_the_emulator_needs_its_distribution_onnx_and_its_runtime(machine: Machine) -> None:
-    missing = "not installed: pip install zoo-vastai-emulator"
+    missing = f"not installed: {install_step('zoo-vastai-emulator')}"
     assert devices(machine.host())["emulator"] == (False, missing)
     machine.modules = {"zoo_vastai_emulator"}
     assert devices(machine.host())["emulator"] == (False, "not installed: onnxruntime, onnx")

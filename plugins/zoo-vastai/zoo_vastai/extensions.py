@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from zoo_core.errors import UnavailableError
+from zoo_core.errors import UnavailableError, install_step
 from zoo_vastai.sdk.host import is_importable
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def commands() -> dict[str, Callable[..., int]]:
 
 def not_installed(what: str, distribution: str) -> UnavailableError:
     """The error for a part whose distribution is missing."""
-    return UnavailableError(f"{what} is not installed", next=f"pip install {distribution}")
+    return UnavailableError(f"{what} is not installed", next=install_step(distribution))
 
 
 def _no_emulator() -> UnavailableError:

@@ -71,6 +71,8 @@ def _requires(distribution: str) -> list[str]:
 
 def _package(name: str, needs: Sequence[Requirement]) -> Check:
     step = "pip install " + " ".join(f"'{need}'" for need in dict.fromkeys(map(str, needs)))
+    if name == CORE:
+        step = "pip install . in a checkout of zoo's repository"
     version = _version(name)
     unmet = _unmet(version, needs) if version else []
     state = f"{version}, but needs {' and '.join(unmet)}" if unmet else version or "not installed"

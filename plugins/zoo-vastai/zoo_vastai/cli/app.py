@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zoo_core.cli.boundary import guarded
+from zoo_core.errors import install_step
 from zoo_vastai import extensions
 from zoo_vastai.cli.npz import npz, txt
 from zoo_vastai.cli.vamp import vamp
@@ -43,7 +44,7 @@ def application() -> typer.Typer:
         app.command(name, context_settings=dict(_SETTINGS.get(name, {})))(command)
     for name, distribution in _ELSEWHERE.items():
         if name not in commands:
-            summary = f"Not installed: pip install {distribution}."
+            summary = f"Not installed: {install_step(distribution)}."
             missing = _missing(name, distribution)
             app.command(name, help=summary, context_settings=dict(_ANY))(missing)
     return app

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zoo_core.api import Availability, Device
+from zoo_core.errors import install_step
 from zoo_vastai.extensions import EMULATOR_DISTRIBUTION, EMULATOR_MODULE
 from zoo_vastai.names import EMULATOR, FILES
 from zoo_vastai.sdk import findings
@@ -99,7 +100,7 @@ def _dies(host: Host, reason: str) -> tuple[Device, ...]:
 def _emulator(host: Host) -> Device:
     reason = ""
     if not host.has_module(EMULATOR_MODULE):
-        reason = f"not installed: pip install {EMULATOR_DISTRIBUTION}"
+        reason = f"not installed: {install_step(EMULATOR_DISTRIBUTION)}"
     elif missing := [name for name in ("onnxruntime", "onnx") if not host.has_module(name)]:
         reason = f"not installed: {', '.join(missing)}"
     return Device(id=EMULATOR, available=not reason, reason=reason, emulated=True)
