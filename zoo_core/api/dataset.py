@@ -48,9 +48,9 @@ class DataRequest:
     `purpose` is `evaluate`, `calibrate` or `predict`. `images` and `annotations` are the user's
     paths, for data sets that read a folder; `further` are images or folders beside `images`, for
     those that read several. `limit` is the number of samples; None means all. `labels` are the
-    class names that the user gives, for labels that are numbers; empty if none. `others` returns
-    another data set by name, for a data set that is derived from it; it raises `UsageError` for an
-    unknown name.
+    class names that the user gives, for labels that are numbers; empty if none. `exif` is whether
+    images will be read as their EXIF orientation turns them. `others` returns another data set by
+    name, for a data set that is derived from it; it raises `UsageError` for an unknown name.
     """
 
     purpose: str
@@ -59,6 +59,7 @@ class DataRequest:
     further: tuple[Path, ...] = ()
     limit: int | None = None
     labels: tuple[str, ...] = ()
+    exif: bool = True
     others: Callable[[str], Dataset] | None = None
 
 

@@ -290,6 +290,7 @@ class _Chooser:
             further=self.request.predict[1:] if purpose == "predict" else (),
             limit=limit,
             labels=self.card.labels if self.request.names else (),
+            exif=Preprocess.from_data(self.card.preprocess, where=self.card.id).exif,
             others=self.plugins.dataset,
         )
         dataset = self.plugins.dataset(name)

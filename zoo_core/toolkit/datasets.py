@@ -163,7 +163,8 @@ class _Finder:
     def _is_beside(self, name: str) -> bool:
         """Whether the name is that of a file in a folder beside this one."""
         whole = self._folder.parent / name
-        return whole.is_file() and self._folder.resolve() not in whole.resolve().parents
+        place = whole.parent.resolve()  # the file itself may be a link to anywhere
+        return whole.is_file() and self._folder.resolve() not in (place, *place.parents)
 
     def _named_as(self, name: str) -> list[str]:
         """The files of this name below the folder whose path agrees with the most of `name`."""

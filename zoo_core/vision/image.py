@@ -72,11 +72,19 @@ def image_size(path: Path, exif: bool = True) -> tuple[int, int]:
 
     The rest may still be corrupt. Raises `DataError` like `read_rgb`.
     """
+    height, width, turned = stored_frame(path)
+    return (width, height) if exif and turned >= 5 else (height, width)
+
+
+def stored_frame(path: Path) -> tuple[int, int, int]:
+    """Height and width as stored, and the EXIF orientation, 1..8, by the header alone.
+
+    Raises `DataError` like `read_rgb`.
+    """
     data = _head(path)
     if read_header(data) is None or not data.startswith(JPEG_START):
         data = image_bytes(path)  # other formats may hold their EXIF at the end
-    height, width = _checked_size(path, data)
-    return (width, height) if exif and orientation(data) >= 5 else (height, width)
+    return *_checked_size(path, data), orientation(data)
 
 
 def upright(stored: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:

@@ -6,7 +6,8 @@ from collections import defaultdict
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from zoo_coco.coco_json import image_index
+from zoo_coco.coco_json import box_ends, image_index
+from zoo_coco.frames import TRUTH, fit, turn_stage
 from zoo_coco.listed import listed_samples
 from zoo_core.api import DataPlan
 from zoo_core.errors import DataError, UsageError
@@ -47,20 +48,27 @@ class CocoFolder:
         chosen = index.images[:count]
         found = find_images(folder, [image.name for image in chosen], str(annotations))
         digests = file_digests(found.paths)
+        fitted = fit(chosen, found.paths, box_ends(annotations), request.exif)
         contents = [
-            [image.id, name, image.size, sha256]
-            for image, name, sha256 in zip(chosen, found.names, digests, strict=True)
+            [image.id, name, size, sha256]
+            for image, name, size, sha256 in zip(
+                chosen, found.names, fitted.sizes, digests, strict=True
+            )
         ]
         odd = (*box_warnings(chosen, index.unlisted), *_same_pictures(chosen, digests))
-        warnings = (*found.warnings, *odd)
+        warnings = (*found.warnings, *fitted.warnings, *odd)
+        stages = (turn_stage(annotations, fitted),) if fitted.changes else ()
+        given = {} if stages else {"annotations": str(annotations)}
         return DataPlan(
             dataset="coco-folder",
             kind="given",
-            locations={"images": str(folder), "annotations": str(annotations)},
+            stages=stages,
+            inputs={"annotations": f"{stages[0].name}/{TRUTH}"} if stages else {},
+            locations={"images": str(folder), **given},
             shards=shards(contents),
             count=count,
             of=len(index.images),
-            content=digest([index.sha256, contents]),
+            content=digest([index.sha256, contents, fitted.changes]),
             has_truth=True,
             classes=index.classes,
             warnings=found.warnings if request.purpose == "calibrate" else warnings,
@@ -71,7 +79,7 @@ class CocoFolder:
         return listed_samples(view, start, stop)
 
     def truth(self, view: DataView) -> Path:
-        """The annotation file as it was given."""
+        """The annotation file: as it was given, or in the frame in which images are read."""
         return view.paths["annotations"]
 
 

@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from zoo_core.toolkit.coco import CategoryId
+    from zoo_core.toolkit.coco import CategoryId, ImageId
 
-_FORM = 2
-"""Of the remembered index; another number and it is made anew."""
+_FORM = 3
+"""Of what is remembered; another number and it is made anew."""
+
+_NOWHERE = 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +63,7 @@ def image_index(path: Path) -> ImageIndex:
     if not path.is_file():
         raise DataError("no such annotation file", where=str(path), next="check --annotations")
     sha256 = file_digest_cached(path)
-    kept = folder("coco") / f"index-{sha256}.json"
-    rows = _recall(kept)
-    if rows is None:
-        rows = _index_rows(path)
-        _remember(kept, rows)
+    rows = _remembered(path, sha256, "index")
     return ImageIndex(
         images=tuple(
             ListedImage(number, name, (height, width) if height else None, BoxCounts(*counts))
@@ -78,8 +76,42 @@ def image_index(path: Path) -> ImageIndex:
     )
 
 
-def _index_rows(path: Path) -> dict[str, Any]:
-    data = read_annotations(path)
+def box_ends(path: Path) -> dict[ImageId, list[list[float]]]:
+    """The right and lower end of each box, by its image, as the annotation file states them.
+
+    A box that begins left of or above its image by more than a pixel ends nowhere.
+    """
+    rows = _remembered(path, file_digest_cached(path), "ends")
+    return {number: ends for number, ends in rows["ends"]}
+
+
+def _remembered(path: Path, sha256: str, part: str) -> dict[str, Any]:
+    """A part of what is remembered of an annotation file."""
+    rows = _recall(_kept(sha256, part))
+    if rows is None:
+        data = read_annotations(path)
+        parts = {"index": _index_rows(data, path), "ends": _end_rows(data)}
+        for name, value in parts.items():
+            _remember(_kept(sha256, name), value)
+        rows = parts[part]
+    return rows
+
+
+def _kept(sha256: str, part: str) -> Path:
+    return folder("coco") / f"{part}-{sha256}.json"
+
+
+def _end_rows(data: Mapping[str, Any]) -> dict[str, Any]:
+    ends: dict[ImageId, list[list[float]]] = {}
+    for row in data["annotations"]:
+        x, y, width, height = row["bbox"]
+        inside = min(x, y) >= -1
+        end = [x + width, y + height] if inside else [_NOWHERE, _NOWHERE]
+        ends.setdefault(row["image_id"], []).append([round(side, 1) for side in end])
+    return {"form": _FORM, "ends": list(ends.items())}
+
+
+def _index_rows(data: Mapping[str, Any], path: Path) -> dict[str, Any]:
     listed = sorted(listed_images(data, str(path)), key=lambda image: order_of(image.id))
     own = {image.id for image in listed}
     return {

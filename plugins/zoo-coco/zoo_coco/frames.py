@@ -1,0 +1,230 @@
+"""Boxes and sides in the frame in which an image is read, where EXIF turns it.
+
+An annotation may be of the stored pixels or of the picture as EXIF turns it, and the sides that it
+states may be those of the other frame than its boxes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from zoo_core.api import Stage
+from zoo_core.errors import DataError
+from zoo_core.toolkit.coco import read_annotations
+from zoo_core.toolkit.files import cached_values, file_digest, write_json
+from zoo_core.vision.image import stored_frame
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from zoo_core.api import StageContext
+    from zoo_core.toolkit.coco import ImageId, ListedImage
+
+    Size = tuple[int, int]
+    Ends = Sequence[Sequence[float]]
+
+Frame = Literal["stored", "shown"]
+
+TRUTH = "instances.json"
+_PIXEL = 1.0
+_CLEARLY = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """The sizes (height, width) of listed images as they are read, and what must be changed.
+
+    `changes` holds, for each image whose annotation is of another frame, its id, the size, and the
+    steps that its boxes take: "transpose", "flip x", "flip y".
+    """
+
+    sizes: list[Size | None]
+    changes: list[list[Any]]
+    warnings: tuple[str, ...] = ()
+
+
+def fit(
+    images: Sequence[ListedImage],
+    paths: Sequence[Path],
+    ends: Mapping[ImageId, Ends],
+    exif: bool = True,
+) -> Fitted:
+    """What brings the annotation of images into the frame in which they are read.
+
+    `ends` are the right and lower ends of the boxes of each image; `exif` is whether images are
+    read as EXIF turns them. Of the images that EXIF turns by a quarter, the frame counts that the
+    fewest boxes clearly leave; where the boxes do not decide, that of the stated sides, else the
+    shown one. Other images that EXIF turns are taken to be in the same frame.
+    """
+    texts = cached_values("stored-frame", paths, _measure)
+    rows = [
+        _Row(image, _Measured(*map(int, text.split())), ends.get(image.id, ()))
+        for image, text in zip(images, texts, strict=True)
+    ]
+    frames, counts = _frames(rows)
+    target: Frame = "shown" if exif else "stored"
+    changes: list[list[Any]] = []
+    moved: list[ListedImage] = []
+    for row, frame in zip(rows, frames, strict=True):
+        steps = row.at.steps(frame, target)
+        if steps or (row.image.size and row.at.turned and row.image.size != row.at.size(target)):
+            changes.append([row.image.id, list(row.at.size(target)), steps])
+            moved.append(row.image)
+    changed = {number: (size[0], size[1]) for number, size, _ in changes}
+    sizes: list[Size | None] = [changed.get(row.image.id, row.image.size) for row in rows]
+    told = _told(moved, len(images), target, counts, any(steps for _, _, steps in changes))
+    return Fitted(sizes, changes, (*told, *_outside(rows, frames)))
+
+
+def _told(
+    moved: Sequence[ListedImage], of: int, target: Frame, counts: Mapping[Frame, int], boxes: bool
+) -> Iterator[str]:
+    """What is assumed of images whose annotation is changed, `boxes` included or sides alone."""
+    if not moved:
+        return
+    other: Frame = "stored" if target == "shown" else "shown"
+    names = {"stored": "stored", "shown": "turned"}
+    beyond = (
+        f"{counts[other]} boxes reach beyond the {names[other]} pixels, {counts[target]} beyond "
+        f"the {names[target]} ones"
+    )
+    what = "their boxes fit that, though the stated width and height do not"
+    if boxes:
+        what = f"their boxes are of the {names[other]} pixels and were turned; predictions are not"
+    read = "read turned" if target == "shown" else "read as stored"
+    images = f"{len(moved)} of {of} images ({_some(moved)})"
+    yield f"EXIF turns {images}: they are {read}; {what} ({beyond})"
+
+
+def _measure(path: Path) -> str:
+    return " ".join(map(str, stored_frame(path)))
+
+
+def turn_stage(annotations: Path, fitted: Fitted) -> Stage:
+    """The stage that writes the annotations with the changes."""
+    return Stage(
+        name="annotations",
+        run=f"{__name__}:turn",
+        params={"changes": fitted.changes, "content": file_digest(annotations)},
+        growing=("changes", "content"),
+        outputs=(TRUTH,),
+        locations={"annotations": str(annotations)},
+    )
+
+
+def turn(context: StageContext) -> None:
+    """The stage's work: leaves the annotation file, with other sides and boxes, as instances.json.
+
+    Raises `DataError` where the file has changed since planning.
+    """
+    path = context.paths()["annotations"]
+    if file_digest(path) != context.params["content"]:
+        raise DataError("has changed since planning", where=str(path), next="run again")
+    data = read_annotations(path)
+    changes = {number: (size, steps) for number, size, steps in context.params["changes"]}
+    for row in data["images"]:
+        if row["id"] in changes:
+            row["height"], row["width"] = changes[row["id"]][0]
+    for row in data["annotations"]:
+        if row["image_id"] in changes:
+            row["bbox"] = _turned(row["bbox"], *changes[row["image_id"]])
+    write_json(context.out / TRUTH, data)
+
+
+def _turned(box: Sequence[float], size: Sequence[int], steps: Sequence[str]) -> list[float]:
+    """A box x, y, width, height after the steps; `size` is (height, width) after them."""
+    x, y, width, height = box
+    for step in steps:
+        if step == "transpose":
+            x, y, width, height = y, x, height, width
+        elif step == "flip x":
+            x = size[1] - x - width
+        else:
+            y = size[0] - y - height
+    return [x, y, width, height]
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """What a file's header says: its sides as stored, and the EXIF orientation, 1..8."""
+
+    height: int
+    width: int
+    orientation: int
+
+    def size(self, frame: Frame) -> Size:
+        if frame == "shown" and self.orientation >= 5:
+            return self.width, self.height
+        return self.height, self.width
+
+    @property
+    def turned(self) -> bool:
+        """Whether the two frames differ in their sides."""
+        return self.size("stored") != self.size("shown")
+
+    def steps(self, frame: Frame, target: Frame) -> list[str]:
+        """What turns a box of one frame into one of the other; a transposition comes first."""
+        if frame == target or self.orientation == 1:
+            return []
+        quarter = self.orientation >= 5
+        x, y = self.orientation in (2, 3, 6, 7), self.orientation in (3, 4, 7, 8)
+        if target == "stored" and quarter:
+            x, y = y, x  # the flips come after the transposition, not before it
+        flips = ["flip x"] * x + ["flip y"] * y
+        return ["transpose"] * quarter + flips
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    image: ListedImage
+    at: _Measured
+    ends: Ends
+
+    @property
+    def tells(self) -> bool:
+        """Whether its sides and boxes can tell the frames apart."""
+        sides = (None, self.at.size("stored"), self.at.size("shown"))
+        return self.at.turned and self.image.size in sides
+
+    @property
+    def stated(self) -> Frame:
+        return "stored" if self.image.size == self.at.size("stored") else "shown"
+
+    def beyond(self, frame: Frame, slack: float = 0.0) -> int:
+        """How many boxes reach beyond it by more than a pixel, and that share of its sides."""
+        height, width = (side + max(_PIXEL, slack * side) for side in self.at.size(frame))
+        return sum(right > width or bottom > height for right, bottom in self.ends)
+
+
+def _frames(rows: Sequence[_Row]) -> tuple[list[Frame], dict[Frame, int]]:
+    """The frame of each image's boxes, and how many boxes of those that tell leave each."""
+    telling = [row for row in rows if row.tells]
+    counts: dict[Frame, int] = {
+        "stored": sum(row.beyond("stored", _CLEARLY) for row in telling),
+        "shown": sum(row.beyond("shown", _CLEARLY) for row in telling),
+    }
+    if counts["stored"] > 2 * counts["shown"]:
+        return ["shown"] * len(rows), counts
+    if counts["shown"] > 2 * counts["stored"]:
+        return ["stored"] * len(rows), counts
+    others: Frame = "shown"
+    if telling and all(row.stated == "stored" for row in telling):
+        others = "stored"
+    return [row.stated if row.tells else others for row in rows], counts
+
+
+def _outside(rows: Sequence[_Row], frames: Sequence[Frame]) -> Iterator[str]:
+    counts = [row.beyond(frame) for row, frame in zip(rows, frames, strict=True)]
+    images = [row.image for row, count in zip(rows, counts, strict=True) if count]
+    if images:
+        yield (
+            f"boxes that reach beyond their image by more than a pixel: {sum(counts)}, of "
+            f"{len(images)} images ({_some(images)}); check that the annotations are of these "
+            "files, and in their pixels"
+        )
+
+
+def _some(images: Sequence[ListedImage]) -> str:
+    return ", ".join(image.name for image in images[:3]) + (", ..." if len(images) > 3 else "")
