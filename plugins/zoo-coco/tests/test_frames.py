@@ -41,9 +41,9 @@ def white(pixels: np.ndarray[Any, Any]) -> list[float]:
     return [left, top, columns.max() + 1 - left, rows.max() + 1 - top]
 
 
-def photo(path: Path, orientation: int) -> np.ndarray[Any, Any]:
+def photo(path: Path, orientation: int, shade: int) -> np.ndarray[Any, Any]:
     """Writes the picture; returns the stored pixels."""
-    shown = np.zeros((40, 60, 3), np.uint8)
+    shown = np.full((40, 60, 3), shade, np.uint8)
     x, y, width, height = BOX
     shown[y : y + height, x : x + width] = 255
     image, turn = Image.fromarray(shown), STORING[orientation]
@@ -65,7 +65,7 @@ def album(tmp_path: Path) -> Callable[..., DataRequest]:
         images, annotations = [], []
         for number, orientation in enumerate(orientations):
             name = f"{number}.png"
-            stored = photo(tmp_path / "images" / name, orientation)
+            stored = photo(tmp_path / "images" / name, orientation, number)
             height, width = stored.shape[:2] if sides == "stored" else (40, 60)
             box = [float(v) for v in (white(stored) if boxes == "stored" else BOX)]
             stated = {"height": height, "width": width} if sides else {}
