@@ -152,7 +152,9 @@ class CompileRequest:
     `calibration` is "stage/images.json" (read it with `zoo_core.api.calibration.tensors`), or None
     if the compiler needs no calibration. `calibrator` is the user's choice or None. `preprocess` is
     the effective preprocessing in its data form. `others` returns another compiler by name, for a
-    compiler that builds on it; it raises `UsageError` for an unknown name.
+    compiler that builds on it; it raises `UsageError` for an unknown name. `quantised` is true for
+    a graph whose file has ranges of its own, if the compiler has a true `takes_quantised`; there
+    are no calibration images then.
     """
 
     card: ModelCard
@@ -166,10 +168,15 @@ class CompileRequest:
     protocol: ScoringProtocol
     size: tuple[int, int]
     others: Callable[[str], Compiler] | None = None
+    quantised: bool = False
 
 
 class Compiler(Protocol):
-    """Makes an artefact from a graph."""
+    """Makes an artefact from a graph.
+
+    Optional is `takes_quantised`: true where graphs that another program has quantised are taken
+    with their own ranges; see `CompileRequest`.
+    """
 
     formats: tuple[str, ...]
     """Graph formats that it supports, the preferred one first."""

@@ -155,6 +155,7 @@ class _Builder:
             protocol=resolved.protocol,
             size=resolved.size,
             others=self.plugins.compiler,
+            quantised=resolved.quantised,
         )
 
     def _calibration(self) -> list[Stage]:

@@ -50,7 +50,8 @@ class Resolved:
     """A resolved request. `data` and `calibration` are None if not needed.
 
     `stored` is true if the target replays outputs that another program has stored; weights are
-    then exported only if the user gives some, because the graph describes its outputs. `emulated`
+    then exported only if the user gives some, because the graph describes its outputs. `quantised`
+    is true if the weights have ranges of their own that the compiler takes. `emulated`
     is true if an emulator replaces the device. `settled` says what the user's files decided.
     """
 
@@ -64,6 +65,7 @@ class Resolved:
     data: DataPlan | None
     calibration: DataPlan | None
     stored: bool = False
+    quantised: bool = False
     emulated: bool = False
     settled: tuple[str, ...] = ()
 
@@ -134,8 +136,9 @@ def resolve(
         request=request, card=card, protocol=protocol, shown=shown, base=base, given=given
     ).settle()
     evaluator.check(task_values(settings.protocol))
-    calibration = None
-    if not stored and plugins.compiler(backend.compiler).needs_calibration(target.precision):
+    compiler, calibration = plugins.compiler(backend.compiler), None
+    quantised = given.quantised and getattr(compiler, "takes_quantised", False)
+    if not stored and not quantised and compiler.needs_calibration(target.precision):
         calibration = chooser.calibration(weights)
     return Resolved(
         card=card,
@@ -148,6 +151,7 @@ def resolve(
         data=data,
         calibration=calibration,
         stored=stored,
+        quantised=quantised,
         emulated=_emulated(backend, target),
         settled=settings.warnings,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from zoo_core.api import Stage
+from zoo_core.api import GivenSettings, Stage
 from zoo_core.errors import UsageError, check_one_of
 from zoo_core.toolkit.options import FORMS
 from zoo_onnx.stated import stated
@@ -38,7 +38,7 @@ class OnnxExporter:
         return parts(weights)
 
     def settings(self, card: ModelCard, files: Mapping[str, Path]) -> GivenSettings:
-        """Size, channels and batch that the .onnx file has fixed; see `SettingsReader`."""
+        """Size, channels and batch that the .onnx file has fixed, and whether it is quantised; see `SettingsReader`."""
         from zoo_onnx.settings import settings
 
         return settings(files["weights"], stated(card), card)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zoo_core.api import GivenSettings
+from zoo_core.toolkit.onnx_file import quantisation
 from zoo_onnx.file import outline
 from zoo_onnx.take import check_pixels, look
 
@@ -16,11 +17,12 @@ if TYPE_CHECKING:
 
 
 def settings(path: Path, stated: Stated, card: ModelCard) -> GivenSettings:
-    """Size, channels and batch, where the file has them fixed.
+    """Size, channels and batch, where the file has them fixed, and whether it is quantised.
 
     Raises `DataError` for a file that is not what the card says, or that takes no image.
     """
-    image, told = look(outline(path), stated, path.name)
+    model = outline(path)
+    image, told = look(model, stated, path.name)
     check_pixels(image, card.preprocess, path.name)
     height, width = image.sides
     size = (height or card.size[0], width or card.size[1]) if height or width else None
@@ -30,6 +32,7 @@ def settings(path: Path, stated: Stated, card: ModelCard) -> GivenSettings:
         size=size,
         channels=image.channels,
         batch=batch,
+        quantised=quantisation(model) is not None,
         fixed_size=None not in image.sides,
         said={name: f"{path.name}: input {told}" for name, found in known.items() if found},
     )

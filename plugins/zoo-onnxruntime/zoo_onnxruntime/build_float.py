@@ -26,6 +26,11 @@ def fp32(ctx: StageContext) -> None:
     take(ctx, "fp32")
 
 
+def int8(ctx: StageContext) -> None:
+    """Leave a graph that is quantised already."""
+    take(ctx, "int8")
+
+
 def take(ctx: StageContext, precision: str) -> None:
     """Leave the graph as it is: as float32, or as a file that is quantised already."""
     graph = read_graph(ctx.inputs["graph"])

@@ -34,6 +34,7 @@ class OnnxRuntimeCompiler:
     formats: tuple[str, ...] = ("onnx",)
     form: str = "heads"
     calibrators: Mapping[str, str] = CALIBRATORS
+    takes_quantised = True
 
     def needs_calibration(self, precision: str) -> bool:
         """Only int8 does."""
@@ -50,18 +51,24 @@ class OnnxRuntimeCompiler:
         options = read_options(request.card, request.target)
         first = _rewrite(request, options)
         if precision in _FLOAT:
-            last = Stage(
-                name="compile",
-                run=_FLOAT[precision],
-                inputs={"graph": _GRAPH, "exported": request.graph},
-                outputs=_ARTEFACT,
-                versions=_VERSIONS,
-                isolated=True,
-            )
-            return [first, last]
+            return [first, _taken(request, _FLOAT[precision])]
+        if request.quantised:
+            return [first, _taken(request, "zoo_onnxruntime.build_float:int8")]
         if request.calibration is None:
             raise UsageError("int8 needs calibration images", next="give a folder: --calibration")
         return [first, _calibrate(request, options), _quantize(request, options)]
+
+
+def _taken(request: CompileRequest, run: str) -> Stage:
+    """The last stage of what needs no calibration."""
+    return Stage(
+        name="compile",
+        run=run,
+        inputs={"graph": _GRAPH, "exported": request.graph},
+        outputs=_ARTEFACT,
+        versions=_VERSIONS,
+        isolated=True,
+    )
 
 
 def _rewrite(request: CompileRequest, options: Options) -> Stage:

@@ -37,6 +37,7 @@ class OpenVinoCompiler:
     formats: tuple[str, ...] = ("onnx",)
     form: str = "heads"
     calibrators: Mapping[str, str] = CALIBRATORS
+    takes_quantised = True
 
     def needs_calibration(self, precision: str) -> bool:
         """Only int8 does."""
@@ -66,7 +67,7 @@ def _int8(request: CompileRequest, options: Options) -> list[Stage]:
     inputs = {
         "artefact": f"{QUANTIZED}/{ARTEFACT_FILE}",
         "graph": request.graph,
-        "images": str(request.calibration),
+        **({"images": request.calibration} if request.calibration else {}),
     }
     params = {
         "remainder": options.remainder,
