@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantize_static
 from zoo_darknet.export import export
 from zoo_darknet.verify import verify
 
@@ -98,6 +99,107 @@ def test_the_graph_is_plain(make_context: MakeContext, mini: dict[str, Path]) ->
     assert [(item.domain, item.version) for item in model.opset_import] == [("", 13)]
     assert graph.facts["opset"] == 13
     assert [item.name for item in model.graph.input] == ["input"]
+
+
+EVERY_KIND = """
+[net]
+width=96
+height=64
+channels=3
+[conv]
+batch_normalize=1
+filters=8
+size=3
+stride=2
+pad=1
+activation=mish
+[route]
+layers=-1
+groups=2
+group_id=1
+[upsample]
+scale=0.5
+[reorg3d]
+stride=2
+[local_avgpool]
+size=3
+stride=1
+[maxpool]
+size=2
+stride=1
+[conv]
+filters=8
+activation=leaky
+[shortcut]
+from=0
+[shortcut]
+from=1
+[conv]
+filters=8
+[sam]
+from=8
+[avgpool]
+[scale_channels]
+from=10
+[maxpool]
+size=2
+stride=2
+[upsample]
+stride=2
+[conv]
+filters=24
+activation=linear
+[yolo]
+classes=3
+num=3
+anchors=10,14,23,27,37,58
+"""
+
+
+@pytest.fixture
+def every_kind(tmp_path: Path) -> dict[str, Path]:
+    path = tmp_path / "every.cfg"
+    path.write_text(EVERY_KIND)
+    return {"cfg": path}
+
+
+@pytest.mark.parametrize("opset", [11, 13, 17])
+@pytest.mark.parametrize("form", ["heads", "e2e"])
+def test_nothing_is_computed_from_constants(
+    make_context: MakeContext, every_kind: dict[str, Path], form: str, opset: int
+) -> None:
+    changes: dict[str, Any] = {"seed": 1, "size": [64, 96], "form": form, "opset": opset}
+    out, _ = exported(make_context, every_kind, **changes)
+    model = onnx.load(str(out / "model.onnx"))
+    onnx.checker.check_model(model, full_check=True)
+    constants = {item.name for item in model.graph.initializer}
+    for node in model.graph.node:
+        assert not constants.issuperset(node.input), node.name
+    scales = [node.input[2] for node in model.graph.node if node.op_type == "Resize"]
+    assert len(scales) == 2
+    assert constants.issuperset(scales)
+    assert verified(make_context, out, every_kind, **changes)["max_rel"] < 1e-4
+
+
+@pytest.mark.parametrize("form", [QuantFormat.QOperator, QuantFormat.QDQ])
+def test_onnx_runtime_s_own_quantiser_takes_it(
+    make_context: MakeContext, every_kind: dict[str, Path], golden: ModuleType, form: QuantFormat
+) -> None:
+    out, _ = exported(make_context, every_kind, seed=1, size=[64, 96])
+    blob = golden.image(2, 64, 96)
+
+    class Reader(CalibrationDataReader):
+        def __init__(self) -> None:
+            self.feeds = iter([{"input": blob}])
+
+        def get_next(self) -> dict[str, Any] | None:
+            return next(self.feeds, None)
+
+    path = out / "int8.onnx"
+    quantize_static(out / "model.onnx", path, Reader(), quant_format=form)
+    for found, exact in zip(run(path, blob), run(out / "model.onnx", blob), strict=True):
+        assert found.shape == exact.shape
+        assert np.square(found - exact).mean() < 0.05 * np.square(exact).mean()
 
 
 def test_facts_tell_the_heads(make_context: MakeContext, mini: dict[str, Path]) -> None:

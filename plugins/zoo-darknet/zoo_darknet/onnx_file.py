@@ -16,6 +16,7 @@ from torch import nn
 from zoo_core.toolkit.onnx_file import opset as opset_of
 from zoo_core.toolkit.onnx_file import save
 from zoo_darknet.network import ConvolutionLayer
+from zoo_darknet.plain_graph import plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,6 +36,7 @@ def write_onnx(
     with torch.no_grad():
         fold(network)
     model = _skeleton(network, (given, *outputs), opset, path.with_suffix(".graph"))
+    plain(model)
     values = {**dict(network.named_parameters()), **dict(network.named_buffers())}
     kept, parameters = [], {}
     for info in model.graph.input:
@@ -86,6 +88,8 @@ def _skeleton(
             # torch 2.9 began to announce the end of this exporter; it is the one that keeps the
             # opset that is asked for.
             warnings.filterwarnings("ignore", category=DeprecationWarning)
+            # It tries to fold the pads of Pad although it is told not to; plain does.
+            warnings.filterwarnings("ignore", message="Constant folding")
             torch.onnx.export(
                 network,
                 (torch.zeros(*extent),),
