@@ -6,17 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 import zoo_tianxiaomo
 from onnx import TensorProto, helper
-from zoo_tianxiaomo.layout import Layout
+from zoo_tianxiaomo.decoder import TianxiaomoDecoder
+from zoo_tianxiaomo.layout import ANCHORS, Layout
 from zoo_tianxiaomo.onnx_graph import finish, read
 from zoo_tianxiaomo.params import NetworkSpec
 from zoo_tianxiaomo.weights import load_network
 
 from zoo_core.errors import StageError
 from zoo_core.testing import model_card
+from zoo_core.vision import Geometry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -50,6 +53,29 @@ def test_graph_json_tells_what_was_made(
     known = {value.name for value in model.graph.value_info}
     known |= {value.name for value in model.graph.output}
     assert {name for node in model.graph.node for name in node.output} <= known
+
+
+def test_boxes_in_the_graph_are_those_of_the_decoder(
+    plan: Plan, run_stage: RunStage, thin_pth: Path, tmp_path: Path
+) -> None:
+    """With the card's own anchors and scale_x_y, by two independent decoders."""
+    anchors = [[[2 * side + 1 for side in pair] for pair in head] for head in ANCHORS]
+    params = {"anchors": anchors, "scale_x_y": [2, 1.5, 1]}
+    card = model_card(labels=("thing",) * 80, decoder="tianxiaomo-yolov4", decoder_params=params)
+    blob = np.random.default_rng(0).random((1, 3, 64, 96), np.float32)
+    found = {}
+    for form in ("heads", "e2e"):
+        stage = plan(card, file=thin_pth.name, form=form)[0]
+        out = run_stage(stage, tmp_path / form, {"weights": thin_pth.parent})
+        session = onnxruntime.InferenceSession(out / "model.onnx")
+        names = [value.name for value in session.get_outputs()]
+        outputs = dict(zip(names, (v[0] for v in session.run(None, {"input": blob})), strict=True))
+        told = json.loads((out / "graph.json").read_text())["facts"]["decoder"]
+        assert told == {**params, "strides": [8, 16, 32]}
+        decode = TianxiaomoDecoder().bind(told, 80, 0.0)
+        found[form] = decode(outputs, Geometry.identity((64, 96)))
+    np.testing.assert_allclose(found["heads"]["boxes"], found["e2e"]["boxes"], atol=2e-3)
+    np.testing.assert_array_equal(found["heads"]["label"], found["e2e"]["label"])
 
 
 def test_the_bundled_sample(plan: Plan, run_stage: RunStage, tmp_path: Path) -> None:

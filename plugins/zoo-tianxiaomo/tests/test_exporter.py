@@ -63,11 +63,48 @@ def test_stages_of_the_builtin_route(plan: Plan) -> None:
 def test_the_decoders_factors_are_the_graphs(plan: Plan) -> None:
     factors = [1.2, 1.1, 1.05]
     card = _card(decoder_params={"scale_x_y": factors})
-    assert plan(card, form="e2e")[0].params["scale_x_y"] == factors
-    assert plan(card, form="heads")[0].params["scale_x_y"] == [1, 1, 1]
+    for form in ("e2e", "heads"):
+        for stage in plan(card, form=form):
+            assert stage.params["decoder"]["scale_x_y"] == factors
     both = _card(decoder_params={"scale_x_y": factors}, exporter_params={"scale_x_y": [1, 1, 1]})
     with pytest.raises(RegistryError, match=r"scale_x_y is \[1, 1, 1\] in exporter_params"):
         plan(both)
+
+
+DOUBLED = [[[2 * side for side in pair] for pair in head] for head in layout.ANCHORS]
+
+
+@pytest.mark.parametrize("form", ["heads", "e2e"])
+def test_the_decoders_anchors_are_the_graphs(plan: Plan, form: str) -> None:
+    card = _card(decoder="tianxiaomo-yolov4", decoder_params={"anchors": DOUBLED})
+    for stage in plan(card, form=form):
+        assert stage.params["decoder"] == {
+            "anchors": DOUBLED,
+            "strides": [8, 16, 32],
+            "scale_x_y": [1, 1, 1],
+        }
+    own = _card(decoder="another", decoder_params={"anchors": "anything"})
+    assert plan(own, form=form) == plan(_card(), form=form)
+    if form == "e2e":
+        with pytest.raises(UsageError, match="its own anchors only"):
+            plan(card, form=form, source="repo")
+
+
+@pytest.mark.parametrize(
+    ("params", "what"),
+    [
+        ({"strides": [8, 16, 64]}, "are [8, 16, 64], the network's are [8, 16, 32]"),
+        ({"anchors": [[[1, 2]], [[3, 4]], [[5, 6]]]}, "has [1, 1, 1] anchors, the network three"),
+        ({"anchors": [[1, 2]]}, "must be a list of [width, height] for each of 3 heads"),
+    ],
+)
+def test_heads_that_the_network_does_not_have(
+    plan: Plan, params: dict[str, Any], what: str
+) -> None:
+    with pytest.raises(RegistryError) as caught:
+        plan(_card(decoder="tianxiaomo-yolov4", decoder_params=params))
+    assert what in caught.value.what
+    assert "models.contract-model.decoder_params." in caught.value.where
 
 
 @pytest.mark.parametrize(
@@ -144,7 +181,11 @@ def test_requests_that_are_refused(changes: dict[str, Any], what: str, next_step
     ("card", "form", "what"),
     [
         (_card(exporter_params={"widths": [4, 8, 8, 16, 16, 32]}), "heads", "fixed widths"),
-        (_card(exporter_params={"scale_x_y": [1.2, 1.1, 1.05]}), "e2e", "scale_x_y 1 only"),
+        (
+            _card(exporter_params={"scale_x_y": [1.2, 1.1, 1.05]}),
+            "e2e",
+            "scale_x_y 1 and its own anchors",
+        ),
         (
             _card(repository=Repository(name="source", url="https://example.com/source")),
             "heads",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from zoo_core.errors import RegistryError, StageError, check_known
 from zoo_core.toolkit.detection import AnchorHead, decode_boxes, decode_heads
 from zoo_tianxiaomo.layout import ANCHORS, BOXES, CONFS, HEADS, STRIDES
-from zoo_tianxiaomo.params import UNSCALED, is_numbers, scales
+from zoo_tianxiaomo.params import UNSCALED, anchors, scales, strides
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,30 +51,9 @@ class TianxiaomoDecoder:
 def _heads(params: Mapping[str, Any]) -> tuple[AnchorHead, ...]:
     check_known(params, ("anchors", "strides", "scale_x_y"), _WHERE, RegistryError)
     rows = zip(
-        _strides(params.get("strides", STRIDES)),
-        _anchors(params.get("anchors", ANCHORS)),
+        strides(params.get("strides", STRIDES), f"{_WHERE}.strides"),
+        anchors(params.get("anchors", ANCHORS), f"{_WHERE}.anchors"),
         scales(params.get("scale_x_y", UNSCALED), f"{_WHERE}.scale_x_y"),
         strict=True,
     )
-    return tuple(AnchorHead(stride, anchors, scale) for stride, anchors, scale in rows)
-
-
-def _strides(value: Any) -> tuple[int, ...]:
-    whole = is_numbers(value, len(HEADS)) and all(type(stride) is int for stride in value)
-    if not whole or min(value) < 1:
-        what = f"must be {len(HEADS)} positive whole numbers, is {value!r}"
-        raise RegistryError(what, where=f"{_WHERE}.strides")
-    return tuple(value)
-
-
-def _anchors(value: Any) -> tuple[tuple[tuple[float, float], ...], ...]:
-    good = (
-        isinstance(value, (list, tuple))
-        and len(value) == len(HEADS)
-        and all(isinstance(row, (list, tuple)) and row for row in value)
-        and all(is_numbers(pair, 2) and min(pair) > 0 for row in value for pair in row)
-    )
-    if not good:
-        what = f"must be a list of [width, height] for each of {len(HEADS)} heads, is {value!r}"
-        raise RegistryError(what, where=f"{_WHERE}.anchors")
-    return tuple(tuple((float(w), float(h)) for w, h in row) for row in value)
+    return tuple(AnchorHead(stride, pairs, scale) for stride, pairs, scale in rows)

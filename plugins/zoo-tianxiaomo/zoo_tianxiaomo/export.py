@@ -28,7 +28,7 @@ def export(context: StageContext) -> None:
     context.progress(1, 3, "export")
     model, notes = trace(spec)
     values = attach(model, wrapped(network, spec).state_dict())
-    facts = {"route": "builtin", **network_facts(network)}
+    facts = {"route": "builtin", **network_facts(network), "decoder": spec.decoder}
     del network
     context.progress(2, 3, "shapes")
     finish(model, context.out, spec.layout, spec.opset, facts, values)

@@ -9,8 +9,17 @@ from typing import TYPE_CHECKING, Any
 from zoo_core.api import Stage
 from zoo_core.errors import RegistryError, UsageError, check_one_of, did_you_mean
 from zoo_core.toolkit.options import FORMS
-from zoo_tianxiaomo.layout import STRIDES
-from zoo_tianxiaomo.params import UNSCALED, ExporterParams, ExportSpec, NetworkSpec, scales
+from zoo_tianxiaomo.layout import ANCHORS, STRIDES
+from zoo_tianxiaomo.params import (
+    UNSCALED,
+    Anchors,
+    ExporterParams,
+    ExportSpec,
+    NetworkSpec,
+    anchors,
+    scales,
+    strides,
+)
 from zoo_tianxiaomo.tree import describe_tree
 
 if TYPE_CHECKING:
@@ -22,6 +31,7 @@ GRAPH_OUTPUTS = ("model.onnx", "graph.json")
 _VERSIONS = ("torch", "onnx", "numpy")
 _PACKAGE = "zoo_tianxiaomo"
 _SCALE = "scale_x_y"
+_DECODER = "tianxiaomo-yolov4"
 _SEEDS = 1 << 128
 
 
@@ -43,12 +53,12 @@ class TianxiaomoExporter:
         for a network or a decoding that it cannot make.
         """
         params = _params(card)
-        spec = _spec(params, request, self.suffixes)
+        spec = _spec(params, _anchors(card), request, self.suffixes)
         weights = {} if request.weights == "random" else {"weights": request.files["weights"]}
         if request.source == "builtin":
             made = [_builtin(spec, weights)]
         else:
-            _check_source(params, request)
+            _check_source(params, spec, request)
             made = _by_script(card, request, spec, weights)
         return [*made, _verify(spec, weights)]
 
@@ -67,8 +77,24 @@ def _params(card: ModelCard) -> ExporterParams:
     raise RegistryError(what, where=where, next="give it in decoder_params only")
 
 
+def _anchors(card: ModelCard) -> Anchors:
+    """The decoder's; raises RegistryError for heads that the network does not have."""
+    if card.decoder != _DECODER:
+        return ANCHORS
+    where = f"{card.origin}: models.{card.id}.decoder_params"
+    told = strides(card.decoder_params.get("strides", STRIDES), f"{where}.strides")
+    if told != STRIDES:
+        what = f"are {list(told)}, the network's are {list(STRIDES)}"
+        raise RegistryError(what, where=f"{where}.strides", next="leave them out")
+    found = anchors(card.decoder_params.get("anchors", ANCHORS), f"{where}.anchors")
+    if [len(head) for head in found] != [len(head) for head in ANCHORS]:
+        what = f"has {[len(head) for head in found]} anchors, the network three for each head"
+        raise RegistryError(what, where=f"{where}.anchors", next="give three for each head")
+    return found
+
+
 def _spec(
-    params: ExporterParams, request: ExportRequest, suffixes: Mapping[str, str]
+    params: ExporterParams, own: Anchors, request: ExportRequest, suffixes: Mapping[str, str]
 ) -> ExportSpec:
     largest = STRIDES[-1]
     if any(side < largest or side % largest for side in request.size):
@@ -78,13 +104,13 @@ def _spec(
             next=f"choose height and width from {largest}, {2 * largest}, {3 * largest} ...",
         )
     check_one_of("graph form", request.form, FORMS)
-    heads = request.form == "heads"
     return ExportSpec(
         network=_network(params, request, suffixes),
         form=request.form,
         size=request.size,
         opset=params.opset,
-        scale_x_y=UNSCALED if heads else params.scale_x_y,
+        scale_x_y=params.scale_x_y,
+        anchors=own,
     )
 
 
@@ -108,13 +134,13 @@ def _network(
     )
 
 
-def _check_source(params: ExporterParams, request: ExportRequest) -> None:
+def _check_source(params: ExporterParams, spec: ExportSpec, request: ExportRequest) -> None:
     next_step = "leave --source away to use zoo's own definition"
     if request.weights == "sample" or params.widths is not None:
         what = "the source repository's network has fixed widths, these weights have others"
         raise UsageError(what, where=f"--source {request.source}", next=next_step)
-    if request.form == "e2e" and params.scale_x_y != UNSCALED:
-        what = "the source repository decodes with scale_x_y 1 only"
+    if request.form == "e2e" and (params.scale_x_y, spec.anchors) != (UNSCALED, ANCHORS):
+        what = "the source repository decodes with scale_x_y 1 and its own anchors only"
         raise UsageError(what, where=f"--source {request.source}", next=next_step)
 
 
@@ -173,7 +199,7 @@ def _verify(spec: ExportSpec, weights: Mapping[str, str]) -> Stage:
     return Stage(
         name="verify",
         run=f"{_PACKAGE}.verify:verify",
-        params={"network": spec.network.to_data(), "scale_x_y": list(spec.scale_x_y)},
+        params={"network": spec.network.to_data(), "decoder": spec.decoder},
         inputs={"graph": "export/graph.json", "model": "export/model.onnx", **weights},
         outputs=("verify.json",),
         versions=("torch", "onnxruntime", "numpy"),

@@ -140,9 +140,17 @@ class HeadDecoder(nn.Module):
     anchors: Tensor
 
     def __init__(
-        self, scale: int, size: tuple[int, int], classes: int, scale_x_y: float = 1.0
+        self,
+        scale: int,
+        size: tuple[int, int],
+        classes: int,
+        scale_x_y: float,
+        anchors: Sequence[tuple[float, float]],
     ) -> None:
-        """Make the decoder of head `scale` (0, 1, 2) for an input of `size` (H, W) pixels."""
+        """Make the decoder of head `scale` (0, 1, 2) for an input of `size` (H, W) pixels.
+
+        The three anchors are (width, height) in such pixels.
+        """
         super().__init__()
         self.classes = classes
         self.rows, self.columns = (pixels // STRIDES[scale] for pixels in size)
@@ -154,8 +162,8 @@ class HeadDecoder(nn.Module):
         cells = torch.stack([x, y]).reshape(1, 1, 2, -1)
         self.register_buffer("cells", cells - 0.5 * (scale_x_y - 1), persistent=False)
         self.register_buffer("grid", grid, persistent=False)
-        anchors = torch.tensor(ANCHORS[scale]).view(1, ANCHORS_PER_CELL, 2, 1) / STRIDES[scale]
-        self.register_buffer("anchors", anchors / grid, persistent=False)
+        sides = torch.tensor(anchors).view(1, ANCHORS_PER_CELL, 2, 1) / STRIDES[scale]
+        self.register_buffer("anchors", sides / grid, persistent=False)
 
     def forward(self, head: Tensor) -> tuple[Tensor, Tensor]:
         """Map [B, 3 (5 + nc), Hg, Wg] to boxes [B, 3 Hg Wg, 1, 4] and confs [B, 3 Hg Wg, nc].
@@ -183,11 +191,12 @@ class EndToEnd(nn.Module):
         network: Yolov4,
         size: tuple[int, int],
         scale_x_y: tuple[float, float, float] = (1.0, 1.0, 1.0),
+        anchors: Sequence[Sequence[tuple[float, float]]] = ANCHORS,
     ) -> None:
         """Wrap `network` for inputs of `size` (H, W) pixels, each a multiple of 32.
 
         `scale_x_y` holds the factors of strides 8, 16 and 32: 1 as in the original's network,
-        1.2, 1.1 and 1.05 as in darknet's yolov4.cfg.
+        1.2, 1.1 and 1.05 as in darknet's yolov4.cfg. `anchors` are three (width, height) for each.
         """
         super().__init__()
         if any(pixels < STRIDES[-1] or pixels % STRIDES[-1] for pixels in size):
@@ -195,7 +204,7 @@ class EndToEnd(nn.Module):
         self.size = size
         self.network = network
         self.decoders = nn.ModuleList(
-            HeadDecoder(scale, size, network.classes, factor)
+            HeadDecoder(scale, size, network.classes, factor, anchors[scale])
             for scale, factor in enumerate(scale_x_y)
         )
 

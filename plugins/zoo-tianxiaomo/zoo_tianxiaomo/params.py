@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from zoo_core.errors import RegistryError, check_known
 from zoo_core.toolkit.options import opset
-from zoo_tianxiaomo.layout import STRIDES, Layout
+from zoo_tianxiaomo.layout import ANCHORS, HEADS, STRIDES, Layout
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+Anchors = tuple[tuple[tuple[float, float], ...], ...]
+"""For each head some (width, height), in pixels of the network's input."""
 
 UNSCALED = (1.0, 1.0, 1.0)
 """`scale_x_y` of the original, for strides 8, 16 and 32."""
@@ -69,13 +72,26 @@ class NetworkSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportSpec:
-    """All that makes a graph, beside the weights; `scale_x_y` is 1 for raw heads."""
+    """All that makes a graph, beside the weights.
+
+    `scale_x_y` and `anchors` decode the heads, in the graph or, of raw heads, after it.
+    """
 
     network: NetworkSpec
     form: str
     size: tuple[int, int]
     opset: int
     scale_x_y: tuple[float, ...]
+    anchors: Anchors = ANCHORS
+
+    @property
+    def decoder(self) -> dict[str, Any]:
+        """What decodes the heads, as `decoder_params` state it and graph.json tells it."""
+        return {
+            "anchors": [[list(pair) for pair in head] for head in self.anchors],
+            "strides": list(STRIDES),
+            "scale_x_y": list(self.scale_x_y),
+        }
 
     @property
     def layout(self) -> Layout:
@@ -89,7 +105,7 @@ class ExportSpec:
             "form": self.form,
             "size": list(self.size),
             "opset": self.opset,
-            "scale_x_y": list(self.scale_x_y),
+            "decoder": self.decoder,
         }
 
     @classmethod
@@ -101,8 +117,16 @@ class ExportSpec:
             form=data["form"],
             size=(height, width),
             opset=data["opset"],
-            scale_x_y=tuple(data["scale_x_y"]),
+            **heads_of(data["decoder"]),
         )
+
+
+def heads_of(decoder: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of `ExportSpec` that its `decoder` states."""
+    return {
+        "scale_x_y": tuple(decoder["scale_x_y"]),
+        "anchors": anchors(decoder["anchors"], "decoder.anchors"),
+    }
 
 
 def scales(value: Any, where: str) -> tuple[float, ...]:
@@ -130,3 +154,31 @@ def _widths(value: Any, where: str) -> tuple[int, ...] | None:
         what = f"must be six channel counts, even from the third on, is {value!r}"
         raise RegistryError(what, where=where)
     return tuple(value)
+
+
+def strides(value: Any, where: str) -> tuple[int, ...]:
+    """A stride for each head; raises RegistryError otherwise."""
+    whole = is_numbers(value, len(HEADS)) and all(type(stride) is int for stride in value)
+    if not whole or min(value) < 1:
+        what = f"must be {len(HEADS)} positive whole numbers, is {value!r}"
+        raise RegistryError(what, where=where)
+    return tuple(value)
+
+
+def anchors(value: Any, where: str) -> Anchors:
+    """Anchors for each head; raises RegistryError otherwise."""
+    good = (
+        isinstance(value, (list, tuple))
+        and len(value) == len(HEADS)
+        and all(isinstance(row, (list, tuple)) and row for row in value)
+        and all(is_numbers(pair, 2) and min(pair) > 0 for row in value for pair in row)
+    )
+    if not good:
+        what = f"must be a list of [width, height] for each of {len(HEADS)} heads, is {value!r}"
+        raise RegistryError(what, where=where)
+    return tuple(tuple((_plain(w), _plain(h)) for w, h in row) for row in value)
+
+
+def _plain(side: float) -> float:
+    """A whole number as such, so that equal anchors make equal keys."""
+    return int(side) if side == int(side) else float(side)

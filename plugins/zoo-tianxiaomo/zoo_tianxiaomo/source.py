@@ -67,7 +67,7 @@ def export(context: StageContext) -> None:
             context.out,
             spec.layout,
             spec.opset,
-            {"route": "source", **facts, **origin},
+            {"route": "source", **facts, **origin, "decoder": spec.decoder},
         )
     context.progress(3, 3, "exported")
 

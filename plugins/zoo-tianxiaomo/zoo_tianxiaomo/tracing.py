@@ -58,7 +58,7 @@ def wrapped(network: Yolov4, spec: ExportSpec) -> nn.Module:
     if spec.form == "heads":
         return network
     fine, middle, coarse = spec.scale_x_y
-    return EndToEnd(network, spec.size, (fine, middle, coarse)).eval()
+    return EndToEnd(network, spec.size, (fine, middle, coarse), spec.anchors).eval()
 
 
 def _thin(classes: int) -> Yolov4:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from zoo_core.toolkit.verify import verify_graph
-from zoo_tianxiaomo.params import ExportSpec, NetworkSpec
+from zoo_tianxiaomo.params import ExportSpec, NetworkSpec, heads_of
 from zoo_tianxiaomo.tracing import wrapped
 from zoo_tianxiaomo.weights import load_network
 
@@ -32,7 +32,7 @@ def verify(context: StageContext) -> None:
             form=graph.form,
             size=(height, width),
             opset=graph.facts["opset"],
-            scale_x_y=tuple(context.params["scale_x_y"]),
+            **heads_of(context.params["decoder"]),
         )
         (pictures,) = feeds.values()
         module = wrapped(load_network(spec.network, context.inputs.get("weights")), spec)

@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from zoo_vastai.compile.described import grid_sensitivity, operator_terms
 from zoo_vastai.compile.heads import operator_params
 
 from zoo_core.errors import UsageError
@@ -40,11 +41,39 @@ def test_a_decoders_own_form_is_read_too() -> None:
     assert operator_params(NMS, {}, told, "m")["anchor"] == [1, 2, 3, 4]
 
 
-def test_what_the_card_states_goes_first_and_may_be_more() -> None:
-    told = {"heads": [head(8, 1, 2)]}
-    stated = {"anchor": [9, 9], "strides": [64], "seg_enable": True}
+def test_what_the_card_states_may_be_more_but_no_other_than_the_decoder_has() -> None:
+    told = {"heads": [head(16, 3, 4), head(8, 1, 2)]}
+    stated = {"anchor": [1, 2, 3, 4], "strides": [8, 16], "seg_enable": True}
 
     assert operator_params(NMS, stated, told, "m") == {**THRESHOLDS, **stated}
+    assert operator_params(NMS, stated, {}, "m") == {**THRESHOLDS, **stated}
+    for key, other in (("anchor", [9, 9, 3, 4]), ("strides", [8, 64])):
+        with pytest.raises(
+            UsageError, match=rf"params\.{key} is .*, but the decoder has"
+        ) as caught:
+            operator_params(NMS, {**stated, key: other}, told, "m")
+        assert f"leave {key} out" in caught.value.next
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ({"scale_x_y": [2, 1, 2]}, "heads of number 1, 3 have"),
+        ({"scale_x_y": [1, 1.1, 1], "strides": [8, 16, 32]}, "heads of stride 16 have"),
+        ({"heads": [head(8, 1, 2), head(16, 3, 4, new_coords=True)]}, "heads of stride 16 have"),
+        ({"scale_x_y": [1, 1, 1]}, ""),
+        ({"anchors": [[[1, 2]]]}, ""),
+        ({}, ""),
+    ],
+)
+def test_grid_sensitivity_is_told_by_head(told: dict[str, Any], words: str) -> None:
+    assert grid_sensitivity(told).endswith(words)
+    assert bool(grid_sensitivity(told)) == bool(words)
+
+
+def test_heads_that_cannot_be_read_are_refused() -> None:
+    with pytest.raises(UsageError, match="cannot be read as heads"):
+        operator_terms({"anchors": [[1, 2]]})
 
 
 def test_nothing_known_is_told_by_name() -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from zoo_core.api import Decoding
 from zoo_core.errors import UsageError
 from zoo_vastai.card import card_options, nms_place
+from zoo_vastai.compile.described import check_stated, grid_sensitivity
 from zoo_vastai.options import options_of
 
 if TYPE_CHECKING:
@@ -68,6 +69,8 @@ def device_nms(request: CompileRequest) -> DeviceNms | None:
     if place == "host":
         return None
     hindrance = _hindrance(request, card)
+    if not hindrance and card.extra_op is not None:
+        check_stated(card.extra_op.params, request.card.decoder_params, request.card.id)
     if hindrance and place == "device":
         step = "choose --option nms=host"
         raise UsageError(f"the device cannot do this NMS: {hindrance}", next=step)
@@ -116,6 +119,9 @@ def _hindrance(request: CompileRequest, card: CardOptions) -> str:
     kind, labels = values.get("nms_kind", "iou"), values.get("box_labels", "best")
     if kind != "iou":
         return f"it suppresses by IoU, the protocol {request.protocol.name} by {kind}"
+    crooked = grid_sensitivity(request.card.decoder_params)
+    if crooked and "anchor" in OPERATORS[op.type]:
+        return f"{op.type} knows no {crooked}"
     if labels != "multi":
         return f"it keeps several labels for a box, the protocol {request.protocol.name} the best"
     return ""
