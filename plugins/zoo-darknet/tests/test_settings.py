@@ -98,7 +98,7 @@ def resolved(zoo_home: Path, tmp_path: Path, write_image: WriteImage) -> Resolve
     for name, text in (("one.names", "thing\n"), ("net.weights", "")):
         (tmp_path / name).write_text(text)
     write_image(tmp_path / "images" / "a.png")
-    given = {"names": tmp_path / "one.names", "predict": tmp_path / "images"}
+    given = {"names": tmp_path / "one.names", "predict": (tmp_path / "images",)}
 
     def resolve(text: str, **options: Any) -> Resolved:
         (tmp_path / "net.cfg").write_text(text)
