@@ -61,7 +61,7 @@ class SweepResult(Record):
             (
                 *(str(point.settings.get(name, "")) for name in names),
                 "failed" if point.failure else f"{point.score:.3f}",
-                "" if point.failure else f"+-{point.noise:.1%}",
+                "" if point.failure else f"+-{point.noise:.1%}" if point.noise else "not known",
                 point.failure or ("best" if point == self.best else ""),
             )
             for point in self.points

@@ -331,7 +331,9 @@ class BenchReport(Report):
             texts.insert(1, list(missing))
         elif self.benchmark:
             texts.append(list(self.benchmark.block))
-        flat = [line for text in texts for line in text] + [row.line() for row in self.gates]
+        flat = [line for text in texts for line in text] + [
+            row.line() for row in self.gates if row.verdict != UNDECIDED
+        ]
         if not head.emulated:
             return flat
         first = f"{head.model} on {head.device}: nothing is timed, there is no speed"
