@@ -47,6 +47,23 @@ def test_a_stage_is_compared_with_the_same_models_results(tmp_path: Path) -> Non
     assert changed(predict("third 416x416 t", conf=0.2, model="third", size=416)) == []
 
 
+def test_stages_of_unknown_time_are_counted(tmp_path: Path) -> None:
+    store, durations = Store(tmp_path / "store"), Durations(tmp_path / "journal.jsonl")
+    known = Stage(name="known", run=RUN, outputs=("a",), cost=10, subject="mine 320x320 t")
+    durations.add(known, "key", 12.0)
+    other = Stage(name="other", run=f"{RUN}s", outputs=("a",), subject="mine 320x320 t")
+    last = Stage(name="last", run=f"{RUN}s", params={"a": 1}, outputs=("a",))
+
+    def line(*stages: Stage) -> str:
+        return preview(make_plan(stages), store, durations, explain=False).line()
+
+    assert line(known) == "1 stage, 1 to run, about 12 s"
+    assert line(known, other) == (
+        "2 stages, 2 to run, about 12 s and 1 stage whose time is not known yet"
+    )
+    assert line(other, last) == "2 stages, 2 to run, no times known yet"
+
+
 def test_a_fresh_home_knows_no_times_and_says_so(zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ZOO_PLUGINS", "zoo_core.testing.toy")
     asked = ("toy-detector", "--backend", "toy", "--assets", "sample")

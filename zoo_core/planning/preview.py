@@ -37,11 +37,12 @@ class Preview:
         if self.download_bytes:
             parts.append(f"{self.download_bytes / 1e6:.0f} MB to download")
         known = [s for row in self.rows if (s := row["expected_seconds"]) is not None]
-        if sum(known) >= _WORTH_SAYING:
-            more = "at least" if self.seconds is None else "about"
-            parts.append(f"{more} {sum(known):.0f} s")
-        elif not known:
+        open_ = self.missing - len(known)
+        if not known:
             parts.append("no times known yet")
+        elif open_ or sum(known) >= _WORTH_SAYING:
+            rest = f" and {_stages(open_)} whose time is not known yet" if open_ else ""
+            parts.append(f"about {sum(known):.0f} s{rest}")
         return ", ".join(parts)
 
 
