@@ -5,8 +5,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False  # typing itself is a long import, and the first one: see `zoo_core.cli`
 if TYPE_CHECKING:
     from zoo_core.commands.public import ImagePrediction as ImagePrediction
     from zoo_core.commands.public import backends as backends

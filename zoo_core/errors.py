@@ -109,6 +109,10 @@ def install_step(distribution: str) -> str:
     return f"pip install ./plugins/{distribution} in a checkout of zoo's repository"
 
 
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C in a program of zoo; a plugin that raises KeyboardInterrupt itself is no Ctrl-C."""
+
+
 def first_line(error: BaseException) -> str:
     """The first line of an error's message, for one-line output."""
     return (str(error).strip() or "no message").splitlines()[0]

@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 
 import zoo_core
-from zoo_core.system.tables import WIDTH
+from zoo_core.system.terminal import WIDTH
 
 if TYPE_CHECKING:
     from zoo_core.testing.fixtures import Zoo

@@ -122,11 +122,12 @@ def _records(path: Path) -> None:
 
 def _image(path: Path) -> None:
     from zoo_core.errors import ZooError
-    from zoo_core.vision.headers import orientation, stored_size
+    from zoo_core.vision.headers import has_its_end, orientation, read_header
     from zoo_core.vision.image import image_size, read_rgb
 
     data = path.read_bytes()
-    stored_size(data)
+    read_header(data)
+    has_its_end(data)
     orientation(data)
     with contextlib.suppress(ZooError):
         image_size(path)
@@ -165,6 +166,32 @@ def _datalist(path: Path) -> None:
     from zoo_vastai.files.datalist import Lines, read_datalist
 
     Lines(read_datalist(path).lines).find("a/b.jpg")
+
+
+def _voc(path: Path) -> None:
+    from zoo_coco.forms.voc_xml import read_voc
+
+    from zoo_core.toolkit.files import read_limited
+
+    read_voc(read_limited(path), str(path))
+
+
+def _yolo(path: Path) -> None:
+    from zoo_coco.forms.yolo_labels import read_labels
+
+    from zoo_core.toolkit.files import read_text
+
+    read_labels(read_text(path), (480, 640), {0: "person", 1: "dog"}, str(path), 0)
+
+
+def _yolo_yaml(path: Path) -> None:
+    from zoo_coco.forms.yolo_source import yolo_source
+
+    from zoo_core.api import DataRequest
+
+    (path.parent / "images").mkdir(exist_ok=True)
+    (path.parent / "images" / "a.jpg").touch()
+    yolo_source(DataRequest(purpose="evaluate", annotations=path))
 
 
 def _onnx(path: Path) -> None:
@@ -363,6 +390,24 @@ VDSP = {
         "Padding": [114, 114, 114],
     },
 }
+VOC = b"""<annotation>
+<folder>VOC2007</folder><filename>000005.jpg</filename>
+<size><width>500</width><height>375</height><depth>3</depth></size>
+<object><name>chair</name><difficult>0</difficult>
+<bndbox><xmin>263</xmin><ymin>211</ymin><xmax>324</xmax><ymax>339.5</ymax></bndbox></object>
+<object><name>dog</name><difficult>1</difficult>
+<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>9</xmax><ymax>9</ymax></bndbox></object>
+</annotation>
+"""
+VOC_WORDS = (b"<!DOCTYPE a [<!ENTITY b 'c'>]>", b"&b;", b"&lt;", b"<![CDATA[", b"]]>", b"<bndbox>")
+YOLO = b"0 0.5 0.5 0.25 0.1\n1 0.1 0.2 0.3 0.4\n\n0 0.1 0.1 0.2 0.1 0.2 0.2\n"
+YOLO_YAML = {
+    "path": ".",
+    "train": "images",
+    "val": ["images"],
+    "names": {"0": "person", "1": "dog"},
+    "nc": 2,
+}
 VAMP = """[max_batch_size_]: 5
 number of process:1
 - number of instances in each device: 8
@@ -498,6 +543,16 @@ def readers() -> dict[str, Reader]:
         Reader(name="names", read=_names, make=lambda: NAMES, ending=".names"),
         Reader(name="detections", read=_detections, make=lambda: (TEXT,), ending=".txt"),
         Reader(name="datalist", read=_datalist, make=lambda: (LIST,), ending=".txt"),
+        Reader(name="voc", read=_voc, make=lambda: (VOC,), ending=".xml", tokens=VOC_WORDS),
+        Reader(name="yolo", read=_yolo, make=lambda: (YOLO,), ending=".txt"),
+        Reader(
+            name="yolo-yaml",
+            read=_yolo_yaml,
+            make=_dumped(YOLO_YAML),
+            ending=".yaml",
+            tokens=YAML_WORDS,
+            is_json=True,
+        ),
         Reader(name="onnx", read=_onnx, make=_onnx_seeds, ending=".onnx"),
     )
     return {reader.name: reader for reader in made}

@@ -69,9 +69,19 @@ def test_a_lookup_that_fails_names_what_is_broken(installed: Installed) -> None:
 def test_twins_name_both_distributions(installed: Installed) -> None:
     plugins = installed("twin_a", "twin_b")
     with pytest.raises(UsageError, match="zoo-twin-a and zoo-twin-b") as caught:
-        plugins.all("decoder")
+        plugins.find("decoder", "twin")
     assert "'twin'" in caught.value.what
     assert "ZOO_DISABLE_PLUGINS" in caught.value.next
+
+
+def test_twins_are_listed_and_what_else_is_there_works(installed: Installed) -> None:
+    plugins = installed("good", "twin_a", "twin_b")
+    assert list(plugins.all("decoder")) == ["good"]
+    for name in ("zoo-twin-a", "zoo-twin-b"):
+        twin = only(plugins, name)
+        assert twin.failure is not None
+        assert twin.failure.startswith("two plugins provide decoder 'twin'")
+        assert twin in plugins.failures
 
 
 def test_one_of_two_twins_can_be_left_out(

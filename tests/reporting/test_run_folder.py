@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -279,3 +280,49 @@ def test_an_export_into_the_current_folder_replaces_no_other_export(
     assert (tmp_path / "model.onnx").read_bytes() == before
     assert zoo(*other, "-o", ".").code == 0
     assert (tmp_path / "model.onnx").read_bytes() != before
+
+
+@pytest.mark.parametrize("link", ["txt", "a", OWN_FILES])
+def test_a_link_in_the_folder_is_not_followed(link: str, tmp_path: Path) -> None:
+    """A list that names files behind a link makes them nobody's but their owner's."""
+    victim, out = tmp_path / "victim", tmp_path / "out"
+    own(victim / "b" / "a.txt")
+    own(victim / "list.json")
+    fill(out, "results", {"report.json": "1"})
+    owned = json.dumps({"files": {"results": ["txt/b/a.txt", "a/b/a.txt", "report.json"]}})
+    (out / OWN_FILES).write_text(owned)
+    if link == OWN_FILES:
+        (victim / "list.json").write_text(owned)
+        (out / link).unlink()
+    (out / link).symlink_to(victim / "list.json" if link == OWN_FILES else victim)
+
+    with pytest.raises(UsageError, match="is a link; refusing to write through it"):
+        fill(out, "results", {"report.json": "2", "txt/b/a.txt": "2"})
+
+    assert (victim / "b" / "a.txt").read_text() == MINE
+    assert (out / "report.json").read_text() == "1"
+
+
+def test_a_link_to_a_folder_in_place_of_a_file_is_replaced_itself(tmp_path: Path) -> None:
+    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    fill(out, "results", {"a.txt": "1"})
+    (out / "a.txt").unlink()
+    (out / "a.txt").symlink_to(elsewhere)
+
+    fill(out, "results", {"a.txt": "2"})
+
+    assert not list(elsewhere.iterdir())
+    assert (out / "a.txt").read_text() == "2"
+
+
+def test_what_a_killed_command_left_goes_and_what_a_running_one_has_stays(tmp_path: Path) -> None:
+    left = tmp_path / ".zoo-0123.part"
+    own(left / "report.json")
+    old = time.time() - 120
+    os.utime(left, (old, old))
+    with filled(tmp_path, "", "bench", NO_INPUTS) as running:
+        os.utime(running.part, (old, old))
+        fill(tmp_path, "results", {"report.json": "1"})
+        assert not left.exists()
+        assert running.part.exists()

@@ -119,7 +119,7 @@ def test_what_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="No such file") as caught:
         file_digest_cached(tmp_path / "missing")
     assert caught.value.where == str(tmp_path / "missing")
-    with pytest.raises(DataError, match="Is a directory"):
+    with pytest.raises(DataError, match="is a folder"):
         file_digest_cached(tmp_path)
 
 

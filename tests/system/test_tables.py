@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zoo_core.system.tables import WIDTH, columns, entries
+from zoo_core.system.terminal import WIDTH, columns, entries
 
 
 def test_columns_are_as_wide_as_their_widest_cell() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from zoo_core.errors import StageError
 from zoo_core.system.record import Parts, Record
-from zoo_core.system.tables import columns
+from zoo_core.system.terminal import columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

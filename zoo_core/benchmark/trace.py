@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from zoo_core.system.record import Parts, Record
-from zoo_core.system.tables import columns
+from zoo_core.system.terminal import columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import gc
-import sys
-from io import TextIOWrapper
-from typing import TYPE_CHECKING
-
-from zoo_core.pipeline.watchdog import guard_exit
-
+TYPE_CHECKING = False  # as typing's: nothing is imported before `run_program` is ready for Ctrl-C
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 _GC_THRESHOLD = 20_000
 """GC threshold 0. Start-up allocates no cycles, so collections only cost time (5 % of a listing).
@@ -21,13 +15,17 @@ Python's default is 700.
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
+    import sys
+
     from zoo_core.cli.boundary import guarded
 
     arguments = list(sys.argv[1:] if argv is None else argv) or ["--help"]
 
     def run() -> int:
         from zoo_core.cli.app import run_app
+        from zoo_core.cli.interrupt import check
 
+        check()
         return run_app(arguments)
 
     return guarded(run, arguments)
@@ -35,13 +33,34 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def script() -> None:
     """The entry point of the `zoo` program."""
-    gc.set_threshold(_GC_THRESHOLD)
-    if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
-        sys.stdout.reconfigure(errors="backslashreplace")  # undecodable file names
+    run_program(main)
+
+
+def run_program(run: Callable[[], int]) -> None:
+    """Run a program's function and exit with its code; Ctrl-C is one line and 130 until then."""
+    import sys
+
     try:
-        code = main()
-    except KeyboardInterrupt:  # during the first imports
-        sys.stderr.write("zoo: interrupted\n")
+        import gc
+
+        from zoo_core.cli import interrupt
+
+        interrupt.install()
+        gc.set_threshold(_GC_THRESHOLD)
+        if sys.stdout is not None and sys.stdout.errors == "strict":
+            sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+        code = run()
+        interrupt.check()
+        interrupt.ignore()
+    except KeyboardInterrupt:
+        import signal
+
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        sys.stderr.write("zoo: interrupted; the next run resumes here\n")
         code = 130
+    from zoo_core.cli.output import settle
+    from zoo_core.pipeline.watchdog import guard_exit
+
+    settle()
     guard_exit()
     sys.exit(code)

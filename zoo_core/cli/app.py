@@ -10,6 +10,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.models import TyperPath
 
 from zoo_core import __version__
+from zoo_core.cli.output import echo
 from zoo_core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ app = typer.Typer(
 
 def _version(show: bool) -> None:
     if show:
-        typer.echo(f"zoo {__version__}")
+        echo(f"zoo {__version__}")
         raise typer.Exit
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import traceback
 from contextlib import suppress
 from pathlib import Path
@@ -11,14 +10,19 @@ from typing import TYPE_CHECKING
 
 from typer import Abort, Exit, TyperException
 
+from zoo_core.cli import interrupt
 from zoo_core.cli.json_output import check_target, json_target, write_document
-from zoo_core.errors import StageError, UsageError, ZooError, is_interrupt
+from zoo_core.cli.output import flush, only_json, say, silence
+from zoo_core.errors import DataError, StageError, UsageError, ZooError, is_interrupt
 from zoo_core.system.files import disk_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 INTERRUPTED = 130
+_LONGEST = 200
+"""Letters of a file's name in an error."""
+
 GATES = frozenset({3, 4})
 """Exit codes of failed gates; the report has been printed by then."""
 
@@ -26,35 +30,70 @@ GATES = frozenset({3, 4})
 def guarded(run: Callable[[], int], arguments: Sequence[str]) -> int:
     """The exit code of `run`; prints handled failures. A defect shows its traceback."""
     try:
+        with only_json(json_target(arguments) == "-"):
+            return _guarded(run, arguments)
+    except KeyboardInterrupt:
+        return _interrupted(arguments)
+    except ZooError as error:
+        return _report(error, arguments)
+    except BrokenPipeError:
+        silence()
+        return 0
+
+
+def _guarded(run: Callable[[], int], arguments: Sequence[str]) -> int:
+    try:
         check_target(json_target(arguments))
-        with disk_errors(Path.cwd()):
+        with disk_errors(_here()):
             code = run()
+            flush()
             return _interrupted(arguments) if code == INTERRUPTED else code
     except Exit as error:
         return error.exit_code
     except (KeyboardInterrupt, Abort):
         return _interrupted(arguments)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        raise
     except TyperException as error:
         return _report(_usage(error), arguments)
     except ZooError as error:
         if is_interrupt(error):
             return _interrupted(arguments)
-        if os.environ.get("ZOO_DEBUG"):
-            traceback.print_exc()
+        _debug()
         return _report(error, arguments)
+    except OSError as error:
+        if error.filename is None:
+            return _defect(error, arguments)
+        _debug()
+        where = str(error.filename)[:_LONGEST]
+        return _report(DataError(error.strerror or str(error), where=where), arguments)
     except Exception as error:
-        if is_interrupt(error):
-            return _interrupted(arguments)
-        _write_error(arguments, "defect", StageError(f"{type(error).__name__}: {error}"))
-        raise
+        return _defect(error, arguments)
+
+
+def _here() -> Path:
+    try:
+        return Path.cwd()
+    except FileNotFoundError as error:
+        raise DataError("the working folder is gone", next="change to another one") from error
+
+
+def _defect(error: Exception, arguments: Sequence[str]) -> int:
+    if is_interrupt(error):
+        return _interrupted(arguments)
+    _write_error(arguments, "defect", StageError(f"{type(error).__name__}: {error}"))
+    raise error
+
+
+def _debug() -> None:
+    if os.environ.get("ZOO_DEBUG"):
+        traceback.print_exc()
 
 
 def _interrupted(arguments: Sequence[str]) -> int:
+    interrupt.ignore()
     error = StageError("interrupted", next="the next run resumes here")
-    sys.stderr.write(f"zoo: {error}\n")
+    say(f"zoo: {error}")
     _write_error(arguments, "interrupted", error)
     return INTERRUPTED
 
@@ -66,7 +105,7 @@ def _usage(error: TyperException) -> ZooError:
 
 
 def _report(error: ZooError, arguments: Sequence[str]) -> int:
-    sys.stderr.write(f"zoo: {' '.join(str(error).splitlines())}\n")
+    say(f"zoo: {' '.join(str(error).splitlines())}")
     if error.exit_code not in GATES:
         _write_error(arguments, error.code, error)
     return error.exit_code
@@ -76,5 +115,5 @@ def _write_error(arguments: Sequence[str], code: str, error: ZooError) -> None:
     target = json_target(arguments)
     if target:
         body = {"code": code, "what": error.what, "where": error.where, "next": error.next}
-        with suppress(ZooError):  # report the first failure only
+        with suppress(ZooError, BrokenPipeError):  # report the first failure only
             write_document(target, {"schema": "zoo.error/1", "error": body})

@@ -14,6 +14,7 @@ from zoo_core.cli.listing import (
     step,
 )
 from zoo_core.cli.options import JsonFlag
+from zoo_core.cli.output import echo
 
 
 def check(
@@ -34,5 +35,5 @@ def check(
         found = [f"{count} {kind}{'s' * (count != 1)}" for kind, count in sorted(counts.items())]
         what = model or f"{len(registry.models)} models"
         said = ", ".join(found) or "no findings"
-        typer.echo(f"{said}: {what}, {len(plugins.plugins)} plugins")
+        echo(f"{said}: {what}, {len(plugins.plugins)} plugins")
     return 2 if counts["error"] else 0

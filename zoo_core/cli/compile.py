@@ -9,6 +9,7 @@ import typer
 
 from zoo_core.cli import options
 from zoo_core.cli.options import Output, Quiet, Verbose, with_request
+from zoo_core.cli.output import echo
 from zoo_core.cli.progress import progress
 from zoo_core.errors import UsageError
 from zoo_core.planning.request import RunRequest
@@ -40,5 +41,5 @@ def compile_(
     else:
         paths = export.compile_(request, reporter, output)
     for path in paths:
-        typer.echo(path)
+        echo(path)
     return 0

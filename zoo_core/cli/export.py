@@ -9,6 +9,7 @@ import typer
 
 from zoo_core.cli import options
 from zoo_core.cli.options import Output, Quiet, Verbose, with_request
+from zoo_core.cli.output import echo
 from zoo_core.cli.progress import progress
 from zoo_core.planning.request import RunRequest
 
@@ -29,5 +30,5 @@ def export(
 
     request = replace(request, form=form)
     for path in export_graph(request, progress(quiet, verbose), output):
-        typer.echo(path)
+        echo(path)
     return 0

@@ -9,7 +9,8 @@ import typer
 
 from zoo_core.cli import options
 from zoo_core.cli.options import Quiet, Verbose, with_request
-from zoo_core.cli.progress import progress, say
+from zoo_core.cli.output import say
+from zoo_core.cli.progress import progress
 from zoo_core.planning.request import RunRequest
 
 

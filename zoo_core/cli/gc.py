@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from typing import Annotated
 
 import typer
 
+from zoo_core.cli.json_output import print_json
 from zoo_core.cli.options import JsonFlag
+from zoo_core.cli.output import echo
 
 
 def gc(
@@ -33,13 +33,12 @@ def gc(
     age = 0 if everything or caches else days
     report["caches"] = clean_caches(home() / CACHES, age, dry_run)
     if as_json:
-        sys.stdout.write(json.dumps({"schema": "zoo.gc/1", **report}, indent=1) + "\n")
-        return 0
+        return print_json({"schema": "zoo.gc/1", **report})
     verb = "would remove" if dry_run else "removed"
     count, megabytes = len(report["removed"]), report["bytes"] / 1e6
-    typer.echo(f"{verb} {count} of {count + report['kept']} results, {megabytes:.1f} MB")
+    echo(f"{verb} {count} of {count + report['kept']} results, {megabytes:.1f} MB")
     for row in report["caches"]:
         size, of = row["removed_bytes"] / 1e6, row["bytes"] / 1e6
         counts = f"{row['removed']} of {row['files']} files"
-        typer.echo(f"{verb} {counts} of the cache {row['name']}, {size:.1f} of {of:.1f} MB")
+        echo(f"{verb} {counts} of the cache {row['name']}, {size:.1f} of {of:.1f} MB")
     return 0

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
-from zoo_core.cli.progress import say
+from zoo_core.cli.output import echo, say, write_json_text
 from zoo_core.errors import DataError, UsageError
-from zoo_core.system.files import write_text
+from zoo_core.system.files import remove_leftovers, write_text
+from zoo_core.system.terminal import masked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -60,12 +58,13 @@ def write_document(target: str, document: Mapping[str, Any]) -> None:
     """
     text = json.dumps(document, indent=1) + "\n"
     if target == "-":
-        sys.stdout.write(text)
+        write_json_text(text)
         return
     path = Path(target)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(path, text)
+        remove_leftovers(path.parent)
+        write_text(path, masked(text))
     except OSError as error:
         raise DataError(f"cannot be written: {error.strerror}", where=target, next=_NEXT) from error
 
@@ -85,10 +84,10 @@ def print_lines(json_to: str | None, lines: list[str], quiet: bool) -> None:
         if json_to == "-":
             say(line, quiet)
         else:
-            typer.echo(line)
+            echo(line)
 
 
 def print_json(document: Any) -> int:
     """Write a document to stdout; returns exit code 0."""
-    sys.stdout.write(json.dumps(document, indent=1) + "\n")
+    write_json_text(json.dumps(document, indent=1) + "\n")
     return 0

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from zoo_core.cli.json_output import print_json
-from zoo_core.system.tables import columns, entries
+from zoo_core.cli.output import echo, say
+from zoo_core.system.terminal import columns, entries
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +36,7 @@ def open_registry() -> tuple[Registry, Plugins]:
 def warn_of_failures(plugins: Plugins) -> None:
     """One line on stderr for each plugin that could not be loaded."""
     for plugin in plugins.failures:
-        sys.stderr.write(f"zoo: plugin {plugin.name} failed: {plugin.failure}\n")
+        say(f"zoo: plugin {plugin.name} failed: {plugin.failure}")
 
 
 def print_table(
@@ -52,7 +50,7 @@ def print_table(
     if as_json:
         return print_json({"schema": f"zoo.{_SCHEMAS.get(name, name)}/1", name: list(rows)})
     for line in columns(head, table):
-        typer.echo(line.rstrip())
+        echo(line.rstrip())
     return 0
 
 
@@ -66,7 +64,7 @@ def print_entries(
     if as_json:
         return print_table(name, rows, (), (), as_json)
     for line in entries(table):
-        typer.echo(line)
+        echo(line)
     return 0
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
 
 from zoo_core.cli.options import Output
+from zoo_core.cli.output import echo, say
 from zoo_core.errors import UsageError
 
 
@@ -44,6 +44,6 @@ def new(
     else:
         result = new.new_plugin(kind, new.Naming.parse(name), output, plugins)
     for path in result.files:
-        typer.echo(path)
-    sys.stderr.write("next:\n" + "".join(f"  {step}\n" for step in result.steps))
+        echo(path)
+    say("\n".join(["next:", *(f"  {step}" for step in result.steps)]))
     return 0

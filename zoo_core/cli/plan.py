@@ -20,7 +20,7 @@ def show_plan(request: RunRequest, json_to: str | None) -> int:
     from zoo_core.planning.build import Goal
     from zoo_core.planning.preview import preview
     from zoo_core.reporting.terminal import first_line, warning_lines
-    from zoo_core.system.tables import columns
+    from zoo_core.system.terminal import columns
 
     work = open_workspace()
     planned = work.plan(request, Goal.SCORE)

@@ -13,8 +13,9 @@ import typer
 from zoo_core.cli.boundary import INTERRUPTED
 from zoo_core.cli.json_output import print_json
 from zoo_core.cli.options import JsonFlag
+from zoo_core.cli.output import echo, say
 from zoo_core.errors import UnavailableError, UsageError, did_you_mean
-from zoo_core.system.tables import columns
+from zoo_core.system.terminal import columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,7 +67,7 @@ def _list(as_json: bool) -> int:
     if as_json:
         return print_json({"schema": "zoo.plugins/1", "plugins": rows})
     for line in columns(_HEAD, [_row(row) for row in rows]):
-        typer.echo(line.rstrip())
+        echo(line.rstrip())
     return 0
 
 
@@ -120,9 +121,9 @@ def _save(disabled: frozenset[str]) -> int:
     from zoo_core.plugins.selection import ONLY, WITHOUT, save_disabled
 
     path = save_disabled(disabled)
-    typer.echo(f"disabled: {', '.join(sorted(disabled)) or 'none'}")
-    sys.stderr.write(f"saved in {path}\n")
+    echo(f"disabled: {', '.join(sorted(disabled)) or 'none'}")
+    say(f"saved in {path}")
     for variable in (ONLY, WITHOUT):
         if variable in os.environ:
-            sys.stderr.write(f"zoo: {variable} is set and overrides this\n")
+            say(f"zoo: {variable} is set and overrides this")
     return 0

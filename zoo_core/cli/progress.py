@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from contextlib import contextmanager, redirect_stdout, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from zoo_core.cli.interrupt import check
+from zoo_core.cli.output import say
 from zoo_core.commands.progress import (
     LineListener,
     ProgressReporter,
     SilentListener,
     stalled_line,
 )
+from zoo_core.system.terminal import shown, stdout_to_stderr
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,13 +29,6 @@ _NOTE = 30
 """Characters of a note beside a bar; a longer one would leave no place for the bar."""
 
 
-def say(text: str, quiet: bool = False) -> None:
-    """Write one line to stderr."""
-    if not quiet:
-        sys.stderr.write(f"{text}\n")
-        sys.stderr.flush()
-
-
 def progress(quiet: bool, verbose: bool) -> ProgressReporter:
     """The reporter for this terminal: quiet, live, or line by line."""
     return ProgressReporter(lambda: _stages(quiet, verbose), lambda text: say(text, quiet))
@@ -42,17 +37,9 @@ def progress(quiet: bool, verbose: bool) -> ProgressReporter:
 @contextmanager
 def _stages(quiet: bool, verbose: bool) -> Iterator[Listener]:
     """Listens; what stages and their tools print goes to stderr, since stdout is for results."""
-    results = None
-    with suppress(OSError):  # no stdout
-        results = os.dup(1)
-        os.dup2(2, 1)
-    try:
-        with redirect_stdout(sys.stderr), listener(quiet, verbose) as heard:
-            yield heard
-    finally:
-        if results is not None:
-            os.dup2(results, 1)
-            os.close(results)
+    check()
+    with stdout_to_stderr(), listener(quiet, verbose) as heard:
+        yield heard
 
 
 def listener(quiet: bool, verbose: bool) -> SilentListener:
@@ -92,7 +79,7 @@ class LiveListener(QuietListener):
             SpinnerColumn(),
             TextColumn("{task.description}"),
             BarColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=Console(stderr=True),
@@ -112,7 +99,7 @@ class LiveListener(QuietListener):
     def advanced(self, stage: Stage, done: float, total: float, note: str) -> None:
         """Move the bar."""
         task = self._tasks[stage.name]
-        text = f"{done:.0f}/{total:.0f} {note}"
+        text = shown(f"{done:.0f}/{total:.0f} {note}")
         text = text if len(text) <= _NOTE else f"{text[: _NOTE - 1]}…"
         self._progress.update(task, completed=done, total=total, note=text)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
@@ -13,6 +12,7 @@ from zoo_core.cli.listing import (
     open_registry,
 )
 from zoo_core.cli.options import JsonFlag
+from zoo_core.cli.output import echo
 
 
 def show(
@@ -43,5 +43,5 @@ def show(
     result = show.show(registry, plugins, model, options)
     if as_json:
         return print_json({"schema": "zoo.show/1", **result})
-    sys.stdout.write(show.text(result))
+    echo(show.text(result).removesuffix("\n"))
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from dataclasses import replace
 from types import MappingProxyType
@@ -26,6 +27,7 @@ from zoo_core.reporting.run_folder import (
     open_run_folder,
 )
 from zoo_core.system.files import write_json, write_text
+from zoo_core.system.terminal import masked, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -99,10 +101,14 @@ def _write_folder(
         deliver(predictions, folder)
     if raw:
         write_json(folder / RAW, raw)
-    write_json(folder / "manifest.json", manifest(outcome, report.header.versions, sys.argv))
-    write_text(folder / "report.md", markdown(report))
-    write_text(folder / "log.txt", _logs(outcome))
-    write_json(folder / REPORT, report.to_data())
+    _write_masked(folder / "manifest.json", manifest(outcome, report.header.versions, sys.argv))
+    write_text(folder / "report.md", shown(markdown(report)))
+    write_text(folder / "log.txt", shown(_logs(outcome)))
+    _write_masked(folder / REPORT, report.to_data())
+
+
+def _write_masked(path: Path, data: Mapping[str, Any]) -> None:
+    write_json(path, json.loads(masked(json.dumps(data))))
 
 
 def _logs(outcome: Outcome) -> str:

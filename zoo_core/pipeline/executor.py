@@ -17,6 +17,7 @@ from zoo_core.errors import StageError, ZooError, first_line, is_interrupt
 from zoo_core.pipeline.runners import StageJob
 from zoo_core.pipeline.store import LOG
 from zoo_core.system.files import disk_errors, is_disk_error
+from zoo_core.system.terminal import masked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -349,7 +350,7 @@ def _split(ref: str, results: Mapping[str, StageResult]) -> tuple[str, str]:
 
 def _log(work: Path, text: str) -> None:
     with (work / LOG).open("a", encoding="utf-8", errors="backslashreplace") as stream:
-        stream.write(text)
+        stream.write(masked(text))
 
 
 def _add_folder(error: ZooError, folder: Path) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo_core.errors import DataError
-from zoo_core.system.npz import read_npz
+from zoo_core.system.files import read_npz
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from zoo_core.planning.request import RunRequest
 
 WEIGHTS_STAGE = "weights"
+_SEED_DIGITS = 18
 _FETCH = "zoo_core.pipeline.stages.weights:fetch"
 
 
@@ -190,7 +191,7 @@ def _identity(source: Source) -> dict[str, object]:
 
 def _random(text: str, request: RunRequest, card: ModelCard, exporter: Exporter) -> Weights:
     seed = text.partition(":")[2] or "0"
-    if not seed.isdecimal():
+    if not seed.isdecimal() or len(seed) > _SEED_DIGITS:
         raise UsageError(f"invalid seed '{seed}'", where="--weights", next="use random or random:7")
     files: dict[str, Source] = {}
     locations: dict[str, str] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
@@ -9,10 +10,18 @@ from typing import TYPE_CHECKING, Any, cast
 import pluggy
 
 from zoo_core.api import hooks
-from zoo_core.errors import UnavailableError, UsageError, ZooError, did_you_mean, first_line
+from zoo_core.errors import (
+    Interrupted,
+    UnavailableError,
+    UsageError,
+    ZooError,
+    did_you_mean,
+    first_line,
+)
 from zoo_core.plugins.entry_points import entry_points
 from zoo_core.plugins.plugin import GROUP, Plugin
 from zoo_core.plugins.selection import selection
+from zoo_core.system.terminal import stdout_to_stderr
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -50,6 +59,16 @@ KINDS = {
 }
 
 
+def _raise_ctrl_c(error: BaseException) -> None:
+    """Raises the error if it is a person's Ctrl-C, and not a plugin's own KeyboardInterrupt.
+
+    Programs of zoo raise their own kind; others leave Python's handler in place.
+    """
+    plain = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if isinstance(error, Interrupted) or (plain and isinstance(error, KeyboardInterrupt)):
+        raise error
+
+
 class Plugins:
     """The loaded plugins and what they provide. Not global: create one and pass it on."""
 
@@ -58,6 +77,7 @@ class Plugins:
         self._manager = pluggy.PluginManager("zoo")
         self._manager.add_hookspecs(hooks)
         self._owners: dict[str, Plugin] = {}
+        self._twins: dict[str, UsageError] = {}
         self.plugins: list[Plugin] = []
         self.disabled: list[Plugin] = []
         self._cache: dict[str, dict[str, Any]] = {}
@@ -125,7 +145,7 @@ class Plugins:
     def all(self, kind: str) -> dict[str, Any]:
         """Providers (or backends) of a kind by name, sorted.
 
-        Raises UsageError if two plugins provide the same name.
+        A name that two plugins provide is left out; `find` raises UsageError for it.
         """
         if kind not in self._cache:
             providers: dict[str, Any] = {}
@@ -133,7 +153,8 @@ class Plugins:
                 for item in self._items(plugin, KINDS[kind]):
                     self._claim(kind, item.name, plugin)
                     providers[item.name] = item
-            self._cache[kind] = dict(sorted(providers.items()))
+            known = sorted(providers.items())
+            self._cache[kind] = {n: v for n, v in known if f"{kind}:{n}" not in self._twins}
         return self._cache[kind]
 
     def find(self, kind: str, name: str) -> Any:
@@ -150,6 +171,8 @@ class Plugins:
         The next step names failed and disabled plugins, which may have it.
         """
         hint = did_you_mean(name, self.all(kind))
+        if twins := self._twins.get(f"{kind}:{name}"):
+            return twins.what, twins.next
         for plugin in self.failures:
             hint += f"; plugin {plugin.name} failed: {plugin.failure}"
         if self.disabled and not hint.startswith("did you mean"):
@@ -161,10 +184,12 @@ class Plugins:
         """The provided object itself; raises UnavailableError if it cannot be loaded."""
         provider = self.find(kind, name)
         try:
-            return provider.load()
+            with stdout_to_stderr():
+                return provider.load()
         except ZooError:
             raise
-        except Exception as error:  # whatever a plugin raises
+        except BaseException as error:  # whatever a plugin raises
+            _raise_ctrl_c(error)
             reason = first_line(error)
             step = "install what {} needs" if isinstance(error, ImportError) else "update {}"
             raise UnavailableError(
@@ -229,36 +254,44 @@ class Plugins:
         return [path for plugin in list(self.plugins) for path in self._items(plugin, _FILES)]
 
     def _items(self, plugin: Plugin, hook: str) -> list[Any]:
-        module = None if plugin.failure else self._manager.get_plugin(plugin.name)
+        fails = plugin.failure and not plugin.has_twin
+        module = None if fails else self._manager.get_plugin(plugin.name)
         function = getattr(module, hook, None)
         if function is None or self._manager.parse_hookimpl_opts(cast("Any", module), hook) is None:
             return []
         try:
-            items = list(function())
+            with stdout_to_stderr():
+                items = list(function())
             for path in items if hook == _FILES else ():
                 path.stat()
             return items
-        except Exception as error:  # a hook that raises disables only its own plugin
+        except BaseException as error:  # a hook that raises disables only its own plugin
+            _raise_ctrl_c(error)
             self._manager.unregister(module, plugin.name)
-            self.plugins[self.plugins.index(plugin)] = plugin.failed(error)
+            failed = plugin.failed(error)
+            self.plugins = [failed if p.name == plugin.name else p for p in self.plugins]
             return []
 
     def _claim(self, kind: str, name: str, plugin: Plugin) -> None:
         other = self._owners.setdefault(f"{kind}:{name}", plugin)
         if other.name != plugin.name:
-            raise UsageError(
+            error = self._twins[f"{kind}:{name}"] = UsageError(
                 f"two plugins provide {kind} '{name}': {other.origin} and {plugin.origin}",
                 next="uninstall one, or name it in `zoo plugins disable` or ZOO_DISABLE_PLUGINS",
             )
+            both = (other.name, plugin.name)
+            self.plugins = [p.conflicting(error) if p.name in both else p for p in self.plugins]
 
     def _register(self, plugin: Plugin, load: Any) -> None:
         try:
             self._check_unique(plugin)
-            module = load()
+            with stdout_to_stderr():
+                module = load()
             api = getattr(module, "ZOO_API", None)
             plugin.check_api(api)
             self._add_hooks(module, plugin.name)
-        except (Exception, SystemExit) as error:  # whatever a plugin raises
+        except BaseException as error:  # whatever a plugin raises
+            _raise_ctrl_c(error)
             self.plugins.append(plugin.failed(error))
         else:
             self.plugins.append(replace(plugin, api=api))

@@ -22,7 +22,8 @@ GROUP = "zoo"
 class Plugin:
     """A plugin: an entry point, or a module named in ZOO_PLUGINS.
 
-    `failure` says why it could not be loaded, `disabled` what disables it.
+    `failure` says why it could not be loaded, `disabled` what disables it; `has_twin` is true if
+    all that fails is a name that another plugin provides too.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Plugin:
     api: int | None
     failure: str | None = None
     disabled: str | None = None
+    has_twin: bool = False
 
     @classmethod
     def of(cls, entry: EntryPoint) -> Plugin:
@@ -57,6 +59,10 @@ class Plugin:
     def failed(self, error: BaseException) -> Plugin:
         """The same plugin, with the first line of the error as its failure."""
         return replace(self, failure=f"{type(error).__name__}: {first_line(error)}")
+
+    def conflicting(self, error: UsageError) -> Plugin:
+        """The same plugin, with the error as its failure; what else it provides can be used."""
+        return replace(self, failure=str(error), has_twin=True)
 
     def check_api(self, version: object) -> None:
         """Raises UsageError for a version of the hooks (its ZOO_API) other than zoo's."""

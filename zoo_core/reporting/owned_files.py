@@ -58,13 +58,20 @@ class OwnedFiles:
     def check(self, kind: str, names: Iterable[str], inputs: frozenset[Path]) -> None:
         """Raises UsageError where a user's file would be replaced by these, or removed.
 
+        Folders in between may not be links: what they lead to is a user's.
+
         A user's are the files that the manifest does not name, and those that the command reads:
         `inputs`, which are files, and folders of pictures.
         """
         mine = frozenset().union(*self.kinds.values())
-        for name in sorted(names):
+        if (self.folder / OWN_FILES).is_symlink():
+            _refuse(self.folder / OWN_FILES, "is a link; refusing to write through it")
+        for name in sorted({*names, *self.of_kind(kind)}):
             self._check_parents(name)
+        for name in sorted(names):
             path = self.folder / name
+            if path.is_dir() and not path.is_symlink():
+                _refuse(path, "is a folder, and a file must be written there")
             if os.path.lexists(path) and name not in mine:
                 _refuse(path, "exists and was not written by zoo; refusing to overwrite")
         for name in sorted({*names, *self.of_kind(kind)}):
@@ -75,7 +82,9 @@ class OwnedFiles:
     def _check_parents(self, name: str) -> None:
         for parent in PurePosixPath(name).parents[:-1]:
             path = self.folder / parent
-            if os.path.lexists(path) and not path.is_dir():
+            if path.is_symlink():
+                _refuse(path, "is a link; refusing to write through it")
+            if path.exists() and not path.is_dir():
                 _refuse(path, "is a file, and a folder must be made there")
 
 

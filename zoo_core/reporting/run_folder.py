@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from zoo_core.errors import DataError, UsageError
 from zoo_core.reporting.owned_files import OwnedFiles
-from zoo_core.system.files import copy_file, disk_errors, temporary_folder
+from zoo_core.system.files import copy_file, disk_errors, remove_leftovers, temporary_folder
 from zoo_core.system.hashing import digest
 from zoo_core.system.locks import held_or_none, holder
 from zoo_core.system.paths import home
@@ -122,6 +122,7 @@ def filled(
     """
     was_there = output is not None and output.exists()
     folder = _make(output, name)
+    remove_leftovers(folder)
     try:
         with (
             disk_errors(folder, next=f"free space, or {_NEXT}"),
@@ -160,7 +161,7 @@ def _publish(part: Path, folder: Path, kind: str, inputs: frozenset[Path]) -> No
         if path.is_dir():
             (folder / path.relative_to(part)).mkdir(exist_ok=True)
     for name in sorted(names, key=_reports_last):
-        shutil.move(part / name, folder / name)
+        (part / name).replace(folder / name)
     known.with_kind(kind, names | kept).save()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zoo_core.system.tables import columns
+from zoo_core.system.terminal import columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -18,6 +18,7 @@ from zoo_core.errors import DataError
 from zoo_core.system.files import disk_errors, is_html
 from zoo_core.system.hashing import file_digest
 from zoo_core.system.locks import held
+from zoo_core.system.terminal import masked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -91,7 +92,9 @@ def download(
             return target
         if offline() and not url.startswith("file:"):
             step = "unset it, or: zoo fetch MODEL --from-file FILE"
-            raise DataError("cannot be downloaded: ZOO_OFFLINE is set", where=url, next=step)
+            raise DataError(
+                "cannot be downloaded: ZOO_OFFLINE is set", where=masked(url), next=step
+            )
         part = PartialFile(target.with_name(target.name + ".part"), url)
         html = target.suffix.lower() in (".html", ".htm")
         _retry(_Transfer(part, expected, html, policy.timeout, progress), policy)
@@ -99,7 +102,7 @@ def download(
         if mismatch:
             part.discard()
             step = "the bytes are removed; run again, and check the source if this repeats"
-            raise DataError(f"is not the expected file: {mismatch}", where=url, next=step)
+            raise DataError(f"is not the expected file: {mismatch}", where=masked(url), next=step)
         part.finish(target)
     return target
 
@@ -163,7 +166,7 @@ class PartialFile:
             record = json.loads(self._record.read_bytes())
         except (OSError, ValueError, RecursionError):
             return None
-        if not (self.size and isinstance(record, dict) and record.get("url") == self.url):
+        if not (self.size and isinstance(record, dict) and record.get("url") == masked(self.url)):
             return None
         return str(record.get("validator") or "")
 
@@ -172,7 +175,7 @@ class PartialFile:
         tag = headers.get("ETag") or ""
         validator = tag if tag.startswith('"') else headers.get("Last-Modified") or ""
         self.path.unlink(missing_ok=True)
-        self._record.write_text(json.dumps({"url": self.url, "validator": validator}))
+        self._record.write_text(json.dumps({"url": masked(self.url), "validator": validator}))
 
     def discard(self) -> None:
         """Remove the bytes and their record."""
@@ -211,7 +214,7 @@ def _retry(transfer: _Transfer, policy: RetryPolicy) -> None:
             if failures >= policy.attempts:
                 what = f"cannot be downloaded: {error.reason} ({failures} attempts)"
                 step = f"check the network, then {_RESUME}"
-                raise DataError(what, where=part.url, next=step) from error
+                raise DataError(what, where=masked(part.url), next=step) from error
             pause = min(policy.pause * 2 ** (failures - 1), _MAX_WAIT)
             wait = pause if error.wait is None else error.wait
             note = f"waiting: {error.reason}"
@@ -348,7 +351,7 @@ class _Transfer:
         return self._error(f"cannot be downloaded: {reason}", "check the address")
 
     def _error(self, what: str, step: str) -> DataError:
-        return DataError(what, where=self.part.url, next=step)
+        return DataError(masked(what), where=masked(self.part.url), next=step)
 
 
 @contextmanager

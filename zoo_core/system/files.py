@@ -4,23 +4,35 @@ from __future__ import annotations
 
 import codecs
 import errno
+import fcntl
 import json
+import math
 import os
 import stat
+import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from zoo_core.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from zipfile import ZipFile, ZipInfo
+
+    from numpy.typing import NDArray
 
 HEAD_BYTES = 512
 """Number of leading bytes that `kind_of` needs."""
 
 MOST_BYTES = 1 << 30
 """Bytes of a file that are read at once, unless its reader names a lower limit."""
+
+_FOLDER_AGE, _FILE_AGE = 1.0, 60.0
+"""Seconds until a temporary folder is held by its process, and until a file is surely replaced."""
+
+_DEFLATED = 1100
+"""Bytes that one byte of a zip file holds at most."""
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _REFUSED = frozenset({errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG})
@@ -87,8 +99,44 @@ def temporary_folder(parent: Path) -> Iterator[Path]:
     """A new folder inside `parent`, removed at the end with what is still in it. Raises OSError."""
     from tempfile import TemporaryDirectory
 
-    with TemporaryDirectory(".part", ".zoo-", parent, ignore_cleanup_errors=True) as name:
+    with (
+        TemporaryDirectory(".part", ".zoo-", parent, ignore_cleanup_errors=True) as name,
+        _held(Path(name)),
+    ):
         yield Path(name)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what `replacing` and `temporary_folder` of processes that were killed left there."""
+    import shutil
+
+    for path in folder.glob(".zoo-*.part"):
+        with suppress(OSError), _opened(path) as number:
+            status = os.fstat(number)
+            age = time.time() - status.st_mtime
+            if stat.S_ISDIR(status.st_mode) and age > _FOLDER_AGE:
+                fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails while its process lives
+                shutil.rmtree(path, ignore_errors=True)
+            elif stat.S_ISREG(status.st_mode) and age > _FILE_AGE:
+                path.unlink()
+
+
+@contextmanager
+def _held(path: Path) -> Iterator[None]:
+    """In the block, `remove_leftovers` of other processes spares the folder."""
+    with _opened(path) as number:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(number, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        yield
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+    try:
+        yield number
+    finally:
+        os.close(number)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -242,3 +290,66 @@ def read_head(path: Path) -> bytes:
     """The first `HEAD_BYTES` of a file; raises OSError."""
     with path.open("rb") as stream:
         return stream.read(HEAD_BYTES)
+
+
+def read_npz(path: Path, next: str = "") -> dict[str, NDArray[Any]]:
+    """The arrays of an .npz file by name; headers are checked before memory is taken.
+
+    Raises DataError for what is no whole .npz of plain arrays.
+    """
+    import zipfile
+
+    check_regular(path)
+    try:
+        with path.open("rb") as stream, zipfile.ZipFile(stream) as archive:
+            return {
+                item.filename.removesuffix(".npy"): _array(archive, item)
+                for item in archive.infolist()
+            }
+    except _npz_errors() as error:
+        what = f"cannot be read: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        raise DataError(what, where=str(path), next=next) from error
+
+
+def _array(archive: ZipFile, item: ZipInfo) -> NDArray[Any]:
+    import numpy as np
+
+    if item.file_size > _DEFLATED * item.compress_size:
+        raise ValueError(f"{item.filename} says that it is larger than it can be")
+    with archive.open(item) as stream:
+        size = _bytes_of(stream)
+    if size > item.file_size:
+        raise ValueError(f"{item.filename} promises {size:,} bytes and has {item.file_size:,}")
+    with archive.open(item) as stream:
+        array: NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
+    return array
+
+
+def _bytes_of(stream: IO[bytes]) -> int:
+    """How many bytes the header of an array promises."""
+    import numpy as np
+
+    headers = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }
+    version = np.lib.format.read_magic(stream)
+    if version not in headers:
+        raise ValueError(f"format {version} is not supported")
+    shape, _, dtype = headers[version](stream)
+    if min(shape, default=0) < 0:
+        raise ValueError(f"shape {shape}")
+    return math.prod(shape) * dtype.itemsize
+
+
+def _npz_errors() -> tuple[type[Exception], ...]:
+    """What zipfile, zlib and NumPy raise for damaged files."""
+    import struct
+    import tokenize
+    import zipfile
+    import zlib
+
+    return (
+        *(OSError, ValueError, TypeError, LookupError, EOFError, RuntimeError, SyntaxError),
+        *(MemoryError, zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError),
+    )

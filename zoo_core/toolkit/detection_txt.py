@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from zoo_core.errors import DataError
 from zoo_core.system.files import read_text
+from zoo_core.system.terminal import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,8 +31,8 @@ class TextDetection:
 
 
 def one_line(label: str) -> str:
-    """The label with single blanks where it has others, or ends of lines."""
-    return " ".join(label.split())
+    """The label with single blanks where it has others, and escaped control characters."""
+    return printable(" ".join(label.split()))
 
 
 def to_line(label: str, score: float, box: Iterable[float]) -> str:

@@ -10,6 +10,7 @@ from zoo_core.system.files import (
     not_text,
     read_head,
     read_limited,
+    read_npz,
     read_text,
     temporary_folder,
     write_json,
@@ -17,9 +18,9 @@ from zoo_core.system.files import (
 )
 from zoo_core.system.hashing import digest, file_digest
 from zoo_core.system.names_file import read_names
-from zoo_core.system.npz import read_npz
 from zoo_core.system.paths import cache, folder
 from zoo_core.system.source_digest import source_digest
+from zoo_core.system.terminal import shown
 from zoo_core.system.yaml_text import compose_yaml, load_yaml
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "read_names",
     "read_npz",
     "read_text",
+    "shown",
     "source_digest",
     "temporary_folder",
     "text_names",

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from zoo_core.toolkit.files import shown
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -37,7 +39,7 @@ def lint(
         sys.stdout.write(json.dumps(document(reports), indent=1) + "\n")
     else:
         for line in _lines(reports):
-            typer.echo(line)
+            typer.echo(shown(line))
     return 0 if all(report.clean for report in reports) else 1
 
 

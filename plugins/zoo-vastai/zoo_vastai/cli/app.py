@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from io import TextIOWrapper
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from zoo_core.cli import run_program
 from zoo_core.cli.boundary import guarded
 from zoo_core.errors import install_step
 from zoo_vastai import extensions
@@ -71,9 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def script() -> None:
     """The entry point of the `zoo-vastai` program."""
-    if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
-        sys.stdout.reconfigure(errors="backslashreplace")  # file names may be no text
-    sys.exit(main())
+    run_program(main)
 
 
 def _version(value: bool) -> None:

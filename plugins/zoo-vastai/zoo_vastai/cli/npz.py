@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from zoo_core.toolkit.files import shown
+
 if TYPE_CHECKING:
     from zoo_core.api import Metrics
     from zoo_vastai.files.text import TextResults
@@ -27,7 +29,7 @@ def npz(
     paths = find_images(Path(images))
     talk = _progress if sys.stderr.isatty() else None
     files = images_to_npz(paths, Path(output), Path(datalist), talk)
-    typer.echo(f"{len(files)} images in {output}, listed in {datalist}")
+    typer.echo(shown(f"{len(files)} images in {output}, listed in {datalist}"))
     return 0
 
 
@@ -77,7 +79,7 @@ def _tell(metrics: Metrics, results: TextResults, json_wanted: bool) -> None:
         typer.echo(json.dumps(document, indent=1))
         return
     for line in metrics.lines:
-        typer.echo(line)
+        typer.echo(shown(line))
     of = "" if count == results.of else f" of {results.of}: a subset"
     typer.echo(f"{count} images{of}", err=True)
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from zoo_core.toolkit.files import shown
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -39,7 +41,7 @@ def vamp(
         sys.stdout.write(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
     else:
         for line in _lines(report):
-            typer.echo(line)
+            typer.echo(shown(line))
     return 0 if report["ok"] else 1
 
 
