@@ -134,7 +134,7 @@ def is_interrupt(error: BaseException | None) -> bool:
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A hint with the known names that begin like it, else the closest one, else all of them."""
     names = {other.casefold(): other for other in sorted(known)}
-    word = name.casefold()
+    word = str(name).casefold()  # values of a registry may be anything
     longer = [other for other in names if other.startswith(word)] if len(word) > 2 else []
     close = longer or get_close_matches(word, names, n=1, cutoff=0.6)
     if close:

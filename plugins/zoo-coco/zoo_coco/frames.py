@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from zoo_core.api import Stage
 from zoo_core.errors import DataError
-from zoo_core.toolkit.coco import read_annotations
-from zoo_core.toolkit.files import cached_values, file_digest, write_json
+from zoo_core.toolkit.coco import read_annotations, some
+from zoo_core.toolkit.files import cached_values, file_digest, file_digest_cached, write_json
 from zoo_core.vision.image import stored_frame
 
 if TYPE_CHECKING:
@@ -92,9 +92,12 @@ def _told(
     )
     what = "their boxes fit that, though the stated width and height do not"
     if boxes:
-        what = f"their boxes are of the {names[other]} pixels and were turned; predictions are not"
+        what = (
+            f"their boxes are of the {names[other]} pixels and were turned, while predictions.json "
+            "is in the pixels as read"
+        )
     read = "read turned" if target == "shown" else "read as stored"
-    images = f"{len(moved)} of {of} images ({_some(moved)})"
+    images = f"{len(moved)} of {of} images ({some([image.name for image in moved])})"
     yield f"EXIF turns {images}: they are {read}; {what} ({beyond})"
 
 
@@ -107,7 +110,7 @@ def turn_stage(annotations: Path, fitted: Fitted) -> Stage:
     return Stage(
         name="annotations",
         run=f"{__name__}:turn",
-        params={"changes": fitted.changes, "content": file_digest(annotations)},
+        params={"changes": fitted.changes, "content": file_digest_cached(annotations)},
         growing=("changes", "content"),
         outputs=(TRUTH,),
         locations={"annotations": str(annotations)},
@@ -217,14 +220,10 @@ def _frames(rows: Sequence[_Row]) -> tuple[list[Frame], dict[Frame, int]]:
 
 def _outside(rows: Sequence[_Row], frames: Sequence[Frame]) -> Iterator[str]:
     counts = [row.beyond(frame) for row, frame in zip(rows, frames, strict=True)]
-    images = [row.image for row, count in zip(rows, counts, strict=True) if count]
+    images = [row.image.name for row, count in zip(rows, counts, strict=True) if count]
     if images:
         yield (
             f"boxes that reach beyond their image by more than a pixel: {sum(counts)}, of "
-            f"{len(images)} images ({_some(images)}); check that the annotations are of these "
+            f"{len(images)} images ({some(images)}); check that the annotations are of these "
             "files, and in their pixels"
         )
-
-
-def _some(images: Sequence[ListedImage]) -> str:
-    return ", ".join(image.name for image in images[:3]) + (", ..." if len(images) > 3 else "")
