@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
@@ -260,6 +261,40 @@ def test_an_old_operator_set_is_lifted(nets: Any, tmp_path: Path) -> None:
     onnx.checker.check_model(found, full_check=True)
     onnx.save(model, tmp_path / "new.onnx")
     assert lift(found, tmp_path) == (found, 0)
+
+
+@pytest.mark.parametrize("scale", [2.0, 3.0, 2.5])
+@pytest.mark.parametrize("mode", ["nearest", "linear"])
+@pytest.mark.parametrize(("version", "op"), [(9, "Upsample"), (10, "Resize")])
+def test_a_lifted_resize_maps_pixels_as_it_did(
+    tmp_path: Path, version: int, op: str, mode: str, scale: float
+) -> None:
+    scales = numpy_helper.from_array(np.array([1, 1, scale, scale], np.float32), "scales")
+    node = helper.make_node(op, ["x", "scales"], ["y"], mode=mode)
+    ends = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+        for name, shape in (("x", [1, 2, 4, 5]), ("y", [1, 2, None, None]))
+    ]
+    graph = helper.make_graph([node], "resize", ends[:1], ends[1:], [scales])
+    opsets = [helper.make_opsetid("", version)]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=5)
+    image = np.random.default_rng(0).normal(size=(1, 2, 4, 5)).astype(np.float32)
+
+    lifted, _ = lift(model, tmp_path)
+
+    assert opset(lifted) == 17
+    before, after = (outputs_of(each, image) for each in (model, lifted))
+    np.testing.assert_allclose(after, before, atol=1e-6)
+
+
+def outputs_of(model: onnx.ModelProto, image: NDArray[Any]) -> NDArray[Any]:
+    """What ONNX Runtime computes, unoptimised."""
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    return np.asarray(session.run(None, {"x": image})[0])
 
 
 def test_a_rewrite_that_lies_is_found_out(nets: Any, tmp_path: Path) -> None:
