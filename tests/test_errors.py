@@ -72,6 +72,7 @@ def test_did_you_mean() -> None:
     assert did_you_mean("anything", []) == "none is registered"
     assert did_you_mean("vastai", iter(known)) == "did you mean 'vastai'?"
     assert did_you_mean("OpenVino", known) == "did you mean 'openvino'?"
+    assert did_you_mean({"no": "value"}, ["a"]) == "known: a"  # type: ignore[arg-type]
 
 
 def test_names_that_begin_like_it_go_before_one_that_differs_in_a_letter() -> None:

@@ -263,7 +263,7 @@ def test_a_folder_and_a_threshold(own: dict[str, Any], picture: Path) -> None:
             "an array uint8 [height, width, 3]",
         ),
         (
-            lambda: zoo.run("toy-detector", backend="toy", assets="sample", gates={"AP": 0.5}),
+            lambda: zoo.run("toy-detector", backend="toy", assets="sample", gates={"F1": 0.5}),
             DataError,
             "sample",
         ),
