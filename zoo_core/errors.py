@@ -26,6 +26,10 @@ _MOST_HINTS = 6
 """Names that a hint offers at most."""
 
 
+_LONGEST = 3000
+"""Letters of each part of an error: a damaged file may hold values without end."""
+
+
 class ZooError(Exception):
     """A failure with one clear line: what happened, where, and what to do next."""
 
@@ -33,10 +37,10 @@ class ZooError(Exception):
     code: ClassVar[str] = "failed"
 
     def __init__(self, what: str, *, where: str = "", next: str = "") -> None:
-        self.what = what
-        self.where = where
-        self.next = next
-        super().__init__(what)
+        self.what = _limited(what)
+        self.where = _limited(where)
+        self.next = _limited(next)
+        super().__init__(self.what)
 
     def __str__(self) -> str:
         place = f"{self.where}: " if self.where else ""
@@ -45,6 +49,10 @@ class ZooError(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         return (_rebuild, (type(self), self.what, self.where, self.next))
+
+
+def _limited(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} ..."
 
 
 def _rebuild(kind: type[ZooError], what: str, where: str, next_step: str) -> ZooError:
