@@ -9,12 +9,13 @@ import errno
 import os
 import shutil
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from zoo_core.testing.fixtures import Outcome, Zoo
 
 STEP = 1 if os.environ.get("ZOO_TEST_FULL_DISK") else 17
