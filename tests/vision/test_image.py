@@ -113,6 +113,24 @@ def test_grey(tmp_path: Path, ending: str) -> None:
     near(read_rgb(saved(tmp_path, encoded(ending, grey))), np.stack([grey] * 3, -1))
 
 
+@pytest.mark.parametrize("text", [False, True])
+@pytest.mark.parametrize("white", [15, 100, 255, 1023, 65535])
+@pytest.mark.parametrize("grey", [False, True])
+def test_a_pnm_s_own_white_is_255(tmp_path: Path, white: int, grey: bool, text: bool) -> None:
+    """By the format's rule value / white, computed here; the last number may end the file."""
+    rgb = picture()[..., [0, 0, 0]] if grey else picture()
+    values = np.rint(rgb.astype(float) * white / 255).astype(int)
+    plain = values[..., 0] if grey else values
+    kind = {(True, True): 2, (False, True): 3, (True, False): 5, (False, False): 6}[grey, text]
+    head = b"P%d\n# a comment\n64 48 %d\n" % (kind, white)
+    body = plain.astype(">u2" if white > 255 else "u1").tobytes()
+    if text:
+        body = b" ".join(b"%d" % value for value in plain.ravel())
+    path = saved(tmp_path, head + body, "a.pnm")
+    assert image_size(path) == (48, 64)
+    assert np.abs(read_rgb(path).astype(float) - values * 255 / white).max() <= 1
+
+
 def test_sixteen_bits(tmp_path: Path) -> None:
     deep = picture().astype(np.uint16) * 257
     near(read_rgb(saved(tmp_path, encoded(".png", deep))), picture(), 1.0)

@@ -31,7 +31,9 @@ _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 _GIF_END = b";"
 
 _GAP = rb"(?:\s|#[^\n]*\n)+"
-_PNM = re.compile(rb"P[1-6]" + _GAP + rb"(\d{1,9})" + _GAP + rb"(\d{1,9})\s")
+_PNM = re.compile(rb"P[1-6]" + _GAP + rb"(\d{1,9})" + _GAP + rb"(\d{1,9})(?=[\s#])")
+_PNM_WHITE = re.compile(_GAP + rb"(\d{1,5})\s")
+_TEXTS = (b"P2", b"P3")
 _SIZ = b"\xff\x4f\xff\x51"
 _TILE_BYTES = 14
 
@@ -92,6 +94,15 @@ def orientation(data: bytes) -> int:
         block = next(blocks, b"")
     value = _tags(block).get(_ORIENTATION, 1)
     return value if 1 <= value <= 8 else 1
+
+
+def unscaled_white(data: bytes) -> int | None:
+    """The value of white in a PNM that OpenCV does not scale to 255 or 65535; None for others."""
+    found = _PNM.match(data) if data[:2] in (*_TEXTS, b"P5", b"P6") else None
+    white = _PNM_WHITE.match(data, found.end()) if found else None
+    value = int(white[1]) if white else 255
+    scaled = value in (255, 65535) or (value < 255 and data.startswith(_TEXTS))
+    return None if scaled or not value else value
 
 
 def has_its_end(data: bytes) -> bool:
@@ -225,7 +236,7 @@ def _pnm(data: bytes) -> tuple[int, ...] | None:
     found = _PNM.match(data)
     if found is None:
         return None
-    width, height = map(int, found.groups())
+    width, height = int(found[1]), int(found[2])
     return height, width, height * width, _RAW
 
 

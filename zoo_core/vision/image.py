@@ -15,6 +15,7 @@ from zoo_core.vision.headers import (
     has_its_end,
     orientation,
     read_header,
+    unscaled_white,
     with_end,
 )
 
@@ -173,10 +174,17 @@ def _decoded(path: Path, data: bytes) -> NDArray[np.uint8]:
     import cv2
 
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    white = unscaled_white(data)
+    if white:
+        flags |= cv2.IMREAD_ANYDEPTH
+    if data.startswith(b"P"):
+        data += b"\n"  # OpenCV takes no number of a text PNM that ends with the file
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:
         raise DataError("cannot be decoded", where=str(path), next=_REPLACE) from error
+    if white and image is not None:
+        image = np.rint(np.minimum(image, white) * (255 / white)).astype(np.uint8)
     if image is None or image.dtype != np.uint8 or image.ndim != 3:
         raise _not_an_image(path)
     return np.asarray(image, np.uint8)
