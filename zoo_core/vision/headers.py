@@ -25,7 +25,10 @@ _BARE = frozenset({0x01, 0xD8})
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _COEFFICIENTS = 64
 _JPEG_END = b"\xff\xd9"
-_FILLERS = (b"", b"\x55" * 64, b"\xaa" * 64)
+_FILLERS = (b"", b"\x55" * 4096, b"\xaa" * 4096)
+"""More than the largest unit of a scan (ten blocks of 64 coefficients): a shorter one may leave a
+decoder in the middle of the first unit that is missing, which it then fills as if nothing came."""
+
 _ZEROS = b"\0" * 8
 _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 _GIF_END = b";"
