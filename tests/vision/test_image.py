@@ -235,6 +235,17 @@ def test_a_jpeg_that_lacks_any_of_its_picture_is_refused(
         read_rgb(saved(tmp_path, data[:-lost] + tail))
 
 
+@pytest.mark.parametrize("quality", [30, 90])
+@pytest.mark.parametrize("pixels", [noise(), picture()], ids=["noise", "smooth"])
+def test_a_jpeg_is_refused_wherever_it_is_cut(
+    tmp_path: Path, pixels: NDArray[np.uint8], quality: int
+) -> None:
+    data = encoded(".jpg", pixels, cv2.IMWRITE_JPEG_QUALITY, quality)
+    for lost in range(3, 60):
+        with pytest.raises(DataError, match="is truncated"):
+            read_rgb(saved(tmp_path, data[:-lost]))
+
+
 def test_a_progressive_jpeg_that_lacks_a_scan_is_refused(tmp_path: Path) -> None:
     data = encoded(".jpg", noise(), cv2.IMWRITE_JPEG_PROGRESSIVE, 1)
     scans = [place for place in range(len(data)) if data[place : place + 2] == b"\xff\xda"]

@@ -123,9 +123,7 @@ def resolve(
     shown = getattr(evaluator, "viewing", {}) if viewing and not request.protocol else {}
     protocol = choose(registry.protocols, card, backend.name, request.protocol)
     evaluator.check(task_values(derive(protocol, {**shown, **request.changes})))
-    base = Preprocess.from_data(
-        card.preprocess, where=f"{card.origin}: models.{card.id}.preprocess"
-    )
+    base = _preprocess(card)
     chooser = _Chooser(request, card, registry, plugins, cache)
     stored = backend.needs_graph is not None and not backend.needs_graph(target)
     weights, data = chooser.stored() if stored else chooser.choose(needs_data)
@@ -155,6 +153,11 @@ def resolve(
         emulated=_emulated(backend, target),
         settled=settings.warnings,
     )
+
+
+def _preprocess(card: ModelCard) -> Preprocess:
+    where = f"{card.origin}: models.{card.id}.preprocess"
+    return Preprocess.from_data(card.preprocess, where=where)
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,7 +297,7 @@ class _Chooser:
             further=self.request.predict[1:] if purpose == "predict" else (),
             limit=limit,
             labels=self.card.labels if self.request.names else (),
-            exif=Preprocess.from_data(self.card.preprocess, where=self.card.id).exif,
+            exif=_preprocess(self.card).exif,
             others=self.plugins.dataset,
         )
         dataset = self.plugins.dataset(name)
