@@ -50,6 +50,18 @@ def test_damaged_lines_of_the_history_are_left_out(zoo: Zoo) -> None:
     assert json.loads(done.stdout)["runs"] == [good]
 
 
+def test_a_fresh_home_is_marked_as_a_cache_whatever_the_first_command(
+    zoo: Zoo, zoo_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ZOO_PLUGINS", "zoo_core.testing.toy")
+    (zoo_home / "network.json").parent.mkdir(parents=True, exist_ok=True)
+    (zoo_home / "network.json").write_text("{}")  # as `zoo models` leaves it
+    assert (
+        zoo("eval", "toy-detector", "--backend", "toy", "--assets", "sample", "-o", "o").code == 0
+    )
+    assert (zoo_home / "CACHEDIR.TAG").is_file()
+
+
 def test_benchmarks_are_listed_with_their_speed(zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ZOO_PLUGINS", "zoo_core.testing.toy")
     asked = ("toy-detector", "--backend", "toy", "--assets", "sample")

@@ -21,7 +21,9 @@ _MARKS = {
     ".gitignore": "*\n",
     _TAG: "Signature: 8a477f597d28d172789f06886806bc55\n# Made by zoo.\n",
 }
-_UNMARKED = frozenset({"by-hand", "downloads", "journal.jsonl", "runs.jsonl", "store"})
+_UNMARKED = frozenset(
+    {"by-hand", "downloads", "journal.jsonl", "network.json", "outputs", "runs.jsonl", "store"}
+)
 """Names that zoo itself puts into `home()`; a folder with others belongs to a person."""
 
 
