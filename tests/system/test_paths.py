@@ -1,14 +1,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import platformdirs
+import pytest
 
-from zoo_core.system.paths import folder, home
-
-if TYPE_CHECKING:
-    import pytest
+from zoo_core.errors import DataError
+from zoo_core.system.paths import folder, home, resource_path
 
 
 def test_the_platforms_cache_folder_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,3 +58,17 @@ def test_what_was_put_there_by_hand_or_by_a_run_does_not_hinder_marks(zoo_home: 
     folder("facts")
     assert (zoo_home / "CACHEDIR.TAG").exists()
     assert (zoo_home / ".gitignore").read_text() == "*\n"
+
+
+@pytest.mark.parametrize(
+    ("package", "step"),
+    [
+        ("zoo_nowhere", "pip install ./plugins/zoo-nowhere in a checkout of zoo's repository"),
+        ("some_nets", "pip install some-nets"),
+    ],
+)
+def test_a_package_that_is_missing_can_be_installed(package: str, step: str) -> None:
+    """Zoo's own distributions are on no index."""
+    with pytest.raises(DataError) as caught:
+        resource_path(f"{package}:weights/net.pth")
+    assert caught.value.next == step

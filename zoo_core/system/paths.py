@@ -80,7 +80,8 @@ def resource_path(resource: str) -> Path:
     package, _, inner = resource.partition(":")
     spec = find_spec(package)
     if spec is None or not spec.submodule_search_locations:
-        step = f"install the plugin that has it, such as {install_step(package.replace('_', '-'))}"
+        name = package.replace("_", "-")
+        step = install_step(name) if name.startswith("zoo-") else f"pip install {name}"
         raise DataError(f"package '{package}' is not installed", where=resource, next=step)
     path = Path(next(iter(spec.submodule_search_locations))) / inner
     if not path.is_file():
