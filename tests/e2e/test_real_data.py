@@ -149,6 +149,55 @@ def test_the_usual_dog_is_found(real: Zoo, tmp_path: Path) -> None:
     assert (tmp_path / "seen" / "pictures" / "dog.jpg").stat().st_size > 10_000
 
 
+def test_other_forms_of_the_truth_give_the_same_figures(real: Zoo, tmp_path: Path) -> None:
+    """16 images with COCO's boxes, as COCO JSON, YOLO labels and Pascal VOC in full precision."""
+    truth = json.loads(Path(IMAGES[3]).read_text())
+    images = {row["id"]: row for row in truth["images"][:16]}
+    # The other forms know no crowds, and no area but the box's.
+    boxes = [
+        row | {"area": row["bbox"][2] * row["bbox"][3]}
+        for row in truth["annotations"]
+        if row["image_id"] in images and not row["iscrowd"]
+    ]
+    coco = {**truth, "images": list(images.values()), "annotations": boxes}
+    (tmp_path / "coco.json").write_text(json.dumps(coco))
+    names = [row["name"] for row in truth["categories"]]
+    classes = {row["id"]: number for number, row in enumerate(truth["categories"])}
+    for folder in ("yolo/images", "yolo/labels", "voc/JPEGImages", "voc/Annotations"):
+        (tmp_path / folder).mkdir(parents=True)
+    for number, row in images.items():
+        stem, width, height = Path(row["file_name"]).stem, row["width"], row["height"]
+        lines, objects = [], []
+        for box in (box for box in boxes if box["image_id"] == number):
+            x, y, w, h = box["bbox"]
+            name, index = names[classes[box["category_id"]]], classes[box["category_id"]]
+            middle = f"{(x + w / 2) / width!r} {(y + h / 2) / height!r}"
+            lines.append(f"{index} {middle} {w / width!r} {h / height!r}\n")
+            left, right = f"<xmin>{x + 1!r}</xmin>", f"<xmax>{x + w!r}</xmax>"
+            top, bottom = f"<ymin>{y + 1!r}</ymin>", f"<ymax>{y + h!r}</ymax>"
+            corners = f"<bndbox>{left}{top}{right}{bottom}</bndbox>"
+            objects.append(f"<object><name>{name}</name>{corners}</object>")
+        (tmp_path / "yolo/labels" / f"{stem}.txt").write_text("".join(lines))
+        text = f"<annotation>{''.join(objects)}</annotation>"
+        (tmp_path / "voc/Annotations" / f"{stem}.xml").write_text(text)
+        for folder in ("yolo/images", "voc/JPEGImages"):
+            place = tmp_path / folder / row["file_name"]
+            place.symlink_to(Path(IMAGES[1]) / row["file_name"])
+    (tmp_path / "yolo/data.yaml").write_text(f"val: images\nnames: {json.dumps(names)}\n")
+
+    def metrics(*given: str | Path) -> dict[str, float | None]:
+        done = real("eval", *MODEL, "--size", "320,320", *given, "--json", "-")
+        assert done.code == 0, done.stderr
+        assert done.json["images"] == 16
+        found: dict[str, float | None] = done.json["metrics"]
+        return found
+
+    expected = metrics("--images", IMAGES[1], "--annotations", "coco.json")
+    assert expected["AP"] == pytest.approx(0.24, abs=0.02)
+    for given in ("yolo/data.yaml", "voc"):
+        assert metrics("--annotations", given) == pytest.approx(expected, abs=1e-9)
+
+
 def test_an_annotation_of_another_data_set_is_one_line(real: Zoo, tmp_path: Path) -> None:
     other = {
         "images": [{"id": 1, "file_name": "elsewhere.jpg", "height": 10, "width": 10}],
