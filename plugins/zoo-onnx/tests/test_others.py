@@ -143,14 +143,64 @@ def as_float16(model: onnx.ModelProto) -> None:
         value.type.tensor_type.elem_type = TensorProto.FLOAT16
 
 
-def test_float16_becomes_float32_at_the_border(taken: Any) -> None:
-    model = tiny_model(SIZE)
+def half_inside(model: onnx.ModelProto) -> None:
+    """Float32 at both ends, as converters leave it that keep the types of inputs and outputs."""
     as_float16(model)
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.elem_type = TensorProto.FLOAT
+    model.graph.node[0].input[0], model.graph.node[-1].output[0] = "begin", "end"
+    model.graph.node.insert(0, helper.make_node("Cast", ["input"], ["begin"], to=10))
+    model.graph.node.append(helper.make_node("Cast", ["end"], ["head0"], to=1))
+
+
+@pytest.mark.parametrize(("change", "dtype"), [(as_float16, np.float16), (half_inside, np.float32)])
+def test_float16_becomes_float32(taken: Any, change: Any, dtype: Any) -> None:
+    model = tiny_model(SIZE)
+    change(model)
     graph, folder = taken(model)
 
     assert (graph.inputs[0].dtype, graph.outputs[0].dtype) == ("float32", "float32")
     assert graph.inputs[0].shape == ("batch", 3, *SIZE)
-    same(folder, {"input": pixels().astype(np.float16)}, pixels(), near=2e-3)
+    assert "float16 tensors and casts made float32" in graph.facts["changes"][0]
+    inside = onnx.load(folder / "model.onnx").graph
+    assert {tensor.data_type for tensor in inside.initializer} == {TensorProto.FLOAT}
+    same(folder, {"input": pixels().astype(dtype)}, pixels(), near=2e-3)
+
+
+def test_constants_and_branches_in_float16_become_float32(taken: Any) -> None:
+    """An If whose branches add a constant, and a tensor made of a type that an attribute names."""
+    model = tiny_model(SIZE)
+    as_float16(model)
+    model.graph.node[-1].output[0] = "map"
+    one = numpy_helper.from_array(np.array(1, np.float16), "one")
+
+    def branch(name: str, op: str) -> onnx.GraphProto:
+        nodes = [
+            helper.make_node("Constant", [], ["one"], value=one),
+            helper.make_node(op, ["map", "one"], [name]),
+        ]
+        end = helper.make_tensor_value_info(name, TensorProto.FLOAT16, None)
+        return helper.make_graph(nodes, name, [], [end])
+
+    zeros = helper.make_tensor("value", TensorProto.FLOAT16, [1], [2.0])
+    model.graph.initializer.append(numpy_helper.from_array(np.array([1], np.int64), "length"))
+    model.graph.node.extend(
+        [
+            helper.make_node("ConstantOfShape", ["length"], ["two"], value=zeros),
+            helper.make_node("Cast", ["two"], ["is"], to=TensorProto.BOOL),
+            helper.make_node(
+                "If",
+                ["is"],
+                ["added"],
+                then_branch=branch("plus", "Add"),
+                else_branch=branch("minus", "Sub"),
+            ),
+            helper.make_node("Mul", ["added", "two"], ["head0"]),
+        ]
+    )
+    _, folder = taken(model)
+
+    same(folder, {"input": pixels().astype(np.float16)}, pixels(), near=2e-2)
 
 
 def with_input(shape: list[Any], dtype: int = TensorProto.FLOAT) -> onnx.ModelProto:

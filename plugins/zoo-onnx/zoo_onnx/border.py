@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from zoo_onnx.image import ImageInput
 
-_WIDENED = frozenset({TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE})
+_WIDENED = frozenset({TensorProto.BFLOAT16, TensorProto.DOUBLE})
 _LARGEST = 255.0
 _TO_LAST, _TO_FIRST = (0, 2, 3, 1), (0, 3, 1, 2)
 
@@ -56,7 +56,7 @@ def take_float(graph: GraphProto, value: ValueInfoProto, image: ImageInput) -> N
 
 
 def give_float(graph: GraphProto) -> int:
-    """Let outputs of float16, bfloat16 and double be float32, in place; returns how many were."""
+    """Let outputs of bfloat16 and double be float32, in place; returns how many were."""
     makers = {name: node for node in graph.node for name in node.output}
     casts = []
     for value in graph.output:

@@ -81,6 +81,7 @@ def _described(taken: Taken, settled: Settled, form: str) -> Graph:
             "changes": taken.done,
             "pixels": {"kind": taken.image.kind, "channels_last": taken.image.last},
             "constants": taken.constants,
+            "float16": taken.half,
         },
         warnings=tuple(taken.warnings),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from onnx import TensorProto
@@ -13,6 +13,7 @@ from zoo_onnx.further import KNOWN, Frame, fill, is_per_image, unknown, value_of
 from zoo_onnx.image import find_image, image_input, inputs, told_of
 from zoo_onnx.nodes import tidied
 from zoo_onnx.shapes import freeze, size_of
+from zoo_onnx.widen import is_half, widen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,7 +30,8 @@ _SCALING = ("scale", "normalise")
 class Taken:
     """The changed model, how the file takes images, and the values of its other inputs.
 
-    `done` says in words what was changed, `warnings` what a user should know of it.
+    `done` says in words what was changed, `warnings` what a user should know of it. `half` is true
+    of a network that was in float16.
     """
 
     model: ModelProto
@@ -38,6 +40,7 @@ class Taken:
     done: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     frozen: bool = False
+    half: bool = False
 
 
 def look(model: ModelProto, stated: Stated, where: str) -> tuple[ImageInput, str]:
@@ -82,9 +85,13 @@ def take(
         raise DataError(what, where=where, next="write `colour: grey`, rgb or bgr in its decode")
     taken.warnings += [f"{where}: {each}" for each in done if "moved" in each]
     frame = Frame.of(value, taken.image, size_of(taken.image, size, where))
-    if not taken.image.is_plain:
-        take_float(model.graph, value, taken.image)
-        taken.done.append(f"pixels become {taken.image.told} inside the graph")
+    if is_half(model):
+        taken.half = True
+        taken.done.append(f"{widen(model)} float16 tensors and casts made float32")
+    inside = replace(taken.image, kind=value.type.tensor_type.elem_type)
+    if not inside.is_plain:
+        take_float(model.graph, value, inside)
+        taken.done.append(f"pixels become {inside.told} inside the graph")
     _fill(taken, stated.inputs, frame, where)
     if None in (taken.image.channels, *taken.image.sides):
         freeze(model, value, (channels, *size))

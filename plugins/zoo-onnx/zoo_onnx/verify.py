@@ -9,6 +9,7 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper
 
+from zoo_core.toolkit.artefact import read_graph
 from zoo_core.toolkit.files import file_digest
 from zoo_core.toolkit.verify import run_onnx, verify_graph
 from zoo_onnx.file import check, outline
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     Feeds = Mapping[str, NDArray[Any]]
 
 _LARGEST = 255
+_HALF = 5e-3
+"""Tolerance for a file in float16, which rounds each of its layers to 11 bits."""
 
 
 def verify(context: StageContext) -> None:
@@ -47,11 +50,13 @@ def verify(context: StageContext) -> None:
         specs = zip(graph.outputs, outputs, strict=True)
         return [array.astype(spec.dtype, copy=False) for spec, array in specs]
 
-    facts = {
+    facts: dict[str, Any] = {
         "same_bytes": file_digest(given) == file_digest(model),
         "checker": f"onnx {onnx.__version__}, strict shape inference",
     }
     reference = f"{given.name} itself, run by ONNX Runtime {onnxruntime.__version__}"
+    if read_graph(context.inputs["graph"]).facts["float16"]:
+        facts["tolerance"] = _HALF
     verify_graph(context, reference, run, facts=facts)
 
 
