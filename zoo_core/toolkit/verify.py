@@ -68,8 +68,8 @@ def verify_graph(
     ONNX Runtime runs `inputs["model"]` on a seeded batch of two, or of the graph's fixed size.
     `run` returns the reference's outputs in the graph's order, for the whole batch or for its last
     samples: a batch that the export has frozen shows in both. With `finite` every value of raw
-    heads, and some value of each decoded output, must be finite. `facts` are added to the record; a
-    `tolerance` in them replaces the usual one.
+    heads, and some of each decoded output, must be finite. The record has `facts` too, of which
+    `tolerance` replaces the usual one.
 
     Raises `DataError` for a reference whose values are not finite and for outputs that are not
     those of `graph.json`, `StageError` for a difference above the tolerance. Where an operator is
@@ -97,11 +97,8 @@ def verify_graph(
         record["warnings"] = [f"the export is not verified: {error.what}"]
         write_json(context.out / VERIFY_FILE, record)
         return
-    rows = {
-        spec.name: _compare(spec, *pair)
-        for spec, *pair in zip(graph.outputs, outputs, expected, strict=True)
-    }
-    record["outputs"] = rows
+    trios = zip(graph.outputs, outputs, expected, strict=True)
+    record["outputs"] = rows = {spec.name: _compare(spec, *pair) for spec, *pair in trios}
     record |= {name: max(row[name] for row in rows.values()) for name in ("max_abs", "max_rel")}
     write_json(context.out / VERIFY_FILE, record)
     _check_rows(rows, record["tolerance"])

@@ -38,7 +38,7 @@ class OnnxExporter:
         return parts(weights)
 
     def settings(self, card: ModelCard, files: Mapping[str, Path]) -> GivenSettings:
-        """Size, channels and batch that the .onnx file has fixed, and whether it is quantised; see `SettingsReader`."""
+        """What the .onnx file has fixed, and whether it is quantised; see `SettingsReader`."""
         from zoo_onnx.settings import settings
 
         return settings(files["weights"], stated(card), card)
