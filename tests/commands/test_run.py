@@ -205,6 +205,47 @@ def test_given_weights_that_are_the_published_ones_are_compared(zoo: Zoo) -> Non
     assert report["comparison"] == published["comparison"]
 
 
+def test_own_weights_have_a_name_and_no_published_figures(zoo: Zoo, tmp_path: Path) -> None:
+    from zoo_core.testing import toy
+
+    content = bytearray(Path(toy.__file__).with_name("weights.toy").read_bytes())
+    content[-1] ^= 1
+    weights = tmp_path / "my net.toy"
+    weights.write_bytes(content)
+    given = ("toy-detector", "--backend", "toy", "--weights", weights, "--dataset", "toy-shapes")
+    own = ok(zoo("run", *given, "--no-bench", "-o", "own", "--json", "own.json"))
+    report = valid(json.loads(Path("own.json").read_text("utf-8")))
+
+    assert (report["model"], report["name"]) == ("toy-detector", "my net")
+    assert (report["comparison"], report["not_comparable"]) == ([], [])
+    title = "my net (toy-detector)"
+    assert f"{title} fp32 on toy/cpu, weights given by hand" in own.stderr
+    assert f"\n{title} fp32 32x32 on toy/cpu" in f"\n{own.stdout}"
+    assert "compar" not in own.stdout
+    page = Path("own/report.md").read_text("utf-8")
+    assert page.startswith(f"# {title} on toy")
+    assert "the weights are your own" in page
+    assert title in zoo("runs").stdout
+
+    asked = ok(zoo("run", *given, "--no-bench", "--name", "mine", "--compare-published",
+                   "--json", "-"))  # fmt: skip
+    report = valid(asked.json)
+    assert report["name"] == "mine"
+    why = report["not_comparable"][0]["why"]
+    assert why == "weights published, here given by hand, and their sha256 is not in the card"
+
+
+def test_the_card_s_weights_are_called_as_the_card(zoo: Zoo) -> None:
+    report = valid(ok(zoo("run", *TOY, "--no-bench", "--json", "-")).json)
+    assert report["name"] == report["model"] == "toy-detector"
+
+
+@pytest.mark.parametrize("name", ["", " ", "two\nlines", "\x1b[2J", "x" * 81])
+def test_a_name_is_one_line_that_can_be_printed(zoo: Zoo, name: str) -> None:
+    found = error(zoo("run", *TOY, "--name", name, "--json", "-"), 2)
+    assert (found["where"], found["what"][:35]) == ("--name", "must be one line of 1 to 80 charact")
+
+
 def test_a_gate_that_is_missed_exits_3_and_keeps_the_report(zoo: Zoo) -> None:
     published = ("toy-detector", "--backend", "toy", "--assets", "published", "--no-bench")
     passed = zoo("run", *published, "--min-metric", "F1=0.9")

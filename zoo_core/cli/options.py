@@ -88,13 +88,24 @@ def assets(
     names: Annotated[
         Path | None, typer.Option(help="File of class names: one per line, or YAML.")
     ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(help="Name of your own weights in reports; default: their file's."),
+    ] = None,
     source: Annotated[
         str,
         typer.Option(metavar="builtin|repo|DIR", help="Source code to export the model from."),
     ] = "builtin",
 ) -> Fields:
     """The weights, and the source code to export them with."""
-    return {"assets": assets, "weights": weights, "cfg": cfg, "names": names, "source": source}
+    return {
+        "assets": assets,
+        "weights": weights,
+        "cfg": cfg,
+        "names": names,
+        "name": name,
+        "source": source,
+    }
 
 
 def data(
@@ -109,9 +120,22 @@ def data(
     limit: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Use only the first N images.")
     ] = None,
+    compare_published: Annotated[
+        bool,
+        typer.Option(
+            "--compare-published",
+            help="Compare your own weights with published figures.",
+        ),
+    ] = False,
 ) -> Fields:
     """The images to evaluate on."""
-    return {"images": images, "annotations": annotations, "dataset": dataset, "limit": limit}
+    return {
+        "images": images,
+        "annotations": annotations,
+        "dataset": dataset,
+        "limit": limit,
+        "compare_published": compare_published,
+    }
 
 
 def calibration(

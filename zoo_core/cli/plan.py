@@ -39,6 +39,7 @@ def show_plan(request: RunRequest, json_to: str | None) -> int:
     report = {
         "schema": "zoo.plan/1",
         "model": resolved.card.id,
+        "name": resolved.name,
         "target": resolved.target.to_data(),
         "assets": {
             "weights": resolved.weights.kind,

@@ -13,12 +13,13 @@ from zoo_core.cli.options import JsonFlag
 def runs(as_json: JsonFlag = False) -> int:
     """List earlier runs and benchmarks on this machine."""
     from zoo_core.reporting.history import remembered
+    from zoo_core.system.terminal import titled
 
     rows = remembered()
     table = [
         (
             r["when"],
-            r["model"],
+            titled(str(r.get("name") or r["model"]), r["model"]),
             f"{r['backend']}/{r['device']}",
             r["precision"],
             _first(r),

@@ -17,8 +17,10 @@ class RunRequest:
     """The options of `zoo run`; None if not set. `size` is (height, width).
 
     `weights` is a path, "random" or "random:SEED". `predict` are images or folders without ground
-    truth, instead of `images`. `changes` are the protocol values that options such as `--conf`
-    override. Without `batch` it is what a file of the user's has fixed, else 1.
+    truth, instead of `images`. `name` is what reports call the user's own weights, and
+    `compare_published` asks for published figures beside theirs. `changes` are the protocol values
+    that options such as `--conf` override. Without `batch` it is what a file of the user's has
+    fixed, else 1.
     """
 
     model: str
@@ -31,6 +33,7 @@ class RunRequest:
     weights: str | None = None
     cfg: Path | None = None
     names: Path | None = None
+    name: str | None = None
     source: str = "builtin"
     form: str | None = None
     predict: tuple[Path, ...] = ()
@@ -42,6 +45,7 @@ class RunRequest:
     calibration_images: int = 50
     calibrator: str | None = None
     protocol: str | None = None
+    compare_published: bool = False
     changes: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, str] = field(default_factory=dict)
 
@@ -60,6 +64,7 @@ class RunRequest:
 ASSETS = ("auto", "published", "sample")
 _MOST = 1_000_000_000
 _MOST_SIDE = 1 << 16
+_LONGEST_NAME = 80
 RESIZE = ("stretch", "letterbox")
 _PATHS = ("cfg", "names", "images", "annotations", "calibration")
 _COUNTS = ("batch", "limit", "calibration_images")
@@ -83,6 +88,14 @@ def make_request(model: str, **options: Any) -> RunRequest:
         options[name] = _READERS[name](options[name], f"--{name.replace('_', '-')}")
     model = as_text(model, "MODEL")
     return RunRequest(model=model, changes={**options.pop("changes", {}), **values}, **options)
+
+
+def _name(value: object, where: str) -> str:
+    name = as_text(value, where)
+    if not name.strip() or not name.isprintable() or len(name) > _LONGEST_NAME:
+        what = f"must be one line of 1 to {_LONGEST_NAME} characters that can be printed"
+        raise UsageError(f"{what}, not {name[:_LONGEST_NAME]!r}", where=where)
+    return name
 
 
 def as_text(value: object, where: str) -> str:
@@ -143,6 +156,7 @@ _READERS: Mapping[str, Callable[[Any, str], Any]] = {
     **dict.fromkeys(_COUNTS, as_count),
     **dict.fromkeys(_TEXTS, as_text),
     "weights": _weights,
+    "name": _name,
     "size": _size,
     "options": _options,
 }

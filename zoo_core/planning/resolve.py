@@ -14,6 +14,7 @@ from zoo_core.planning.weights import (
     first_ready,
     missing_weights,
     not_cached,
+    own_name,
     published_weights,
     sample_weights,
     stored_weights,
@@ -53,6 +54,7 @@ class Resolved:
     then exported only if the user gives some, because the graph describes its outputs. `quantised`
     is true if the weights have ranges of their own that the compiler takes. `emulated`
     is true if an emulator replaces the device. `settled` says what the user's files decided.
+    `name` is that of the user's own weights, else the card's id.
     """
 
     card: ModelCard
@@ -68,6 +70,7 @@ class Resolved:
     quantised: bool = False
     emulated: bool = False
     settled: tuple[str, ...] = ()
+    name: str
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -152,6 +155,7 @@ def resolve(
         quantised=quantised,
         emulated=_emulated(backend, target),
         settled=settings.warnings,
+        name=request.name or own_name(request, card, weights) or card.id,
     )
 
 

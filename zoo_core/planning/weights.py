@@ -11,6 +11,7 @@ from zoo_core.errors import DataError, UsageError
 from zoo_core.system.file_cache import file_digest_cached
 from zoo_core.system.hashing import file_digest
 from zoo_core.system.paths import by_hand_file, resource_path
+from zoo_core.system.terminal import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -135,6 +136,15 @@ def user_weights(request: RunRequest, card: ModelCard, exporter: Exporter) -> We
     paths = {"weights": path, **_companions(path, request, exporter)}
     parts = exporter.parts(path) if isinstance(exporter, PartedExporter) else {}
     return local_weights("given", form, paths, parts)
+
+
+def own_name(request: RunRequest, card: ModelCard, weights: Weights) -> str:
+    """The name of the weights that `--weights` gives; empty for the card's published ones."""
+    source = weights.files.get("weights")
+    known = {option.files["weights"].sha256 for option in card.weights} - {None}
+    if weights.kind != "given" or not request.weights or not source or source.sha256 in known:
+        return ""
+    return printable(Path(source.name).stem)
 
 
 def local_weights(

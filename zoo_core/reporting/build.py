@@ -59,6 +59,7 @@ def build_header(run: Run, results: Mapping[str, StageResult], output: Path) -> 
     return ReportHeader(
         when=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         model=resolved.card.id,
+        name=resolved.name,
         task=resolved.card.task,
         backend=resolved.backend.name,
         device=target.device,
@@ -91,7 +92,7 @@ def build_report(outcome: Outcome, registry: Registry) -> RunReport:
     scored = outcome.read("metrics.json") or {"values": None, "lines": (), "per_class": {}}
     done, verify = outcome.read("precision.json"), outcome.read("verify.json")
     precision = PrecisionReport.from_data(done) if done else None
-    rows, refused = compare(resolved, registry, scored["values"])
+    rows, refused = compare(outcome.run, registry, scored["values"])
     data = resolved.data
     return RunReport(
         header=build_header(outcome.run, outcome.results, outcome.output),

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from zoo_core.planning.weights import own_name
 from zoo_core.system.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from zoo_core.api import PublishedResult
+    from zoo_core.planning.build import Run
     from zoo_core.planning.resolve import Resolved
     from zoo_core.registry import Registry
 
@@ -37,9 +39,15 @@ class RefusedRow(Record):
 
 
 def compare(
-    resolved: Resolved, registry: Registry, metrics: Mapping[str, float | None] | None
+    run: Run, registry: Registry, metrics: Mapping[str, float | None] | None
 ) -> tuple[tuple[ComparisonRow, ...], tuple[RefusedRow, ...]]:
-    """Measured metrics (fractions) beside each published row of the card, and the rows left out."""
+    """Measured metrics (fractions) beside each published row of the card, and the rows left out.
+
+    The user's own weights have none of the card's figures: no row unless the request asks for them.
+    """
+    resolved = run.resolved
+    if own_name(run.request, resolved.card, resolved.weights) and not run.request.compare_published:
+        return (), ()
     rows: list[ComparisonRow] = []
     refused: list[RefusedRow] = []
     for published in resolved.card.published:

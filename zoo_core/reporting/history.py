@@ -22,6 +22,7 @@ def remember(report: RunReport | BenchReport) -> str:
     row = {
         "when": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "model": head.model,
+        "name": head.name,
         "backend": head.backend,
         "device": head.device,
         "precision": head.precision,

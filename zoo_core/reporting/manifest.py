@@ -27,6 +27,7 @@ def manifest(
         "command": list(command),
         "request": outcome.run.request.to_data(),
         "model": card.id,
+        "name": resolved.name,
         "source": {
             "modelled_on": card.repository.name,
             "commit": card.repository.commit,

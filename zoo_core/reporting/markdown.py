@@ -17,7 +17,7 @@ _COLUMNS = ("metric", "measured", "published", "difference", "precision", "devic
 def markdown(report: RunReport) -> str:
     """The page: what was run, accuracy, precision, speed, comparison, stages, versions."""
     head = report.header
-    parts = [f"# {head.model} on {head.backend}, {head.precision}", heading(report)]
+    parts = [f"# {head.title} on {head.backend}, {head.precision}", heading(report)]
     if report.warnings:
         parts.append("\n".join(f"- **{text}**" for text in report.warnings))
     if report.metric_lines:
@@ -43,6 +43,8 @@ def markdown(report: RunReport) -> str:
 def _published(report: RunReport) -> str:
     rows = [[_cell(getattr(row, name)) for name in _COLUMNS] for row in report.comparison]
     refused = [f"- not comparable with `{item.row}`: {item.why}" for item in report.not_comparable]
+    if report.header.assets.weights == "given" and not rows and not refused:
+        return "None is shown: the weights are your own (`--compare-published` compares them)."
     table = _table((*_COLUMNS[:-1], "from"), rows)
     text = table if rows else "No published row matches all conditions of this run."
     return "\n\n".join([text, "\n".join(refused)] if refused else [text])

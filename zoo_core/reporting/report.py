@@ -18,6 +18,7 @@ from zoo_core.reporting.comparison import ComparisonRow, RefusedRow
 from zoo_core.reporting.run_folder import BENCH_REPORT, REPORT
 from zoo_core.system.files import read_limited
 from zoo_core.system.record import Parts, Record
+from zoo_core.system.terminal import titled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -163,6 +164,7 @@ class ReportHeader(Record):
 
     when: str = ""
     model: str
+    name: str = ""
     task: str = ""
     backend: str
     device: str
@@ -178,8 +180,16 @@ class ReportHeader(Record):
     warnings: tuple[str, ...] = ()
     output: str
 
+    @property
+    def title(self) -> str:
+        """The name, and of the user's own weights the card that they were run as."""
+        return titled(self.name or self.model, self.model)
 
-_HEADER = ("when", "model", "task", "backend", "device", "emulated", "precision", "batch", "size")
+
+_HEADER = (
+    *("when", "model", "name", "task", "backend", "device", "emulated", "precision", "batch"),
+    "size",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,7 +230,7 @@ class Report(Record):
         """The header and the figures as a table, for notebooks."""
         head = self.header
         rows = {
-            "model": head.model,
+            "model": head.title,
             "backend": f"{head.backend}/{head.device}" + " (emulated)" * head.emulated,
             "precision": head.precision,
             "weights": head.assets.weights,
@@ -336,7 +346,7 @@ class BenchReport(Report):
         ]
         if not head.emulated:
             return flat
-        first = f"{head.model} on {head.device}: nothing is timed, there is no speed"
+        first = f"{head.title} on {head.device}: nothing is timed, there is no speed"
         return [f"emulated: {line}" for line in [first, *flat]]
 
     def figures(self) -> dict[str, object]:
@@ -371,7 +381,8 @@ class PredictReport(Report):
 
     schema: ClassVar[str] = "zoo.predict/1"
     keys: ClassVar[tuple[str, ...]] = (
-        *("schema", "model", "backend", "device", "emulated", "precision", "assets", "protocol"),
+        *("schema", "model", "name", "backend", "device", "emulated", "precision", "assets"),
+        "protocol",
         *("show_conf", "images", "lines", "warnings", "output"),
     )
     parts: ClassVar[Parts] = {**Report.parts, "images": ImageRow}

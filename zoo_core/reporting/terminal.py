@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zoo_core.system.terminal import columns
+from zoo_core.system.terminal import columns, titled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,7 +18,8 @@ _SAMPLE = "SAMPLE RUN"
 def first_line(planned: Run, why: str = "") -> str:
     """What will be run, on which weights; `why` says why the sample stands in, if known."""
     resolved, target = planned.resolved, planned.resolved.target
-    what = f"{resolved.card.id} {target.precision} on {target.backend}/{target.device}"
+    called = titled(resolved.name, resolved.card.id)
+    what = f"{called} {target.precision} on {target.backend}/{target.device}"
     if resolved.weights.kind == "given":
         return f"{what}, weights given by hand"
     if resolved.weights.kind != "sample":
@@ -60,7 +61,7 @@ def heading(report: RunReport) -> str:
     size = "x".join(map(str, head.size))
     data = f"{report.images} images of {report.dataset}" if report.images else "no images"
     protocol = head.protocol.name if head.protocol else "-"
-    what = f"{head.model} {head.precision} {size} on {head.backend}/{head.device}"
+    what = f"{head.title} {head.precision} {size} on {head.backend}/{head.device}"
     return f"{first}{what}, {data}, protocol {protocol}"
 
 

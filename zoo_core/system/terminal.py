@@ -31,6 +31,11 @@ def shown(text: str) -> str:
     return printable(masked(text))
 
 
+def titled(name: str, model: str) -> str:
+    """How a person is told of a model that may have a name of its own."""
+    return name if name == model else f"{name} ({model})"
+
+
 def printable(text: str) -> str:
     r"""The text with control characters, and those that turn its direction, as \x1b or \u202e.
 
