@@ -17,6 +17,7 @@ from zoo_core.toolkit.coco import (
     listed_images,
     matches,
     read_annotations,
+    unlisted_images,
     used_categories,
 )
 
@@ -207,7 +208,9 @@ def test_numbers_of_any_size_are_ids(put: Any) -> None:
 
 def test_boxes_of_images_that_were_not_picked_are_no_error(put: Any) -> None:
     row = {"image_id": 99, "bbox": [1, 2, 0, 4]}
-    assert read_annotations(put(row))["annotations"] == [BOX | row]
+    file = read_annotations(put(row, {}))
+    assert file["annotations"] == [BOX | row, BOX]
+    assert unlisted_images(file) == [99]
 
 
 def test_a_category_without_boxes_gives_way_to_one_of_its_name(put: Any) -> None:
@@ -237,13 +240,14 @@ def test_what_is_odd_about_boxes_is_told_with_its_count(put: Any) -> None:
     images = listed_images(file, str(path))
     assert images[0].counts == BoxCounts(boxes=8, empty=2, areas=2, repeated=1)
     assert images[1].counts == BoxCounts(), "a crowd is neither found nor missed"
-    told = box_warnings(images, unlisted=3)
+    told = box_warnings(images, 3, ["a", 7])
     assert [text[:40] for text in told] == [
         "3 boxes of the annotation file are left ",
         "2 of 8 boxes have no width or no height:",
         "2 of 8 boxes have sides but an area that",
         "1 of 8 boxes equal another one of their ",
     ]
+    assert told[0].endswith("list their images: image_id 'a', 7, ...")
     assert used_categories(file) == {1, 2}
     assert box_warnings([ListedImage(1, "a.jpg", None)]) == (
         "none of the 1 images has a box that counts: the figures are undefined",

@@ -44,7 +44,7 @@ def test_the_index_remembers_what_is_odd(tmp_path: Path) -> None:
     rows = [box, box, {**box, "bbox": [0, 0, 0, 1]}, {**box, "area": 0}, {**box, "image_id": 77}]
     path = put(tmp_path / "a.json", annotations=rows)
     for index in (image_index(path), image_index(path)):
-        assert index.unlisted == 1
+        assert (index.unlisted, index.strange) == (1, (77,))
         assert [image.counts for image in index.images] == [
             BoxCounts(boxes=4, empty=1, areas=1, repeated=2),
             BoxCounts(),

@@ -125,7 +125,8 @@ def test_what_matches_is_told_before_and_with_the_figures(truth: Path) -> None:
     classes = {"person": True, "car": True}
     said = CocoDetection().match(labels, classes)
     assert [text.partition(":")[0] for text in said] == [
-        "1 of the truth's 2 categories match none of the model's labels and count as 0",
+        "1 of the truth's 2 categories match none of the model's labels and count as 0 where they "
+        "have boxes",
         "1 of the model's 2 labels match no category of the truth",
     ]
     metrics = CocoDetection().score(listed(*PERFECT), truth, labels)
@@ -383,6 +384,51 @@ def test_ap_over_the_matched_categories_is_that_of_pycocotools(
     told = f"over the 3 of 78 categories that have boxes and match a label, AP is {ap:.4f} and "
     assert f"{told}AP50 {ap50:.4f} (person, car, dog)" in metrics.warnings
     assert (metrics.values["AP"] or 0) == pytest.approx(3 * ap / 78)
+
+
+def underscored(file: dict[str, Any]) -> None:
+    for row in file["categories"]:
+        row["name"] = row["name"].replace(" ", "_").title()
+
+
+def ids_as_text(file: dict[str, Any]) -> None:
+    for row in file["annotations"][::2]:
+        row["image_id"] = f"{row['image_id']:012d}"
+        row["category_id"] = str(row["category_id"])
+
+
+def floats(file: dict[str, Any]) -> None:
+    for row in file["images"]:
+        row |= {"id": float(row["id"]), "width": 0, "height": 0.0}
+    for row in file["categories"]:
+        row["id"] = float(row["id"])
+
+
+def rooted(file: dict[str, Any]) -> None:
+    file["categories"].insert(0, {"id": 0, "name": "person", "supercategory": "none"})
+
+
+def text_categories(file: dict[str, Any]) -> None:
+    for row in file["categories"]:
+        row["id"] = f"class {row['id']:02d}"
+    for row in file["annotations"]:
+        row["category_id"] = f"class {row['category_id']:02d}"
+
+
+@pytest.mark.parametrize("change", [underscored, ids_as_text, floats, rooted, text_categories])
+def test_other_ways_to_write_a_truth_score_the_same(
+    instances: Path, tmp_path: Path, change: Any
+) -> None:
+    file = json.loads(instances.read_text())
+    predictions = real_predictions(file, 5)[:40]
+    CocoDetection().write(predictions, COCO_NAMES, tmp_path)
+    ids = [int(prediction.sample.id) for prediction in predictions]
+    expected = official(instances, tmp_path / "predictions.json", ids)
+    change(file)
+    (tmp_path / "truth.json").write_text(json.dumps(file))
+    metrics = CocoDetection().score(predictions, tmp_path / "truth.json", COCO_NAMES)
+    assert list(metrics.values.values()) == [None if value < 0 else value for value in expected]
+    assert metrics.warnings == ()
 
 
 def test_the_texts_hold_the_same_boxes_as_the_json(instances: Path, tmp_path: Path) -> None:

@@ -141,7 +141,7 @@ def test_what_is_odd_is_told_while_planning(
     truth = write_truth(tmp_path / "t.json", images, [box, box, (9, 1, (1, 2, 3, 4))])
     request = DataRequest(purpose="evaluate", images=tmp_path, annotations=truth)
     assert [text.partition(":")[0] for text in CocoFolder().plan(request).warnings] == [
-        "1 boxes of the annotation file are left out",
+        "1 boxes of the annotation file are left out, since it does not list their images",
         "1 of 2 boxes equal another one of their image in category and place",
         "2 of 5 images repeat the picture of another image id",
     ]

@@ -50,9 +50,9 @@ def test_nothing_in_common_names_both_sides_and_the_next_step() -> None:
 def test_what_is_on_one_side_only_is_named_with_its_count() -> None:
     known = {name: name != "toothbrush" for name in COCO_NAMES}
     assert unmatched(["car", "dog", "Person", "forklift"], known) == (
-        "76 of the truth's 80 categories match none of the model's labels and count as 0: bicycle, "
-        "motorcycle, airplane and 73 more; if the model knows them, give the model's class names "
-        "with --names FILE",
+        "76 of the truth's 80 categories match none of the model's labels and count as 0 where "
+        "they have boxes: bicycle, motorcycle, airplane and 73 more; if the model knows them, give "
+        "the model's class names with --names FILE",
         "1 of the model's 4 labels match no category of the truth: forklift; their detections are "
         "not scored and not in predictions.json",
     )

@@ -18,6 +18,7 @@ from zoo_core.api import DataPlan, DataRequest, DataView, Stage, StageContext
 from zoo_core.errors import DataError, UsageError
 from zoo_core.pipeline.plan import make_plan
 from zoo_core.toolkit import datasets
+from zoo_core.toolkit.coco import COCO_NAMES
 
 RunPlan = Callable[[DataPlan], DataView]
 IDS = [139, 285, 632, 724, 776]
@@ -75,6 +76,7 @@ def downloads() -> list[str]:
 def test_all_of_it_is_known_without_a_file() -> None:
     plan = Val2017().plan(asked())
     assert (plan.kind, plan.count, plan.of, plan.has_truth) == ("published", 5000, 5000, True)
+    assert plan.classes == dict.fromkeys(COCO_NAMES, True), "labels are compared before a download"
     assert [shard.stop for shard in plan.shards] == [*range(256, 5000, 256), 5000]
     urls = [stage.locations["url"] for stage in plan.stages]
     assert urls == [

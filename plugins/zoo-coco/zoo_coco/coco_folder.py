@@ -55,7 +55,10 @@ class CocoFolder:
                 chosen, found.names, fitted.sizes, digests, strict=True
             )
         ]
-        odd = (*box_warnings(chosen, index.unlisted), *_same_pictures(chosen, digests))
+        odd = (
+            *box_warnings(chosen, index.unlisted, index.strange),
+            *_same_pictures(chosen, digests),
+        )
         warnings = (*found.warnings, *fitted.warnings, *odd)
         stages = (turn_stage(annotations, fitted),) if fitted.changes else ()
         given = {} if stages else {"annotations": str(annotations)}

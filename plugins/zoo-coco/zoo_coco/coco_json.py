@@ -14,6 +14,7 @@ from zoo_core.toolkit.coco import (
     listed_images,
     order_of,
     read_annotations,
+    unlisted_images,
     used_categories,
 )
 from zoo_core.toolkit.files import file_digest_cached, folder, write_text
@@ -24,10 +25,11 @@ if TYPE_CHECKING:
 
     from zoo_core.toolkit.coco import CategoryId, ImageId
 
-_FORM = 3
+_FORM = 4
 """Of what is remembered; another number and it is made anew."""
 
 _NOWHERE = 1e9
+_STRANGE = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +37,14 @@ class ImageIndex:
     """The images in order of their ids, and category names by id; `sha256` is the file's.
 
     `used` are the categories that boxes are of. `unlisted` is the number of boxes whose images the
-    file does not list.
+    file does not list, `strange` are some of these images' ids.
     """
 
     images: tuple[ListedImage, ...]
     categories: Mapping[CategoryId, str]
     used: frozenset[CategoryId]
     unlisted: int
+    strange: tuple[ImageId, ...]
     sha256: str
 
     @property
@@ -72,6 +75,7 @@ def image_index(path: Path) -> ImageIndex:
         categories=dict(rows["categories"]),
         used=frozenset(rows["used"]),
         unlisted=rows["unlisted"],
+        strange=tuple(rows["strange"]),
         sha256=sha256,
     )
 
@@ -113,7 +117,7 @@ def _end_rows(data: Mapping[str, Any]) -> dict[str, Any]:
 
 def _index_rows(data: Mapping[str, Any], path: Path) -> dict[str, Any]:
     listed = sorted(listed_images(data, str(path)), key=lambda image: order_of(image.id))
-    own = {image.id for image in listed}
+    unlisted = unlisted_images(data)
     return {
         "form": _FORM,
         "images": [
@@ -122,7 +126,8 @@ def _index_rows(data: Mapping[str, Any], path: Path) -> dict[str, Any]:
         ],
         "categories": [[row["id"], row["name"]] for row in data["categories"]],
         "used": sorted(used_categories(data), key=order_of),
-        "unlisted": sum(row["image_id"] not in own for row in data["annotations"]),
+        "unlisted": len(unlisted),
+        "strange": list(dict.fromkeys(unlisted))[:_STRANGE],
     }
 
 

@@ -93,7 +93,7 @@ class CocoDetection:
         warnings = (
             *unmatched(labels, index.classes),
             *_matched_alone(figures, known, set(numbers.values())),
-            *box_warnings(chosen, index.unlisted),
+            *box_warnings(chosen, index.unlisted, index.strange),
             *table.warnings(figures, len(rows)),
         )
         return _metrics(figures, known, warnings)

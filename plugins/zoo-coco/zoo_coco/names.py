@@ -57,8 +57,9 @@ def unmatched(labels: Sequence[str], classes: Mapping[str, bool]) -> tuple[str, 
     texts = []
     if missed:
         texts.append(
-            f"{len(missed)} of the truth's {len(classes)} categories match none of the "
-            f"model's labels and count as 0: {some(missed)}; if the model knows them, {_NAMES}"
+            f"{len(missed)} of the truth's {len(classes)} categories match none of the model's "
+            f"labels and count as 0 where they have boxes: {some(missed)}; if the model knows "
+            f"them, {_NAMES}"
         )
     if extra:
         texts.append(

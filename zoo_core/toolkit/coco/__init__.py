@@ -9,6 +9,7 @@ from zoo_core.toolkit.coco.annotations import (
     box_warnings,
     listed_images,
     read_annotations,
+    unlisted_images,
     used_categories,
 )
 from zoo_core.toolkit.coco.names import (
@@ -37,5 +38,6 @@ __all__ = [
     "order_of",
     "read_annotations",
     "some",
+    "unlisted_images",
     "used_categories",
 ]

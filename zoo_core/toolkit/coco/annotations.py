@@ -129,16 +129,25 @@ def _counts(rows: Sequence[Mapping[str, Any]]) -> BoxCounts:
     )
 
 
-def box_warnings(images: Sequence[ListedImage], unlisted: int = 0) -> tuple[str, ...]:
+def unlisted_images(file: Mapping[str, Any]) -> list[ImageId]:
+    """The image of each box whose image the file does not list."""
+    own = {row["id"] for row in file["images"]}
+    return [row["image_id"] for row in file["annotations"] if row["image_id"] not in own]
+
+
+def box_warnings(
+    images: Sequence[ListedImage], unlisted: int = 0, ids: Sequence[ImageId] = ()
+) -> tuple[str, ...]:
     """What a reader of figures must know of the boxes of these images, one sentence each.
 
-    `unlisted` is the number of boxes of images that the file does not list.
+    `unlisted` is the number of boxes of images that the file does not list, such as `ids`.
     """
     boxes = sum(image.counts.boxes for image in images)
     texts = []
     if unlisted:
         texts.append(
-            f"{unlisted} boxes of the annotation file are left out: it does not list their images"
+            f"{unlisted} boxes of the annotation file are left out, since it does not list their "
+            f"images: image_id {', '.join(map(repr, ids))}, ..."
         )
     if not boxes:
         texts.append(
@@ -156,7 +165,7 @@ def box_warnings(images: Sequence[ListedImage], unlisted: int = 0) -> tuple[str,
 _ODD = {
     "empty": "have no width or no height: they count as missed, since nothing can match them",
     "areas": "have sides but an area that is not above 0: figures by size (APs, APm ...) go by the "
-    "area, so correct it, or leave it out and the box's is taken",
+    "area, and below 0 a box counts in none; correct it, or leave it out and the box's is taken",
     "repeated": "equal another one of their image in category and place: each counts as an object",
 }
 
