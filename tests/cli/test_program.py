@@ -196,3 +196,27 @@ def test_control_characters_never_reach_the_terminal(monkeypatch: pytest.MonkeyP
         text = done.stdout + done.stderr
         assert not set(text) & set("\x1b\x07\x9b\r\u202e\u2066")
     assert "\\x1b]0;owned\\x07 \\u202e\\x9b2J" in run("plugins").stdout
+
+
+@pytest.mark.parametrize("option", ["--annotations", "--images", "--names", "--calibration"])
+def test_what_may_not_be_read_is_data(option: str, tmp_path: Path) -> None:
+    limited: list[str] = []
+    if os.geteuid() == 0:  # who may read everything
+        drop = "=-dac_override,-dac_read_search"
+        limited = ["setpriv", f"--bounding-set{drop}", f"--inh-caps{drop}"]
+    path = tmp_path / "mine"
+    path.mkdir() if option in ("--images", "--calibration") else path.touch()
+    path.chmod(0)
+    given = {"--annotations": str(tmp_path), "--images": str(tmp_path), option: str(path)}
+    pairs = [word for pair in given.items() for word in pair]
+    command = [*limited, sys.executable, "-m", "zoo_core", "plan", "toy-detector"]
+    options = ["--backend", "toy", "--weights", "random", "--precision", "int8", *pairs]
+    try:
+        done = subprocess.run([*command, *options], check=False, text=True, capture_output=True)
+    except FileNotFoundError:
+        pytest.skip("root without setpriv")
+    finally:
+        path.chmod(0o700)
+
+    assert done.returncode == 6, done.stderr
+    assert done.stderr.count("\n") == 1

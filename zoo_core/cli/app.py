@@ -97,7 +97,7 @@ def command(verb: str) -> Any:
     result = typer.main.get_command(single)
     for parameter in result.params:
         if type(parameter.type) is TyperPath:
-            parameter.type = _NonEmptyPath()
+            parameter.type = _NonEmptyPath(readable=False)  # whoever reads it says so, with 6
     return result
 
 
