@@ -104,6 +104,20 @@ def test_two_names_never_become_one_file(tmp_path: Path) -> None:
     assert names_of(tmp_path, "a.png", "a.png")[0] == ["a.png", "a.png"]
 
 
+@pytest.mark.parametrize("name", ["a" * 5000, "a/" * 3000 + "a", "%61" * 2000])
+def test_a_name_that_no_file_can_have_is_missing(tmp_path: Path, name: str) -> None:
+    put(tmp_path, "a.png")
+    with pytest.raises(DataError, match="1 of 2 images"):
+        names_of(tmp_path, "a.png", name)
+    with pytest.raises(DataError, match="another data set"):
+        names_of(tmp_path, name)
+    (tmp_path / "list.txt").write_text(name)
+    with pytest.raises(DataError, match="lists a file that is not there"):
+        gathered(tmp_path / "list.txt")
+    with pytest.raises(DataError, match="no such image or folder"):
+        gathered(tmp_path / name)
+
+
 @pytest.mark.parametrize("listed", ["%2e%2e/secret.png", "x%2F..%2F..%2Fsecret.png", "a\0.png"])
 def test_no_file_outside_the_folder_is_found(tmp_path: Path, listed: str) -> None:
     folder = put(tmp_path, "images/a.png", "secret.png") / "images"

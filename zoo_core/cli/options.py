@@ -140,7 +140,8 @@ def data(
 
 def calibration(
     calibration: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder of calibration images.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Calibration images: folder, pattern or list (.txt)."),
     ] = None,
     calibration_images: Annotated[
         int, typer.Option(metavar="N", min=1, help="Number of calibration images.")

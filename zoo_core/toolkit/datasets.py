@@ -99,7 +99,7 @@ def find_images(folder: Path, listed: Sequence[str], where: str) -> FoundImages:
 
     Raises `DataError` where images are missing, not unique, or would be one file for two names.
     """
-    finder = _Finder(folder, any((folder / name).is_file() for name in listed))
+    finder = _Finder(folder, any(_is_file(folder / name) for name in listed))
     rows = [finder.find(name) for name in listed]
     missing = [name for name, row in zip(listed, rows, strict=True) if row is None]
     if missing:
@@ -137,7 +137,7 @@ class _Finder:
         """The file's name relative to the folder, and the rule that found it ("": as it says)."""
         readings = list(_readings(name))
         for rule, reading in readings:
-            if (self._folder / reading).is_file():
+            if _is_file(self._folder / reading):
                 return reading, rule
         if self._exact or any(map(self._is_beside, (reading for _, reading in readings))):
             return None
@@ -145,7 +145,7 @@ class _Finder:
             parts = reading.split("/")
             for start in range(1, len(parts)):
                 end = "/".join(parts[start:])
-                if (self._folder / end).is_file():
+                if _is_file(self._folder / end):
                     return end, "by the end of their path"
         for _, reading in readings:
             same = self._named_as(reading)
@@ -163,8 +163,10 @@ class _Finder:
     def _is_beside(self, name: str) -> bool:
         """Whether the name is that of a file in a folder beside this one."""
         whole = self._folder.parent / name
+        if not _is_file(whole):
+            return False
         place = whole.parent.resolve()  # the file itself may be a link to anywhere
-        return whole.is_file() and self._folder.resolve() not in (place, *place.parents)
+        return self._folder.resolve() not in (place, *place.parents)
 
     def _named_as(self, name: str) -> list[str]:
         """The files of this name below the folder whose path agrees with the most of `name`."""
@@ -176,6 +178,15 @@ class _Finder:
         wanted = _key(name).split("/")[::-1]
         agreed = [_common(wanted, _key(path).split("/")[::-1]) for path in same]
         return [path for path, count in zip(same, agreed, strict=True) if count == max(agreed)]
+
+
+def _is_file(path: Path) -> bool:
+    """Whether it is a file; a name that no file can have is none."""
+    return os.path.isfile(path)  # noqa: PTH113 - Path.is_file raises OSError for some names
+
+
+def _is_dir(path: Path) -> bool:
+    return os.path.isdir(path)  # noqa: PTH112
 
 
 def _readings(name: str) -> Iterator[tuple[str, str]]:
@@ -207,7 +218,7 @@ def _missing(folder: Path, listed: Sequence[str], missing: Sequence[str], where:
             next="complete the folder, or give the annotation file of these images",
         )
     step = "give the annotation file of these images"
-    if (folder.parent / listed[0]).is_file():
+    if _is_file(folder.parent / listed[0]):
         step = f"give --images {folder.parent}: its {listed[0]} is there"
     return DataError(
         f"is the annotation of another data set: none of its {len(listed)} images "
@@ -273,7 +284,7 @@ def gather_images(places: Sequence[Path]) -> FoundImages:
         warnings += others
     paths = list(dict.fromkeys(found))
     folder = places[0].expanduser().absolute()
-    if len(places) > 1 or not folder.is_dir():
+    if len(places) > 1 or not _is_dir(folder):
         folder = Path(os.path.commonpath([path.parent for path in paths]))
     names = [path.relative_to(folder).as_posix() for path in paths]
     return FoundImages(paths, names, tuple(warnings))
@@ -281,12 +292,12 @@ def gather_images(places: Sequence[Path]) -> FoundImages:
 
 def _images_of(place: Path) -> tuple[list[Path], list[str]]:
     """The images of one place, and what was left out."""
-    if place.is_dir():
+    if _is_dir(place):
         tree = walk(place)
         if not tree.files:
             raise _no_image("holds no image", place, tree.others)
         return [place / name for name in tree.files], list(_left_out(place, tree))
-    if place.is_file():
+    if _is_file(place):
         listed = place.suffix.lower() == _LIST_SUFFIX
         return (_listed_paths(place), []) if listed else ([_one_image(place)], [])
     if has_magic(str(place)):
@@ -298,7 +309,7 @@ def _images_of(place: Path) -> tuple[list[Path], list[str]]:
             raise _no_image("matches no image", place, others)
         return images, list(_left_out(place, Tree([], others, [])))
     step = "check the path"
-    if not place.parent.is_dir():
+    if not _is_dir(place.parent):
         step += f": there is no folder {place.parent}"
     raise DataError("no such image or folder", where=str(place), next=step)
 
@@ -328,7 +339,7 @@ def _listed_paths(listing: Path) -> list[Path]:
     paths = []
     for name in names:
         tried = [listing.parent / name, Path.cwd() / name]
-        found = next((path for path in tried if path.is_file()), None)
+        found = next(filter(_is_file, tried), None)
         if found is None:
             raise DataError(
                 f"lists a file that is not there: {name[:200]}",
