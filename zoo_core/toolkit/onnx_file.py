@@ -80,14 +80,20 @@ def load(path: Path) -> ModelProto:
 def mapped(path: Path) -> Mapped:
     """The model in a file, for an engine to map the large initialisers from that file.
 
-    Raises DataError as `load` does.
+    Small ones are in the model, also where the file keeps them in another one: ONNX Runtime infers
+    shapes from none that is elsewhere. Raises DataError as `load` does.
     """
     from onnx import TensorProto
+    from onnx.external_data_helper import load_external_data_for_tensor, uses_external_data
 
     def refer(tensor: TensorProto, data: mmap, span: Span) -> None:
         rest, values = apart(TensorProto, "raw_data", data, span)
         if sum(end - begin for begin, end in values) <= _SMALL:
             _whole(tensor, data, span)
+            if uses_external_data(tensor) and math.prod(tensor.dims) <= _SMALL:
+                load_external_data_for_tensor(tensor, str(path.parent))
+                tensor.ClearField("external_data")
+                tensor.ClearField("data_location")
             return
         tensor.CopyFrom(rest)
         tensor.data_location = TensorProto.EXTERNAL
