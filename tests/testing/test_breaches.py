@@ -927,6 +927,8 @@ EVALUATOR = [
         judging(SCORE, "return replace(super().score(predictions, truth, labels), warnings=())")),
     Row("ToyEvaluator", "its_own_values_are_accepted", "refuses its own values",
         judging(CHECK, "raise UsageError('no')")),
+    Row("ToyEvaluator", "its_own_values_are_accepted", "refuses its own values: protocol: unknown",
+        judging("__init__(self)", "self.viewing = {'threshold': 1}")),
     Row("ToyEvaluator", "its_own_values_are_accepted", "its floor is 25",
         judging("floor(self, values)", "return 25")),
     Row("ToyEvaluator", "an_unknown_field_is_refused", "field 'confx' is not refused",

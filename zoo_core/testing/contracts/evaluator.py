@@ -153,10 +153,12 @@ class TaskEvaluatorContract(TaskContract):
         must(error.next, "the refusal of other classes names no next step")
 
     def test_its_own_values_are_accepted(self) -> None:
-        """And their floor is a score."""
+        """With those for viewing in their place too; and their floor is a score."""
+        evaluator = self._provider()
         try:
-            self._provider().check(self.values)
-            floor = self._provider().floor(self.values)
+            evaluator.check(self.values)
+            evaluator.check({**self.values, **getattr(evaluator, "viewing", {})})
+            floor = evaluator.floor(self.values)
         except ZooError as error:
             raise AssertionError(f"it refuses its own values: {error}") from error
         must(0 <= floor <= 1, f"its floor is {floor}")
