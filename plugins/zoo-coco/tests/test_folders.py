@@ -244,6 +244,15 @@ def test_fewer_calibration_images_than_asked_for_is_said(tmp_path: Path, make_im
     assert Folder().plan(limit(request, 50, "predict")).warnings == ()
 
 
+def test_a_few_calibration_images_are_of_all_folders(tmp_path: Path, make_images: Any) -> None:
+    make_images(tmp_path, ["x/1.png", "x/2.png", "x/3.png", "y/1.png", "z/1.png", "z/2.png"])
+    request = DataRequest(purpose="calibrate", images=tmp_path, limit=5)
+    plan = Folder().plan(request)
+    assert names(Folder(), plan) == ["x/1.png", "y/1.png", "z/1.png", "x/2.png", "z/2.png"]
+    assert names(Folder(), Folder().plan(limit(request, 2, "calibrate"))) == ["x/1.png", "y/1.png"]
+    assert names(Folder(), Folder().plan(limit(request, 2, "predict"))) == ["x/1.png", "x/2.png"]
+
+
 def test_listed_names_of_another_system_are_found(
     tmp_path: Path, make_images: Any, write_truth: Any
 ) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from itertools import zip_longest
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from zoo_core.api import DataPlan, Sample
 from zoo_core.errors import DataError, UsageError
 from zoo_core.toolkit.datasets import (
+    FoundImages,
     check_unchanged,
     gather_images,
     limited,
@@ -31,7 +33,9 @@ _NUMBER = re.compile(r"[0-9]{1,18}")
 class Folder:
     """The images of a folder and its sub-folders in order of their names, or those of other places.
 
-    `images` and `further` may each be a folder, an image, a list of paths or a pattern.
+    `images` and `further` may each be a folder, an image, a list of paths or a pattern. For
+    calibration the first image of every folder comes first, then the second of every folder, so
+    that a few of them are of all folders.
     """
 
     task = "detection"
@@ -44,7 +48,8 @@ class Folder:
             step = "leave --annotations out, or use the data set coco-folder"
             raise UsageError("a folder without truth takes no annotation file", next=step)
         places = [place.expanduser().absolute() for place in (request.images, *request.further)]
-        found = gather_images(places)
+        spread = request.purpose == "calibrate"
+        found = _found(places, spread)
         count = limited(request, len(found.paths))
         digests = file_digests(found.paths[:count])
         contents = [list(pair) for pair in zip(found.names, digests, strict=False)]
@@ -52,7 +57,7 @@ class Folder:
             dataset="folder",
             kind="given",
             locations={_key(number): str(place) for number, place in enumerate(places)},
-            params={"names": names_digest(found.names)},
+            params={"names": names_digest(found.names), "spread": spread},
             shards=shards(contents),
             count=count,
             of=len(found.paths),
@@ -67,7 +72,7 @@ class Folder:
         Ids are the names; or numbers, as in COCO's truth, where all files are called by one.
         """
         places = [view.paths[key] for key in map(_key, range(len(view.paths))) if key in view.paths]
-        found = gather_images(places)
+        found = _found(places, view.params["spread"])
         check_unchanged(found.names, view.params["names"], places[0])
         rows = list(zip(_ids(found.names), found.names, found.paths, strict=True))
         for number, name, path in rows[start:stop]:
@@ -77,6 +82,17 @@ class Folder:
         """Always raises `DataError`: there is none."""
         where = str(view.paths["images"])
         raise DataError("has no truth to score against", where=where, next="use --annotations")
+
+
+def _found(places: Sequence[Path], spread: bool) -> FoundImages:
+    found = gather_images(places)
+    if not spread:
+        return found
+    folders: dict[str, list[tuple[Path, str]]] = {}
+    for path, name in zip(found.paths, found.names, strict=True):
+        folders.setdefault(name.rpartition("/")[0], []).append((path, name))
+    rows = [row for rank in zip_longest(*folders.values()) for row in rank if row]
+    return FoundImages([path for path, _ in rows], [name for _, name in rows], found.warnings)
 
 
 def _key(number: int) -> str:
