@@ -41,6 +41,19 @@ def make_images() -> MakeImages:
 
 
 @pytest.fixture
+def sideways() -> Callable[[Path], None]:
+    """Writes a JPEG of 20 x 30 (width x height) pixels that is shown turned, as 30 x 20."""
+
+    def make(path: Path) -> None:
+        stored = cv2.imencode(".jpg", np.zeros((30, 20, 3), np.uint8))[1].tobytes()
+        exif = b"Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
+        segment = b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif
+        path.write_bytes(stored[:2] + segment + stored[2:])
+
+    return make
+
+
+@pytest.fixture
 def write_truth() -> WriteTruth:
     """Writes an annotation file: images as (id, file name), boxes as (image, category, xywh)."""
 

@@ -225,6 +225,25 @@ def test_the_size_must_be_the_images(root: Path) -> None:
     assert VocFolder().plan(request(root)).count == 3
 
 
+@pytest.mark.parametrize("size", [(30, 20), (20, 30), None])
+def test_boxes_of_an_image_that_exif_turns(
+    root: Path, truth: Any, sideways: Callable[[Path], None], size: tuple[int, int] | None
+) -> None:
+    """Boxes that only fit the image as shown are of that, whatever <size> says."""
+    sideways(root / "JPEGImages/b.JPG")
+    whole = an_object("cart", (1, 1, 30, 20))
+    a_file(root / "Annotations/b.xml", whole, size=size, database="VOC")
+    data = truth(root)
+    assert (data["images"][1]["width"], data["images"][1]["height"]) == (30, 20)
+    assert data["annotations"][1]["bbox"] == [0, 0, 30, 20]
+    # Boxes that fit what is stored alone are turned.
+    upper = an_object("cart", (1, 1, 10, 30))
+    a_file(root / "Annotations/b.xml", upper, size=size, database="VOC")
+    assert truth(root)["annotations"][1]["bbox"] == [0, 0, 30, 10]
+    (told,) = VocFolder().plan(request(root)).warnings
+    assert "their boxes are of the stored pixels and were turned" in told
+
+
 @pytest.mark.parametrize(
     ("text", "what"),
     [

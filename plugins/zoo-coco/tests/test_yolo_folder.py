@@ -5,8 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
 import pytest
 from zoo_coco.forms.yolo_folder import YoloFolder
 
@@ -267,24 +265,30 @@ def test_what_people_leave_in_label_files(root: Path, truth: Any) -> None:
 def test_boxes_beyond_the_image_are_told(root: Path) -> None:
     write(root / "labels/val/a.txt", "0 .0 .5 .2 .4\n")
     (told,) = YoloFolder().plan(request(root / "data.yaml")).warnings[2:]
-    assert told == "boxes reach more than a pixel beyond 1 image (a.png)"
+    assert told.startswith("boxes that reach beyond their image by more than a pixel: 1, of 1 ")
 
 
-def test_labels_are_of_the_image_as_it_is_shown(root: Path, truth: Any) -> None:
-    """A JPEG stored sideways: fractions are of the sides as shown."""
-    stored = cv2.imencode(".jpg", np.zeros((30, 20, 3), np.uint8))[1].tobytes()
-    exif = b"Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
-    segment = b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif
-    (root / "images/val/b.JPG").write_bytes(stored[:2] + segment + stored[2:])
-    write(root / "labels/val/b.txt", "0 .5 .5 1 .5\n")
+def test_one_picture_under_two_names_is_told(root: Path) -> None:
+    (root / "images/val/d.png").write_bytes((root / "images/val/a.png").read_bytes())
+    (told,) = YoloFolder().plan(request(root / "data.yaml")).warnings[2:]
+    assert told.startswith("1 of 3 images repeat the picture of another image id: a.png")
+
+
+def test_labels_are_of_the_image_as_it_is_shown(
+    root: Path, truth: Any, sideways: Callable[[Path], None]
+) -> None:
+    """A JPEG stored sideways: fractions are of the sides as shown, unless it is read as stored."""
+    sideways(root / "images/val/b.JPG")
+    write(root / "labels/val/b.txt", "0 .5 .25 1 .5\n")
     data = truth(root / "data.yaml")
-    assert data["images"][1] | {"id": ""} == {
-        "id": "",
-        "file_name": "b.JPG",
-        "width": 30,
-        "height": 20,
-    }
-    assert data["annotations"][-1]["bbox"] == pytest.approx([0, 5, 30, 10])
+    assert (data["images"][1]["width"], data["images"][1]["height"]) == (30, 20)
+    assert data["annotations"][-1]["bbox"] == pytest.approx([0, 0, 30, 10])
+    # Turned clockwise to be shown: its upper half is the left half of what is stored.
+    data = truth(root / "data.yaml", exif=False)
+    assert (data["images"][1]["width"], data["images"][1]["height"]) == (20, 30)
+    assert data["annotations"][-1]["bbox"] == pytest.approx([0, 0, 10, 30])
+    (told,) = YoloFolder().plan(request(root / "data.yaml", exif=False)).warnings[2:]
+    assert told.startswith("EXIF turns 1 of 3 images (b.JPG): they are read as stored")
 
 
 @pytest.mark.parametrize(

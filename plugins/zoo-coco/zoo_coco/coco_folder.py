@@ -57,7 +57,7 @@ class CocoFolder:
         ]
         odd = (
             *box_warnings(chosen, index.unlisted, index.strange),
-            *_same_pictures(chosen, digests),
+            *same_pictures(chosen, digests),
         )
         warnings = (*found.warnings, *fitted.warnings, *odd)
         stages = (turn_stage(annotations, fitted),) if fitted.changes else ()
@@ -86,7 +86,8 @@ class CocoFolder:
         return view.paths["annotations"]
 
 
-def _same_pictures(images: Sequence[ListedImage], digests: Sequence[str]) -> Iterator[str]:
+def same_pictures(images: Sequence[ListedImage], digests: Sequence[str]) -> Iterator[str]:
+    """A sentence where images are the same file under two ids."""
     by_content: dict[str, list[ListedImage]] = defaultdict(list)
     for image, sha256 in zip(images, digests, strict=True):
         by_content[sha256].append(image)

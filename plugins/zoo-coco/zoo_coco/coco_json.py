@@ -94,7 +94,8 @@ def _remembered(path: Path, sha256: str, part: str) -> dict[str, Any]:
     rows = _recall(_kept(sha256, part))
     if rows is None:
         data = read_annotations(path)
-        parts = {"index": _index_rows(data, path), "ends": _end_rows(data)}
+        ends = {"form": _FORM, "ends": list(ends_in(data).items())}
+        parts = {"index": _index_rows(data, path), "ends": ends}
         for name, value in parts.items():
             _remember(_kept(sha256, name), value)
         rows = parts[part]
@@ -105,14 +106,15 @@ def _kept(sha256: str, part: str) -> Path:
     return folder("coco") / f"{part}-{sha256}.json"
 
 
-def _end_rows(data: Mapping[str, Any]) -> dict[str, Any]:
+def ends_in(data: Mapping[str, Any]) -> dict[ImageId, list[list[float]]]:
+    """`box_ends` of what a file in COCO's form holds."""
     ends: dict[ImageId, list[list[float]]] = {}
     for row in data["annotations"]:
         x, y, width, height = row["bbox"]
         inside = min(x, y) >= -1
         end = [x + width, y + height] if inside else [_NOWHERE, _NOWHERE]
         ends.setdefault(row["image_id"], []).append([round(side, 1) for side in end])
-    return {"form": _FORM, "ends": list(ends.items())}
+    return ends
 
 
 def _index_rows(data: Mapping[str, Any], path: Path) -> dict[str, Any]:

@@ -58,10 +58,9 @@ def fit(
     fewest boxes clearly leave; where the boxes do not decide, that of the stated sides, else the
     shown one. Other images that EXIF turns are taken to be in the same frame.
     """
-    texts = cached_values("stored-frame", paths, _measure)
     rows = [
-        _Row(image, _Measured(*map(int, text.split())), ends.get(image.id, ()))
-        for image, text in zip(images, texts, strict=True)
+        _Row(image, at, ends.get(image.id, ()))
+        for image, at in zip(images, measured(paths), strict=True)
     ]
     frames, counts = _frames(rows)
     target: Frame = "shown" if exif else "stored"
@@ -101,6 +100,12 @@ def _told(
     yield f"EXIF turns {images}: they are {read}; {what} ({beyond})"
 
 
+def measured(paths: Sequence[Path]) -> list[Measured]:
+    """What the header of each image says; remembered in zoo's cache folder."""
+    texts = cached_values("stored-frame", paths, _measure)
+    return [Measured(*map(int, text.split())) for text in texts]
+
+
 def _measure(path: Path) -> str:
     return " ".join(map(str, stored_frame(path)))
 
@@ -126,14 +131,19 @@ def turn(context: StageContext) -> None:
     if file_digest(path) != context.params["content"]:
         raise DataError("has changed since planning", where=str(path), next="run again")
     data = read_annotations(path)
-    changes = {number: (size, steps) for number, size, steps in context.params["changes"]}
-    for row in data["images"]:
-        if row["id"] in changes:
-            row["height"], row["width"] = changes[row["id"]][0]
-    for row in data["annotations"]:
-        if row["image_id"] in changes:
-            row["bbox"] = _turned(row["bbox"], *changes[row["image_id"]])
+    change(data, context.params["changes"])
     write_json(context.out / TRUTH, data)
+
+
+def change(data: dict[str, Any], changes: Sequence[Sequence[Any]]) -> None:
+    """Give images and boxes in COCO's form the `Fitted.changes`, in place."""
+    known = {number: (size, steps) for number, size, steps in changes}
+    for row in data["images"]:
+        if row["id"] in known:
+            row["height"], row["width"] = known[row["id"]][0]
+    for row in data["annotations"]:
+        if row["image_id"] in known:
+            row["bbox"] = _turned(row["bbox"], *known[row["image_id"]])
 
 
 def _turned(box: Sequence[float], size: Sequence[int], steps: Sequence[str]) -> list[float]:
@@ -150,7 +160,7 @@ def _turned(box: Sequence[float], size: Sequence[int], steps: Sequence[str]) -> 
 
 
 @dataclass(frozen=True, slots=True)
-class _Measured:
+class Measured:
     """What a file's header says: its sides as stored, and the EXIF orientation, 1..8."""
 
     height: int
@@ -158,6 +168,7 @@ class _Measured:
     orientation: int
 
     def size(self, frame: Frame) -> Size:
+        """(height, width) in a frame."""
         if frame == "shown" and self.orientation >= 5:
             return self.width, self.height
         return self.height, self.width
@@ -182,7 +193,7 @@ class _Measured:
 @dataclass(frozen=True, slots=True)
 class _Row:
     image: ListedImage
-    at: _Measured
+    at: Measured
     ends: Ends
 
     @property

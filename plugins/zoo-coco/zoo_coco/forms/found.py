@@ -1,4 +1,4 @@
-"""Files of a labelled set: found, measured and read, within limits."""
+"""Files of a labelled set, found within limits."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 
 from zoo_core.errors import DataError
 from zoo_core.toolkit.datasets import is_image
-from zoo_core.toolkit.files import cached_values
-from zoo_core.vision import image_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -67,17 +65,6 @@ def images_below(folder: Path) -> list[Path]:
     if not found:
         raise DataError("holds no image", where=str(folder), next="name a folder of images")
     return found
-
-
-def upright_sizes(images: Sequence[Path]) -> list[tuple[int, int]]:
-    """(height, width) of each image as it is shown; remembered in zoo's cache folder."""
-    told = cached_values("upright-size", images, _size_text)
-    return [(int(height), int(width)) for height, width in map(str.split, told)]
-
-
-def _size_text(path: Path) -> str:
-    height, width = image_size(path)
-    return f"{height} {width}"
 
 
 def common_folder(images: Sequence[Path]) -> Path:

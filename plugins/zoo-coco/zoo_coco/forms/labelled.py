@@ -10,7 +10,7 @@ from zoo_core.errors import DataError
 from zoo_core.toolkit.coco import COCO_IDS, COCO_NAMES, matches
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
     from zoo_core.toolkit.coco import ImageId
@@ -34,7 +34,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class LabelledImage:
-    """An image and its boxes; `size` is the (height, width) of the frame that these are in."""
+    """An image and its boxes; `size` is the stated (height, width) of the frame of these."""
 
     path: Path
     size: tuple[int, int]
@@ -119,13 +119,3 @@ def _category_ids(names: Mapping[int, str], where: str) -> dict[int, int]:
     if len(found) == len(labels):
         return {index: found[row] for row, index in enumerate(names)}
     return {index: index + 1 for index in names}
-
-
-def outside(images: Sequence[LabelledImage]) -> list[LabelledImage]:
-    """The images of which a box reaches more than a pixel beyond the frame."""
-    return [image for image in images if any(_leaves(box, image.size) for box in image.boxes)]
-
-
-def _leaves(box: Box, size: tuple[int, int]) -> bool:
-    x, y, width, height = box.xywh
-    return x < -1 or y < -1 or x + width > size[1] + 1 or y + height > size[0] + 1

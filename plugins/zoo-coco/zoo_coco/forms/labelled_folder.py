@@ -5,11 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from zoo_coco.forms.labelled import coco_form, counted, outside
+from zoo_coco.coco_folder import same_pictures
+from zoo_coco.coco_json import ends_in
+from zoo_coco.forms.labelled import coco_form
+from zoo_coco.frames import TRUTH, change, fit
 from zoo_coco.listed import listed_samples
 from zoo_core.api import DataPlan, DataRequest, Stage
 from zoo_core.errors import DataError
-from zoo_core.toolkit.coco import box_warnings, listed_images, some, used_categories
+from zoo_core.toolkit.coco import box_warnings, listed_images, used_categories
 from zoo_core.toolkit.datasets import limited, shards
 from zoo_core.toolkit.files import digest, file_digests, write_json
 
@@ -19,8 +22,6 @@ if TYPE_CHECKING:
 
     from zoo_coco.forms.labelled import LabelledSet
     from zoo_core.api import DataView, Sample, StageContext
-
-TRUTH = "instances.json"
 
 
 class LabelledFolder(ABC):
@@ -40,12 +41,11 @@ class LabelledFolder(ABC):
 
         Raises `DataError` for files that are missing or wrong, `UsageError` for no annotations.
         """
-        where = str(request.annotations)
-        known = self.read(request)
-        truth = coco_form(known, where)
+        known, truth, warnings = self._truth(request)
         rows = truth["images"]
         count = limited(request, len(rows))
-        digests = file_digests([known.folder / row["file_name"] for row in rows[:count]])
+        chosen = listed_images(truth, str(request.annotations))[:count]
+        digests = file_digests([known.folder / image.name for image in chosen])
         contents = [
             [row["id"], row["file_name"], [row["height"], row["width"]], sha256]
             for row, sha256 in zip(rows, digests, strict=False)
@@ -65,8 +65,9 @@ class LabelledFolder(ABC):
             has_truth=True,
             warnings=(
                 *known.warnings,
-                *_outside(known),
-                *box_warnings(listed_images(truth, where)[:count]),
+                *warnings,
+                *box_warnings(chosen),
+                *same_pictures(chosen, digests),
             ),
             classes={row["name"]: row["id"] in used for row in truth["categories"]},
         )
@@ -87,19 +88,34 @@ class LabelledFolder(ABC):
             images=context.paths()["images"] if "images" in given else None,
             annotations=context.paths()["annotations"],
             labels=tuple(context.params["labels"]),
+            exif=context.params["exif"],
         )
-        truth = coco_form(self.read(request), given["annotations"])
+        _, truth, _ = self._truth(request)
         if digest(truth) != context.params["content"]:
             what, step = "labels have changed since planning", "run again"
             raise DataError(what, where=given["annotations"], next=step)
         write_json(context.out / TRUTH, truth)
+
+    def _truth(self, request: DataRequest) -> tuple[LabelledSet, dict[str, Any], tuple[str, ...]]:
+        """The set, the same in COCO's form and in the pixels that will be read, and warnings."""
+        known, where = self.read(request), str(request.annotations)
+        truth = coco_form(known, where)
+        images = listed_images(truth, where)
+        paths = [known.folder / image.name for image in images]
+        fitted = fit(images, paths, ends_in(truth), request.exif)
+        change(truth, fitted.changes)
+        return known, truth, fitted.warnings
 
     def _stage(self, request: DataRequest, truth: dict[str, Any]) -> Stage:
         places = {"images": request.images, "annotations": request.annotations}
         return Stage(
             name=f"{self.name}-truth",
             run=f"{type(self).__module__}:{self.writer}",
-            params={"content": digest(truth), "labels": list(request.labels)},
+            params={
+                "content": digest(truth),
+                "labels": list(request.labels),
+                "exif": request.exif,
+            },
             # What a shard reads of the truth are its images, which it names in its own content:
             # corrected labels make no new inference.
             growing=("content", "labels"),
@@ -109,10 +125,3 @@ class LabelledFolder(ABC):
             },
             cost=len(truth["images"]),
         )
-
-
-def _outside(known: LabelledSet) -> list[str]:
-    images = outside(known.images)
-    names = some([image.path.name for image in images])
-    where = counted(len(images), "image")
-    return [f"boxes reach more than a pixel beyond {where} ({names})"] if images else []

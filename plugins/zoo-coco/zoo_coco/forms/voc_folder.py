@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zoo_coco.forms.found import MOST_BYTES, below, upright_sizes
+from zoo_coco.forms.found import MOST_BYTES, below
 from zoo_coco.forms.labelled import Box, LabelledImage, LabelledSet, counted
 from zoo_coco.forms.labelled_folder import LabelledFolder
 from zoo_coco.forms.voc_source import Images, annotations_in, home_of, left_out, voc_source
 from zoo_coco.forms.voc_xml import read_voc
 from zoo_coco.forms.yolo_source import yaml_in
+from zoo_coco.frames import measured
 from zoo_core.errors import DataError
 from zoo_core.toolkit.files import read_limited
-from zoo_core.vision import image_size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from zoo_coco.forms.voc_xml import VocFile, VocObject
+    from zoo_coco.frames import Measured
     from zoo_core.api import DataRequest, StageContext
 
 EDGES = "voc-edges-folder"
@@ -53,9 +54,9 @@ class VocFolder(LabelledFolder):
         ]
         _check_distinct(paths, source.files)
         sizes = [
-            _frame(path, size, file, str(label))
-            for path, size, file, label in zip(
-                paths, upright_sizes(paths), known, source.files, strict=True
+            _frame(path, at, file, str(label))
+            for path, at, file, label in zip(
+                paths, measured(paths), known, source.files, strict=True
             )
         ]
         names = sorted({row.name for file in known for row in file.objects})
@@ -123,14 +124,14 @@ def _check_distinct(paths: Sequence[Path], files: Sequence[Path]) -> None:
             raise DataError(what, where=str(file), next="remove one of them")
 
 
-def _frame(path: Path, upright: tuple[int, int], file: VocFile, where: str) -> tuple[int, int]:
-    """The (height, width) that the boxes are in: the image's as shown, or as stored."""
-    if file.size in (None, upright):
-        return upright
-    if file.size == upright[::-1] == image_size(path, exif=False):
+def _frame(path: Path, at: Measured, file: VocFile, where: str) -> tuple[int, int]:
+    """The (height, width) that the file states; raises `DataError` for those of another image."""
+    shown, stored = at.size("shown"), at.size("stored")
+    if file.size is None:
+        return shown
+    if file.size in (shown, stored):
         return file.size
-    height, width = file.size or upright
-    what = f"says {width}x{height}, but {path.name} is {upright[1]}x{upright[0]}"
+    what = f"says {file.size[1]}x{file.size[0]}, but {path.name} is {shown[1]}x{shown[0]}"
     raise DataError(what, where=where, next="use the annotation that belongs to the image")
 
 
