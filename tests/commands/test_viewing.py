@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
+import numpy as np
 import pytest
 
 import zoo_core
+from zoo_core.commands.predict import detections
 from zoo_core.testing.toy_parts import ToyEvaluator
 
 if TYPE_CHECKING:
@@ -99,3 +101,18 @@ def test_a_real_photo_has_the_boxes_that_are_known(zoo: Zoo) -> None:
             assert found[1] == pytest.approx(score, abs=0.002)
             assert found[2] == pytest.approx(box, abs=1)
     assert len(every["labels"]) == 4
+
+
+def test_detections_are_known_by_their_arrays() -> None:
+    """Whatever else an evaluator keeps of an image."""
+    arrays = {
+        "boxes": np.array([[1, 2, 3, 4], [5, 6, 7, 8], [0, 0, 1, 1]], np.float32),
+        "scores": np.array([0.3, 0.9, 0.1], np.float32),
+        "labels": np.array([1, 0, 7], np.int32),
+        "dropped": np.array([3]),
+    }
+    found = detections(arrays, ["a", "b"], 0.05)
+    assert found is not None
+    assert found[0]["boxes"].tolist() == [[5, 6, 7, 8], [1, 2, 3, 4], [0, 0, 1, 1]]
+    assert found[1] == ("a", "b", "class 7")
+    assert detections({"labels": arrays["labels"], "scores": arrays["scores"]}, ["a"], 0) is None

@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
 PICTURES = "pictures"
 
+_DETECTION = ("boxes", "scores", "labels")
+
 _SHOWN = 0.25
 """The score above which a protocol's predictions are shown that has no `conf`."""
 
@@ -99,11 +101,11 @@ def detections(
     arrays: Arrays, labels: Sequence[str], least: float
 ) -> tuple[Arrays, tuple[str, ...]] | None:
     """What scores above `least`, the highest first, and its class names; None for other tasks."""
-    if set(arrays) != {"boxes", "scores", "labels"}:
+    if not arrays.keys() >= set(_DETECTION):  # an evaluator may keep further arrays of an image
         return None
     order = (-arrays["scores"]).argsort(kind="stable")
     order = order[arrays["scores"][order] > least]
-    arrays = {key: array[order] for key, array in arrays.items()}
+    arrays = {key: arrays[key][order] for key in _DETECTION}
     names = dict(enumerate(labels))
     return arrays, tuple(names.get(n, f"class {n}") for n in arrays["labels"].tolist())
 
