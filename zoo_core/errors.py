@@ -15,6 +15,7 @@ Anything else that escapes is a defect of zoo and shows its traceback.
 
 from __future__ import annotations
 
+import signal
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, ClassVar
 
@@ -124,6 +125,16 @@ class Interrupted(KeyboardInterrupt):
 def first_line(error: BaseException) -> str:
     """The first line of an error's message, for one-line output."""
     return (str(error).strip() or "no message").splitlines()[0]
+
+
+def raise_ctrl_c(error: BaseException) -> None:
+    """Raises the error if it is a person's Ctrl-C, and not a plugin's own KeyboardInterrupt.
+
+    Programs of zoo raise their own kind; others leave Python's handler in place.
+    """
+    plain = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if isinstance(error, Interrupted) or (plain and isinstance(error, KeyboardInterrupt)):
+        raise error
 
 
 def is_interrupt(error: BaseException | None) -> bool:

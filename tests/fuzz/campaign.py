@@ -116,7 +116,10 @@ def _cases(
     path.write_bytes(reader.seeds[0])
     outcome(reader, path)  # imports what it needs
     _limit()
+    parent = os.getppid()
     for number in numbers:
+        if os.getppid() != parent:  # it was killed
+            return
         _SLOT.pack_into(slot, 0, number)
         path.write_bytes(case(reader, seed, number))
         start = time.process_time()

@@ -157,3 +157,11 @@ def test_what_a_plugin_provides() -> None:
     )
     (plugin,) = plugins.plugins
     assert json.dumps(plugins.provided(plugin)) == '{"decoder": ["a", "b"], "dataset": ["c"]}'
+
+
+@pytest.mark.parametrize("items", [[1], [None], "name", [object()], 3])
+def test_what_is_no_provider_is_a_failure_of_its_plugin(items: object) -> None:
+    plugins = Plugins([module("strange", zoo_decoders=lambda: items)])
+
+    assert plugins.all("decoder") == {}
+    assert [plugin.name for plugin in plugins.failures] == ["strange"]

@@ -130,8 +130,22 @@ def test_a_plugin_may_not_take_a_name(tmp_path: Path) -> None:
     path = tmp_path / "plugin.yaml"
     write(path, "protocols: {darknet: {task: detection, values: {}}}")
 
-    with pytest.raises(RegistryError, match="already exists in"):
-        load_registry([path])
+    (fault,) = load_registry([path]).faults
+    assert "already exists in" in fault.what
+
+
+@pytest.mark.parametrize("text", ["models: [", "models: {x: {}}", "schema: 2", "models: {x: 3}"])
+def test_a_plugins_file_that_is_wrong_leaves_the_others(tmp_path: Path, text: str) -> None:
+    bad, good = tmp_path / "bad.yaml", tmp_path / "good.yaml"
+    bad.write_text(text, encoding="utf-8")
+    write(good, "protocols: {mine: {task: detection, values: {}}}")
+
+    registry = load_registry([bad, good, tmp_path / "missing.yaml"])
+
+    assert "mine" in registry.protocols
+    assert [fault.where.startswith(str(tmp_path)) for fault in registry.faults] == [True, True]
+    with pytest.raises(UsageError, match=r"no model 'x'.*left out: .*bad\.yaml"):
+        registry.model("x")
 
 
 def test_a_missing_file_is_named(registry_file: Path) -> None:

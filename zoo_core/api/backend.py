@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from zoo_core.errors import first_line
+from zoo_core.errors import first_line, raise_ctrl_c
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -112,7 +112,8 @@ class Backend:
         """The result of the probe; a probe that raises makes the backend unavailable."""
         try:
             return self.probe()
-        except Exception as error:  # whatever a plugin raises
+        except BaseException as error:  # whatever a plugin raises
+            raise_ctrl_c(error)
             reason = f"the probe failed: {type(error).__name__}: {first_line(error)}"
             step = "report this to the plugin's author"
             return Availability(ok=False, reason=reason, next_step=step)

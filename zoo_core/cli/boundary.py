@@ -52,8 +52,6 @@ def _guarded(run: Callable[[], int], arguments: Sequence[str]) -> int:
         return error.exit_code
     except (KeyboardInterrupt, Abort):
         return _interrupted(arguments)
-    except BrokenPipeError:
-        raise
     except TyperException as error:
         return _report(_usage(error), arguments)
     except ZooError as error:
@@ -62,12 +60,17 @@ def _guarded(run: Callable[[], int], arguments: Sequence[str]) -> int:
         _debug()
         return _report(error, arguments)
     except OSError as error:
-        if error.filename is None:
+        if isinstance(error, BrokenPipeError) or error.filename is None:
             return _defect(error, arguments)
         _debug()
         where = str(error.filename)[:_LONGEST]
         return _report(DataError(error.strerror or str(error), where=where), arguments)
-    except Exception as error:
+    except SystemExit as error:
+        if any(word.endswith("-completion") for word in arguments):
+            raise  # how click ends these
+        what = f"a plugin or a library ended the program with {error.code!r}"
+        return _report(StageError(what), arguments)
+    except BaseException as error:
         return _defect(error, arguments)
 
 
@@ -78,9 +81,11 @@ def _here() -> Path:
         raise DataError("the working folder is gone", next="change to another one") from error
 
 
-def _defect(error: Exception, arguments: Sequence[str]) -> int:
+def _defect(error: BaseException, arguments: Sequence[str]) -> int:
     if is_interrupt(error):
         return _interrupted(arguments)
+    if isinstance(error, BrokenPipeError):
+        raise error
     _write_error(arguments, "defect", StageError(f"{type(error).__name__}: {error}"))
     raise error
 

@@ -30,7 +30,10 @@ def open_registry() -> tuple[Registry, Plugins]:
     from zoo_core.registry import load_registry
 
     plugins = list_plugins()
-    return load_registry(plugins.registry_files()), plugins
+    registry = load_registry(plugins.registry_files())
+    for fault in registry.faults:
+        say(f"zoo: left out: {fault}")
+    return registry, plugins
 
 
 def warn_of_failures(plugins: Plugins) -> None:

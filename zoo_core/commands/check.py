@@ -11,6 +11,7 @@ from zoo_core.api.graph import GRAPH_FILE
 from zoo_core.commands.models import missing_providers
 from zoo_core.errors import RegistryError, ZooError
 from zoo_core.planning.resolve import default_device
+from zoo_core.plugins.manager import KINDS
 from zoo_core.registry.cards import NONE
 from zoo_core.registry.load import packed_folder, packed_registry
 from zoo_core.registry.protocols import choose, effective_preprocess, overridden, task_values
@@ -33,10 +34,13 @@ def check(registry: Registry, plugins: Plugins, model: str | None = None) -> lis
     Each is {"where", "severity", "message", "next"}. Of equal severity, findings on models in the
     user's own files come first.
     """
+    for kind in KINDS:
+        plugins.all(kind)
     failures = [
         _finding(f"plugin {plugin.name}", "error", plugin.failure or "", "reinstall or disable it")
         for plugin in plugins.failures
     ]
+    failures += [_finding(f.where, "error", f.what, f.next) for f in registry.faults]
     cards = [registry.model(model)] if model else list(registry.models.values())
     files = _shipped(plugins)
     own = [card for card in cards if card.origin not in files]

@@ -123,6 +123,8 @@ def prepare(
     for line in (first_line(run, reason), *warning_lines(run.resolved.warnings)):
         progress.message(line)
     forecast = preview(run.plan, workspace.store, workspace.durations, explain=False)
+    for fault in workspace.registry.faults:
+        progress.message(f"warning: left out: {fault}")
     for stage, file in workspace.store.damaged.values():
         what = f"the stored result of {stage} is damaged ({file} has changed) and is made again"
         progress.message(f"warning: {what}")

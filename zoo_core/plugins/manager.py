@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
@@ -11,12 +10,12 @@ import pluggy
 
 from zoo_core.api import hooks
 from zoo_core.errors import (
-    Interrupted,
     UnavailableError,
     UsageError,
     ZooError,
     did_you_mean,
     first_line,
+    raise_ctrl_c,
 )
 from zoo_core.plugins.entry_points import entry_points
 from zoo_core.plugins.plugin import GROUP, Plugin
@@ -59,14 +58,10 @@ KINDS = {
 }
 
 
-def _raise_ctrl_c(error: BaseException) -> None:
-    """Raises the error if it is a person's Ctrl-C, and not a plugin's own KeyboardInterrupt.
-
-    Programs of zoo raise their own kind; others leave Python's handler in place.
-    """
-    plain = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    if isinstance(error, Interrupted) or (plain and isinstance(error, KeyboardInterrupt)):
-        raise error
+def _check_named(item: Any) -> None:
+    """Raises TypeError for what is no provider and no backend."""
+    if not isinstance(getattr(item, "name", None), str):
+        raise TypeError(f"provides {item!r:.60}, which has no name")
 
 
 class Plugins:
@@ -189,7 +184,7 @@ class Plugins:
         except ZooError:
             raise
         except BaseException as error:  # whatever a plugin raises
-            _raise_ctrl_c(error)
+            raise_ctrl_c(error)
             reason = first_line(error)
             step = "install what {} needs" if isinstance(error, ImportError) else "update {}"
             raise UnavailableError(
@@ -262,11 +257,11 @@ class Plugins:
         try:
             with stdout_to_stderr():
                 items = list(function())
-            for path in items if hook == _FILES else ():
-                path.stat()
+            for item in items:
+                item.stat() if hook == _FILES else _check_named(item)
             return items
         except BaseException as error:  # a hook that raises disables only its own plugin
-            _raise_ctrl_c(error)
+            raise_ctrl_c(error)
             self._manager.unregister(module, plugin.name)
             failed = plugin.failed(error)
             self.plugins = [failed if p.name == plugin.name else p for p in self.plugins]
@@ -291,7 +286,7 @@ class Plugins:
             plugin.check_api(api)
             self._add_hooks(module, plugin.name)
         except BaseException as error:  # whatever a plugin raises
-            _raise_ctrl_c(error)
+            raise_ctrl_c(error)
             self.plugins.append(plugin.failed(error))
         else:
             self.plugins.append(replace(plugin, api=api))

@@ -26,6 +26,12 @@ class _Merged:
     def __init__(self) -> None:
         self.entries: dict[str, dict[str, tuple[Any, Path]]] = {part: {} for part in PARTS}
 
+    def copy(self) -> _Merged:
+        """Another one, to which a file can be added on trial."""
+        other = _Merged()
+        other.entries = {part: dict(entries) for part, entries in self.entries.items()}
+        return other
+
     def add(
         self, path: Path, document: Any, override: bool = False, facts: Collection[Path] = ()
     ) -> None:
@@ -54,16 +60,19 @@ class _Merged:
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """All cards and protocols, by name."""
+    """All cards and protocols, by name; `faults` are the errors of the plugins' files left out."""
 
     models: dict[str, ModelCard]
     protocols: dict[str, ScoringProtocol]
     files: tuple[Path, ...]
+    faults: tuple[RegistryError, ...] = ()
 
     def model(self, name: str) -> ModelCard:
         """A model's card; raises UsageError with a hint."""
         if name not in self.models:
-            raise UsageError(f"no model '{name}'", next=did_you_mean(name, self.models))
+            left_out = "".join(f"; left out: {fault}" for fault in self.faults)
+            step = f"{did_you_mean(name, self.models)}{left_out}"
+            raise UsageError(f"no model '{name}'", next=step)
         return self.models[name]
 
 
@@ -71,16 +80,30 @@ def load_registry(plugin_files: Iterable[Path] = ()) -> Registry:
     """The bundled files and the plugins', overridden by `./registry.yaml` and ZOO_REGISTRY.
 
     A plugin may not use a name that exists, except that of a facts-only model, whose published
-    results then follow the plugin's own. The user's files override entry by entry. ZOO_REGISTRY is
-    one file, or several separated as in PATH. Raises RegistryError.
+    results then follow the plugin's own; a plugin's file that is wrong is left out. The user's
+    files override entry by entry. ZOO_REGISTRY is one file, or several separated as in PATH. Raises
+    RegistryError for these and for the bundled ones.
     """
     merged = _Merged()
-    packed, facts, extra = packed_registry(), packed_folder(), list(plugin_files)
+    faults: list[RegistryError] = []
+    used: list[Path] = []
+    packed, facts = packed_registry(), packed_folder()
     own = _own_files(packed)
-    files = (packed, *facts, *extra, *own)
-    for path, document in zip(files, read_yaml(files), strict=True):
-        merged.add(path, document, override=path in own, facts=facts if path in extra else ())
-    return _build(merged, files)
+    for path, document in zip((packed, *facts), read_yaml((packed, *facts)), strict=True):
+        merged.add(path, document)
+    for path in plugin_files:
+        trial = merged.copy()
+        try:
+            trial.add(path, read_yaml([path])[0], facts=facts)
+            _build(trial, ())
+        except RegistryError as error:
+            faults.append(error)
+        else:
+            merged = trial
+            used.append(path)
+    for path, document in zip(own, read_yaml(own), strict=True):
+        merged.add(path, document, override=True)
+    return _build(merged, (packed, *facts, *used, *own), faults)
 
 
 def packed_registry() -> Path:
@@ -115,7 +138,9 @@ def _own_files(packed: Path) -> list[Path]:
     return [path for path in own if not (path.exists() and path.samefile(packed))]
 
 
-def _build(merged: _Merged, files: tuple[Path, ...]) -> Registry:
+def _build(
+    merged: _Merged, files: tuple[Path, ...], faults: Iterable[RegistryError] = ()
+) -> Registry:
     parts = merged.entries
     labels = {
         name: Reader({"labels": value}, f"{path}: labels.{name}").strings("labels")
@@ -132,7 +157,7 @@ def _build(merged: _Merged, files: tuple[Path, ...]) -> Registry:
         full = merge(_family(family, parts, reader.where), value) if family else value
         models[name] = card(name, Reader(full, reader.where), labels, str(path))
         _check_protocols(models[name], protocols, reader.where)
-    return Registry(dict(sorted(models.items())), protocols, files)
+    return Registry(dict(sorted(models.items())), protocols, files, tuple(faults))
 
 
 def _family(name: str, parts: dict[str, dict[str, tuple[Any, Path]]], where: str) -> Any:
