@@ -268,6 +268,13 @@ def test_a_png_whose_pixels_are_all_there_is_read(tmp_path: Path, lost: int) -> 
     assert (read_rgb(cut) == noise()).all()
 
 
+@pytest.mark.parametrize("ending", [".png", *[".gif"] * GIF])
+def test_a_file_that_is_cut_in_its_picture_is_told_as_such(tmp_path: Path, ending: str) -> None:
+    data = encoded(ending, noise())
+    with pytest.raises(DataError, match="is truncated before the image's end"):
+        read_rgb(saved(tmp_path, data[: len(data) // 2]))
+
+
 @pytest.mark.skipif(not GIF, reason="this OpenCV has no GIF")
 def test_a_gif_without_its_last_byte_is_read(tmp_path: Path) -> None:
     data = encoded(".gif", picture())

@@ -42,10 +42,12 @@ def run_program(run: Callable[[], int]) -> None:
 
     try:
         import gc
+        import os
 
         from zoo_core.cli import interrupt
 
         interrupt.install()
+        os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # zoo says itself what is wrong
         gc.set_threshold(_GC_THRESHOLD)
         if sys.stdout is not None and sys.stdout.errors == "strict":
             sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]

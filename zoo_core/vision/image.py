@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -159,14 +159,20 @@ def _decode(path: Path, data: bytes) -> NDArray[np.uint8]:
     import cv2
 
     _checked_size(path, data)
-    ways = (data,) if has_its_end(data) else with_end(data)
-    images = [_decoded(path, way) for way in ways]
+    images = [_decoded(path, data)] if has_its_end(data) else _completed(path, data)
     if not images or any((other != images[0]).any() for other in images[1:]):
         raise _truncated(path)
     image = np.asarray(cv2.cvtColor(images[0], cv2.COLOR_BGR2RGB, dst=images[0]), np.uint8)
     turned = orientation(data) if data.startswith(TIFF_STARTS) else 1
     # OpenCV turns every TIFF, asked or not.
     return np.ascontiguousarray(upright(image, _INVERSE.get(turned, turned)))
+
+
+def _completed(path: Path, data: bytes) -> list[NDArray[np.uint8]]:
+    """What each way to complete a file makes of it; nothing where the decoder refuses one."""
+    with suppress(DataError):
+        return [_decoded(path, way) for way in with_end(data)]
+    return []
 
 
 def _decoded(path: Path, data: bytes) -> NDArray[np.uint8]:
