@@ -59,19 +59,25 @@ def _guarded(run: Callable[[], int], arguments: Sequence[str]) -> int:
             return _interrupted(arguments)
         _debug()
         return _report(error, arguments)
-    except OSError as error:
-        if isinstance(error, BrokenPipeError) or error.filename is None:
-            return _defect(error, arguments)
+    except BaseException as error:
+        return _unexpected(error, arguments)
+
+
+def _unexpected(error: BaseException, arguments: Sequence[str]) -> int:
+    """What no code of zoo has turned into a ZooError; raises what only its traceback explains."""
+    if is_interrupt(error):
+        return _interrupted(arguments)
+    if isinstance(error, OSError) and error.filename is not None:
         _debug()
         where = str(error.filename)[:_LONGEST]
         return _report(DataError(error.strerror or str(error), where=where), arguments)
-    except SystemExit as error:
-        if any(word.endswith("-completion") for word in arguments):
-            raise  # how click ends these
+    completing = any(word.endswith("-completion") for word in arguments)
+    if isinstance(error, SystemExit) and not completing:  # click ends those so
         what = f"a plugin or a library ended the program with {error.code!r}"
         return _report(StageError(what), arguments)
-    except BaseException as error:
-        return _defect(error, arguments)
+    if not isinstance(error, SystemExit | BrokenPipeError):
+        _write_error(arguments, "defect", StageError(f"{type(error).__name__}: {error}"))
+    raise error
 
 
 def _here() -> Path:
@@ -79,15 +85,6 @@ def _here() -> Path:
         return Path.cwd()
     except FileNotFoundError as error:
         raise DataError("the working folder is gone", next="change to another one") from error
-
-
-def _defect(error: BaseException, arguments: Sequence[str]) -> int:
-    if is_interrupt(error):
-        return _interrupted(arguments)
-    if isinstance(error, BrokenPipeError):
-        raise error
-    _write_error(arguments, "defect", StageError(f"{type(error).__name__}: {error}"))
-    raise error
 
 
 def _debug() -> None:
