@@ -12,7 +12,7 @@ import pytest
 from zoo_core.errors import DataError
 from zoo_core.system.file_cache import file_digest_cached, file_digests
 from zoo_core.system.hashing import file_digest
-from zoo_core.system.paths import folder
+from zoo_core.system.paths import cache
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -126,7 +126,7 @@ def test_what_cannot_be_read(tmp_path: Path) -> None:
 def test_a_damaged_cache_is_made_anew(tmp_path: Path, zoo_home: Path, read: list[Path]) -> None:
     path = settled(tmp_path / "a", b"one")
     file_digest_cached(path)
-    (zoo_home / "facts" / "files.sqlite").write_bytes(b"not a database" * 100)
+    (zoo_home / "caches" / "facts" / "files.sqlite").write_bytes(b"not a database" * 100)
     for _ in range(3):
         assert file_digest_cached(path) == sha256(b"one")
     assert len(read) == 2
@@ -136,7 +136,7 @@ def test_a_cache_that_cannot_be_written_does_not_stop_anything(
     tmp_path: Path, zoo_home: Path, read: list[Path]
 ) -> None:
     path = settled(tmp_path / "a", b"one")
-    (zoo_home / "facts" / "files.sqlite").mkdir(parents=True)
+    (zoo_home / "caches" / "facts" / "files.sqlite").mkdir(parents=True)
     assert file_digest_cached(path) == sha256(b"one")
     assert file_digest_cached(path) == sha256(b"one")
     assert len(read) == 2
@@ -155,7 +155,7 @@ def test_a_full_disk_does_not_stop_anything(
 
     monkeypatch.setattr(sqlite3, "connect", full)
     assert file_digest_cached(path) == sha256(b"one")
-    assert (zoo_home / "facts" / "files.sqlite").exists()
+    assert (zoo_home / "caches" / "facts" / "files.sqlite").exists()
 
 
 def test_a_cache_folder_that_cannot_be_created(
@@ -172,7 +172,7 @@ def test_a_cache_folder_that_cannot_be_created(
 def test_a_damaged_row_is_read_again(tmp_path: Path, read: list[Path], damage: str) -> None:
     path = settled(tmp_path / "a", b"one")
     file_digest_cached(path)
-    with closing(sqlite3.connect(folder("facts") / "files.sqlite")) as base:
+    with closing(sqlite3.connect(cache("facts") / "files.sqlite")) as base:
         base.execute(f"UPDATE checked SET {damage}")
         base.commit()
 

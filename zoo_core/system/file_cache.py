@@ -11,7 +11,7 @@ from zlib import crc32
 
 from zoo_core.errors import DataError
 from zoo_core.system.files import check_regular
-from zoo_core.system.paths import folder
+from zoo_core.system.paths import cache
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -103,7 +103,7 @@ def _open() -> Iterator[sqlite3.Connection]:
 
 
 def _file() -> Path:
-    return folder("facts") / "files.sqlite"
+    return cache("facts") / "files.sqlite"
 
 
 def _stamp(path: Path) -> str:

@@ -9,6 +9,7 @@ from zoo_coco.coco_json import image_index
 
 from zoo_core.errors import DataError
 from zoo_core.toolkit.coco import BoxCounts, read_annotations
+from zoo_core.toolkit.files import cache
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -132,3 +133,24 @@ def test_no_object_and_no_file(tmp_path: Path) -> None:
         read_annotations(tmp_path / "list.json")
     with pytest.raises(DataError, match="no such annotation file"):
         image_index(tmp_path / "absent.json")
+
+
+@pytest.mark.parametrize("text", ["{", "[" * 5000, "[]", '{"form": 4, "sha256": "0"}', ""])
+def test_a_damaged_index_is_made_again(tmp_path: Path, text: str) -> None:
+    path = put(tmp_path / "a.json")
+    first = image_index(path)
+    for kept in cache("coco").glob("index-*.json"):
+        kept.write_text(text)
+
+    assert image_index(path) == first
+
+
+def test_an_index_with_another_digit_is_made_again(tmp_path: Path) -> None:
+    path = put(tmp_path / "a.json")
+    first = image_index(path)
+    for kept in cache("coco").glob("index-*.json"):
+        text = kept.read_text()
+        assert '"b.jpg", 4, 5' in text
+        kept.write_text(text.replace('"b.jpg", 4, 5', '"b.jpg", 4, 6'))
+
+    assert image_index(path) == first

@@ -17,7 +17,7 @@ from zoo_core.toolkit.coco import (
     unlisted_images,
     used_categories,
 )
-from zoo_core.toolkit.files import file_digest_cached, folder, write_text
+from zoo_core.toolkit.files import cache, digest, file_digest_cached, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -103,7 +103,7 @@ def _remembered(path: Path, sha256: str, part: str) -> dict[str, Any]:
 
 
 def _kept(sha256: str, part: str) -> Path:
-    return folder("coco") / f"{part}-{sha256}.json"
+    return cache("coco") / f"{part}-{sha256}.json"
 
 
 def ends_in(data: Mapping[str, Any]) -> dict[ImageId, list[list[float]]]:
@@ -134,14 +134,16 @@ def _index_rows(data: Mapping[str, Any], path: Path) -> dict[str, Any]:
 
 
 def _recall(path: Path) -> dict[str, Any] | None:
+    """What was remembered, unless it is of another form, or differs from its digest."""
     try:
-        data = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+        rows = json.loads(path.read_bytes())
+        whole = rows["form"] == _FORM and rows.pop("sha256") == digest(rows)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
-    return data if isinstance(data, dict) and data.get("form") == _FORM else None
+    return rows if whole else None
 
 
 def _remember(path: Path, rows: dict[str, Any]) -> None:
     """Where it cannot be written, the annotation file is parsed again next time."""
     with suppress(OSError):
-        write_text(path, json.dumps(rows))
+        write_text(path, json.dumps({**rows, "sha256": digest(rows)}))
