@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+import pytest
 
 from zoo_core.api import Prediction, Sample
-from zoo_core.commands.predict import _View
+from zoo_core.commands.predict import _View, detections
 from zoo_core.testing.toy_parts import ToyEvaluator
 
 if TYPE_CHECKING:
@@ -38,3 +39,21 @@ def test_what_is_shown_is_above_the_limit_and_seen_as_the_network_saw_it(tmp_pat
     unnamed = _View(ToyEvaluator(), [], 0.25, False)
     assert unnamed.row(prediction, "").told == "class 0 1"
     assert [view.picture(prediction)[-1, -1].mean() > 128 for view in views] == [False, True]
+
+
+def test_detections_may_come_with_further_arrays() -> None:
+    arrays = {
+        "boxes": np.array([[0, 0, 1, 1], [2, 2, 3, 3]], np.float32),
+        "scores": np.array([0.3, 0.9], np.float32),
+        "labels": np.array([1, 0], np.int32),
+        "dropped": np.array([5]),
+    }
+    found = detections(arrays, ("red", "blue"), 0.5)
+    assert found is not None
+    assert found[1] == ("red",)
+    assert {name: array.tolist() for name, array in found[0].items()} == {
+        "boxes": [[2, 2, 3, 3]],
+        "scores": [pytest.approx(0.9)],
+        "labels": [0],
+    }
+    assert detections({"labels": arrays["labels"], "scores": arrays["scores"]}, (), 0.5) is None

@@ -228,8 +228,8 @@ def _check_categories(rows: list[dict[str, Any]], where: str) -> None:
         if not isinstance(row.get("name"), str) or not row["name"].strip():
             what = f"the name of categories[{place}] is {_told(row, 'name')}, no text"
             raise _wrong(what, where)
-        if number in seen or (isinstance(number, int) and not 0 <= number < _FAR):
-            raise _wrong(f"category id {number!r} is listed twice, or no id", where)
+        if number in seen:
+            raise _wrong(f"category id {number!r} is listed twice", where)
         seen.add(number)
 
 
