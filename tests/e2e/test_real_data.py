@@ -129,7 +129,8 @@ def test_the_run_folder_holds_coco_json_and_a_text_file_per_image(
 def test_the_usual_dog_is_found(real: Zoo, tmp_path: Path) -> None:
     done = real(
         "predict", *MODEL, DATA / "photos" / "dog.jpg", "--size", "320,320", "--resize", "stretch",
-        "--conf", "0.25", "--nms", "0.45", "--nms-kind", "iou", "-o", "seen", "--json", "-",
+        "--conf", "0.25", "--nms", "0.45", "--nms-kind", "iou", "--box-labels", "multi",
+        "-o", "seen", "--json", "-",
     )  # fmt: skip
 
     assert done.code == 0, done.stderr
