@@ -221,6 +221,20 @@ def test_what_was_measured_stays_where_a_later_part_fails(
     assert "single-stream on " in done.stderr
 
 
+def test_what_was_measured_stays_where_a_later_part_is_interrupted(
+    zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("zoo_core.commands.bench.report.versus", interrupted)
+    done = zoo(*TOY, "--vs", ":int8", *QUICK, "--no-breakdown")
+    stored = json.loads((tmp_path / "out" / "bench.json").read_text())
+
+    assert done.code == 130
+    assert stored["benchmark"]["samples"] > 0
+
+
 def test_a_sweep_marks_the_points_that_fail_and_keeps_the_others(
     zoo: Zoo, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -83,18 +83,22 @@ def bench_report(
         for line in report_lines(report):
             progress.message(line)
         place = f"what was measured before is in {report.header.output}"
-        error.next = f"{error.next}; {place}" if error.next else place
+        if isinstance(error, ZooError):
+            error.next = f"{error.next}; {place}" if error.next else place
         raise error
     return report
 
 
-def _taken(parts: Iterator[Part]) -> tuple[list[Part], ZooError | None]:
-    """The parts up to the first that fails, and its error; raises it where it is the first part."""
+def _taken(parts: Iterator[Part]) -> tuple[list[Part], BaseException | None]:
+    """The parts up to the first that fails or is interrupted, and its error.
+
+    Raises the error where it is that of the first part.
+    """
     taken: list[Part] = []
     try:
         for part in parts:
             taken.append(part)
-    except ZooError as error:
+    except BaseException as error:  # raised once the parts are written
         if not taken:
             raise
         return taken, error
