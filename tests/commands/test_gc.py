@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from zoo_core.commands.gc import clean
+from zoo_core.commands.gc import clean, clean_claims
 from zoo_core.pipeline.store import LOG, MANIFEST, Store
+from zoo_core.system.locks import held_or_none
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,3 +90,13 @@ def test_an_entry_that_another_process_removes(
     monkeypatch.setattr(Store, "last_used", too_late)
     assert clean(store, 30, dry_run=False) == {"removed": [], "kept": 1, "bytes": 0}
     assert not (store.root / "entries" / KEY[:2] / KEY / MANIFEST).exists()
+
+
+def test_claims_of_commands_that_were_killed_go_and_others_stay(tmp_path: Path) -> None:
+    for name in ("dead.lock", "dead.lock.owner"):
+        (tmp_path / name).write_text("{}")
+    with held_or_none(tmp_path / "alive.lock") as mine:
+        clean_claims(tmp_path)
+        assert mine
+        assert {path.name for path in tmp_path.iterdir()} == {"alive.lock", "alive.lock.owner"}
+    clean_claims(tmp_path / "nowhere")

@@ -9,6 +9,7 @@ import typer
 from zoo_core.cli.json_output import print_json
 from zoo_core.cli.options import JsonFlag
 from zoo_core.cli.output import echo
+from zoo_core.cli.progress import say
 
 
 def gc(
@@ -25,11 +26,13 @@ def gc(
     as_json: JsonFlag = False,
 ) -> int:
     """Remove unused results, remains of failed stages and unused cache files."""
-    from zoo_core.commands.gc import clean, clean_caches
+    from zoo_core.commands.gc import clean, clean_caches, clean_claims
     from zoo_core.pipeline.store import Store
-    from zoo_core.system.paths import CACHES, home
+    from zoo_core.system.paths import CACHES, CLAIMS, home
 
-    report = clean(Store(home() / "store"), 0 if everything else days, dry_run)
+    report = clean(Store(home() / "store"), 0 if everything else days, dry_run, say)
+    if not dry_run:
+        clean_claims(home() / CLAIMS)
     age = 0 if everything or caches else days
     report["caches"] = clean_caches(home() / CACHES, age, dry_run)
     if as_json:

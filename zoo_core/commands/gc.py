@@ -8,8 +8,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.pipeline.store import folder_bytes
+from zoo_core.system.locks import held_or_none
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from zoo_core.pipeline.store import Store
@@ -17,10 +19,13 @@ if TYPE_CHECKING:
 _DAY = 24 * 3600
 
 
-def clean(store: Store, days: int, dry_run: bool) -> dict[str, Any]:
+def clean(
+    store: Store, days: int, dry_run: bool, tell: Callable[[str], None] = lambda _: None
+) -> dict[str, Any]:
     """Remove entries unused for `days` and leftovers older than a day; returns the report.
 
-    With `days` 0 all are removed, except those that running commands use or write.
+    With `days` 0 all are removed, except those that running commands use or write. `tell` hears
+    which process it waits for.
     """
     before = min(time.time() - days * _DAY, store.used_since())
     removed: list[dict[str, Any]] = []
@@ -30,11 +35,11 @@ def clean(store: Store, days: int, dry_run: bool) -> dict[str, Any]:
             if store.last_used(entry) >= before:
                 remaining += 1
                 continue
-            size = folder_bytes(entry.path) if dry_run else store.remove(entry.key)
+            size = folder_bytes(entry.path) if dry_run else store.remove(entry.key, tell)
             removed.append({"name": entry.manifest["name"], "key": entry.key, "bytes": size})
     for path in store.broken():
         with suppress(FileNotFoundError):
-            size = folder_bytes(path) if dry_run else store.remove(path.name)
+            size = folder_bytes(path) if dry_run else store.remove(path.name, tell)
             removed.append({"name": "damaged", "key": path.name, "bytes": size})
     for path in store.leftovers(0 if days == 0 else _DAY):
         with store.unused(path) as free:
@@ -43,6 +48,13 @@ def clean(store: Store, days: int, dry_run: bool) -> dict[str, Any]:
                 if not dry_run:
                     shutil.rmtree(path, ignore_errors=True)
     return {"removed": removed, "kept": remaining, "bytes": sum(row["bytes"] for row in removed)}
+
+
+def clean_claims(folder: Path) -> None:
+    """Remove what commands that were killed have left of their claims to output folders."""
+    for path in folder.glob("*.lock"):
+        with suppress(OSError), held_or_none(path):  # the file goes with the lock
+            pass
 
 
 def clean_caches(root: Path, days: int, dry_run: bool) -> list[dict[str, Any]]:

@@ -219,9 +219,9 @@ class Store:
         folders = sorted((self.root / "entries").glob("*/*"))
         return [path for path in folders if _manifest(path, path.name) is None]
 
-    def remove(self, key: str) -> int:
-        """Remove an entry; returns the bytes it held."""
-        with self.lock(key):
+    def remove(self, key: str, tell: Callable[[str], None] = lambda _: None) -> int:
+        """Remove an entry; returns the bytes it held. `tell` hears for whom it waits."""
+        with self.lock(key, tell):
             path = self.folder(key)
             size = folder_bytes(path)
             self._discard(path)

@@ -17,7 +17,7 @@ from zoo_core.reporting.owned_files import OwnedFiles
 from zoo_core.system.files import copy_file, disk_errors, remove_leftovers, temporary_folder
 from zoo_core.system.hashing import digest
 from zoo_core.system.locks import held_or_none, holder
-from zoo_core.system.paths import home
+from zoo_core.system.paths import CLAIMS, home
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -98,7 +98,7 @@ def claiming(command: Callable[P, T]) -> Callable[P, T]:
 
 @contextmanager
 def _claim(output: Path) -> Iterator[None]:
-    path = home() / "outputs" / f"{digest(os.path.realpath(output))[:24]}.lock"
+    path = home() / CLAIMS / f"{digest(os.path.realpath(output))[:24]}.lock"
     with ExitStack() as stack:
         mine = True
         with suppress(OSError):  # a home that cannot be written: nothing can be claimed

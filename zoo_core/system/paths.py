@@ -12,6 +12,9 @@ from zoo_core.errors import DataError, install_step
 CACHES = "caches"
 """The folder inside `home()` that holds a folder for each cache."""
 
+CLAIMS = "outputs"
+"""The folder inside `home()` that holds a lock for each output folder that is being filled."""
+
 _README = """The cache of zoo. `zoo gc` removes what is not needed. Downloads and results can be
 made again; weights that you brought (by-hand) and the history of runs (runs.jsonl) cannot.
 """
@@ -22,7 +25,7 @@ _MARKS = {
     _TAG: "Signature: 8a477f597d28d172789f06886806bc55\n# Made by zoo.\n",
 }
 _UNMARKED = frozenset(
-    {"by-hand", "downloads", "journal.jsonl", "network.json", "outputs", "runs.jsonl", "store"}
+    {"by-hand", "downloads", "journal.jsonl", "network.json", CLAIMS, "runs.jsonl", "store"}
 )
 """Names that zoo itself puts into `home()`; a folder with others belongs to a person."""
 
