@@ -8,8 +8,7 @@ import typer
 
 from zoo_core.cli.json_output import print_json
 from zoo_core.cli.options import JsonFlag
-from zoo_core.cli.output import echo
-from zoo_core.cli.progress import say
+from zoo_core.cli.output import echo, say
 
 
 def gc(
