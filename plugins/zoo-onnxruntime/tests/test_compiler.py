@@ -321,20 +321,25 @@ def fixed(model: onnx.ModelProto, batch: int) -> onnx.ModelProto:
     return model
 
 
-@pytest.mark.parametrize("calibrator", ["minmax", "auto"])
-def test_a_fixed_batch_is_calibrated_in_batches(nets: Any, tmp_path: Path, calibrator: str) -> None:
-    """Six images in batches of four: what is seen is what a free batch shows of them one by one."""
+@pytest.mark.parametrize(("calibrator", "count"), [("minmax", 6), ("auto", 8)])
+def test_a_fixed_batch_is_calibrated_in_batches(
+    nets: Any, tmp_path: Path, calibrator: str, count: int
+) -> None:
+    """In batches of four: what is seen is what a free batch shows of the images one by one."""
     folders = [tmp_path / "fixed", tmp_path / "free"]
     seen = []
     for folder, model in zip(folders, (fixed(nets.mish(), 4), nets.mish()), strict=True):
         folder.mkdir()
-        before = before_with(model, folder, count=6)
+        before = before_with(model, folder, count=count)
         done = run_stages([*before, *stages("int8", calibrator)], folder / "zoo")
         seen.append(json.loads((done["calibrate"] / "ranges.json").read_text(encoding="utf-8")))
         told = json.loads((done["compile"] / "precision.json").read_text(encoding="utf-8"))
         assert told["int8_nodes"] == 6
         assert all(ratio > 20 for ratio in told["output_snr_db"].values())
-    assert seen[0]["images"] == seen[1]["images"] == 6
+    assert seen[0]["images"] == seen[1]["images"] == count
+    assert seen[0]["calibrator"] == seen[1]["calibrator"]
+    tried = [each.get("tried_snr_db", {}) for each in seen]
+    assert tried[0] == pytest.approx(tried[1], abs=0.2)
     assert seen[0]["seen"].keys() == seen[1]["seen"].keys()
     for name, ends in seen[0]["seen"].items():
         np.testing.assert_allclose(ends, seen[1]["seen"][name], rtol=1e-4, atol=1e-5)

@@ -74,7 +74,15 @@ def _outputs(
     session = open_session(model, threads)
     names = [value.name for value in session.get_outputs()]
     (source,) = (value.name for value in session.get_inputs())
-    return [run(session, names, {source: image}) for image in images]
+    made = [(len(image), run(session, names, {source: image})) for image in images]
+    return [row for count, arrays in made for row in _rows(arrays, count)]
+
+
+def _rows(arrays: list[NDArray[Any]], count: int) -> list[list[NDArray[Any]]]:
+    """The outputs of each image of a batch, so that each counts as much as one that ran alone."""
+    if any(array.ndim == 0 or len(array) != count for array in arrays):
+        return [arrays]
+    return [[array[index] for array in arrays] for index in range(count)]
 
 
 def _mean_db(
