@@ -353,10 +353,15 @@ def _listed_paths(listing: Path) -> list[Path]:
     return paths
 
 
-def _left_out(place: Path, tree: Tree) -> Iterator[str]:
-    unread = [name for name in tree.others if Path(name).suffix.lower() not in _BESIDE]
+def unread_files(place: Path, others: Iterable[str]) -> Iterator[str]:
+    """The warning, if any, about files of a folder that are no images that zoo reads."""
+    unread = [name for name in others if Path(name).suffix.lower() not in _BESIDE]
     if unread:
         yield f"files left out of {place}: {_endings(unread)}"
+
+
+def _left_out(place: Path, tree: Tree) -> Iterator[str]:
+    yield from unread_files(place, tree.others)
     if tree.skipped:
         some = ", ".join(tree.skipped[:3]) + (", ..." if len(tree.skipped) > 3 else "")
         what = "folders (links, and results of zoo) left out of"

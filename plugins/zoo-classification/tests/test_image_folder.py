@@ -67,3 +67,19 @@ def test_folders_without_images_are_refused(tmp_path: Path, zoo_home: Path) -> N
         ImagenetFolder().plan(DataRequest(purpose="evaluate", images=tmp_path / "none"))
     with pytest.raises(UsageError, match="give --images DIR"):
         ImagenetFolder().plan(DataRequest(purpose="evaluate"))
+
+
+def test_what_is_no_image_of_a_class_is_said(val: Path) -> None:
+    before = ImagenetFolder().plan(DataRequest(purpose="evaluate", images=val))
+    assert before.warnings == ()
+    first = next(path for path in sorted(val.rglob("*")) if path.is_file())
+    for name in ("stray.png", f"{first.parent.name}/deep/er.png"):
+        (val / name).parent.mkdir(exist_ok=True)
+        (val / name).write_bytes(first.read_bytes())
+    (first.parent / "raw.dng").write_bytes(b"x")
+    (val / "labels.txt").write_text("x")
+    after = ImagenetFolder().plan(DataRequest(purpose="evaluate", images=val))
+    assert after.count == before.count
+    assert after.warnings[0] == f"files left out of {val}: 1 .dng"
+    assert after.warnings[1].endswith(f": 2 ({first.parent.name}/deep/er.png, stray.png)")
+    assert len(after.warnings) == 2

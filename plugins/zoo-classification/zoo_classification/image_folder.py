@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 from zoo_core.api import DataPlan, Sample
 from zoo_core.errors import DataError, UsageError
-from zoo_core.toolkit.datasets import check_unchanged, is_image, limited, names_digest, shards
+from zoo_core.toolkit.datasets import (
+    check_unchanged,
+    is_image,
+    limited,
+    names_digest,
+    shards,
+    unread_files,
+    walk,
+)
 from zoo_core.toolkit.files import digest, file_digests
 
 if TYPE_CHECKING:
@@ -50,6 +58,7 @@ class ImagenetFolder:
             of=len(paths),
             content=digest([contents, names_digest(names), file_digests(list(truth.values()))]),
             has_truth=True,
+            warnings=tuple(_left_out(folder)),
         )
 
     def samples(self, view: DataView, start: int, stop: int) -> Iterator[Sample]:
@@ -84,6 +93,19 @@ def listed(folder: Path) -> list[Path]:
         step = "name the folder that holds one folder per class"
         raise DataError("has no class folder with an image in it", where=str(folder), next=step)
     return found
+
+
+def _left_out(folder: Path) -> Iterator[str]:
+    """What is in the folder and is no image of a class."""
+    tree = walk(folder)
+    yield from unread_files(folder, tree.others)
+    stray = [name for name in tree.files if name.count("/") != 1]
+    if stray:
+        some = ", ".join(stray[:3]) + (", ..." if len(stray) > 3 else "")
+        yield (
+            f"images left out of {folder}, since they lie in no class folder or in one of its "
+            f"sub-folders: {len(stray)} ({some})"
+        )
 
 
 def _names(folder: Path, paths: list[Path]) -> list[str]:
