@@ -129,12 +129,13 @@ def test_plugins_that_fail_are_named() -> None:
 
 def test_two_plugins_of_one_name_are_reported() -> None:
     by_name = software(plugin("zoo_a", backend(lambda: OK)), plugin("zoo_b", backend(lambda: OK)))
-    assert "zoo_a and zoo_b" in by_name["backends"].found
-    assert not by_name["backends"].ok
+    for name in ("plugin zoo_a", "plugin zoo_b"):
+        assert "zoo_a and zoo_b" in by_name[name].found
+        assert not by_name[name].ok
     apart = software(
         plugin("zoo_a", backend(lambda: OK)), plugin("zoo_b", backend(lambda: OK, "other"))
     )
-    assert "zoo_a and zoo_b" in apart["compilers"].found
+    assert "compiler" in apart["plugin zoo_a"].found
     assert "zoo_a and zoo_b" in apart["backend here"].found
 
 

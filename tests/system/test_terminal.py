@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from zoo_core.system.terminal import masked, printable, shown
+from zoo_core.system.terminal import host_of, masked, printable, shown
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,9 @@ def test_credentials_are_masked(text: str, expected: str) -> None:
 def test_control_characters_are_escaped(text: str, expected: str) -> None:
     assert printable(text) == expected
     assert shown(text) == expected
+
+
+def test_a_host_is_named_without_who_asks() -> None:
+    assert (
+        host_of("https://user:token@host:8080/a") == host_of("https://host:8080/b") == "host:8080"
+    )

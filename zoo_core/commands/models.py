@@ -8,13 +8,13 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from zoo_core.errors import ZooError, check_known
 from zoo_core.planning.weights import absent_files, nearest_option
 from zoo_core.registry.cards import NONE
 from zoo_core.system.files import write_json
 from zoo_core.system.paths import home
+from zoo_core.system.terminal import host_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -117,7 +117,7 @@ class Reach:
 
         if _offline():
             return False
-        host = urlsplit(url).netloc
+        host = host_of(url)
         if host not in self._known:
             start = time.monotonic()
             self._known[host] = self._known.get("") is not False and network_reachable(url)

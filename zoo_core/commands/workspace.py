@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from zoo_core.pipeline.durations import Durations
 from zoo_core.pipeline.executor import Executor
@@ -22,6 +21,7 @@ from zoo_core.reporting.run_folder import check_output
 from zoo_core.reporting.terminal import first_line, warning_lines
 from zoo_core.system.machine import cpu_quota
 from zoo_core.system.paths import home
+from zoo_core.system.terminal import host_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,7 +88,7 @@ class Workspace:
     def _is_reachable(self, url: str) -> bool:
         from zoo_core.system.download import network_reachable
 
-        host = urlsplit(url).netloc
+        host = host_of(url)
         if host not in self._hosts:
             self._hosts[host] = network_reachable(url)
         return self._hosts[host]

@@ -275,7 +275,10 @@ class Plugins:
                 next="uninstall one, or name it in `zoo plugins disable` or ZOO_DISABLE_PLUGINS",
             )
             both = (other.name, plugin.name)
-            self.plugins = [p.conflicting(error) if p.name in both else p for p in self.plugins]
+            self.plugins = [
+                p.conflicting(error) if p.name in both and not p.failure else p
+                for p in self.plugins
+            ]
 
     def _register(self, plugin: Plugin, load: Any) -> None:
         try:

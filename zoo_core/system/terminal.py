@@ -8,6 +8,7 @@ import sys
 from contextlib import contextmanager, redirect_stdout, suppress
 from itertools import zip_longest
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,6 +25,11 @@ _SECRET = re.compile(
     r"""|sig|key|auth|pwd)=)[^&;#\s"'<>]+""",
     re.IGNORECASE,
 )
+
+
+def host_of(url: str) -> str:
+    """The host and port of an address, without who asks."""
+    return urlsplit(url).netloc.rpartition("@")[2]
 
 
 def shown(text: str) -> str:

@@ -8,12 +8,12 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from zoo_core.commands.doctor.check import GIB, Check, gibibytes
 from zoo_core.errors import UsageError
 from zoo_core.registry import Registry, load_registry
 from zoo_core.system.paths import home
+from zoo_core.system.terminal import host_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -73,7 +73,7 @@ def hosts(registry: Registry) -> dict[str, str]:
     options = [option for card in registry.models.values() for option in card.weights]
     sources = [source for option in options for source in option.files.values()]
     urls = sorted({source.url for source in sources if source.url}, reverse=True)
-    by_host = {urlsplit(url).netloc: url for url in urls if url.startswith(("http:", "https:"))}
+    by_host = {host_of(url): url for url in urls if url.startswith(("http:", "https:"))}
     return dict(sorted(by_host.items()))
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from zoo_core.api import Availability
 from zoo_core.commands.doctor.check import Check
-from zoo_core.errors import UsageError, first_line
+from zoo_core.errors import UsageError, first_line, raise_ctrl_c
 from zoo_core.plugins.manager import KINDS
 from zoo_core.registry import load_registry
 
@@ -100,10 +100,7 @@ def _unmet(version: str, needs: Sequence[Requirement]) -> list[str]:
 
 def _plugins(plugins: Plugins) -> Iterator[Check]:
     for kind in KINDS:
-        try:
-            plugins.all(kind)
-        except UsageError as error:
-            yield Check(f"{kind}s", False, error.what, error.next, needed=True)
+        plugins.all(kind)
     if not plugins.plugins:
         step = "install distributions with plugins: their names start with zoo-"
         yield Check("plugins", False, "none is installed", step, needed=True)
@@ -114,12 +111,8 @@ def _plugins(plugins: Plugins) -> Iterator[Check]:
 
 
 def _backends(plugins: Plugins) -> Iterator[Check]:
-    try:
-        backends = plugins.all("backend")
-    except UsageError:
-        return
     usable = []
-    for backend in backends.values():
+    for backend in plugins.backends().values():
         status = _probe(backend, plugins)
         usable += [backend.name] * status.ok
         state = (status.version or "available") if status.ok else status.reason
@@ -138,7 +131,8 @@ def _diagnostics(backend: Backend) -> Iterator[Check]:
     """The steps of a plugin's search for its device."""
     try:
         steps = list(backend.diagnostics()) if backend.diagnostics else []
-    except Exception as error:  # whatever a plugin raises
+    except BaseException as error:  # whatever a plugin raises
+        raise_ctrl_c(error)
         state = f"the diagnostics failed: {type(error).__name__}: {first_line(error)}"
         yield Check(f"{backend.name}: diagnostics", False, state)
         return
