@@ -148,7 +148,10 @@ def test_an_unknown_name_gets_a_hint() -> None:
     assert caught.value.next == "did you mean 'yolox'?"
     with pytest.raises(UsageError) as caught:
         plugins.provider("decoder", "anything")
-    assert caught.value.next == "known: ssd, yolox"
+    assert caught.value.next == (
+        "known: ssd, yolox; install the plugin that provides it (zoo's own: plugins/ of its "
+        "repository)"
+    )
 
 
 def test_what_a_plugin_provides() -> None:

@@ -173,6 +173,8 @@ class Plugins:
         if self.disabled and not hint.startswith("did you mean"):
             which = ", ".join(f"{plugin.origin} {plugin.disabled}" for plugin in self.disabled)
             hint += f"; disabled: {which}"
+        if not (self.failures or self.disabled or hint.startswith("did you mean")):
+            hint += "; install the plugin that provides it (zoo's own: plugins/ of its repository)"
         return f"no {kind} '{name}'", hint
 
     def load(self, kind: str, name: str) -> Any:
