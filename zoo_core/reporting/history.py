@@ -9,7 +9,7 @@ from zoo_core.system.files import add_json_line, read_json_lines
 from zoo_core.system.paths import home
 
 if TYPE_CHECKING:
-    from zoo_core.reporting.report import BenchReport, RunReport
+    from zoo_core.reporting.report import BenchReport, ReportHeader, RunReport
 
 _FILE = "runs.jsonl"
 _SPEED = ("median_ms", "images_per_second")
@@ -21,11 +21,7 @@ def remember(report: RunReport | BenchReport) -> str:
     head, speed = report.header, report.benchmark and report.benchmark.figures
     row = {
         "when": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "model": head.model,
-        "name": head.name,
-        "backend": head.backend,
-        "device": head.device,
-        "precision": head.precision,
+        **conditions(head),
         "images": getattr(report, "images", 0),
         "assets": head.assets.to_data(),
         "protocol": head.protocol.name if head.protocol else "",
@@ -39,6 +35,20 @@ def remember(report: RunReport | BenchReport) -> str:
     except OSError as error:
         return f"`zoo runs` will not list this run: {home() / _FILE}: {error.strerror}"
     return ""
+
+
+def conditions(head: ReportHeader) -> dict[str, Any]:
+    """The part of a row that a speed depends on."""
+    return {
+        "model": head.model,
+        "name": head.name,
+        "backend": head.backend,
+        "device": head.device,
+        "precision": head.precision,
+        "batch": head.batch,
+        "size": list(head.size),
+        "options": dict(head.options),
+    }
 
 
 def remembered() -> list[dict[str, Any]]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from zoo_core.commands.against_float import warned
 from zoo_core.commands.bench.artefact import Build, measure
 from zoo_core.commands.bench.images import prepare_images
 from zoo_core.commands.bench.parts import (
@@ -72,6 +74,8 @@ def bench_report(
     files = {name: content for part in parts for name, content in part.files.items()}
     with open_run_folder(run, output, _KIND) as staged:
         report = BenchReport(header=build_header(run, build.results, staged.folder), **fields)
+        told = (*report.warnings, *warned(report, run, work))
+        report = replace(report, header=replace(report.header, warnings=told))
         report = judged(report, how.gates)
         for name, content in files.items():
             write = write_text if isinstance(content, str) else write_json
