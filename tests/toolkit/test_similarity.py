@@ -1,14 +1,24 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from zoo_core.api import Graph, TensorSpec
+from zoo_core.commands import against_float
 from zoo_core.errors import UsageError
-from zoo_core.toolkit.similarity import by_output, poor, ratios_db, rounded, seeded_feeds, snr_db
+from zoo_core.toolkit.similarity import (
+    GUIDE,
+    by_output,
+    poor,
+    ratios_db,
+    rounded,
+    seeded_feeds,
+    snr_db,
+)
 
 ONES = np.ones(4, np.float32)
 
@@ -60,6 +70,12 @@ def test_the_limit_is_that_of_the_precision(precision: str, enough: float, poore
     assert ("another backend" in told) == (precision == "fp32")
     assert poor(precision, graph, [enough] * 5) == []
     assert poor(precision, graph, [poorest] * 5, limit=10.0) == []
+
+
+def test_the_page_that_warnings_name_is_there() -> None:
+    root = Path(__file__).parents[2]
+    assert (root / GUIDE).is_file()
+    assert against_float.GUIDE == GUIDE
 
 
 def test_seeded_feeds_take_the_batch_where_it_is_free() -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from zoo_core.reporting.report import BenchReport, RunReport
 
 _FLOAT = "fp32"
-_GUIDE = "see docs/how-to/int8-is-bad.md"
+GUIDE = "docs/how-to/int8-is-bad.md"
 _LOST = 0.05
 """A share of the first metric. yolo-fastest loses 0.036 to int8, which is usual."""
 
@@ -46,7 +46,7 @@ def _accuracy(
         if found < value * (1 - _LOST):
             yield (
                 f"{precision}: {name} {found:.4f}, where fp32 has {value:.4f} on the same images: "
-                f"{1 - found / value:.0%} of it is lost; {_GUIDE}"
+                f"{1 - found / value:.0%} of it is lost; see {GUIDE}"
             )
         return
 
@@ -76,5 +76,5 @@ def _speed(report: RunReport | BenchReport) -> Iterator[str]:
     if known and found and found > known * _SLOWER:
         yield (
             f"{head.precision} takes {found / known:.1f} times as long as fp32 on {head.backend}: "
-            f"{found:.1f} ms, and {known:.1f} ms in the run of {rows[-1]['when']}; {_GUIDE}"
+            f"{found:.1f} ms, and {known:.1f} ms in the run of {rows[-1]['when']}; see {GUIDE}"
         )
