@@ -48,14 +48,8 @@ def test_accuracy_that_int8_lost_is_told_with_both_figures(
 
     monkeypatch.setattr(toy_parts.ToyEvaluator, "score", worse)
     told = warnings(int8(zoo, "eval"), "int8: F1")
-    assert (
-        told
-        == [
-            f"int8: F1 {share:.4f}, where fp32 has 1.0000 on the same images: {1 - share:.0%} of it is "
-            "lost; see docs/how-to/int8-is-bad.md"
-        ]
-        * lost
-    )
+    figures = f"int8: F1 {share:.4f}, where fp32 has 1.0000 on the same images: {1 - share:.0%}"
+    assert told == [f"{figures} of it is lost; see docs/how-to/int8-is-bad.md"] * lost
 
 
 def test_without_a_float_run_of_these_images_nothing_is_compared(
