@@ -200,3 +200,14 @@ def test_what_does_not_fit_is_refused_while_planning(
     card = model_card(exporter_params=params, preprocess=steps)
     with pytest.raises(DataError, match=what):
         OnnxExporter().settings(card, {"weights": tmp_path / "m.onnx"})
+
+
+@pytest.mark.parametrize("name", [b"m.data", b"conv0.weight", b"act0", b"input"])
+def test_names_that_are_not_utf8_are_told(tmp_path: Path, name: bytes) -> None:
+    path = tmp_path / "m.onnx"
+    beside(tiny_model(SIZE), path, "m.data")
+    content = path.read_bytes()
+    assert name in content
+    path.write_bytes(content.replace(name, b"\xff" + name[1:]))
+    with pytest.raises(DataError, match=r"m\.onnx: holds names that are not UTF-8"):
+        OnnxExporter().parts(path)

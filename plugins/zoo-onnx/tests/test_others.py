@@ -353,6 +353,19 @@ def test_a_batch_that_is_dynamic_in_name_only_becomes_1(taken: Any, shape: list[
     same(folder, {"input": pixels(1)}, pixels(1))
 
 
+def test_what_onnx_runtime_says_is_not_printed(
+    exported: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It warns of each initialiser among the inputs, and tells of a run that fails."""
+    model = with_input(["n", 3, *SIZE])
+    list_as_inputs(model)
+    in_name_only(model, [1, 6, 16, 24])
+    graph, _, _ = exported(model)
+
+    assert graph.inputs[0].shape[0] == 1
+    assert capfd.readouterr().err == ""
+
+
 def test_unnamed_dimensions_everywhere(taken: Any) -> None:
     model = with_input([None, 3, None, None])
     model.graph.output[0].CopyFrom(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from onnx import GraphProto, ModelProto, NodeProto
 
-_BESIDE = "put it beside the .onnx file, where the tool that wrote both left it"
+_BESIDE = "put it beside the .onnx file that --weights names, or among the card's files"
 
 
 def load(path: Path) -> ModelProto:
@@ -69,7 +69,25 @@ def _read(path: Path, read: Callable[[Path], ModelProto]) -> ModelProto:
         raise DataError(error.what, where=path.name, next=error.next or "bring it again") from error
     if not model.graph.node:
         raise DataError("is not an ONNX file, or an empty one", where=path.name)
+    if any(isinstance(name, bytes) for name in _names(model)):
+        step = "export it with names in UTF-8"
+        raise DataError("holds names that are not UTF-8", where=path.name, next=step)
     return model
+
+
+def _names(model: ModelProto) -> Iterator[str | bytes]:
+    """What the model calls its parts; protobuf gives the bytes of a text that is not UTF-8."""
+    graph = model.graph
+    for node in graph.node:
+        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+    for value in (*graph.input, *graph.output):
+        yield value.name
+        yield from (dim.dim_param for dim in value.type.tensor_type.shape.dim)
+    for tensor in _tensors(model):
+        yield tensor.name
+        yield from (text for entry in tensor.external_data for text in (entry.key, entry.value))
+    yield from (row.domain for row in model.opset_import)
+    yield from (model.producer_name, model.producer_version)
 
 
 def _parts(model: ModelProto, path: Path) -> dict[str, Path]:
