@@ -85,7 +85,7 @@ def _loader() -> Any:
 
 
 def _check_depth(data: str | bytes, where: str) -> None:
-    """Event by event: libyaml's own composer recurses in C, and overflows the stack."""
+    """Event by event: nothing recurses before the depth is known."""
     import yaml
 
     begins = yaml.SequenceStartEvent, yaml.MappingStartEvent
