@@ -67,6 +67,15 @@ class DatasetContract(PlanningContract):
         must(part.count == self.limit, f"a limit of {self.limit} chooses {part.count}")
         must(part.of == whole.of, f"with a limit the whole has {part.of}, without {whole.of}")
 
+    def test_reads_answers_for_any_path(self, tmp_path: Path) -> None:
+        """Where the set says what it reads: yes or no, and no for what is not there."""
+        reads = getattr(self._provider(), "reads", None)
+        if reads is None:
+            pytest.skip("it does not say what it reads")
+        for path in (tmp_path, *tmp_path.iterdir()):
+            must(reads(path) in (True, False), f"reads({path.name}) is no answer")
+        must(reads(tmp_path / "absent") is False, "it reads a file that is not there")
+
     def test_shards_cover_the_samples(self, tmp_path: Path) -> None:
         """From the first to the last, in order, none twice."""
         for limit in (None, self.limit):

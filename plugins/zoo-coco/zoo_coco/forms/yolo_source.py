@@ -120,7 +120,7 @@ def _from_darknet(path: Path, request: DataRequest) -> YoloSource:
     ]
     told = {key.strip(): value.strip() for key, _, value in pairs}
     if "valid" not in told:
-        step = "add `valid = FILE`, a list of images"
+        step = "add `valid = FILE`, a list of images, or give the folder of labels"
         raise DataError("names no list of images to evaluate", where=str(path), next=step)
     listed = _existing(told["valid"], path, "valid")
     labels = request.labels
