@@ -11,7 +11,7 @@ from zoo_core.api import StageContext
 from zoo_core.errors import DataError, StageError, UnavailableError
 from zoo_core.testing.examples import tiny_model
 from zoo_core.toolkit.artefact import read_graph, write_graph
-from zoo_core.toolkit.verify import run_onnx, verify_graph
+from zoo_core.toolkit.verify import Meaning, run_onnx, verify_graph
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -179,3 +179,34 @@ def test_what_only_onnx_itself_knows_is_run_by_its_reference(
     large = {"input": np.zeros((20, 3, *SIZE), np.float32)}
     with pytest.raises(UnavailableError, match="input of 92160 values is too large"):
         run_onnx(context.inputs["model"], given, large)
+
+
+def test_what_onnx_runtime_has_not_written_is_no_broken_file(context: StageContext) -> None:
+    """Conv with dilations and auto_pad: valid, refused at the first run."""
+    model = onnx.load(context.inputs["model"])
+    (conv, *_) = (node for node in model.graph.node if node.op_type == "Conv")
+    kernel = next(t for t in model.graph.initializer if t.name == conv.input[1])
+    side = kernel.dims[-1]
+    del conv.attribute[:]
+    make = onnx.helper.make_attribute
+    conv.attribute.extend([make("auto_pad", "SAME_UPPER"), make("dilations", [2, 2])])
+    conv.attribute.append(make("kernel_shape", [side, side]))
+    onnx.save(model, context.inputs["model"])
+    given = read_graph(context.inputs["graph"])
+    feeds = {"input": np.zeros((1, 3, *SIZE), np.float32)}
+    assert (
+        run_onnx(context.inputs["model"], given, feeds)[1] == f"onnx.reference {onnx.__version__}"
+    )
+
+
+def test_a_graph_that_does_not_run_here_leaves_a_build_without_comparison(
+    context: StageContext,
+) -> None:
+    with_an_operator(context, "Reshape", "", 0)
+    given = read_graph(context.inputs["graph"])
+    feeds = {"input": np.zeros((1, 3, *SIZE), np.float32)}
+    found = Meaning.of(context.inputs["graph"], feeds)
+    assert found.outputs is None
+    facts, (warning,) = found.held("fp32", given, [])
+    assert facts == {}
+    assert warning.startswith("fp32: not compared with what the graph means: ONNX Runtime cannot")

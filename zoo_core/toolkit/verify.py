@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -45,12 +46,15 @@ _EXTERNAL = "session.model_external_initializers_file_folder_path"
 _SMALL = 1 << 15
 """Values of an input up to which onnx.reference, which is slow, runs a network."""
 
+_PREFIX = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ")
 _LACKING = (
     "is not a registered function/op",
     "No Op registered for",
     "Could not find an implementation for",
     "Unsupported model IR version",
     "is under development and support for this is limited",
+    "NOT_IMPLEMENTED",
+    "not supported",
 )
 """What ONNX Runtime says of a graph that it cannot run, though it may be sound."""
 
@@ -117,11 +121,11 @@ class Meaning:
 
     @classmethod
     def of(cls, listing: Path, feeds: Feeds) -> Meaning:
-        """For the graph at `graph.json`; raises `DataError` for a graph that does not run."""
+        """For the graph at `graph.json`; what does not run here may still run on the engine."""
         graph = read_graph(listing)
         try:
             return cls(*run_onnx(listing.parent / graph.path, graph, feeds))
-        except UnavailableError as error:
+        except (DataError, UnavailableError) as error:
             return cls(None, error.what)
 
     def held(
@@ -158,7 +162,7 @@ def run_onnx(model: Path, graph: Graph, feeds: Feeds) -> tuple[list[NDArray[Any]
         )
         outputs = session.run(names, dict(feeds))
     except Exception as error:  # ONNX Runtime raises many classes without a common base of its own
-        said = first_line(error)
+        said = _PREFIX.sub("", first_line(error))
         if any(text in str(error) for text in _LACKING):
             return _by_reference(model, names, feeds, said)
         what = f"ONNX Runtime cannot run it: {said}"

@@ -63,6 +63,7 @@ class OnnxExporter:
             inputs=request.files,
             outputs=("model.onnx", "graph.json"),
             versions=("onnx", "onnxruntime", "numpy"),
+            isolated=True,
         )
         verify = Stage(
             name="verify",

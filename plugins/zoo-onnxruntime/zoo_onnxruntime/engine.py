@@ -81,7 +81,8 @@ def session_of(model: Path | bytes | Mapped, options: Any, where: str) -> Any:
     try:
         return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
     except ORT_ERRORS as error:
-        raise StageError(f"ONNX Runtime refuses the graph: {said(error)}", where=where) from error
+        what, step = f"ONNX Runtime refuses the graph: {said(error)}", "try another --backend"
+        raise StageError(what, where=where, next=step) from error
 
 
 def run(
