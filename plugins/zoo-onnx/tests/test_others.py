@@ -322,6 +322,26 @@ def test_sizes_are_filled_in_for_each_image(
     same(folder, {"input": pixels(count), "orig_target_sizes": given}, pixels(count))
 
 
+def test_paddle_detections_inputs_keep_boxes_in_pixels_of_the_input(taken: Any) -> None:
+    """Boxes are divided by scale_factor (y, x); im_shape is (height, width)."""
+    model = with_sizes("n")
+    model.graph.input[1].CopyFrom(
+        helper.make_tensor_value_info("im_shape", TensorProto.FLOAT, ["n", 2])
+    )
+    factor = helper.make_tensor_value_info("scale_factor", TensorProto.FLOAT, ["n", 2])
+    model.graph.input.append(factor)
+    cast = next(node for node in model.graph.node if node.op_type == "Cast")
+    cast.CopyFrom(helper.make_node("Div", ["im_shape", "scale_factor"], ["sizes"]))
+    graph, folder = taken(model)
+    shape, factors = np.array([[64, 96]] * 2, np.float32), np.ones((2, 2), np.float32)
+
+    assert graph.facts["constants"] == {
+        "im_shape": {"value": [[64.0, 96.0]], "per_image": True},
+        "scale_factor": {"value": [[1.0, 1.0]], "per_image": True},
+    }
+    same(folder, {"input": pixels(), "im_shape": shape, "scale_factor": factors}, pixels())
+
+
 def test_the_first_of_several_inputs_is_found_by_its_shape(taken: Any) -> None:
     model = with_sizes("n")
     values = list(model.graph.input)[::-1]
