@@ -137,10 +137,9 @@ def resolve(
         request=request, card=card, protocol=protocol, shown=shown, base=base, given=given
     ).settle()
     evaluator.check(task_values(settings.protocol))
-    compiler, calibration = plugins.compiler(backend.compiler), None
+    compiler = plugins.compiler(backend.compiler)
     quantised = given.quantised and getattr(compiler, "takes_quantised", False)
-    if not stored and not quantised and compiler.needs_calibration(target.precision):
-        calibration = chooser.calibration(weights)
+    calibrates = not (stored or quantised) and compiler.needs_calibration(target.precision)
     return Resolved(
         card=card,
         backend=backend,
@@ -150,7 +149,7 @@ def resolve(
         size=settings.size,
         weights=weights,
         data=data,
-        calibration=calibration,
+        calibration=chooser.calibration(weights) if calibrates else None,
         stored=stored,
         quantised=quantised,
         emulated=_emulated(backend, target),
