@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from zoo_core.api import Stage
@@ -35,23 +36,23 @@ def made(store: Store, stage: Stage) -> None:
 
 def test_a_stage_is_compared_with_the_same_models_results(tmp_path: Path) -> None:
     store, durations = Store(tmp_path / "store"), Durations(tmp_path / "journal.jsonl")
-    made(store, predict("mine 320x320 t", conf=0.1, model="mine", size=320))
-    made(store, predict("other 416x416 t", conf=0.2, model="other", size=416))
+    made(store, predict("mine:9 320x320 t", conf=0.1, model="mine", size=320))
+    made(store, predict("other:9 416x416 t", conf=0.2, model="other", size=416))
 
     def changed(stage: Stage) -> list[str]:
         found = preview(make_plan([stage]), store, durations, explain=True).rows[0]["changed"]
         return list(found)
 
-    now = predict("mine 416x416 t", conf=0.2, model="mine", size=416)
+    now = predict("mine:8 416x416 t", conf=0.2, model="mine", size=416)
     assert changed(now) == ["params.conf", "params.size"]
-    assert changed(predict("third 416x416 t", conf=0.2, model="third", size=416)) == []
+    assert changed(predict("third:9 416x416 t", conf=0.2, model="third", size=416)) == []
 
 
 def test_stages_of_unknown_time_are_counted(tmp_path: Path) -> None:
     store, durations = Store(tmp_path / "store"), Durations(tmp_path / "journal.jsonl")
-    known = Stage(name="known", run=RUN, outputs=("a",), cost=10, subject="mine 320x320 t")
+    known = Stage(name="known", run=RUN, outputs=("a",), cost=10, subject="mine:9 320x320 t")
     durations.add(known, "key", 12.0)
-    other = Stage(name="other", run=f"{RUN}s", outputs=("a",), subject="mine 320x320 t")
+    other = Stage(name="other", run=f"{RUN}s", outputs=("a",), subject="mine:9 320x320 t")
     last = Stage(name="last", run=f"{RUN}s", params={"a": 1}, outputs=("a",))
 
     def line(*stages: Stage) -> str:
@@ -74,3 +75,18 @@ def test_a_fresh_home_knows_no_times_and_says_so(zoo: Zoo, monkeypatch: pytest.M
     again = zoo("plan", *asked)
     assert again.stdout.splitlines()[-1].endswith(", all cached")
     assert "no times" not in zoo("plan", *asked, "--precision", "int8").stdout
+
+
+def test_the_sample_s_thin_network_says_nothing_about_the_card_s_own(
+    zoo: Zoo, zoo_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ZOO_PLUGINS", "zoo_core.testing.toy")
+    asked = ("toy-detector", "--backend", "toy", "--weights")
+    for weights in ("random:1", "random:2"):
+        assert zoo("eval", *asked, weights, "-o", "o").code == 0
+    rows = [json.loads(line) for line in (zoo_home / "journal.jsonl").read_text().splitlines()]
+    subjects = {row["subject"] for row in rows}
+    assert subjects == {"", "toy-detector:random 32x32 toy:fp32/cpux1"}
+    assert zoo("eval", *asked[:-1], "--assets", "sample", "-o", "o").code == 0
+    rows = [json.loads(line) for line in (zoo_home / "journal.jsonl").read_text().splitlines()]
+    assert {row["subject"] for row in rows} - subjects == {"toy-detector:20 32x32 toy:fp32/cpux1"}

@@ -23,8 +23,8 @@ class Stage:
     images. `ranges` names inputs of which the stage reads only the slice named in `params`. Their
     size does not enter the key, so adding samples upstream does not invalidate this stage.
 
-    Not in the key: `subject` ("MODEL HEIGHTxWIDTH TARGET", which zoo sets; "" for work that is the
-    same for all models), `locations` (where things lie on this machine; their content is in
+    Not in the key: `subject` ("MODEL:BYTES HEIGHTxWIDTH TARGET", which zoo sets; "" for work that
+    is the same for all models), `locations` (where things lie on this machine; their content is in
     `params`), `cost` (a rough size of the work, such as a number of images, for estimates),
     `download` (bytes that it fetches where nothing is cached), `local` (it runs in the command's
     own process, one such stage at a time, because it opens sessions on the device and shares them)

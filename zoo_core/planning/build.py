@@ -67,10 +67,15 @@ class _Builder:
     plugins: Plugins
 
     def named_stages(self, goal: Goal) -> list[Stage]:
-        """The stages; those that work on this model say so."""
+        """The stages; those that work on this model say so.
+
+        The bytes of the weights tell networks of one card apart, such as the sample's thin one.
+        """
         resolved, target = self.resolved, self.resolved.target
         place = f"{target.backend}:{target.precision}/{target.device}x{target.batch}"
-        subject = f"{resolved.card.id} {resolved.size[0]}x{resolved.size[1]} {place}"
+        size = sum(source.size or 0 for source in resolved.weights.files.values())
+        network = f"{resolved.card.id}:{size or resolved.weights.kind}"
+        subject = f"{network} {resolved.size[0]}x{resolved.size[1]} {place}"
         others = {stage.name for stage in (*self._data_stages(), *self._calibration())}
         return [
             stage if stage.name in others else replace(stage, subject=subject)

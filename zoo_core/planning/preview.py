@@ -71,12 +71,12 @@ def preview(plan: Plan, store: Store, durations: Durations, explain: bool) -> Pr
 
 def _changed(item: PlannedStage, store: Store) -> list[str]:
     """Key parts that differ from the stage's nearest earlier result on the same model, if any."""
-    model = item.stage.subject.partition(" ")[0]
+    model = item.stage.subject.partition(":")[0]
     parts = [
         entry.manifest["parts"]
         for entry in store.entries()
         if entry.manifest.get("name") == item.stage.name
-        and str(entry.manifest.get("subject", "")).partition(" ")[0] == model
+        and str(entry.manifest.get("subject", "")).partition(":")[0] == model
     ]
     nearest: list[str] = min((_paths(old, item.parts) for old in parts), key=len, default=[])
     return sorted(nearest)
