@@ -163,6 +163,21 @@ def test_the_list_of_a_set_is_taken(root: Path, truth: Any, name: str) -> None:
     assert len(truth(root / "Annotations")["images"]) == 3
 
 
+def test_a_listed_image_without_an_annotation_file(root: Path, truth: Any) -> None:
+    """datumaro writes none for images without objects; those that no list names are left out."""
+    (root / "Annotations/c.xml").unlink()
+    main = root / "ImageSets/Main"
+    main.mkdir(parents=True)
+    (main / "val.txt").write_text("a\nc\n")
+    data = truth(root)
+    assert [row["id"] for row in data["images"]] == ["a.png", "c.png"]
+    assert {row["image_id"] for row in data["annotations"]} == {"a.png"}
+    told = VocFolder().plan(request(root)).warnings[1]
+    assert told == "1 listed image has no annotation file (c): taken as without objects"
+    plan = VocFolder().plan(request(root / "Annotations"))
+    assert (plan.count, plan.warnings) == (2, ("1 image has no annotation file: left out",))
+
+
 def test_annotations_among_the_images(tmp_path: Path, make_images: Any, truth: Any) -> None:
     """As LabelImg writes them; in sub-folders too. Images without a file are left out."""
     make_images(tmp_path, ["x.png", "sub/y.png", "bare.png"])
@@ -292,8 +307,12 @@ def test_what_is_not_there(root: Path, tmp_path: Path) -> None:
     assert "holds no .xml file" in refused(root / "JPEGImages").what
     main = root / "ImageSets/Main"
     main.mkdir(parents=True)
-    (main / "val.txt").write_text("a\ngone\n../../x\n")
-    assert refused(root).what == "2 of 3 annotation files that val.txt lists are missing"
+    (main / "val.txt").write_text("gone\nlost\n")
+    assert refused(root).what == "none of the 2 annotation files that val.txt lists is there"
+    (main / "val.txt").write_text("a\n../../x\n")
+    assert "lists 'x', which leads out of" in refused(root).what
+    (main / "val.txt").write_text("a\ngone\n")
+    assert "gone.xml has no image" in refused(root).what
     (main / "val.txt").write_text("")
     assert refused(root).what == "lists no image"
     stray = tmp_path / "stray.txt"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -240,6 +241,30 @@ def test_darknets_data_file_and_lists(root: Path, truth: Any, monkeypatch: Any) 
     assert truth(root / "lists/valid.txt", labels=("dog", "cart")) == data
 
 
+def test_what_datumaro_and_cvat_write(
+    tmp_path: Path, make_images: Any, truth: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Paths begin with a folder `data` that is not there."""
+    monkeypatch.chdir(tmp_path)
+    make_images(tmp_path / "out/obj_val_data", ["1.png", "2.png"])
+    write(tmp_path / "out/obj_val_data/1.txt", "0 .5 .5 .2 .4")
+    write(tmp_path / "out/val.txt", "data/obj_val_data/1.png\ndata/obj_val_data/2.png\n")
+    write(tmp_path / "out/obj.names", "cart\n")
+    text = "classes = 1\nval = data/val.txt\nnames = data/obj.names\nbackup = backup/\n"
+    data = truth(write(tmp_path / "out/obj.data", text))
+    assert names(data) == ["1.png", "2.png"]
+    assert [row["name"] for row in data["categories"]] == ["cart"]
+    assert len(data["annotations"]) == 1
+
+
+def test_a_data_yaml_of_names_alone(root: Path, truth: Any) -> None:
+    """As supervision writes it: all images in its folder."""
+    write(root / "data.yaml", "names: [dog, cart]\nnc: 2\n")
+    assert len(truth(root / "data.yaml")["images"]) == 4
+    told = YoloFolder().plan(request(root / "data.yaml")).warnings[0]
+    assert told == "data.yaml names no split: all 4 images in its folder were taken"
+
+
 def test_polygons_and_key_points(root: Path, truth: Any) -> None:
     """The box around a polygon; with kpt_shape, what follows a box is left out."""
     write(root / "labels/val/a.txt", "1 .2 .3 .6 .1 .4 .5\n0 .5 .5 .2 .4\n")
@@ -388,6 +413,22 @@ def test_what_is_not_there(root: Path) -> None:
     assert refused(root / "list.txt", labels=("dog",)).what == "lists no image"
     write(root / "list.data", "train = list.txt\n")
     assert "no list of images to evaluate" in refused(root / "list.data").what
+
+
+def test_a_folder_that_may_not_be_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else its images would be missing without a word."""
+    scandir = os.scandir
+
+    def refuse(path: str) -> Any:
+        if str(path).endswith("val"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    write(root / "data.yaml", "val: images\nnames: [dog, cart]\n")
+    monkeypatch.setattr("os.scandir", refuse)
+    error = refused(root / "data.yaml")
+    assert error.what == "cannot be read: Permission denied"
+    assert error.where == str(root / "images/val")
 
 
 def test_links_in_a_circle_end(root: Path, truth: Any) -> None:

@@ -37,11 +37,17 @@ def is_there(path: Path) -> bool:
 def below(folder: Path) -> Iterator[Path]:
     """The files in a folder and its sub-folders, without hidden ones, in no order.
 
-    Links to folders are followed, each folder once. Raises `DataError` for more than two million.
+    Links to folders are followed, each folder once. Raises `DataError` for more than two million,
+    and for a folder that may not be read.
     """
+
+    def refuse(error: OSError) -> None:
+        what = f"cannot be read: {error.strerror}"
+        raise DataError(what, where=str(error.filename or folder), next="check its rights")
+
     seen: set[str] = set()
     count = 0
-    for place, folders, names in os.walk(folder, followlinks=True):
+    for place, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
         real = os.path.realpath(place)
         if real in seen:
             folders.clear()

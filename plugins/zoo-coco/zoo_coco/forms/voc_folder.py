@@ -4,25 +4,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zoo_coco.forms.found import MOST_BYTES, below
+from zoo_coco.forms.found import MOST_BYTES, below, is_there
 from zoo_coco.forms.labelled import Box, LabelledImage, LabelledSet, counted
 from zoo_coco.forms.labelled_folder import LabelledFolder
 from zoo_coco.forms.voc_source import Images, annotations_in, home_of, left_out, voc_source
-from zoo_coco.forms.voc_xml import read_voc
+from zoo_coco.forms.voc_xml import VocFile, read_voc
 from zoo_coco.forms.yolo_source import yaml_in
 from zoo_coco.frames import measured
 from zoo_core.errors import DataError
+from zoo_core.toolkit.coco import some
 from zoo_core.toolkit.files import read_limited
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from zoo_coco.forms.voc_xml import VocFile, VocObject
+    from zoo_coco.forms.voc_xml import VocObject
     from zoo_coco.frames import Measured
     from zoo_core.api import DataRequest, StageContext
 
 EDGES = "voc-edges-folder"
+
+_NOTHING = VocFile(filename="", size=None, database="", objects=())
 
 
 class VocFolder(LabelledFolder):
@@ -46,7 +49,11 @@ class VocFolder(LabelledFolder):
     def read(self, request: DataRequest) -> LabelledSet:
         """Raises `DataError` for what is wrong in a file."""
         source = voc_source(request)
-        known = [read_voc(read_limited(path, MOST_BYTES), str(path)) for path in source.files]
+        bare = [path for path in source.files if not is_there(path)]
+        known = [
+            _NOTHING if path in set(bare) else read_voc(read_limited(path, MOST_BYTES), str(path))
+            for path in source.files
+        ]
         images = Images(source.images)
         paths = [
             images.of(path.relative_to(source.folder), file.filename)
@@ -69,7 +76,8 @@ class VocFolder(LabelledFolder):
             LabelledImage(path, size, tuple(_box(row, index, pixels) for row in file.objects))
             for path, size, file in rows
         ]
-        notes = [*source.warnings, *left_out(images, paths), *notes, *_difficult(known)]
+        others = [] if source.listed else left_out(images, paths)
+        notes = [*source.warnings, *_bare(bare), *others, *notes, *_difficult(known)]
         return LabelledSet(source.images, tuple(labelled), dict(enumerate(names)), tuple(notes))
 
     def _pixels(self, files: Sequence[VocFile]) -> tuple[bool, list[str]]:
@@ -140,6 +148,12 @@ def _box(row: VocObject, index: dict[str, int], pixels: bool) -> Box:
     if pixels:
         left, top = left - 1, top - 1
     return Box(index[row.name], (left, top, right - left, bottom - top), row.difficult)
+
+
+def _bare(files: Sequence[Path]) -> list[str]:
+    has = counted(len(files), "listed image has", "listed images have")
+    names = some([path.stem for path in files])
+    return [f"{has} no annotation file ({names}): taken as without objects"] if files else []
 
 
 def _difficult(files: Sequence[VocFile]) -> list[str]:

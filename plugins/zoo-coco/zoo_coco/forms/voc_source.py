@@ -27,11 +27,15 @@ _LISTS = ("Main/val.txt", "Main/test.txt")
 
 @dataclass(frozen=True, slots=True)
 class VocSource:
-    """Annotation files below `folder`, and the folder of their images."""
+    """Annotation files below `folder`, and the folder of their images.
+
+    A list may name images without an annotation file, as some tools write them.
+    """
 
     folder: Path
     files: tuple[Path, ...]
     images: Path
+    listed: bool
     warnings: tuple[str, ...] = ()
 
 
@@ -62,7 +66,7 @@ def voc_source(request: DataRequest) -> VocSource:
     images = absolute(request.images) if request.images else _images(folder)
     if not images.is_dir():
         raise DataError("no such folder of images", where=str(images), next="check --images")
-    return VocSource(folder, tuple(files), images, tuple(notes))
+    return VocSource(folder, tuple(files), images, listed is not None, tuple(notes))
 
 
 def annotations_in(folder: Path) -> Path | None:
@@ -135,11 +139,13 @@ def _listed(path: Path, folder: Path) -> list[Path]:
     if not names:
         raise DataError("lists no image", where=str(path), next="write one name per line")
     files = [absolute(folder / f"{name}.xml") for name in dict.fromkeys(names)]
-    missing = [file for file in files if not is_there(file) or not file.is_relative_to(folder)]
-    if missing:
-        what = f"{len(missing)} of {len(files)} annotation files that {path.name} lists are missing"
-        step = "complete the folder, or correct the list"
-        raise DataError(what, where=str(missing[0])[:200], next=step)
+    outside = [file for file in files if not file.is_relative_to(folder)]
+    if outside:
+        what = f"lists '{outside[0].stem[:80]}', which leads out of {folder}"
+        raise DataError(what, where=str(path), next="correct the list")
+    if not any(map(is_there, files)):
+        what = f"none of the {len(files)} annotation files that {path.name} lists is there"
+        raise DataError(what, where=str(files[0])[:200], next="complete the folder")
     return files
 
 

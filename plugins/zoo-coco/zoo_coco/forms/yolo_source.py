@@ -34,6 +34,9 @@ SPLITS = ("val", "test")
 """Splits of a data.yaml that are evaluated; the first one that it has."""
 
 _MOST_YAML_BYTES = 256 << 10
+_FIRST = ("../", "data/")
+"""Folders that exporters write before a path though it begins in the folder of the file."""
+
 _NO_VALUE = ("", "~", "null")
 _IMAGE_FOLDERS = ("images", "JPEGImages")
 _NAMES_FILES = ("classes.txt", "data.yaml", "dataset.yaml", "obj.names", "classes.names")
@@ -96,11 +99,16 @@ def _from_yaml(path: Path, request: DataRequest) -> YoloSource:
     points = _points(data, path)
     split = next((key for key in SPLITS if _entries(data, key, path)), None)
     own = absolute(request.images) if request.images else None
+    if own is None and split is None and not _entries(data, "train", path):
+        images = images_below(path.parent)
+        told = counted(len(images), "image")
+        notes = [f"{path.name} names no split: all {told} in its folder were taken"]
+        folder = path.parent
+        return YoloSource(folder, tuple(images), labels_beside, names, points, (), tuple(notes))
     if own is None and split is None:
         what = f"names no images to evaluate: neither {' nor '.join(SPLITS)}"
         raise DataError(what, where=str(path), next="add one, or give --images DIR")
-    images: list[Path] = []
-    notes: list[str] = []
+    images, notes = [], []
     if split and (own is None or _is_found(data, split, path)):
         images, notes = _split_images(data, split, path)
     inside = [image for image in images if own is None or image.is_relative_to(own)]
@@ -119,10 +127,11 @@ def _from_darknet(path: Path, request: DataRequest) -> YoloSource:
         line.partition("=") for line in read_text(path, MOST_BYTES).splitlines() if "=" in line
     ]
     told = {key.strip(): value.strip() for key, _, value in pairs}
-    if "valid" not in told:
+    key = next((key for key in ("valid", "val") if key in told), None)
+    if key is None:
         step = "add `valid = FILE`, a list of images, or give the folder of labels"
         raise DataError("names no list of images to evaluate", where=str(path), next=step)
-    listed = _existing(told["valid"], path, "valid")
+    listed = _existing(told[key], path, key)
     labels = request.labels
     if "names" in told:
         labels = tuple(_text_names(_existing(told["names"], path, "names")).values())
@@ -276,7 +285,7 @@ def _roots(data: Mapping[str, Any], path: Path) -> tuple[list[Path], Path]:
 
 def _tried(entry: str, bases: Sequence[Path]) -> list[Path]:
     words = entry.replace("\\", "/")
-    shorter = [words.removeprefix("../")] if words.startswith("../") else []
+    shorter = [words.removeprefix(first) for first in _FIRST if words.startswith(first)]
     return [absolute(base / word) for word in (words, *shorter) for base in bases]
 
 
@@ -300,8 +309,10 @@ def _listed(path: Path, bases: Sequence[Path]) -> list[Path]:
     entries = [line for line in lines if line]
     if not entries:
         raise DataError("lists no image", where=str(path), next="write one image per line")
-    base = next((base for base in bases if is_there(base / entries[0])), bases[0])
-    images = [absolute(base / entry) for entry in entries]
+    # One place for all of them: the one where the first image is.
+    tried = [_tried(entry, bases) for entry in entries]
+    at = next((at for at, image in enumerate(tried[0]) if is_there(image)), 0)
+    images = [paths[at] if at < len(paths) else paths[0] for paths in tried]
     missing = [image for image in images if not is_there(image)]
     if missing:
         what = f"{len(missing)} of {len(images)} images that {path.name} lists are missing"
