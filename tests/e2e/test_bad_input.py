@@ -242,14 +242,21 @@ def coco(tmp_path: Path, change: Callable[[dict[str, Any]], object]) -> Path:
     return path
 
 
+def with_a_person(document: dict[str, Any]) -> None:
+    """Of the labels of a COCO model."""
+    document["categories"][0]["name"] = "person"
+
+
 @pytest.mark.parametrize(
     ("change", "what"),
     [
         (lambda d: d.pop("images"), "has no list 'images'"),
         (lambda d: d.pop("annotations"), "has no list 'annotations'"),
         (lambda d: d.pop("categories"), "has no list 'categories'"),
-        (lambda d: d["annotations"][0].pop("bbox"), "has no box of four numbers"),
-        (lambda d: d["annotations"][0].pop("image_id"), "has no image_id and category_id"),
+        (lambda d: d["annotations"][0].pop("bbox"), "bbox of annotations[0] is missing"),
+        (lambda d: d["annotations"][0].pop("image_id"), "image_id of annotations[0] is missing"),
+        (lambda d: d["annotations"][0].update(category_id=2), "of category 2, which the file"),
+        (lambda d: d["categories"][0].update(name="green"), "of the model's"),
         (lambda d: d["images"][0].pop("file_name"), "has no file_name"),
         (lambda d: d["images"][0].update(file_name="../a.png"), "leads out of"),
         (lambda d: d["images"][0].update(file_name="b.png"), "annotation of another data set"),
@@ -369,7 +376,7 @@ def test_wrong_weights_are_named_and_never_run(
     done = zoo(
         "run", "yolov4-tianxiaomo", "--weights", path, "--size", "96,96", "--no-bench",
         "--dataset", "coco-folder", "--images", SHAPES,
-        "--annotations", coco(tmp_path, lambda _: None), "-o", "out", "--json", "-",
+        "--annotations", coco(tmp_path, with_a_person), "-o", "out", "--json", "-",
     )  # fmt: skip
 
     error = refused(done, 6, tmp_path)
@@ -396,7 +403,7 @@ def test_a_wrong_cfg(
 
     done = zoo(
         "run", "yolov4-darknet", "--weights", "net.weights", "--no-bench", "--dataset",
-        "coco-folder", "--images", SHAPES, "--annotations", coco(tmp_path, lambda _: None),
+        "coco-folder", "--images", SHAPES, "--annotations", coco(tmp_path, with_a_person),
         "-o", "out", "--json", "-",
     )  # fmt: skip
 

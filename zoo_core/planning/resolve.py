@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from zoo_core.api import Backend, DataPlan, ModelCard, ScoringProtocol, Stage
+    from zoo_core.api import Backend, DataPlan, Evaluator, ModelCard, ScoringProtocol, Stage
     from zoo_core.planning.request import RunRequest
     from zoo_core.plugins.manager import Plugins
     from zoo_core.registry import Registry
@@ -130,8 +130,7 @@ def resolve(
     chooser = _Chooser(request, card, registry, plugins, cache)
     stored = backend.needs_graph is not None and not backend.needs_graph(target)
     weights, data = chooser.stored() if stored else chooser.choose(needs_data)
-    if data and data.classes:
-        data = _matched(data, card, plugins, str(request.annotations or data.dataset))
+    data = _matched(data, card, evaluator, request.annotations)
     given = given_settings(card, plugins, weights)
     settings = Settler(
         request=request, card=card, protocol=protocol, shown=shown, base=base, given=given
@@ -311,15 +310,17 @@ class _Chooser:
         return plan
 
 
-def _matched(data: DataPlan, card: ModelCard, plugins: Plugins, where: str) -> DataPlan:
+def _matched(
+    data: DataPlan | None, card: ModelCard, evaluator: Evaluator, annotations: Path | None
+) -> DataPlan | None:
     """The plan, with what the evaluator says of the classes in its ground truth and the labels."""
-    evaluator = plugins.evaluator(card.evaluator)
-    if not isinstance(evaluator, MatchesLabels):
+    if data is None or not data.classes or not isinstance(evaluator, MatchesLabels):
         return data
     try:
         found = evaluator.match(card.labels, data.classes)
     except DataError as error:
-        raise DataError(error.what, where=error.where or where, next=error.next) from error
+        where = error.where or str(annotations or data.dataset)
+        raise DataError(error.what, where=where, next=error.next) from error
     return replace(data, warnings=(*data.warnings, *found))
 
 
