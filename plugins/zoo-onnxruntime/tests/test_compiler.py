@@ -18,7 +18,7 @@ from zoo_core.pipeline.plan import make_plan
 from zoo_core.system.hashing import file_digest
 from zoo_core.testing import model_card, run_stages
 from zoo_core.testing.examples import files_stage, noise, preprocess, protocol
-from zoo_core.toolkit.similarity import snr_db
+from zoo_core.toolkit.similarity import drawn_feeds, snr_db
 from zoo_core.vision import write_image
 
 if TYPE_CHECKING:
@@ -303,7 +303,9 @@ def with_dropped_relu() -> onnx.ModelProto:
 def test_what_the_engine_computes_wrongly_is_warned_of(tmp_path: Path) -> None:
     before = before_with(with_dropped_relu(), tmp_path, count=0)
     folder, told = built(before, tmp_path, stages("fp32"))
-    feeds = {"input": np.random.default_rng(20).random((1, 3, 32, 32), dtype=np.float32)}
+    feeds = drawn_feeds(
+        [TensorSpec(name="input", shape=("batch", 3, 32, 32))], preprocess((32, 32))
+    )
     (right,) = ReferenceEvaluator(str(tmp_path / "export" / "model.onnx")).run(None, feeds)
     session = ort.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
     assert snr_db(right, session.run(None, feeds)[0]) == pytest.approx(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo_core.toolkit.artefact import quantised_already, read_graph
 from zoo_core.toolkit.onnx_file import load, save
-from zoo_core.toolkit.similarity import LIMITS_DB, seeded_feeds
+from zoo_core.toolkit.similarity import LIMITS_DB, drawn_feeds
 from zoo_core.toolkit.verify import Meaning
 from zoo_onnxruntime.files import MODEL_FILE
 from zoo_onnxruntime.half import store_half
@@ -61,8 +61,9 @@ def fp16(ctx: StageContext) -> None:
 
 
 def _held(ctx: StageContext, graph: Graph, precision: str) -> tuple[dict[str, Any], list[str]]:
-    """The build against what the graph means as it was exported, on a seeded image."""
-    feeds, model = seeded_feeds(graph.inputs, 1), ctx.out / MODEL_FILE
+    """The build against what the graph means as it was exported, on a drawn picture."""
+    feeds = drawn_feeds(graph.inputs, ctx.params["preprocess"])
+    model = ctx.out / MODEL_FILE
     meaning = Meaning.of(ctx.inputs["exported"], feeds)
     limit = LIMITS_DB["int8"] if "quantised" in graph.facts else None
     return meaning.held(precision, graph, outputs(model, feeds, str(model)), limit)

@@ -64,6 +64,7 @@ def _taken(request: CompileRequest, run: str) -> Stage:
     return Stage(
         name="compile",
         run=run,
+        params={"preprocess": _plain(request)},
         inputs={"graph": _GRAPH, "exported": request.graph},
         outputs=_ARTEFACT,
         versions=_VERSIONS,

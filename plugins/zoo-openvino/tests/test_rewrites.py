@@ -12,6 +12,7 @@ from zoo_openvino.rewrites import drop_inner_pairs, restore_mish
 from zoo_openvino.trial import Bench, rewrite
 
 from zoo_core.api import Graph, TensorSpec
+from zoo_core.toolkit.verify import Meaning
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -147,7 +148,7 @@ def bench(reference: NDArray[Any], x: NDArray[np.float32]) -> Bench:
         outputs=(TensorSpec(name="y", shape=SHAPE),),
         facts={},
     )
-    return Bench(graph=graph, feeds={"x": x}, reference=[reference], setting=Setting())
+    return Bench(graph, {"x": x}, Meaning([reference], "a test"), Setting())
 
 
 @pytest.mark.parametrize("told", [False, True])

@@ -8,7 +8,7 @@ import openvino as ov
 
 from zoo_core.toolkit.artefact import quantised_already, read_graph, write_artefact
 from zoo_core.toolkit.machine import cpu_threads
-from zoo_core.toolkit.similarity import seeded_feeds
+from zoo_core.toolkit.similarity import drawn_feeds
 from zoo_openvino.engine import Setting, capabilities, computing, read, told
 from zoo_openvino.files import FORMATS, MODEL_FILE
 from zoo_openvino.options import known_device
@@ -34,10 +34,10 @@ def build(ctx: StageContext) -> None:
     model = read(source)
     with told("OpenVINO cannot write the model", str(ctx.out)):
         ov.save_model(model, ctx.out / MODEL_FILE, compress_to_fp16=halved)
-    ctx.progress(1, 3, "compare with the graph's meaning on a seeded input")
+    ctx.progress(1, 3, "compare with the graph's meaning on a drawn picture")
     computes = computing(precision, "fp32", capabilities(device))
     setting = Setting(device=device, computes=computes, threads=cpu_threads())
-    feeds = seeded_feeds(graph.inputs, 1)
+    feeds = drawn_feeds(graph.inputs, ctx.params["preprocess"])
     bench = Bench.of(ctx.inputs["graph"], feeds, setting, apart=precision != "fp32")
     judged = bench.judge(read(ctx.out / MODEL_FILE))
     ctx.progress(2, 3, "look at what OpenVINO makes of it")

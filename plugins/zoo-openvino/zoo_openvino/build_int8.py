@@ -18,7 +18,7 @@ from zoo_core.toolkit.artefact import (
     write_artefact,
 )
 from zoo_core.toolkit.machine import cpu_features, cpu_threads, has_int8_dot
-from zoo_core.toolkit.similarity import seeded_feeds
+from zoo_core.toolkit.similarity import drawn_feeds
 from zoo_openvino.engine import Setting, capabilities, computing, read, told
 from zoo_openvino.files import FORMATS, MODEL_FILE
 from zoo_openvino.options import known_device
@@ -67,7 +67,7 @@ def _known(earlier: Mapping[str, Any], graph: Graph) -> list[float] | None:
 def _bench(ctx: StageContext, graph: Graph, quantised: Artefact) -> Bench:
     """An image, a calibration image if there is one, and what the float graph means on it."""
     device = known_device(ctx.params["device"])
-    feeds = seeded_feeds(graph.inputs, 1)
+    feeds = drawn_feeds(graph.inputs, ctx.params["preprocess"])
     if "quantised" not in graph.facts:
         image = next(tensors(ctx.inputs["images"], ctx.params["preprocess"], graph.batch))
         feeds = {graph.inputs[0].name: image}

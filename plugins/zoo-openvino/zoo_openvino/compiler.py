@@ -56,7 +56,9 @@ class OpenVinoCompiler:
         options = read_options(request.card, request.target)
         if precision == _INT8:
             return _int8(request, options)
-        return [_compile(request, "zoo_openvino.build_float:build", {"graph": request.graph}, {})]
+        params = {"preprocess": [dict(step) for step in request.preprocess]}
+        run, inputs = "zoo_openvino.build_float:build", {"graph": request.graph}
+        return [_compile(request, run, inputs, params)]
 
 
 def _int8(request: CompileRequest, options: Options) -> list[Stage]:
