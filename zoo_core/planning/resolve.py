@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from zoo_core.api import DataRequest, MatchesLabels, Target
 from zoo_core.errors import DataError, UnavailableError, UsageError, did_you_mean
-from zoo_core.planning.settings import Settler, given_settings
+from zoo_core.planning.settings import Settler, check_cfg, given_settings
 from zoo_core.planning.weights import (
     Weights,
     first_ready,
@@ -127,6 +127,7 @@ def resolve(
     protocol = choose(registry.protocols, card, backend.name, request.protocol)
     evaluator.check(task_values(derive(protocol, {**shown, **request.changes})))
     base = _preprocess(card)
+    check_cfg(request, card, plugins)
     chooser = _Chooser(request, card, registry, plugins, cache)
     stored = backend.needs_graph is not None and not backend.needs_graph(target)
     weights, data = chooser.stored() if stored else chooser.choose(needs_data)

@@ -33,6 +33,18 @@ class Settings:
     warnings: tuple[str, ...] = ()
 
 
+def check_cfg(request: RunRequest, card: ModelCard, plugins: Plugins) -> None:
+    """Raise UsageError for a `--cfg` that nothing would read."""
+    if request.cfg is None:
+        return
+    if not request.weights:
+        step = "give --weights FILE, or --weights random, or leave --cfg out"
+        raise UsageError("is for your own weights, and none are given", where="--cfg", next=step)
+    if "cfg" not in plugins.exporter(card.exporter).companions:
+        step = "leave it out, or name a model that follows a .cfg, such as yolov4-darknet"
+        raise UsageError(f"{card.id} reads no .cfg", where="--cfg", next=step)
+
+
 def given_settings(card: ModelCard, plugins: Plugins, weights: Weights) -> GivenSettings:
     """What the user's own files say; nothing where the card describes these very files."""
     files = {role: Path(place) for role, place in weights.locations.items()}

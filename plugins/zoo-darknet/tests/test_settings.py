@@ -170,3 +170,15 @@ def test_images_of_other_channels_are_refused_while_planning(resolved: Resolve) 
         resolved(cfg_text(channels=4))
     assert caught.value.where == "net.cfg:4 channels=4"
     assert "3" in caught.value.next
+
+
+def test_a_cfg_that_nothing_reads_is_refused(resolved: Resolve, tmp_path: Path) -> None:
+    (tmp_path / "net.cfg").write_text(cfg_text())
+    for model, weights, what in (
+        ("yolov4-darknet", None, "is for your own weights, and none are given"),
+        ("yolov4-tianxiaomo", tmp_path / "net.weights", "yolov4-tianxiaomo reads no .cfg"),
+    ):
+        request = make_request(model, weights=weights, cfg=tmp_path / "net.cfg")
+        with pytest.raises(UsageError, match=what) as caught:
+            open_workspace().plan(request, Goal.EXPORT)
+        assert caught.value.where == "--cfg"

@@ -8,12 +8,13 @@ from zoo_tianxiaomo.decoder import TianxiaomoDecoder
 from zoo_tianxiaomo.exporter import TianxiaomoExporter
 from zoo_tianxiaomo.params import ExportSpec
 
-from zoo_core.api import ExportRequest, ModelCard, Repository
+from zoo_core.api import ExportRequest, GivenSettings, ModelCard, Repository
 from zoo_core.errors import RegistryError, UsageError
 from zoo_core.testing import model_card
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from zoo_core.api import Stage
 
@@ -198,3 +199,14 @@ def test_cards_whose_source_cannot_be_asked(
 ) -> None:
     with pytest.raises(UsageError, match=what):
         plan(card, file="yolov4.pth", source="repo", form=form)
+
+
+def test_a_cfg_beside_the_weights_is_told(tmp_path: Path) -> None:
+    read = TianxiaomoExporter().settings
+    weights = tmp_path / "my.weights"
+    assert read(_card(), {"weights": weights}) == GivenSettings()
+    weights.with_suffix(".cfg").touch()
+    (warning,) = read(_card(), {"weights": weights}).warnings
+    assert warning.startswith("my.cfg beside the weights is not read")
+    assert "yolov4-darknet" in warning
+    assert read(_card(), {"weights": tmp_path / "my.pth"}) == GivenSettings()

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.api import Stage
+from zoo_core.api import GivenSettings, Stage
 from zoo_core.errors import RegistryError, UsageError, check_one_of, did_you_mean
 from zoo_core.toolkit.options import FORMS
 from zoo_tianxiaomo.layout import ANCHORS, STRIDES
@@ -44,6 +44,19 @@ class TianxiaomoExporter:
     )
 
     companions: Mapping[str, str] = MappingProxyType({})
+
+    def settings(self, card: ModelCard, files: Mapping[str, Path]) -> GivenSettings:
+        """Nothing; warns of a .cfg beside darknet weights, which says more than is taken."""
+        weights = files.get("weights")
+        if weights is None or weights.suffix.lower() != ".weights":
+            return GivenSettings()
+        beside = weights.with_suffix(".cfg")
+        if not beside.is_file():
+            return GivenSettings()
+        what = f"{beside.name} beside the weights is not read: size, anchors and scale_x_y are"
+        return GivenSettings(
+            warnings=(f"{what} those of {card.id}; yolov4-darknet follows a .cfg",)
+        )
 
     def stages(self, card: ModelCard, request: ExportRequest) -> Sequence[Stage]:
         """`export` and `verify`; before them `source` where the repository is to be cloned.
