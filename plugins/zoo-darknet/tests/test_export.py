@@ -249,6 +249,21 @@ def test_another_number_of_classes(make_context: MakeContext, mini: dict[str, Pa
         exported(make_context, mini, classes=80)
 
 
+def test_images_of_other_channels(
+    make_context: MakeContext, mini: dict[str, Path], tmp_path: Path
+) -> None:
+    grey = tmp_path / "grey.cfg"
+    grey.write_text(mini["cfg"].read_text().replace("channels=3", "channels=1"))
+    out, graph = exported(make_context, {"cfg": grey}, seed=1, channels=1)
+    assert graph.inputs[0].shape == ("batch", 1, 64, 224)
+    assert verified(make_context, out, {"cfg": grey}, seed=1, channels=1)["max_rel"] < 1e-5
+    for cfg, channels, colour in ((grey, 3, "grey"), (mini["cfg"], 1, "rgb")):
+        with pytest.raises(UsageError, match=f"but the images have {channels}") as caught:
+            exported(make_context, {"cfg": cfg}, seed=1, channels=channels)
+        assert caught.value.where.startswith(f"{cfg.name}:")
+        assert f"colour: {colour}" in caught.value.next
+
+
 def test_weights_of_another_network(
     make_context: MakeContext, mini: dict[str, Path], tmp_path: Path
 ) -> None:

@@ -173,6 +173,12 @@ def test_what_the_device_cannot_do_says_what_to_choose(
     assert raised.value.where == "preprocess: resize"
 
 
+def test_grey_images_are_refused() -> None:
+    with pytest.raises(UsageError, match="make RGB images") as raised:
+        render_vdsp([{**DECODE, "colour": "grey"}, STRETCH, TENSOR], (320, 416))
+    assert "--backend" in raised.value.next
+
+
 def test_a_size_that_is_not_the_networks_is_refused() -> None:
     with pytest.raises(UsageError, match=r"the network takes \[416, 320\]"):
         render_vdsp([DECODE, STRETCH, TENSOR], (416, 320))

@@ -157,7 +157,7 @@ def render_vdsp(preprocess: Sequence[Mapping[str, Any]], size: tuple[int, int]) 
         )
     if spec.channels != 3:
         what = "the device's operations make RGB images, the network takes grey ones"
-        raise UsageError(what, where=_WHERE, next="choose another --backend")
+        raise UsageError(what, where="preprocess: decode", next="choose another --backend")
     norm = norm_of(spec.steps)
     resize = next(step for step in spec.steps if isinstance(step, Resize))
     bgr = any(isinstance(step, Decode) and step.colour == "bgr" for step in spec.steps)
