@@ -86,8 +86,11 @@ def test_ctrl_c_after_the_last_line_changes_nothing() -> None:
     assert done.stdout.startswith("zoo ")
 
 
-def test_ctrl_c_that_a_plugin_swallows_ends_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
-    plugin("swallows", SWALLOW, monkeypatch)
+@pytest.mark.parametrize("then", ["", "raise AttributeError('half a module')", "import nowhere"])
+def test_ctrl_c_that_a_plugin_swallows_ends_the_program(
+    then: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugin("swallows", SWALLOW + then, monkeypatch)
 
     done = run("backends", "--json")
 

@@ -55,7 +55,7 @@ def _guarded(run: Callable[[], int], arguments: Sequence[str]) -> int:
     except TyperException as error:
         return _report(_usage(error), arguments)
     except ZooError as error:
-        if is_interrupt(error):
+        if is_interrupt(error) or interrupt.came():
             return _interrupted(arguments)
         _debug()
         return _report(error, arguments)
@@ -65,7 +65,7 @@ def _guarded(run: Callable[[], int], arguments: Sequence[str]) -> int:
 
 def _unexpected(error: BaseException, arguments: Sequence[str]) -> int:
     """What no code of zoo has turned into a ZooError; raises what only its traceback explains."""
-    if is_interrupt(error):
+    if is_interrupt(error) or interrupt.came():
         return _interrupted(arguments)
     if isinstance(error, OSError) and error.filename is not None:
         _debug()

@@ -19,9 +19,14 @@ def install() -> None:
         signal.signal(signal.SIGINT, _interrupt)
 
 
+def came() -> bool:
+    """Whether Ctrl-C came, whatever has become of it: any error after it may be its doing."""
+    return bool(_seen)
+
+
 def check() -> None:
     """Raises `Interrupted` where Ctrl-C came and a library has swallowed it."""
-    if _seen:
+    if came():
         raise Interrupted
 
 
