@@ -297,7 +297,7 @@ def _anchors(place: Place) -> tuple[tuple[float, float], ...]:
     if len(numbers) % 2 or not numbers:
         raise place.error(f"{len(numbers)} numbers are no pairs of width and height", "anchors")
     listed = len(numbers) // 2
-    mask = place.section.integers("mask", tuple(range(total)))
+    mask = place.section.integers("mask", tuple(range(min(total, listed + 1))))
     if not mask or not all(0 <= index < listed for index in mask):
         what = f"'mask' must lie within 0..{listed - 1}: {listed} anchors are listed"
         raise place.error(what, "mask" if "mask" in place.section.options else "anchors")
