@@ -56,6 +56,8 @@ def test_what_is_poor_is_told_and_what_is_equal_is_not() -> None:
     low, lost = poor("int8", graph, ratios)
 
     assert low.startswith("int8: 1 of 5 outputs ('half' 0.9 dB) keep little of the float network's")
+    steps = "compare with --precision fp32, then try another --backend, --calibrator or --option"
+    assert low.endswith(f"{steps} float_nodes=NAMES ({GUIDE})")
     assert lost.startswith("int8: 2 of 5 outputs ('nan', 'dead') cannot be compared")
     assert rounded(ratios) == [None, 20.0, 0.9, None, None]
     assert by_output(graph, ratios) == dict(zip(names, rounded(ratios), strict=True))

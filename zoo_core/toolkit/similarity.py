@@ -95,9 +95,12 @@ def _meant(precision: str, wanted: float) -> str:
             f"differ from what the graph means, where rounding leaves more than {wanted:.0f} dB: "
             "this engine computes something else; compare the accuracy with another backend"
         )
+    step = "compare with --precision fp32"
+    if precision == "int8":
+        step += ", then try another --backend, --calibrator or --option float_nodes=NAMES"
     return (
         f"keep little of the float network's signal: below {wanted:.0f} dB a visible part of the "
-        f"accuracy is lost; compare with --precision fp32, and see {GUIDE}"
+        f"accuracy is lost; {step} ({GUIDE})"
     )
 
 
