@@ -43,7 +43,7 @@ def test_names_are_those_of_the_file_whatever_its_encoding(tmp_path: Path, data:
     ("data", "told"),
     [
         (LINES.encode("latin-1"), r"is not UTF-8 text \(byte 0xe9 at position 24\); .* Latin-1"),
-        (LINES.encode("utf-16-le"), "zero bytes: it is no text, or UTF-16 without a byte-order"),
+        (LINES.encode("utf-16-le"), "zero bytes: it is not text, or UTF-16 without a byte-order"),
         (codecs.BOM_UTF16_LE + b"a", "is damaged UTF-16"),
     ],
 )

@@ -807,7 +807,7 @@ DATASET = [
         planning("plan = replace(plan, of=5)")),
     Row("ToyShipped", "reads_answers_for_any_path", "it reads a file that is not there",
         part("return True", method="reads(self, annotations)") + named()),
-    Row("ToyShipped", "reads_answers_for_any_path", "is no answer",
+    Row("ToyShipped", "reads_answers_for_any_path", "is not an answer",
         part("return None", method="reads(self, annotations)") + named()),
     Row("ToyShipped", "shards_cover_the_samples", "a shard begins at 2, not 0",
         planning("plan = replace(plan, shards=plan.shards[1:])")),

@@ -186,7 +186,7 @@ def _path_of(url: str, reader: Reader) -> str:
     try:
         return urlsplit(url).path
     except ValueError as error:
-        raise RegistryError(f"is no address: {error}", where=f"{reader.where}.url") from error
+        raise RegistryError(f"is not an address: {error}", where=f"{reader.where}.url") from error
 
 
 def _digest(reader: Reader, key: str) -> str | None:

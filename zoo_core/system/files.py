@@ -264,7 +264,7 @@ def read_text(path: Path, most: int = MOST_BYTES) -> str:
     data = read_limited(path, most)
     encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8")
     if encoding.startswith("utf-8") and b"\0" in data:
-        what = "contains zero bytes: it is no text, or UTF-16 without a byte-order mark"
+        what = "contains zero bytes: it is not text, or UTF-16 without a byte-order mark"
         raise DataError(what, where=str(path), next=_AS_UTF8)
     try:
         return data.decode(encoding)

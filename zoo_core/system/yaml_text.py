@@ -29,7 +29,7 @@ def load_yaml(data: str | bytes, where: str, unique: bool = False) -> Any:
 
     Dates are text. Raises RegistryError with file and line for what is not YAML, for other tags,
     for a list or a mapping as a key, where aliases unfold without end, and, with `unique`, for a
-    key that is no text or given twice.
+    key that is not a string or is given twice.
     """
     node = compose_yaml(data, where)
     if node is None:
@@ -169,7 +169,9 @@ def _check_unique(node: yaml.Node, loader: Any, where: str) -> None:
                 is_merge = key.tag == f"{_PREFIX}merge"
                 name = key.tag if is_merge else loader.construct_object(key, deep=True)
                 if not isinstance(name, str):
-                    raise _refused(key, where, f"the key {name} is no text", "put it in quotes")
+                    raise _refused(
+                        key, where, f"the key {name} is not a string", "put it in quotes"
+                    )
                 if name in keys:
                     raise _refused(key, where, f"duplicate key '{name[:40]}'")
                 keys.add(name)

@@ -100,7 +100,7 @@ def test_where_boxes_begin_at_0_corners_are_edges(root: Path, truth: Any) -> Non
     a_file(root / "Annotations/b.xml", an_object("cart", (0, 0, WIDTH, HEIGHT)))
     assert boxes(truth(root)) == [[4, 5, 6, 9], [0, 0, WIDTH, HEIGHT]]
     assert VocFolder().plan(request(root)).warnings == (
-        "1 box begins at 0, which is no pixel of Pascal VOC's: corners are read as edges "
+        "1 box begins at 0, which is not a pixel of Pascal VOC: corners are read as edges "
         "counted from 0",
     )
 
@@ -317,7 +317,7 @@ def test_what_is_not_there(root: Path, tmp_path: Path) -> None:
     assert refused(root).what == "lists no image"
     stray = tmp_path / "stray.txt"
     stray.write_text("a")
-    assert "is no list of a Pascal VOC set" in refused(stray).what
+    assert "is not a list of a Pascal VOC set" in refused(stray).what
     for path in root.glob("Annotations/*.xml"):
         a_file(path)
     assert refused(root / "Annotations").what == "has no object"

@@ -151,7 +151,7 @@ def test_an_error_says_where() -> None:
         (HEAD.replace("classes=2", "classes=3"), "3 anchors and 3 classes need 24"),
         (HEAD.replace("5,6", ""), "'mask' must lie within 0..1: 2 anchors are listed"),
         (HEAD.replace("num=3", f"num={10**15}"), "'mask' must lie within 0..2"),
-        (HEAD.replace("5,6", "5"), "5 numbers are no pairs of width and height"),
+        (HEAD.replace("5,6", "5"), "5 numbers are not pairs of width and height"),
         (HEAD + "mask=0,1,3\n", "'mask' must lie within 0..2: 3 anchors are listed"),
         (HEAD + "[conv]\n", "takes the output of layer 1, which is a head"),
         (HEAD + "[route]\nlayers=1\n[conv]\n", "takes the output of layer 1, which is a head"),

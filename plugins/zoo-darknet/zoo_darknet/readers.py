@@ -295,7 +295,7 @@ def _yolo(place: Place) -> tuple[Operation, Shape]:
 def _anchors(place: Place) -> tuple[tuple[float, float], ...]:
     total, numbers = place.positive("num", 1), place.section.numbers("anchors")
     if len(numbers) % 2 or not numbers:
-        raise place.error(f"{len(numbers)} numbers are no pairs of width and height", "anchors")
+        raise place.error(f"{len(numbers)} numbers are not pairs of width and height", "anchors")
     listed = len(numbers) // 2
     mask = place.section.integers("mask", tuple(range(min(total, listed + 1))))
     if not mask or not all(0 <= index < listed for index in mask):

@@ -57,11 +57,8 @@ def postprocess(context: StageContext) -> None:
 def _not_numbers(names: list[str], count: int) -> list[str]:
     first = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
     what = f"the network's outputs of {len(names)} of {count} images hold NaN ({first})"
-    return (
-        [f"{what}, which is no detection; check the weights, the precision and the preprocessing"]
-        if names
-        else []
-    )
+    advice = "check the weights, the precision and the preprocessing"
+    return [f"{what}, which is not a detection; {advice}"] if names else []
 
 
 def write(context: StageContext) -> None:

@@ -73,7 +73,7 @@ class DatasetContract(PlanningContract):
         if reads is None:
             pytest.skip("it does not say what it reads")
         for path in (tmp_path, *tmp_path.iterdir()):
-            must(reads(path) in (True, False), f"reads({path.name}) is no answer")
+            must(reads(path) in (True, False), f"reads({path.name}) is not an answer")
         must(reads(tmp_path / "absent") is False, "it reads a file that is not there")
 
     def test_shards_cover_the_samples(self, tmp_path: Path) -> None:

@@ -217,7 +217,7 @@ def _side(row: Mapping[str, Any], name: str, where: str) -> int:
         return 0
     side = _number(value)
     if side is None:
-        raise _wrong(f"{name} of image {row['id']!r} is {_told(row, name)}, no whole number", where)
+        raise _wrong(f"{name} of image {row['id']!r} is {_told(row, name)}, not an integer", where)
     return max(side, 0)
 
 
@@ -305,7 +305,7 @@ def _id(row: Mapping[str, Any], name: str, what: str, where: str) -> ImageId:
         return value
     number = None if isinstance(value, str) else _number(value)
     if number is None:
-        raise _wrong(f"{name} of {what} is {_told(row, name)}, no whole number or text", where)
+        raise _wrong(f"{name} of {what} is {_told(row, name)}, not an integer or a string", where)
     return number
 
 

@@ -87,7 +87,7 @@ class VocFolder(LabelledFolder):
         begin = counted(zeros, "box begins", "boxes begin")
         if zeros > ones:
             return False, [
-                f"{begin} at 0, which is no pixel of Pascal VOC's: corners are read as edges "
+                f"{begin} at 0, which is not a pixel of Pascal VOC: corners are read as edges "
                 "counted from 0"
             ]
         if not zeros and any("voc" in file.database.lower() for file in files):

@@ -54,7 +54,7 @@ def voc_source(request: DataRequest) -> VocSource:
     if place.is_file():
         root, listed = home_of(place), place
         if root is None:
-            what = f"is no list of a Pascal VOC set: no folder {ANNOTATIONS} beside {SETS}"
+            what = f"is not a list of a Pascal VOC set: no folder {ANNOTATIONS} beside {SETS}"
             raise DataError(what, where=str(place), next=f"give the folder {ANNOTATIONS}")
     elif annotations_in(place):
         root, listed = place, next((p for p in _lists(place) if p.is_file()), None)

@@ -54,7 +54,7 @@ def read_voc(data: bytes, where: str) -> VocFile:
     """The annotation of one image; raises `DataError` with file and object."""
     root = _parse(data, where)
     if root.tag != "annotation":
-        what = f"is no Pascal VOC annotation: its root is <{root.tag[:40]}>, not <annotation>"
+        what = f"is not a Pascal VOC annotation: its root is <{root.tag[:40]}>, not <annotation>"
         raise DataError(what, where=where, next="leave other XML files out of the folder")
     return VocFile(
         filename=_text(root, "filename").replace("\\", "/").rpartition("/")[2],

@@ -51,7 +51,7 @@ def _numbers(words: Sequence[str], where: str) -> list[float]:
     try:
         numbers = [float(word) for word in words]
     except ValueError as error:
-        what = f"is no line of numbers: {' '.join(words)[:40]!r}"
+        what = f"is not a line of numbers: {' '.join(words)[:40]!r}"
         raise DataError(what, where=where, next="write `class x y width height`") from error
     if not all(map(math.isfinite, numbers)):
         raise DataError("has a value that is not finite", where=where, next=_MEND)

@@ -188,7 +188,7 @@ def _yaml(path: Path) -> dict[str, Any]:
     except RegistryError as error:
         raise DataError(error.what, where=error.where, next=error.next or _LISTED) from error
     if not isinstance(data, dict):
-        raise DataError("is no data.yaml: no keys at its top", where=str(path), next=_LISTED)
+        raise DataError("is not a data.yaml: no keys at its top", where=str(path), next=_LISTED)
     return data
 
 
@@ -212,7 +212,9 @@ def _yaml_names(path: Path, data: Mapping[str, Any]) -> dict[int, str]:
         what = f"names a class by {some(list(map(repr, known)))}, no number"
         raise DataError(what, where=str(path), next="write `0: person`, or a list of names")
     if not all(isinstance(name, str) and name.strip() for name in known.values()):
-        raise DataError("names a class that is no text", where=str(path), next="correct `names`")
+        raise DataError(
+            "names a class that is not a string", where=str(path), next="correct `names`"
+        )
     count = data.get("nc", str(len(known)))
     if known and count != str(len(known)):
         what = f"says nc: {str(count)[:20]}, but names {len(known)} classes"
@@ -246,7 +248,7 @@ def _entries(data: Mapping[str, Any], key: str, path: Path) -> list[str]:
         return []
     values = value if isinstance(value, list) else [value]
     if not all(isinstance(item, str) and item for item in values):
-        what = f"its {key} is no path and no list of paths"
+        what = f"its {key} is neither a path nor a list of paths"
         raise DataError(what, where=str(path), next=f"write `{key}: images/{key}`")
     return values
 
