@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -226,3 +227,11 @@ def test_the_queues_latency_has_no_other_name() -> None:
 
 def without_place(block: VampBlock) -> VampBlock:
     return replace(block, line=1, heading=None)
+
+
+def test_a_long_line_is_none_of_vamps_and_costs_no_time() -> None:
+    start = time.process_time()
+    text = BANNER + "devices" + " " * 5000 + "x\n" + render(BLOCK_B)
+
+    assert len(parse_document(text).blocks) == 1
+    assert time.process_time() - start < 2

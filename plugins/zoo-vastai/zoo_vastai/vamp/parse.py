@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 START = "instances"
 
+_LONGEST = 300
+"""Letters of a line of vamp's at most; in longer ones the patterns would search for seconds."""
+
 _UNITS = {
     "number of instances in each device": (START, ""),
     "devices": ("devices", ""),
@@ -80,6 +83,8 @@ def read_field(line: str, live: bool) -> Field | None:
     Of live output, names and units must be vamp's own. In a document (`live` false) a comment
     sign, misspelt names, missing blanks and a missing unit are let pass; another unit never is.
     """
+    if len(line) > _LONGEST:
+        return None
     text = line if live else _COMMENT.sub("", unicodedata.normalize("NFKC", line))
     match = _LINE.match(text.strip().removeprefix("- "))
     if match is None:
@@ -100,6 +105,8 @@ def read_field(line: str, live: bool) -> Field | None:
 
 def read_banner(line: str) -> dict[str, str] | None:
     """What a line before the block says; {} for one that says nothing worth keeping, else None."""
+    if len(line) > _LONGEST:
+        return None
     text = _COMMENT.sub("", line).strip()
     for pattern in _BANNER:
         if match := pattern.match(text):
