@@ -30,6 +30,12 @@ sys.argv = ["zoo", "--version"]
 from zoo_core.cli import script
 script()
 """
+UNBUFFERED = """
+import sys
+sys.stdout.reconfigure(write_through=True)
+from zoo_core.cli import script
+script()
+"""
 SWALLOW = """
 import os, signal
 try:
@@ -142,6 +148,34 @@ def test_a_closed_stdout_is_one_line() -> None:
 
     assert done.returncode == 6
     assert done.stderr == "zoo: stdout: is closed; open it, or send it to /dev/null\n"
+
+
+@pytest.mark.parametrize("verb", ["models", "doctor", "--help"])
+def test_a_pipe_that_nobody_reads_changes_no_exit_code(verb: str) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+
+    done = run(verb, program=UNBUFFERED, stdout=writer)
+    missing = run("show", "nothing", "--json", stdout=writer)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (missing.returncode, missing.stderr.count("\n")) == (2, 1)
+    os.close(writer)
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_a_stderr_that_cannot_be_written_changes_no_exit_code(closed: bool) -> None:
+    asked = ("run", "toy-detector", "--backend", "toy", "--assets", "sample", "--no-bench")
+    with Path("/dev/full").open("w") as full:
+        stderr = {"preexec_fn": lambda: os.close(2)} if closed else {"stderr": full}
+
+        done = run(*asked, "--json", "-", **stderr)
+        missing = run("run", "nothing", "--json", "-", **stderr)
+
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["schema"] == "zoo.run/1"
+    assert missing.returncode == 2
+    assert json.loads(missing.stdout)["schema"] == "zoo.error/1"
 
 
 def test_a_working_folder_that_is_gone_is_one_line(tmp_path: Path) -> None:

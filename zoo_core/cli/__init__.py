@@ -45,8 +45,10 @@ def run_program(run: Callable[[], int]) -> None:
         import os
 
         from zoo_core.cli import interrupt
+        from zoo_core.cli.output import occupy
 
         interrupt.install()
+        occupy()
         os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # zoo says itself what is wrong
         gc.set_threshold(_GC_THRESHOLD)
         if sys.stdout is not None and sys.stdout.errors == "strict":

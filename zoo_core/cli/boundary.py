@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import traceback
 from contextlib import suppress
 from pathlib import Path
@@ -36,9 +37,6 @@ def guarded(run: Callable[[], int], arguments: Sequence[str]) -> int:
         return _interrupted(arguments)
     except ZooError as error:
         return _report(error, arguments)
-    except BrokenPipeError:
-        silence()
-        return 0
 
 
 def _guarded(run: Callable[[], int], arguments: Sequence[str]) -> int:
@@ -71,11 +69,14 @@ def _unexpected(error: BaseException, arguments: Sequence[str]) -> int:
         _debug()
         where = str(error.filename)[:_LONGEST]
         return _report(DataError(error.strerror or str(error), where=where), arguments)
+    if isinstance(error.__context__, BrokenPipeError) and isinstance(error, SystemExit):
+        silence(sys.stdout)  # typer and rich end so where nobody reads their help
+        return 0
     completing = any(word.endswith("-completion") for word in arguments)
     if isinstance(error, SystemExit) and not completing:  # click ends those so
         what = f"a plugin or a library ended the program with {error.code!r}"
         return _report(StageError(what), arguments)
-    if not isinstance(error, SystemExit | BrokenPipeError):
+    if not isinstance(error, SystemExit):
         _write_error(arguments, "defect", StageError(f"{type(error).__name__}: {error}"))
     raise error
 
@@ -117,5 +118,5 @@ def _write_error(arguments: Sequence[str], code: str, error: ZooError) -> None:
     target = json_target(arguments)
     if target:
         body = {"code": code, "what": error.what, "where": error.where, "next": error.next}
-        with suppress(ZooError, BrokenPipeError):  # report the first failure only
+        with suppress(ZooError):  # report the first failure only
             write_document(target, {"schema": "zoo.error/1", "error": body})

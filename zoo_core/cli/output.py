@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import TextIO
 
+_STDERR = 2
 _RESULTS: ContextVar[TextIO | None] = ContextVar("results", default=None)
 
 
@@ -25,10 +26,14 @@ def echo(line: str | Path) -> None:
 
 
 def say(text: str, quiet: bool = False) -> None:
-    """Write one line to stderr, if there is one."""
-    if not quiet and sys.stderr is not None:
+    """Write one line to stderr; where that cannot be written, nothing else can be told."""
+    if quiet:
+        return
+    try:
         sys.stderr.write(f"{shown(text)}\n")
         sys.stderr.flush()
+    except OSError:
+        silence(sys.stderr)
 
 
 def write_json_text(text: str) -> None:
@@ -63,7 +68,10 @@ def only_json(wanted: bool) -> Iterator[None]:
 
 
 def _write(text: str) -> None:
-    """Raises DataError for a full disk and a closed stdout, BrokenPipeError as it is."""
+    """Raises DataError for a full disk and a closed stdout.
+
+    Where the reader of a pipe has ended, the command goes on, and its exit code is its own.
+    """
     stream: Any = _RESULTS.get() or sys.stdout
     if stream is None:
         raise DataError("is closed", where="stdout", next="open it, or send it to /dev/null")
@@ -72,24 +80,34 @@ def _write(text: str) -> None:
         if not text or _RESULTS.get():
             stream.flush()
     except BrokenPipeError:
-        raise
+        silence(stream)
     except OSError as error:
         if not _RESULTS.get():
-            silence()
+            silence(stream)
         what, step = f"cannot be written: {error.strerror}", "send it elsewhere"
         raise DataError(what, where="stdout", next=step) from error
 
 
-def silence() -> None:
-    """Send what is still to come on stdout nowhere: nobody reads it, or it cannot be written."""
+def silence(stream: TextIO) -> None:
+    """Send what is still to come on it nowhere: nobody reads it, or it cannot be written."""
     with suppress(OSError, ValueError, AttributeError):  # stands for no file
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def settle() -> None:
     """For the end of a program: nothing is left that could not be written."""
-    try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
-    except OSError:
-        silence()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except OSError:
+            silence(stream)
+
+
+def occupy() -> None:
+    """Make descriptors 0 to 2 that are closed lead nowhere, so that no file of zoo gets them."""
+    while (at := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
+        os.set_inheritable(at, True)
+    os.close(at)
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(_STDERR, "w", closefd=False)
