@@ -182,7 +182,8 @@ def test_int8_of_own_weights_offline_asks_for_calibration_images(
 ) -> None:
     weights = tmp_path / "w.weights"
     weights.write_bytes(b"not looked at while planning")
-    (tmp_path / "w.cfg").write_text("[net]")
+    sections = ["[net]", "width=32", "height=32", "channels=3", "[convolutional]", "filters=8"]
+    (tmp_path / "w.cfg").write_text("\n".join(sections))
     done = sample("compile", "yolov4-tiny-darknet", "--weights", weights, "--precision", "int8")
 
     assert done.code == 6

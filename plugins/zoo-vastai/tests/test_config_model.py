@@ -131,7 +131,7 @@ def test_files_are_read_and_bad_ones_named_with_their_line(tmp_path: Path) -> No
     with pytest.raises(RegistryError, match=r"config\.yaml:3: is not valid YAML"):
         read_config(path)
     path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(DataError, match="not UTF-8 text"):
+    with pytest.raises(DataError, match="damaged UTF-16-LE text"):
         read_config(path)
     with pytest.raises(DataError, match="No such file"):
         read_config(tmp_path / "none.yaml")
