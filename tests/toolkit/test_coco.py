@@ -170,6 +170,12 @@ def test_a_box_that_cannot_be_scored_is_told(put: Any, change: dict[str, Any], t
         read_annotations(put(change))
 
 
+def test_ids_below_zero_are_found_as_text(put: Any) -> None:
+    rows = [{"id": -139, "file_name": "a.jpg"}, {"id": 139, "file_name": "b.jpg"}]
+    found = read_annotations(put({"image_id": "-139"}, {"image_id": "139"}, images=rows))
+    assert [row["image_id"] for row in found["annotations"]] == [-139, 139]
+
+
 @pytest.mark.parametrize("text", [str, "{:012d}".format, float, lambda n: f" {n}.0 "])
 def test_ids_are_found_as_text_and_as_number(put: Any, text: Any) -> None:
     rows = [{"id": 139, "file_name": "a.jpg"}, {"id": 285, "file_name": "b.jpg"}]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -11,9 +11,6 @@ import pytest
 
 from zoo_core.errors import DataError
 from zoo_core.toolkit.datasets import find_images, gather_images
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 PNG = cv2.imencode(".png", np.zeros((4, 6, 3), np.uint8))[1].tobytes()
 
@@ -63,6 +60,17 @@ def test_what_tools_write_is_found_and_said(
     assert found == [name]
     told = f"1 of 1 images were found {rule}: file_name '{listed}' is {name} in {folder}"
     assert warning == told
+
+
+def test_spellings_differ_beside_names_that_do_not(tmp_path: Path) -> None:
+    """Accents are composed by one system and not by another; plain names are the same on both."""
+    put(tmp_path, "a.png", "x/\u00e9.png", "b.png", "y/d.png", "z/c.png", "z/C.png")
+    found, (warning,) = names_of(tmp_path, "a.png", "x/e\u0301.png", "B.PNG")
+    assert found == ["a.png", "x/\u00e9.png", "b.png"]
+    assert warning.startswith("2 of 3 images were found in another spelling")
+    for other in ("x/d.png", "d.png", "z/c.PNG"):
+        with pytest.raises(DataError, match="1 of 2 images"):
+            find_images(tmp_path, ["a.png", other], "truth.json")
 
 
 def test_one_warning_for_each_rule(tmp_path: Path) -> None:
@@ -177,7 +185,7 @@ def test_a_pattern(tmp_path: Path) -> None:
     assert gather_images([tmp_path / "x" / "*"]).warnings == (
         f"files left out of {tmp_path / 'x' / '*'}: 1 .heic",
     )
-    with pytest.raises(DataError, match="matches no image"):
+    with pytest.raises(DataError, match="matches no file"):
         gathered(tmp_path / "*.png")
     put(tmp_path, "[1].png")
     assert gathered(tmp_path / "[1].png") == ["[1].png"]
@@ -223,3 +231,37 @@ def test_nothing_to_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
     with pytest.raises(DataError, match="no such image or folder"):
         gathered(tmp_path / "pipe.png")
+
+
+def test_two_ways_to_one_file_are_one_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = put(tmp_path / "x", "a.png", "y/b.png")
+    (folder / "list.txt").write_text("a.png\n../x/a.png\n")
+    places = [folder / "a.png", folder / "../x/a.png", folder / "y/../*.png", folder / "list.txt"]
+    assert gather_images(places).names == ["a.png"]
+    monkeypatch.chdir(folder / "y")
+    assert gather_images([Path("..")]).names == ["a.png", "y/b.png"]
+
+
+def test_a_pattern_in_a_folder_that_looks_like_one(tmp_path: Path) -> None:
+    folder = put(tmp_path / "photos [2024]", "a.png", "b.png")
+    assert gather_images([folder / "*.png"]).names == ["a.png", "b.png"]
+    assert gather_images([folder / "[b]*"]).names == ["b.png"]
+    with pytest.raises(DataError, match="matches no file; looked in") as caught:
+        gather_images([folder / "none" / "*.png"])
+    assert caught.value.next == f"looked in {folder}"
+
+
+@pytest.mark.parametrize("pattern", ["", "*.png"])
+def test_broken_links_are_said(tmp_path: Path, pattern: str) -> None:
+    put(tmp_path, "a.png")
+    (tmp_path / "b.png").symlink_to("gone.png")
+    found = gather_images([tmp_path / pattern])
+    assert found.names == ["a.png"]
+    told = "1 .png that are not files (broken links?)"
+    assert found.warnings[0].endswith(told)
+    (tmp_path / "a.png").unlink()
+    with pytest.raises(DataError) as caught:
+        gather_images([tmp_path / pattern])
+    assert told in caught.value.what

@@ -93,9 +93,9 @@ def find_images(folder: Path, listed: Sequence[str], where: str) -> FoundImages:
     """The file below `folder` of each name that an annotation file `where` lists.
 
     `listed` are relative names without ".." (`ListedImage.name`). A name is where it says, or, if
-    it holds `%20` and the like or Label Studio's prefix, where the plain name says. If no name of
-    the file is where it says, the ends of the names are tried, then file names that are unique
-    below the folder. No other folder is read.
+    it holds `%20` and the like or Label Studio's prefix, where the plain name says, or there in
+    other case or another form of its accents. If no name of the file is where it says, the ends of
+    the names are tried, then file names that are unique below the folder. No other folder is read.
 
     Raises `DataError` where images are missing, not unique, or would be one file for two names.
     """
@@ -129,7 +129,7 @@ class _Finder:
     """Finds listed names below a folder, each by the first rule that fits."""
 
     def __init__(self, folder: Path, exact: bool) -> None:
-        """`exact` is whether some names are where they say: then none is looked for elsewhere."""
+        """`exact` is whether some names are where they say: then no other place is looked at."""
         self._folder, self._exact = folder, exact
         self._tree: dict[str, list[str]] | None = None
 
@@ -139,15 +139,20 @@ class _Finder:
         for rule, reading in readings:
             if _is_file(self._folder / reading):
                 return reading, rule
-        if self._exact or any(map(self._is_beside, (reading for _, reading in readings))):
-            return None
-        for _, reading in readings:
+        plain = [reading for _, reading in readings]
+        if self._exact:
+            return self._respelled(plain)
+        return None if any(map(self._is_beside, plain)) else self._elsewhere(name, plain)
+
+    def _elsewhere(self, name: str, readings: Sequence[str]) -> tuple[str, str] | None:
+        """The file that the end of a path names, else the only one of that name."""
+        for reading in readings:
             parts = reading.split("/")
             for start in range(1, len(parts)):
                 end = "/".join(parts[start:])
                 if _is_file(self._folder / end):
                     return end, "by the end of their path"
-        for _, reading in readings:
+        for reading in readings:
             same = self._named_as(reading)
             if len(same) > 1:
                 some = ", ".join(same[:3])
@@ -158,6 +163,14 @@ class _Finder:
                 )
             if same:
                 return same[0], "by their file name"
+        return None
+
+    def _respelled(self, readings: Sequence[str]) -> tuple[str, str] | None:
+        """The one file whose whole path is equal but for case and the form of accents."""
+        for reading in readings:
+            same = [path for path in self._named_as(reading) if _key(path) == _key(reading)]
+            if len(same) == 1:
+                return same[0], "in another spelling (case, or form of accents)"
         return None
 
     def _is_beside(self, name: str) -> bool:
@@ -265,8 +278,9 @@ def walk(folder: Path) -> Tree:
                 waiting.append(name)
             elif entry.is_dir():
                 skipped.append(name)
-            elif entry.is_file():
-                (files if is_image(Path(name)) else others).append(name)
+            else:
+                is_one = entry.is_file() and is_image(Path(name))
+                (files if is_one else others).append(name)
     return Tree(sorted(files), sorted(others), sorted(skipped))
 
 
@@ -278,16 +292,24 @@ def gather_images(places: Sequence[Path]) -> FoundImages:
     """
     found: list[Path] = []
     warnings: list[str] = []
+    places = [_direct(place.expanduser().absolute()) for place in places]
     for place in places:
-        paths, others = _images_of(place.expanduser().absolute())
+        paths, others = _images_of(place)
         found += paths
         warnings += others
     paths = list(dict.fromkeys(found))
-    folder = places[0].expanduser().absolute()
+    folder = places[0]
     if len(places) > 1 or not _is_dir(folder):
         folder = Path(os.path.commonpath([path.parent for path in paths]))
     names = [path.relative_to(folder).as_posix() for path in paths]
     return FoundImages(paths, names, tuple(warnings))
+
+
+def _direct(place: Path) -> Path:
+    """The same place without "..", so that what is named twice is found once."""
+    if ".." not in place.parts:
+        return place
+    return place.resolve() if place.name == ".." else place.parent.resolve() / place.name
 
 
 def _images_of(place: Path) -> tuple[list[Path], list[str]]:
@@ -301,10 +323,13 @@ def _images_of(place: Path) -> tuple[list[Path], list[str]]:
         listed = place.suffix.lower() == _LIST_SUFFIX
         return (_listed_paths(place), []) if listed else ([_one_image(place)], [])
     if has_magic(str(place)):
-        matches = sorted(Path(place.anchor).glob(str(place.relative_to(place.anchor))))
-        files = [path for path in matches if path.is_file()]
-        images = [path for path in files if is_image(path)]
-        others = [path.name for path in files if path not in set(images)]
+        # A folder that is there is no pattern, whatever its name holds.
+        root = next(filter(_is_dir, place.parents))
+        matches = [p for p in sorted(root.glob(str(place.relative_to(root)))) if not _is_dir(p)]
+        images = [path for path in matches if is_image(path) and _is_file(path)]
+        others = [path.name for path in matches if path not in set(images)]
+        if not matches:
+            raise DataError("matches no file", where=str(place), next=f"looked in {root}")
         if not images:
             raise _no_image("matches no image", place, others)
         return images, list(_left_out(place, Tree([], others, [])))
@@ -346,7 +371,7 @@ def _listed_paths(listing: Path) -> list[Path]:
                 where=str(listing),
                 next="a list holds one path a line, relative to it or to the current folder",
             )
-        paths.append(Path(os.path.normpath(found)))
+        paths.append(_direct(found))
     if not paths:
         step = "a list holds the path of an image on each line"
         raise DataError("lists no image", where=str(listing), next=step)
@@ -371,7 +396,9 @@ def _left_out(place: Path, tree: Tree) -> Iterator[str]:
 def _endings(names: Iterable[str]) -> str:
     """How many names end in what, as "3 .dng, 1 .heic"."""
     counts = Counter(Path(name).suffix.lower() or "without an ending" for name in names)
-    return ", ".join(f"{count} {ending}" for ending, count in counts.most_common(5))
+    broken = {suffix: " that are not files (broken links?)" for suffix in IMAGE_SUFFIXES}
+    rows = counts.most_common(5)
+    return ", ".join(f"{count} {ending}{broken.get(ending, '')}" for ending, count in rows)
 
 
 def _no_image(what: str, place: Path, others: Sequence[str]) -> DataError:

@@ -121,7 +121,22 @@ def test_half_turns_follow_the_quarter_turns_of_their_set(
     check(album([orientation, 6], "stored", "stored"), run_plan)
     check(album([orientation, 6], "shown", "stored"), run_plan)
     check(album([orientation, 6], "shown", "shown"), run_plan)
-    assert check(album([orientation], "shown", "shown"), run_plan).warnings == ()
+    (told,) = check(album([orientation, 1], "shown", "shown"), run_plan).warnings
+    assert told.startswith("EXIF turns 1 of 2 images (0.png): nothing tells whether their boxes")
+
+
+def test_boxes_in_fractions_are_told(album: Any) -> None:
+    request = album([1, 1], "shown", "shown")
+    data = json.loads(request.annotations.read_text())
+    for row in data["annotations"]:
+        x, y, width, height = row["bbox"]
+        row["bbox"] = [x / 60, y / 40, width / 60, height / 40]
+    request.annotations.write_text(json.dumps(data))
+    (told,) = CocoFolder().plan(request).warnings
+    assert told.startswith("all 2 boxes end within the first pixel of their image")
+    data["annotations"][0]["bbox"] = [0, 0, 3, 3]
+    request.annotations.write_text(json.dumps(data))
+    assert CocoFolder().plan(request).warnings == ()
 
 
 def test_a_plan_without_turned_images_has_no_stage(album: Any, run_plan: RunPlan) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from zoo_core.toolkit.coco import CategoryId, ImageId
 
-_FORM = 4
+_FORM = 5
 """Of what is remembered; another number and it is made anew."""
 
 _NOWHERE = 1e9

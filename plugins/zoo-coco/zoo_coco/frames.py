@@ -30,6 +30,8 @@ Frame = Literal["stored", "shown"]
 TRUTH = "instances.json"
 _PIXEL = 1.0
 _CLEARLY = 0.02
+_FRACTION = 1.1
+"""No box of a whole set ends before it, unless its unit is not the pixel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +52,15 @@ def fit(
     paths: Sequence[Path],
     ends: Mapping[ImageId, Ends],
     exif: bool = True,
+    stated: bool = True,
 ) -> Fitted:
     """What brings the annotation of images into the frame in which they are read.
 
     `ends` are the right and lower ends of the boxes of each image; `exif` is whether images are
-    read as EXIF turns them. Of the images that EXIF turns by a quarter, the frame counts that the
-    fewest boxes clearly leave; where the boxes do not decide, that of the stated sides, else the
-    shown one. Other images that EXIF turns are taken to be in the same frame.
+    read as EXIF turns them, `stated` whether the form of the annotation states sides and pixels. Of
+    the images that EXIF turns by a quarter, the frame counts that the fewest boxes clearly leave;
+    where the boxes do not decide, that of the stated sides, else the shown one. Other images that
+    EXIF turns are taken to be in the same frame.
     """
     rows = [
         _Row(image, at, ends.get(image.id, ()))
@@ -74,7 +78,8 @@ def fit(
     changed = {number: (size[0], size[1]) for number, size, _ in changes}
     sizes: list[Size | None] = [changed.get(row.image.id, row.image.size) for row in rows]
     told = _told(moved, len(images), target, counts, any(steps for _, _, steps in changes))
-    return Fitted(sizes, changes, (*told, *_outside(rows, frames)))
+    odd = (*_unsure(rows, counts, stated), *_fractions(rows), *_outside(rows, frames))
+    return Fitted(sizes, changes, (*told, *odd))
 
 
 def _told(
@@ -227,6 +232,28 @@ def _frames(rows: Sequence[_Row]) -> tuple[list[Frame], dict[Frame, int]]:
     if telling and all(row.stated == "stored" for row in telling):
         others = "stored"
     return [row.stated if row.tells else others for row in rows], counts
+
+
+def _unsure(rows: Sequence[_Row], counts: Mapping[Frame, int], stated: bool) -> Iterator[str]:
+    """What is assumed where neither sides nor boxes tell the frame of the boxes."""
+    few, many = sorted(counts.values())
+    told = many > 2 * few or any(row.tells and row.image.size for row in rows)
+    names = [row.image.name for row in rows if row.at.orientation != 1 and row.ends]
+    if names and not (stated and told):
+        yield (
+            f"EXIF turns {len(names)} of {len(rows)} images ({some(names)}): nothing tells whether "
+            "their boxes are of the turned picture, which was taken, or of the stored pixels; if "
+            "they are of these, remove the orientation from the files' EXIF"
+        )
+
+
+def _fractions(rows: Sequence[_Row]) -> Iterator[str]:
+    furthest = [max(end) for row in rows for end in row.ends]
+    if furthest and 0 < max(furthest) <= _FRACTION:
+        yield (
+            f"all {len(furthest)} boxes end within the first pixel of their image: they seem to be "
+            "fractions of its sides, where pixels are needed; multiply them by width and height"
+        )
 
 
 def _outside(rows: Sequence[_Row], frames: Sequence[Frame]) -> Iterator[str]:

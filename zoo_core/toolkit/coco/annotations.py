@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _FAR = 1e9
 _NEXT = "give an annotation file of COCO's detection form (instances_*.json)"
 _MEND = "correct that entry of the annotation file"
-_WHOLE = re.compile(r"\s*([0-9]{1,40})(?:\.0+)?\s*")
+_WHOLE = re.compile(r"\s*(-?[0-9]{1,40})(?:\.0+)?\s*")
 
 
 @dataclass(frozen=True, slots=True)

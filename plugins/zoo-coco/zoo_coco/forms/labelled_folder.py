@@ -32,6 +32,9 @@ class LabelledFolder(ABC):
     writer: ClassVar[str] = "write_truth"
     """The function of the class's module that is the stage's work."""
 
+    states_sides: ClassVar[bool] = True
+    """Whether labels are in pixels and state sides, which tells in which frame they are."""
+
     @abstractmethod
     def read(self, request: DataRequest) -> LabelledSet:
         """All images with their boxes; raises `DataError` for what is wrong in a file."""
@@ -102,7 +105,7 @@ class LabelledFolder(ABC):
         truth = coco_form(known, where)
         images = listed_images(truth, where)
         paths = [known.folder / image.name for image in images]
-        fitted = fit(images, paths, ends_in(truth), request.exif)
+        fitted = fit(images, paths, ends_in(truth), request.exif, self.states_sides)
         change(truth, fitted.changes)
         return known, truth, fitted.warnings
 

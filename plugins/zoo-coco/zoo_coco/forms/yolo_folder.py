@@ -29,6 +29,7 @@ class YoloFolder(LabelledFolder):
     """All images of a data.yaml's split, of a list, or of a folder; those without labels too."""
 
     name = "yolo-folder"
+    states_sides = False
 
     def reads(self, annotations: Path) -> bool:
         """A .yaml, .data or .txt file, or a folder of .txt files, that is not of Pascal VOC."""
