@@ -97,6 +97,8 @@ SPELLINGS = {
     "joined": lambda name: name.replace(" ", ""),
     "camels": lambda name: name.title().replace(" ", ""),
     "screams": lambda name: f" {name.upper().replace(' ', '__')}\t",
+    "quoted": lambda name: f"'{name}'" if " " in name else name,
+    "double_quoted": lambda name: f'"{name}"' if len(name) % 2 else name,
     "wide": lambda name: name.replace(" ", "\u00a0 "),
     "darknet": lambda name: {v: k for k, v in DARKNET_SPELLING.items()}.get(name, name),
     "darknet_joined": lambda name: {"tv": "TV_Monitor", "couch": "Sofa"}.get(name, name),
@@ -118,6 +120,7 @@ def test_any_spelling_of_either_side_matches(spelling: str) -> None:
     [
         (["stop sign", "stop-sign"], ["stop-sign", "stop sign"], {0: 1, 1: 0}),
         (["A", "a"], ["a", "A"], {0: 1, 1: 0}),
+        (["'a'", "a"], ["a", "'A'"], {0: 1, 1: 0}),
         (["tv", "tvmonitor"], ["TV monitor", "TV"], {0: 1, 1: 0}),
         (["tv", "TV Monitor"], ["tvmonitor"], {1: 0}),
         (["a b", "a_b"], ["ab"], {}),

@@ -119,7 +119,9 @@ def bench(
         ),
     )
     report = bench_report(request, how, progress(quiet, verbose), output)
-    print_report(report.to_data(), json_to, report_lines(report), quiet)
+    print_report(
+        report.to_data(), json_to, [*report_lines(report), f"report: {report.header.output}"], quiet
+    )
     if missed := failure(report, strict):
         raise missed
     return 0

@@ -167,9 +167,9 @@ class Settler:
             told = "not stated" if known is None else known
             if self._follows():
                 yield f"{said[name]}: {name} {value} (card: {told})"
-            else:
-                which = f"protocol {self.protocol.name}"
-                yield f"{said[name]} is not followed: {which} has {name} {told}, not {value}"
+            elif name != "rounding" or self._known("resize") != "stretch":  # else nothing to round
+                which = f"protocol {self.protocol.name} has {told}"
+                yield f"{said[name]}: {name} {value} is not followed, {which}"
 
 
 def _by(size: tuple[int, int]) -> str:

@@ -245,8 +245,9 @@ def test_random_weights(make_context: MakeContext, mini: dict[str, Path]) -> Non
 
 
 def test_another_number_of_classes(make_context: MakeContext, mini: dict[str, Path]) -> None:
-    with pytest.raises(UsageError, match="has 3 classes where the model has 80 labels"):
+    with pytest.raises(UsageError, match="has 3 classes where the model has 80 labels") as caught:
         exported(make_context, mini, classes=80)
+    assert caught.value.next == "give --names a file with 3 names"
 
 
 def test_images_of_other_channels(

@@ -151,12 +151,21 @@ def test_options_of_the_command_go_first(resolved: Resolve) -> None:
 def test_a_protocol_that_was_asked_for_stays_and_the_difference_is_told(resolved: Resolve) -> None:
     found = resolved(cfg_text("letter_box=1\n"), protocol="darknet")
     assert found.protocol.name == "darknet"
-    kept = "is not followed: protocol darknet"
+    kept = "is not followed, protocol darknet has"
     assert found.warnings == (
         SIZE,
-        f"net.cfg:5 letter_box=1 {kept} has resize stretch, not letterbox",
-        f"net.cfg:16 no nms_kind {kept} has nms_kind diou, not iou",
+        f"net.cfg:5 letter_box=1: resize letterbox {kept} stretch",
+        f"net.cfg:16 no nms_kind: nms_kind iou {kept} diou",
     )
+
+
+def test_a_protocol_without_letterbox_is_not_asked_how_it_rounds(resolved: Resolve) -> None:
+    found = resolved(cfg_text("letter_box=1\n"), protocol="tianxiaomo")
+    assert found.protocol.values["resize"] == "stretch"
+    told = (
+        "net.cfg:5 letter_box=1: resize letterbox is not followed, protocol tianxiaomo has stretch"
+    )
+    assert [each for each in found.warnings if "letter_box" in each] == [told]
 
 
 def test_the_cfg_of_random_weights_is_followed(resolved: Resolve, tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def read_topology(cfg: Cfg, params: Mapping[str, Any]) -> Topology:
         raise UsageError(
             f"has {topology.classes} classes where the model has {params['classes']} labels",
             where=cfg.file,
-            next="give the names of its classes with --names FILE",
+            next=f"give --names a file with {topology.classes} names",
         )
     return topology
 

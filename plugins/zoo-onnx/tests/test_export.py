@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+import yaml
 import zoo_onnx
 from onnx import TensorProto, helper, numpy_helper
 from zoo_onnx.exporter import OnnxExporter
@@ -124,6 +125,21 @@ def test_what_does_not_fit_is_refused_by_name(
 ) -> None:
     with pytest.raises(DataError, match=what):
         exported(model, **params)
+
+
+@pytest.mark.parametrize("key", ["input", "outputs"])
+def test_what_to_write_in_the_card_can_be_copied(exported: Any, key: str) -> None:
+    """Also names that YAML reads as numbers, such as those that PyTorch 1 gave."""
+    model = tiny_model(SIZE)
+    for node in model.graph.node:
+        node.input[:] = ["0" if name == "input" else name for name in node.input]
+        node.output[:] = ["758" if name == "head0" else name for name in node.output]
+    model.graph.input[0].name, model.graph.output[0].name = "0", "758"
+    wrong = {"input": "images", "outputs": ["a"]}
+    with pytest.raises(DataError) as caught:
+        exported(model, **{key: wrong[key]})
+    line = caught.value.next.removeprefix("write ").partition(" in the card's")[0]
+    exported(model, **yaml.safe_load(line))
 
 
 @pytest.mark.parametrize("content", [b"", b"not an onnx file at all", b"PK\x03\x04 zip"])

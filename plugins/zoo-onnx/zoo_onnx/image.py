@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -77,7 +78,11 @@ def find_image(
         if named:
             return named[0]
         told = ", ".join(value.name for value in found) or "none"
-        step = f"write input: {found[0].name} in the card's exporter_params" if found else ""
+        step = (
+            f"write input: {json.dumps(found[0].name)} in the card's exporter_params"
+            if found
+            else ""
+        )
         raise DataError(f"its input is '{told}', the card says '{name}'", where=where, next=step)
     left = [value for value in found if value.name not in others]
     if len(left) > 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -107,7 +108,7 @@ def _check_names(model: ModelProto, stated: Stated, where: str) -> None:
     have = [value.name for value in model.graph.output]
     if stated.outputs and have != list(stated.outputs):
         told = f"its outputs are {', '.join(have)}, the card says {', '.join(stated.outputs)}"
-        step = f"write outputs: [{', '.join(have)}] in the card's exporter_params"
+        step = f"write outputs: {json.dumps(have)} in the card's exporter_params"
         raise DataError(told, where=where, next=step)
     known = [value.name for value in model.graph.input]
     absent = [name for name in stated.inputs if name not in known]

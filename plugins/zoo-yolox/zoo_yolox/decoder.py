@@ -75,8 +75,8 @@ def _rows(outputs: Arrays, cells: int, classes: int) -> NDArray[np.float32]:
     found = [array for array in outputs.values() if array.shape == (cells, 5 + classes)]
     if len(found) != 1:
         told = ", ".join(f"{name} {list(array.shape)}" for name, array in outputs.items())
-        what = f"no single output is [{cells}, {5 + classes}]: {told}"
-        step = "check the card's labels, size and strides"
+        what = f"no single output is [{cells}, 5 + {classes} classes]: {told}"
+        step = "check the labels (the card's, or those of --names), the size and the strides"
         raise StageError(what, where="decoder yolox", next=step)
     return np.asarray(found[0], np.float32)
 

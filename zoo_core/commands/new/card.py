@@ -41,7 +41,7 @@ def new_card(
         raise write_error(path, error) from error
     steps = (
         f"export ZOO_REGISTRY={path}",
-        "zoo check",
+        f"zoo check {name}",
         f"zoo show {name}",
         "fill in labels, size and weights",
     )

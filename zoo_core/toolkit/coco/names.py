@@ -86,7 +86,8 @@ def exact(name: str) -> str:
 
 
 def _spelled(name: str) -> str:
-    return " ".join(exact(name).split()).casefold()
+    """Without case, and without quotes around it: files often quote only names with a blank."""
+    return " ".join(exact(name).strip("\"'").split()).casefold()
 
 
 def _joined(name: str) -> str:
