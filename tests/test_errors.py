@@ -5,7 +5,15 @@ import pickle
 import pytest
 
 from zoo_core import errors
-from zoo_core.errors import RegistryError, UsageError, ZooError, check_known, did_you_mean
+from zoo_core.errors import (
+    RegistryError,
+    UsageError,
+    ZooError,
+    check_known,
+    counted,
+    did_you_mean,
+    some,
+)
 
 
 def every(kind: type[ZooError] = ZooError) -> list[type[ZooError]]:
@@ -95,3 +103,14 @@ def test_what_is_not_known_is_refused_with_a_hint() -> None:
     assert type(caught.value) is UsageError
     with pytest.raises(RegistryError, match="card: unknown 'a'; known: b"):
         check_known(["a"], ["b"], "card", RegistryError)
+
+
+def test_names_are_three_and_a_number() -> None:
+    assert some([]) == ""
+    assert some(["a", 2, "c"]) == "a, 2, c"
+    assert some("abcde") == "a, b, c and 2 more"
+
+
+def test_a_noun_follows_its_count() -> None:
+    assert [counted(n, "image") for n in (0, 1, 2)] == ["0 images", "1 image", "2 images"]
+    assert counted(2, "box begins", "boxes begin") == "2 boxes begin"

@@ -20,12 +20,14 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 
 _MOST_HINTS = 6
 """Names that a hint offers at most."""
 
+_MOST_NAMES = 3
+"""Names that a message gives as examples."""
 
 _LONGEST = 3000
 """Letters of each part of an error: a damaged file may hold values without end."""
@@ -148,6 +150,18 @@ def is_interrupt(error: BaseException | None) -> bool:
             return isinstance(error, ImportError)
         error = cause
     return error is not None
+
+
+def some(names: Sequence[object]) -> str:
+    """The first three of the names, and how many more there are."""
+    left = len(names) - _MOST_NAMES
+    more = f" and {left} more" if left > 0 else ""
+    return ", ".join(map(str, names[:_MOST_NAMES])) + more
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """`1 image`, `2 images`; `many` is the plural where that is not `one` with an s."""
+    return f"{count} {one if count == 1 else many or f'{one}s'}"
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from zoo_core.benchmark import statistics
 from zoo_core.benchmark.result import BENCHMARK_START
+from zoo_core.errors import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +25,7 @@ _WIDTH = 12
 def lines(figures: Figures) -> list[str]:
     """The figures, one to a line."""
     threads, size = figures.threads, figures.samples_per_query
-    using = f", {_counted(threads, 'thread')}" if threads else ""
+    using = f", {counted(threads, 'thread')}" if threads else ""
     several = f" of {size} samples" if size > 1 else ""
     head = f"{figures.scenario}{several} on {figures.device_name}{using}"
     return [head, *(row(name, text) for name, text in _rows(figures))]
@@ -107,7 +108,7 @@ def _arrivals(figures: Figures) -> Iterator[tuple[str, str]]:
     if server is None:
         return
     offered = f"offered {server.offered_qps:.2f}/s, completed {server.completed_qps:.2f}/s"
-    workers = _counted(figures.workers, "worker")
+    workers = counted(figures.workers, "worker")
     share = f"{server.utilisation:.0%} of the time of {workers}"
     yield "queries/s", f"target {server.target_qps:g}/s, {offered}; {share}"
     if server.overload:
@@ -150,7 +151,3 @@ def _change(before: float | None, after: float | None, unit: str) -> list[str]:
         return []
     later = f" to {after:.0f}" if after is not None and round(after) != round(before) else ""
     return [f"{before:.0f}{later} {unit}"]
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'s' * (count != 1)}"

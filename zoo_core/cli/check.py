@@ -15,6 +15,7 @@ from zoo_core.cli.listing import (
 )
 from zoo_core.cli.options import JsonFlag
 from zoo_core.cli.output import echo
+from zoo_core.errors import counted
 
 
 def check(
@@ -32,7 +33,7 @@ def check(
     print_entries("findings", rows, table, as_json)
     counts = Counter(row["severity"] for row in rows)
     if not as_json:
-        found = [f"{count} {kind}{'s' * (count != 1)}" for kind, count in sorted(counts.items())]
+        found = [counted(count, kind) for kind, count in sorted(counts.items())]
         what = model or f"{len(registry.models)} models"
         said = ", ".join(found) or "no findings"
         echo(f"{said}: {what}, {len(plugins.plugins)} plugins")

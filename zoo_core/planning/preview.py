@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from zoo_core.errors import counted
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -32,8 +34,8 @@ class Preview:
     def line(self) -> str:
         """The summary that a run prints first."""
         if not self.missing:
-            return f"{_stages(len(self.rows))}, all cached"
-        parts = [f"{_stages(len(self.rows))}, {self.missing} to run"]
+            return f"{counted(len(self.rows), 'stage')}, all cached"
+        parts = [f"{counted(len(self.rows), 'stage')}, {self.missing} to run"]
         if self.download_bytes:
             parts.append(f"{self.download_bytes / 1e6:.0f} MB to download")
         known = [s for row in self.rows if (s := row["expected_seconds"]) is not None]
@@ -41,7 +43,7 @@ class Preview:
         if not known:
             parts.append("no times known yet")
         elif open_ or sum(known) >= _WORTH_SAYING:
-            rest = f" and {_stages(open_)} whose time is not known yet" if open_ else ""
+            rest = f" and {counted(open_, 'stage')} whose time is not known yet" if open_ else ""
             parts.append(f"about {sum(known):.0f} s{rest}")
         return ", ".join(parts)
 
@@ -91,7 +93,3 @@ def _paths(before: Any, after: Any, path: str = "") -> list[str]:
 
 def _inner(before: Mapping[str, Any], after: Mapping[str, Any], key: str, path: str) -> list[str]:
     return _paths(before.get(key), after.get(key), f"{path}.{key}" if path else key)
-
-
-def _stages(count: int) -> str:
-    return f"{count} stage{'' if count == 1 else 's'}"

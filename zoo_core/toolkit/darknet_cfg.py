@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from zoo_core.errors import DataError, UsageError, did_you_mean
+from zoo_core.errors import DataError, UsageError, did_you_mean, some
 from zoo_core.system.files import check_regular, kind_of
 
 if TYPE_CHECKING:
@@ -201,9 +201,7 @@ def parse_cfg(text: str, where: str) -> Cfg:
 
 def at_lines(file: str, what: str, lines: Sequence[int | str]) -> str:
     """A sentence about lines of a file: their number, and the first three."""
-    first = ", ".join(map(str, lines[:3]))
-    more = f" and {len(lines) - 3} more" if len(lines) > 3 else ""
-    return f"{file}: {what}: line{'' if len(lines) == 1 else 's'} {first}{more}"
+    return f"{file}: {what}: line{'' if len(lines) == 1 else 's'} {some(lines)}"
 
 
 def _meaningful(raw: str) -> tuple[str, int]:

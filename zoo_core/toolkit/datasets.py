@@ -13,7 +13,7 @@ from unicodedata import normalize
 from urllib.parse import unquote
 
 from zoo_core.api import Shard
-from zoo_core.errors import DataError, UsageError
+from zoo_core.errors import DataError, UsageError, some
 from zoo_core.system.file_names import OWN_FILES
 from zoo_core.system.files import read_text
 from zoo_core.toolkit.files import digest
@@ -155,9 +155,8 @@ class _Finder:
         for reading in readings:
             same = self._named_as(reading)
             if len(same) > 1:
-                some = ", ".join(same[:3])
                 raise DataError(
-                    f"holds {len(same)} files of the name that '{name}' could be: {some}",
+                    f"holds {len(same)} files of the name that '{name}' could be: {some(same)}",
                     where=str(self._folder),
                     next="give --images the folder that the file_names begin in",
                 )
@@ -388,9 +387,8 @@ def unread_files(place: Path, others: Iterable[str]) -> Iterator[str]:
 def _left_out(place: Path, tree: Tree) -> Iterator[str]:
     yield from unread_files(place, tree.others)
     if tree.skipped:
-        some = ", ".join(tree.skipped[:3]) + (", ..." if len(tree.skipped) > 3 else "")
         what = "folders (links, and results of zoo) left out of"
-        yield f"{what} {place}: {len(tree.skipped)} ({some})"
+        yield f"{what} {place}: {len(tree.skipped)} ({some(tree.skipped)})"
 
 
 def _endings(names: Iterable[str]) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo_core.errors import UsageError
+from zoo_core.errors import UsageError, some
 from zoo_core.vision import Preprocess
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from zoo_core.api import Graph, TensorSpec
 
 SEED = 20
-_NAMED = 3
 _CELL = 16
 """Pixels of one colour along a side of the picture that is drawn."""
 
@@ -80,16 +79,16 @@ def poor(
     lost = [f"'{name}'" for name, ratio in pairs if ratio == -math.inf]
     warnings = []
     if low:
-        warnings.append(f"{precision}: {_told(low, len(pairs))} {_meant(precision, wanted)}")
+        warnings.append(f"{precision}: {_outputs(low, len(pairs))} {_advice(precision, wanted)}")
     if lost:
         what = (
             "cannot be compared with the graph's: shapes differ, or values are not finite or all 0"
         )
-        warnings.append(f"{precision}: {_told(lost, len(pairs))} {what}")
+        warnings.append(f"{precision}: {_outputs(lost, len(pairs))} {what}")
     return warnings
 
 
-def _meant(precision: str, wanted: float) -> str:
+def _advice(precision: str, wanted: float) -> str:
     if precision == "fp32":
         return (
             f"differ from what the graph means, where rounding leaves more than {wanted:.0f} dB: "
@@ -104,10 +103,9 @@ def _meant(precision: str, wanted: float) -> str:
     )
 
 
-def _told(names: Sequence[str], count: int) -> str:
+def _outputs(names: Sequence[str], count: int) -> str:
     """How many of the outputs, with up to three of them."""
-    more = ", ..." if len(names) > _NAMED else ""
-    return f"{len(names)} of {count} outputs ({', '.join(names[:_NAMED])}{more})"
+    return f"{len(names)} of {count} outputs ({some(names)})"
 
 
 def seeded_feeds(inputs: Sequence[TensorSpec], batch: int) -> dict[str, NDArray[Any]]:

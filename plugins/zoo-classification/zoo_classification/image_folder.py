@@ -6,7 +6,7 @@ from itertools import chain, zip_longest
 from typing import TYPE_CHECKING
 
 from zoo_core.api import DataPlan, Sample
-from zoo_core.errors import DataError, UsageError
+from zoo_core.errors import DataError, UsageError, some
 from zoo_core.toolkit.datasets import (
     check_unchanged,
     is_image,
@@ -101,10 +101,9 @@ def _left_out(folder: Path) -> Iterator[str]:
     yield from unread_files(folder, tree.others)
     stray = [name for name in tree.files if name.count("/") != 1]
     if stray:
-        some = ", ".join(stray[:3]) + (", ..." if len(stray) > 3 else "")
         yield (
             f"images left out of {folder}, since they lie in no class folder or in one of its "
-            f"sub-folders: {len(stray)} ({some})"
+            f"sub-folders: {len(stray)} ({some(stray)})"
         )
 
 

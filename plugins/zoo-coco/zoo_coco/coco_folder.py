@@ -10,8 +10,8 @@ from zoo_coco.coco_json import box_ends, image_index
 from zoo_coco.frames import TRUTH, fit, turn_stage
 from zoo_coco.listed import listed_samples
 from zoo_core.api import DataPlan
-from zoo_core.errors import DataError, UsageError
-from zoo_core.toolkit.coco import box_warnings, some
+from zoo_core.errors import DataError, UsageError, some
+from zoo_core.toolkit.coco import box_warnings
 from zoo_core.toolkit.datasets import find_images, limited, shards
 from zoo_core.toolkit.files import digest, file_digests, read_head
 

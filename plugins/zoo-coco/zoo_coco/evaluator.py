@@ -21,7 +21,8 @@ from zoo_coco.results import (
 from zoo_coco.summary import NAMES, summary_lines
 from zoo_coco.truth import truth_of
 from zoo_core.api import Metrics
-from zoo_core.toolkit.coco import box_warnings, some
+from zoo_core.errors import some
+from zoo_core.toolkit.coco import box_warnings
 from zoo_core.toolkit.detection import (
     Candidates,
     DetectionRules,

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from zoo_core.api import Stage
-from zoo_core.errors import DataError
-from zoo_core.toolkit.coco import read_annotations, some
+from zoo_core.errors import DataError, some
+from zoo_core.toolkit.coco import read_annotations
 from zoo_core.toolkit.files import cached_values, file_digest, file_digest_cached, write_json
 from zoo_core.vision.image import stored_frame
 

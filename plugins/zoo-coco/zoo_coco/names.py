@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from zoo_core.errors import DataError
-from zoo_core.toolkit.coco import COCO_IDS, COCO_NAMES, matches, some
+from zoo_core.errors import DataError, some
+from zoo_core.toolkit.coco import COCO_IDS, COCO_NAMES, matches
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

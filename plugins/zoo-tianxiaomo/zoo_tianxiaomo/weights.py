@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from zoo_core.errors import DataError, ZooError
+from zoo_core.errors import DataError, ZooError, some
 from zoo_tianxiaomo.checkpoint import read_safetensors, read_torch
 from zoo_tianxiaomo.darknet import read_darknet
 from zoo_tianxiaomo.layout import ANCHORS, FIELDS
@@ -28,8 +28,6 @@ _WIDTH_KEYS = (
 
 _BACKBONE_TENSORS = 552
 """Tensors before the heads: what `yolov4.conv.137.pth` holds."""
-
-_SHOWN = 3
 
 
 def load_network(spec: NetworkSpec, path: Path | None) -> Yolov4:
@@ -98,7 +96,7 @@ def _check(state: Mapping[str, Tensor], network: Yolov4, where: str) -> None:
     missing = [key for key in wanted if key not in state]
     unknown = [key for key in state if key not in wanted]
     if missing or unknown:
-        parts = [_some("are missing", missing), _some("are unknown", unknown)]
+        parts = [_listed("are missing", missing), _listed("are unknown", unknown)]
         what = f"holds another network: of {len(wanted)} keys {'; '.join(filter(None, parts))}"
         raise DataError(what, where=where, next=_hint(state))
     _check_classes(state, network.classes, where)
@@ -108,11 +106,11 @@ def _check(state: Mapping[str, Tensor], network: Yolov4, where: str) -> None:
         if state[key].shape != wanted[key].shape
     ]
     if shapes:
-        what = f"holds another network: shapes {_some('differ', shapes)}"
+        what = f"holds another network: shapes {_listed('differ', shapes)}"
         raise DataError(what, where=where, next=_hint(state))
     kinds = [key for key in wanted if _kind(state[key]) != _kind(wanted[key])]
     if kinds:
-        what = f"holds another network: dtypes {_some('differ', kinds)}"
+        what = f"holds another network: dtypes {_listed('differ', kinds)}"
         raise DataError(what, where=where, next=_hint(state))
 
 
@@ -130,7 +128,7 @@ def _check_classes(state: Mapping[str, Tensor], classes: int, where: str) -> Non
 def _check_values(state: Mapping[str, Tensor], where: str) -> None:
     bad = [key for key, value in state.items() if not _is_finite(value)]
     if bad:
-        what = f"holds values that are not finite: {_some('', bad)}"
+        what = f"holds values that are not finite: {_listed('', bad)}"
         raise DataError(what, where=where, next="download the weights again")
 
 
@@ -151,11 +149,9 @@ def _hint(state: Mapping[str, Tensor]) -> str:
     return "give yolov4.pth of Tianxiaomo/pytorch-YOLOv4, or darknet's yolov4.weights"
 
 
-def _some(what: str, names: Sequence[str]) -> str:
-    if not names:
-        return ""
-    rest = ", ..." if len(names) > _SHOWN else ""
-    return f"{len(names)} {what} ({', '.join(names[:_SHOWN])}{rest})".replace("  ", " ")
+def _listed(what: str, names: Sequence[str]) -> str:
+    text = f"{len(names)} {what} ({some(names)})"
+    return text.replace("  ", " ") if names else ""
 
 
 def _shape(value: Tensor) -> str:

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from zoo_core.api import DataView
-from zoo_core.errors import ZooError
+from zoo_core.errors import ZooError, some
 from zoo_core.pipeline.predictions import StoredPredictions
 from zoo_core.pipeline.records import NOT_NUMBERS, read_records, write_records
 from zoo_core.pipeline.stages.inputs import cut_off
@@ -55,8 +55,7 @@ def postprocess(context: StageContext) -> None:
 
 
 def _not_numbers(names: list[str], count: int) -> list[str]:
-    first = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
-    what = f"the network's outputs of {len(names)} of {count} images hold NaN ({first})"
+    what = f"the network's outputs of {len(names)} of {count} images hold NaN ({some(names)})"
     advice = "check the weights, the precision and the preprocessing"
     return [f"{what}, which is not a detection; {advice}"] if names else []
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo_core.errors import ZooError
+from zoo_core.errors import ZooError, some
 from zoo_core.vision.headers import has_its_end
 from zoo_core.vision.image import decode_rgb, image_bytes
 
@@ -63,10 +63,9 @@ def cut_off(names: Sequence[str], of: int, kind: str = "images") -> list[str]:
     """The warning, if any, about files that were read although their end marker is missing."""
     if not names:
         return []
-    some = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
     return [
-        f"{kind} whose file lacks its end, but none of its pixels: {len(names)} of {of} ({some}); "
-        "they were used; check how they were copied"
+        f"{kind} whose file lacks its end, but none of its pixels: {len(names)} of {of} "
+        f"({some(names)}); they were used; check how they were copied"
     ]
 
 

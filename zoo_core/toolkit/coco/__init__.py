@@ -20,7 +20,6 @@ from zoo_core.toolkit.coco.names import (
     ImageId,
     matches,
     order_of,
-    some,
 )
 
 __all__ = [
@@ -37,7 +36,6 @@ __all__ = [
     "matches",
     "order_of",
     "read_annotations",
-    "some",
     "unlisted_images",
     "used_categories",
 ]

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.errors import DataError
+from zoo_core.errors import DataError, some
 from zoo_core.system.files import not_text, read_limited
-from zoo_core.toolkit.coco.names import exact, grouped, order_of, some
+from zoo_core.toolkit.coco.names import exact, grouped, order_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence

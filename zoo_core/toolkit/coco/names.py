@@ -41,7 +41,6 @@ DARKNET_SPELLING = {
 }
 """The six names that darknet's coco.names spells otherwise -> COCO's spelling."""
 
-_SHOWN = 3
 _BETWEEN = re.compile(r"(?<=[^\W_])[\s_-]+(?=[^\W_])")
 
 
@@ -102,12 +101,6 @@ def _between(gap: re.Match[str]) -> str:
 
 def _in_coco(name: str) -> str:
     return _COCO_WORDS.get(_joined(name), _joined(name))
-
-
-def some(names: Sequence[object]) -> str:
-    """The first three of the names, and how many more there are."""
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(map(str, names[:_SHOWN])) + more
 
 
 def order_of(number: ImageId | CategoryId) -> tuple[bool, int, str]:

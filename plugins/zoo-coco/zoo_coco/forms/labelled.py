@@ -88,11 +88,6 @@ def coco_form(known: LabelledSet, where: str) -> dict[str, Any]:
     }
 
 
-def counted(count: int, one: str, many: str = "") -> str:
-    """`1 image`, `2 images`."""
-    return f"{count} {one if count == 1 else many or f'{one}s'}"
-
-
 def _name(image: LabelledImage, folder: Path) -> str:
     return image.path.relative_to(folder).as_posix()
 

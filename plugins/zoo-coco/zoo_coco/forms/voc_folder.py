@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zoo_coco.forms.found import MOST_BYTES, below, is_there
-from zoo_coco.forms.labelled import Box, LabelledImage, LabelledSet, counted
+from zoo_coco.forms.labelled import Box, LabelledImage, LabelledSet
 from zoo_coco.forms.labelled_folder import LabelledFolder
 from zoo_coco.forms.voc_source import Images, annotations_in, home_of, left_out, voc_source
 from zoo_coco.forms.voc_xml import VocFile, read_voc
 from zoo_coco.forms.yolo_source import yaml_in
 from zoo_coco.frames import measured
-from zoo_core.errors import DataError
-from zoo_core.toolkit.coco import some
+from zoo_core.errors import DataError, counted, some
 from zoo_core.toolkit.files import read_limited
 
 if TYPE_CHECKING:

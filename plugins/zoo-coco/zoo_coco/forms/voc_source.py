@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zoo_coco.forms.found import MOST_LIST_BYTES, absolute, below, is_there
-from zoo_coco.forms.labelled import counted
-from zoo_core.errors import DataError, UsageError
-from zoo_core.toolkit.coco import some
+from zoo_core.errors import DataError, UsageError, counted, some
 from zoo_core.toolkit.datasets import is_image
 from zoo_core.toolkit.files import read_text
 

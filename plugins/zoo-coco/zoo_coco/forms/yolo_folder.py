@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zoo_coco.forms.found import MOST_BYTES, below
-from zoo_coco.forms.labelled import LabelledImage, LabelledSet, counted
+from zoo_coco.forms.labelled import LabelledImage, LabelledSet
 from zoo_coco.forms.labelled_folder import LabelledFolder
 from zoo_coco.forms.voc_source import annotations_in, home_of
 from zoo_coco.forms.yolo_labels import read_labels
 from zoo_coco.forms.yolo_source import YAML, yaml_in, yolo_source
 from zoo_coco.frames import measured
-from zoo_core.errors import DataError
-from zoo_core.toolkit.coco import some
+from zoo_core.errors import DataError, counted, some
 from zoo_core.toolkit.files import read_text
 
 if TYPE_CHECKING:

@@ -19,9 +19,7 @@ from zoo_coco.forms.found import (
     images_below,
     is_there,
 )
-from zoo_coco.forms.labelled import counted
-from zoo_core.errors import DataError, RegistryError, UsageError
-from zoo_core.toolkit.coco import some
+from zoo_core.errors import DataError, RegistryError, UsageError, counted, some
 from zoo_core.toolkit.files import compose_yaml, read_text
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zipfile
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.errors import DataError
+from zoo_core.errors import DataError, some
 from zoo_core.toolkit.files import digest, read_npz
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ NMS = "nms"
 HEADS = "heads"
 
 _PREFIX = "output_"
-_SHOWN = 3
 _AGAIN = "run vamp again on this list, into an empty folder"
 
 
@@ -50,7 +49,7 @@ def read_output(path: Path) -> list[NDArray[Any]]:
     members = read_npz(path, _AGAIN)
     names = [f"output_{number}" for number in range(len(members))]
     if not names or sorted(names) != sorted(members):
-        what = f"holds {_listed(sorted(members)) or 'nothing'}, not output_0, output_1 ..."
+        what = f"holds {some(sorted(members)) or 'nothing'}, not output_0, output_1 ..."
         raise DataError(what, where=str(path), next="give the folder that vamp wrote")
     arrays = [members[name] for name in names]
     for number, array in enumerate(arrays):
@@ -101,15 +100,15 @@ def _check_files(folder: Path, datalist: Datalist) -> None:
     there = {path.name for path in folder.glob("*.npz")}
     missing = [name for name in expected if name not in there]
     if missing:
-        what = f"{len(missing)} of {len(expected)} outputs are missing: {_listed(missing)}"
+        what = f"{len(missing)} of {len(expected)} outputs are missing: {some(missing)}"
         raise DataError(what, where=str(folder), next=_AGAIN)
     extra = sorted(there - set(expected))
     if extra:
-        what = f"{len(extra)} files belong to no line of {datalist.path}: {_listed(extra)}"
+        what = f"{len(extra)} files belong to no line of {datalist.path}: {some(extra)}"
         raise DataError(what, where=str(folder), next=f"they may be of an earlier run: {_AGAIN}")
     stale = _stale(folder, datalist)
     if stale:
-        what = f"{len(stale)} outputs are older than the list or their inputs: {_listed(stale)}"
+        what = f"{len(stale)} outputs are older than the list or their inputs: {some(stale)}"
         step = f"{_AGAIN}; if they do belong together, touch the outputs"
         raise DataError(what, where=str(folder), next=step)
 
@@ -123,11 +122,6 @@ def _stale(folder: Path, datalist: Datalist) -> list[str]:
         if written_ns < max(listed, source_ns):
             found.append(output_name(number))
     return found
-
-
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
 
 
 def _check_alike(path: Path, arrays: list[NDArray[Any]], first: list[NDArray[Any]]) -> None:

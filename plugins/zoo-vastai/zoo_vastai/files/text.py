@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo_core.api import Prediction, Sample
-from zoo_core.errors import DataError, UsageError, did_you_mean
+from zoo_core.errors import DataError, UsageError, did_you_mean, some
 from zoo_core.toolkit.coco import (
     listed_images,
     matches,
     order_of,
     read_annotations,
-    some,
     used_categories,
 )
 from zoo_core.toolkit.datasets import IMAGE_SUFFIXES
