@@ -73,6 +73,15 @@ def test_spellings_differ_beside_names_that_do_not(tmp_path: Path) -> None:
             find_images(tmp_path, ["a.png", other], "truth.json")
 
 
+@pytest.mark.parametrize("scheme", ["", "file:/"])
+def test_whole_paths_beside_relative_ones(tmp_path: Path, scheme: str) -> None:
+    put(tmp_path, "a.png", "x/b.png")
+    whole = scheme + (tmp_path / "x/b.png").as_posix().lstrip("/")
+    found, (warning,) = names_of(tmp_path, "a.png", whole)
+    assert found == ["a.png", "x/b.png"]
+    assert warning.startswith("1 of 2 images were found by their whole path")
+
+
 def test_one_warning_for_each_rule(tmp_path: Path) -> None:
     put(tmp_path, "a.png", "b c.png", "d e.png")
     found, (warning,) = names_of(tmp_path, "a.png", "b%20c.png", "d%20e.png")

@@ -165,7 +165,12 @@ class _Finder:
         return None
 
     def _respelled(self, readings: Sequence[str]) -> tuple[str, str] | None:
-        """The one file whose whole path is equal but for case and the form of accents."""
+        """The file of an absolute path in the folder, or of one equal but for case and accents."""
+        own = self._folder.as_posix().strip("/") + "/"
+        for reading in readings:
+            end = reading.removeprefix("file:/").removeprefix(own)
+            if end != reading and _is_file(self._folder / end):
+                return end, "by their whole path"
         for reading in readings:
             same = [path for path in self._named_as(reading) if _key(path) == _key(reading)]
             if len(same) == 1:

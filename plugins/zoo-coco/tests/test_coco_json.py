@@ -79,8 +79,11 @@ def test_the_file_is_parsed_once_for_its_content(
         ({"images": ["a.jpg"]}, "has no list 'images'"),
         ({"categories": []}, "lists no categories"),
         ({"annotations": {}}, "has no list 'annotations'"),
-        ({"images": [{"id": True, "file_name": "a"}]}, r"id of images\[0\] is true, no whole"),
-        ({"images": [{"id": 1.5, "file_name": "a"}]}, r"id of images\[0\] is 1.5, no whole"),
+        (
+            {"images": [{"id": True, "file_name": "a"}]},
+            r"id of images\[0\] is true, not an integer",
+        ),
+        ({"images": [{"id": 1.5, "file_name": "a"}]}, r"id of images\[0\] is 1.5, not an integer"),
         ({"images": [{"id": 1}]}, "no file_name"),
         ({"images": [{"id": 1, "file_name": "a"}, {"id": 1, "file_name": "b"}]}, "listed twice"),
         ({"images": [{"id": 1, "file_name": "../a"}]}, "leads out"),

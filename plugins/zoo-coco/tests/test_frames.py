@@ -14,6 +14,7 @@ from PIL import Image
 from zoo_coco.coco_folder import CocoFolder
 
 from zoo_core.api import DataPlan, DataRequest, DataView
+from zoo_core.errors import DataError
 from zoo_core.vision import read_rgb
 
 BOX = (44, 3, 13, 20)
@@ -123,6 +124,17 @@ def test_half_turns_follow_the_quarter_turns_of_their_set(
     check(album([orientation, 6], "shown", "shown"), run_plan)
     (told,) = check(album([orientation, 1], "shown", "shown"), run_plan).warnings
     assert told.startswith("EXIF turns 1 of 2 images (0.png): nothing tells whether their boxes")
+
+
+def test_sides_of_neither_frame_are_refused_while_planning(album: Any) -> None:
+    request = album([1, 6, 1], "shown", "shown")
+    data = json.loads(request.annotations.read_text())
+    for row in data["images"][1:]:
+        row["width"] = 61
+    request.annotations.write_text(json.dumps(data))
+    told = r"1\.png: is 60x40, but its annotation says 61x40, and differs for 2 of 3 images; use"
+    with pytest.raises(DataError, match=told):
+        CocoFolder().plan(request)
 
 
 def test_boxes_in_fractions_are_told(album: Any) -> None:

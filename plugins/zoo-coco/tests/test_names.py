@@ -59,6 +59,13 @@ def test_what_is_on_one_side_only_is_named_with_its_count() -> None:
     assert unmatched(COCO_NAMES, known) == ()
 
 
+@pytest.mark.parametrize("known", [("person", "Person"), ("Person", "PERSON")])
+def test_categories_of_one_name_in_two_spellings_are_told(known: tuple[str, str]) -> None:
+    told = unmatched(["person", "car"], {**dict.fromkeys(known, True), "car": True})
+    assert sum("differs in spelling only" in text for text in told) == 1
+    assert any(text.startswith(("Person: another", "Person, PERSON: another")) for text in told)
+
+
 def test_a_category_without_boxes_is_not_missed() -> None:
     assert unmatched(["car"], {"objects": False, "car": True}) == ()
 

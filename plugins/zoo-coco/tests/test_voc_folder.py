@@ -300,6 +300,17 @@ def test_other_encodings(root: Path, truth: Any) -> None:
         assert [row["name"] for row in truth(root)["categories"]] == ["cart", "chêne", "dog"]
 
 
+@pytest.mark.parametrize("encoding", ["gb2312", "GBK", "big5", "Shift_JIS"])
+def test_encodings_of_several_bytes(root: Path, truth: Any, encoding: str) -> None:
+    file = a_file(root / "Annotations/a.xml", an_object("\u4eba", (4, 5, 10, 14)))
+    text = f'<?xml version="1.0" encoding="{encoding}"?>{file.read_text("utf-8")}'
+    file.write_bytes(text.encode(encoding))
+    assert {row["name"] for row in truth(root)["categories"]} == {"\u4eba", "cart", "dog"}
+    file.write_bytes(text.encode(encoding) + b"\xff")
+    with pytest.raises(DataError, match="is not XML"):
+        VocFolder().plan(request(root))
+
+
 def test_what_is_not_there(root: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="needs annotations"):
         VocFolder().plan(request(None))

@@ -60,12 +60,14 @@ def fit(
     read as EXIF turns them, `stated` whether the form of the annotation states sides and pixels. Of
     the images that EXIF turns by a quarter, the frame counts that the fewest boxes clearly leave;
     where the boxes do not decide, that of the stated sides, else the shown one. Other images that
-    EXIF turns are taken to be in the same frame.
+    EXIF turns are taken to be in the same frame. Raises `DataError` for stated sides that are an
+    image's in neither frame.
     """
     rows = [
         _Row(image, at, ends.get(image.id, ()))
         for image, at in zip(images, measured(paths), strict=True)
     ]
+    _check_sizes(rows, paths)
     frames, counts = _frames(rows)
     target: Frame = "shown" if exif else "stored"
     changes: list[list[Any]] = []
@@ -80,6 +82,23 @@ def fit(
     told = _told(moved, len(images), target, counts, any(steps for _, _, steps in changes))
     odd = (*_unsure(rows, counts, stated), *_fractions(rows), *_outside(rows, frames))
     return Fitted(sizes, changes, (*told, *odd))
+
+
+def _check_sizes(rows: Sequence[_Row], paths: Sequence[Path]) -> None:
+    wrong = [
+        (row, path)
+        for row, path in zip(rows, paths, strict=True)
+        if row.image.size not in (None, row.at.size("stored"), row.at.size("shown"))
+    ]
+    if wrong:
+        row, path = wrong[0]
+        (height, width), (rows_told, columns) = row.at.size("shown"), row.image.size or (0, 0)
+        raise DataError(
+            f"is {width}x{height}, but its annotation says {columns}x{rows_told}, and differs for "
+            f"{len(wrong)} of {len(rows)} images",
+            where=str(path),
+            next="use the annotations that belong to these images",
+        )
 
 
 def _told(

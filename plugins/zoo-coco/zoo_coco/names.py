@@ -61,6 +61,12 @@ def unmatched(labels: Sequence[str], classes: Mapping[str, bool]) -> tuple[str, 
             f"labels and count as 0 where they have boxes: {some(missed)}; if the model knows "
             f"them, {_NAMES}"
         )
+    twins = [name for name in missed if matches(labels, {name: name})]
+    if twins:
+        texts.append(
+            f"{some(twins)}: another category differs in spelling only, and a label is of one at "
+            "most; if they are one class, give them one name in the annotations"
+        )
     if extra:
         texts.append(
             f"{len(extra)} of the model's {len(labels)} labels match no category of the truth: "
