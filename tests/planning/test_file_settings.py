@@ -9,7 +9,7 @@ import pytest
 from zoo_core.api import GivenSettings, ScoringProtocol
 from zoo_core.errors import UsageError
 from zoo_core.planning.request import RunRequest
-from zoo_core.planning.settings import Settings, Settler
+from zoo_core.planning.settings import Settings, SettingsResolver
 from zoo_core.testing import model_card
 from zoo_core.testing.examples import preprocess
 from zoo_core.vision import Preprocess
@@ -19,14 +19,14 @@ SAID = {"size": "m.onnx: input 'x'", "batch": "m.onnx: input 'x'"}
 
 def settled(given: dict[str, Any], **asked: Any) -> Settings:
     card = model_card(size=(32, 32))
-    return Settler(
+    return SettingsResolver(
         request=RunRequest(model="any", **asked),
         card=card,
         protocol=ScoringProtocol(name=card.protocol, task="detection", values={}),
-        shown={},
+        viewing={},
         base=Preprocess.from_data(preprocess((32, 32))),
-        given=GivenSettings(**given, said=SAID),
-    ).settle()
+        given=GivenSettings(**given, origins=SAID),
+    ).resolve()
 
 
 @pytest.mark.parametrize(

@@ -496,11 +496,11 @@ EXPORTER = [
         part("if len(card.exporter_params) > 1:\n    raise UsageError('wrong', next='known: a')\n"
              "return super().stages(card, request)")),
     Row("ToyGivenExporter", "settings_say_where_they_are_read", "differ from call to call",
-        reading("size=(next(count), 3), said={'size': 'x'}")),
+        reading("size=(next(count), 3), origins={'size': 'x'}")),
     Row("ToyGivenExporter", "settings_say_where_they_are_read", "size is (0, 3)",
-        reading("size=(0, 3), said={'size': 'x'}")),
+        reading("size=(0, 3), origins={'size': 'x'}")),
     Row("ToyGivenExporter", "settings_say_where_they_are_read", "not ['channels', 'conf']",
-        reading("channels=1, protocol={'conf': 0.1}, said={'conf': 'x'}")),
+        reading("channels=1, protocol={'conf': 0.1}, origins={'conf': 'x'}")),
     Row("ToyExporter", "an_unknown_form_is_refused", "is not refused",
         part("return super().stages(card, replace(request, form='heads'))")),
 ]  # fmt: skip

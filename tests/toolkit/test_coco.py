@@ -164,7 +164,7 @@ def test_a_category_with_boxes_goes_before_one_without() -> None:
         ({"bbox": None}, "bbox of .* is null, not four numbers"),
         ({"image_id": None}, r"image_id of annotations\[0\] \(id 7\) is null, not an integer or"),
         ({"image_id": " "}, 'image_id of .* is " ", not an integer or a string'),
-        ({"area": "big"}, 'area of .* is "big", no number'),
+        ({"area": "big"}, 'area of .* is "big", not a number'),
         ({"iscrowd": "0"}, 'iscrowd of .* is "0", not 0 or 1'),
     ],
 )

@@ -48,9 +48,9 @@ class GivenSettings:
 
     `size` is the input's (height, width), `channels` 1 (grey) or 3, `batch` the images of one run,
     `protocol` holds values of a scoring protocol. With `fixed_size` the network runs with no other
-    size; a batch is always the only one. `said` tells for `size`, `channels`, `batch` and each of
-    the protocol's values where a file says so, and how: "net.cfg:8 letter_box=1". `quantised` is
-    true for a file that has ranges of its own, so that int8 needs no calibration. `warnings` are
+    size; a batch is always the only one. `origins` says for `size`, `channels`, `batch` and each
+    of the protocol's values where a file states it, and how: "net.cfg:8 letter_box=1". `quantised`
+    is true for a file that has ranges of its own, so that int8 needs no calibration. `warnings` are
     one sentence each.
     """
 
@@ -59,7 +59,7 @@ class GivenSettings:
     batch: int | None = None
     fixed_size: bool = False
     protocol: Mapping[str, Any] = field(default_factory=dict)
-    said: Mapping[str, str] = field(default_factory=dict)
+    origins: Mapping[str, str] = field(default_factory=dict)
     quantised: bool = False
     warnings: tuple[str, ...] = ()
 

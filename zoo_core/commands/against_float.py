@@ -26,7 +26,7 @@ _SLOWER = 1.1
 """Two runs of one build on a machine that others use differ by less."""
 
 
-def warned(report: RunReport | BenchReport, run: Run, work: Workspace) -> tuple[str, ...]:
+def float_warnings(report: RunReport | BenchReport, run: Run, work: Workspace) -> tuple[str, ...]:
     """Warnings where the run lost much of the float network's accuracy, or is slower than it."""
     precision = run.resolved.target.precision
     if precision == _FLOAT or _FLOAT not in run.resolved.backend.precisions:

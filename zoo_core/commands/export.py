@@ -13,7 +13,7 @@ from zoo_core.errors import DataError, UsageError
 from zoo_core.planning.build import Goal
 from zoo_core.reporting.run_folder import ADDED, check_free, claiming, deliver, filled, inputs_of
 from zoo_core.reporting.terminal import warning_lines
-from zoo_core.reporting.warnings import told_by_stages
+from zoo_core.reporting.warnings import stage_warnings
 from zoo_core.system.files import copy_file, is_html, read_head
 from zoo_core.system.hashing import file_digest
 from zoo_core.system.paths import by_hand_file
@@ -106,7 +106,7 @@ def import_weights(work: Workspace, model: str, path: Path) -> str:
 
 
 def _warn(run: Run, results: Mapping[str, StageResult], progress: ProgressReporter) -> None:
-    for line in warning_lines(told_by_stages(run.plan, results)):
+    for line in warning_lines(stage_warnings(run.plan, results)):
         progress.message(line)
 
 

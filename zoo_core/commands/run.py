@@ -8,7 +8,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.commands.against_float import warned
+from zoo_core.commands.against_float import float_warnings
 from zoo_core.commands.workspace import prepare
 from zoo_core.planning.build import Goal
 from zoo_core.planning.resolve import require_available
@@ -76,9 +76,8 @@ def run(
     with open_run_folder(planned, output, RESULTS) as staged:
         outcome = Outcome(run=planned, results=results, benchmark=speed, output=staged.folder)
         report = build_report(outcome, work.registry)
-        told = (*report.warnings, *warned(report, planned, work), *limits)
-        header = replace(report.header, warnings=told)
-        report = replace(report, header=header)
+        warnings = (*report.warnings, *float_warnings(report, planned, work), *limits)
+        report = replace(report, header=replace(report.header, warnings=warnings))
         _write_folder(staged.part, outcome, report, raw)
     if trouble := remember(report):
         progress.message(f"warning: {trouble}")

@@ -187,10 +187,10 @@ class WorkerRunner:
             return KeyboardInterrupt()
         code = process.wait()
         _kill(process)
-        return StageError(f"its process ended with {_told(code)}", next=_STEPS.get(-code, _STEP))
+        return StageError(f"its process ended with {_ending(code)}", next=_STEPS.get(-code, _STEP))
 
 
-def _told(code: int) -> str:
+def _ending(code: int) -> str:
     """An exit code, or the signal that a negative one stands for."""
     if code >= 0:
         return f"exit code {code}"

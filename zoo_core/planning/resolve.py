@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from zoo_core.api import DataRequest, MatchesLabels, Target
 from zoo_core.errors import DataError, UnavailableError, UsageError, did_you_mean
-from zoo_core.planning.settings import Settler, check_cfg, given_settings
+from zoo_core.planning.settings import SettingsResolver, check_cfg, given_settings
 from zoo_core.planning.weights import (
     Weights,
     first_ready,
@@ -53,7 +53,7 @@ class Resolved:
     `stored` is true if the target replays outputs that another program has stored; weights are
     then exported only if the user gives some, because the graph describes its outputs. `quantised`
     is true if the weights have ranges of their own that the compiler takes. `emulated`
-    is true if an emulator replaces the device. `settled` says what the user's files decided.
+    is true if an emulator replaces the device. `decisions` says what the user's files decided.
     `name` is that of the user's own weights, else the card's id.
     """
 
@@ -69,15 +69,15 @@ class Resolved:
     stored: bool = False
     quantised: bool = False
     emulated: bool = False
-    settled: tuple[str, ...] = ()
+    decisions: tuple[str, ...] = ()
     name: str
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What is known while planning and would mislead a reader of the figures."""
         used = (self.data, self.calibration)
-        told = (text for data in used if data for text in data.warnings)
-        return tuple(dict.fromkeys((*self.settled, *told)))
+        texts = (text for data in used if data for text in data.warnings)
+        return tuple(dict.fromkeys((*self.decisions, *texts)))
 
     @property
     def has_graph(self) -> bool:
@@ -123,9 +123,9 @@ def resolve(
     backend = _backend(request, plugins)
     target = _target(request, backend)
     evaluator = plugins.evaluator(card.evaluator)
-    shown = getattr(evaluator, "viewing", {}) if viewing and not request.protocol else {}
+    values = getattr(evaluator, "viewing", {}) if viewing and not request.protocol else {}
     protocol = choose(registry.protocols, card, backend.name, request.protocol)
-    evaluator.check(task_values(derive(protocol, {**shown, **request.changes})))
+    evaluator.check(task_values(derive(protocol, {**values, **request.changes})))
     base = _preprocess(card)
     check_cfg(request, card, plugins)
     chooser = _Chooser(request, card, registry, plugins, cache)
@@ -133,9 +133,9 @@ def resolve(
     weights, data = chooser.stored() if stored else chooser.choose(needs_data)
     data = _matched(data, card, evaluator, request.annotations)
     given = given_settings(card, plugins, weights)
-    settings = Settler(
-        request=request, card=card, protocol=protocol, shown=shown, base=base, given=given
-    ).settle()
+    settings = SettingsResolver(
+        request=request, card=card, protocol=protocol, viewing=values, base=base, given=given
+    ).resolve()
     evaluator.check(task_values(settings.protocol))
     compiler = plugins.compiler(backend.compiler)
     quantised = given.quantised and getattr(compiler, "takes_quantised", False)
@@ -153,7 +153,7 @@ def resolve(
         stored=stored,
         quantised=quantised,
         emulated=_emulated(backend, target),
-        settled=settings.warnings,
+        decisions=settings.warnings,
         name=request.name or own_name(request, card, weights) or card.id,
     )
 
@@ -272,9 +272,9 @@ class _Chooser:
         own, annotations = folder_dataset(self.card, self.registry), self.request.annotations
         if annotations is None:
             return own
-        said = self._reads(own, annotations)
-        known = self.plugins.all("dataset") if said is False else ()
-        readers = [own] if said else [name for name in known if self._reads(name, annotations)]
+        fits = self._reads(own, annotations)
+        known = self.plugins.all("dataset") if fits is False else ()
+        readers = [own] if fits else [name for name in known if self._reads(name, annotations)]
         if len(readers) > 1:
             step = f"choose with --dataset: {', '.join(readers)}"
             what = "more than one data set reads these annotations"

@@ -24,7 +24,7 @@ _CHANNELS = {1: "grey", 3: "rgb"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What was settled, and one sentence for each thing that the user's files decided or say."""
+    """How a run is set up, and a sentence for each thing that the user's files decided or say."""
 
     size: tuple[int, int]
     batch: int
@@ -69,31 +69,31 @@ def is_published(card: ModelCard, weights: Weights) -> bool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settler:
-    """Settles size, protocol and preprocessing.
+class SettingsResolver:
+    """Decides on size, batch, protocol and preprocessing.
 
-    `protocol` is the one chosen, `shown` what viewing changes of it, `base` the card's
+    `protocol` is the one chosen, `viewing` what viewing changes of it, `base` the card's
     preprocessing.
     """
 
     request: RunRequest
     card: ModelCard
     protocol: ScoringProtocol
-    shown: Mapping[str, Any]
+    viewing: Mapping[str, Any]
     base: Preprocess
     given: GivenSettings
 
-    def settle(self) -> Settings:
+    def resolve(self) -> Settings:
         """Raises UsageError for channels that zoo does not feed, and for what a file cannot run."""
         request, given = self.request, self.given
         size, batch = self._size(), self._batch()
         values = dict(self._differing()) if self._follows() else {}
-        protocol = derive(self.protocol, {**self.shown, **values, **request.changes})
+        protocol = derive(self.protocol, {**self.viewing, **values, **request.changes})
         base, channels = self.base, given.channels
         if channels is not None and channels not in _CHANNELS:
             step = "zoo feeds colour images (3), or grey ones (1)"
-            said = given.said["channels"]
-            raise UsageError(f"images of {channels} channels", where=said, next=step)
+            where = given.origins["channels"]
+            raise UsageError(f"images of {channels} channels", where=where, next=step)
         if channels is not None:
             base = base.with_channels(channels)
         return Settings(
@@ -109,7 +109,7 @@ class Settler:
         if given.size and given.fixed_size and request.size not in (None, given.size):
             raise UsageError(
                 f"takes images of {_by(given.size)} only, asked for {_by(request.size or (0, 0))}",
-                where=given.said["size"],
+                where=given.origins["size"],
                 next=f"use --size {given.size[0]},{given.size[1]}, or a file of the wanted size",
             )
         return request.size or given.size or self.card.size
@@ -119,7 +119,7 @@ class Settler:
         if given.batch and request.batch not in (None, given.batch):
             raise UsageError(
                 f"takes batches of {given.batch} only, asked for {request.batch}",
-                where=given.said["batch"],
+                where=given.origins["batch"],
                 next=f"use --batch {given.batch}, or export the network with a dynamic batch",
             )
         return request.batch or given.batch or 1
@@ -149,27 +149,27 @@ class Settler:
             if name not in {*self.request.changes, *self.given.protocol}:
                 step = f"--{name} {own} keeps the card's" if name == "resize" else ""
                 which = f"protocol {self.protocol.name} has {name} {value}"
-                told = f"{which}, which replaces {own} of the card's preprocess"
-                yield "; ".join(filter(None, (told, step)))
+                what = f"{which}, which replaces {own} of the card's preprocess"
+                yield "; ".join(filter(None, (what, step)))
 
     def _decisions(self, size: tuple[int, int], base: Preprocess) -> Iterator[str]:
-        said, card = self.given.said, self.card
+        origins, card = self.given.origins, self.card
         yield from self._overridden()
         if self.given.size == size != card.size:
-            yield f"{said['size']}: size {_by(size)} (card: {_by(card.size)})"
+            yield f"{origins['size']}: size {_by(size)} (card: {_by(card.size)})"
         if self.given.batch not in (None, 1, self.request.batch):
-            yield f"{said['batch']}: batch {self.given.batch} (default: 1)"
+            yield f"{origins['batch']}: batch {self.given.batch} (default: 1)"
         if base.channels != self.base.channels:
             colours = _CHANNELS[base.channels], _CHANNELS[self.base.channels]
-            yield f"{said['channels']}: {colours[0]} images (card: {colours[1]})"
+            yield f"{origins['channels']}: {colours[0]} images (card: {colours[1]})"
         for name, value in self._differing():
             known = self._known(name)
-            told = "not stated" if known is None else known
+            own = "not stated" if known is None else known
             if self._follows():
-                yield f"{said[name]}: {name} {value} (card: {told})"
+                yield f"{origins[name]}: {name} {value} (card: {own})"
             elif name != "rounding" or self._known("resize") != "stretch":  # else nothing to round
-                which = f"protocol {self.protocol.name} has {told}"
-                yield f"{said[name]}: {name} {value} is not followed, {which}"
+                which = f"protocol {self.protocol.name} has {own}"
+                yield f"{origins[name]}: {name} {value} is not followed, {which}"
 
 
 def _by(size: tuple[int, int]) -> str:

@@ -1,4 +1,4 @@
-"""What would mislead a reader of the figures: known from the plan, or told by the stages."""
+"""What would mislead a reader of the figures: of the plan and of the stages."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _DOCUMENTS = (
 
 def warnings_of(run: Run, results: Mapping[str, StageResult]) -> tuple[str, ...]:
     """One sentence each, in the order of the work: inputs, stages, what the figures are of."""
-    texts = [*run.resolved.warnings, *told_by_stages(run.plan, results), *_by_assets(run.resolved)]
+    texts = [*run.resolved.warnings, *stage_warnings(run.plan, results), *_by_assets(run.resolved)]
     leaked = read_output(run.plan, results, "leakage.json")
     if leaked and leaked["shared"]:
         texts.append(f"{leaked['shared']} calibration images are also evaluation images")
     return tuple(dict.fromkeys(texts))
 
 
-def told_by_stages(plan: Plan, results: Mapping[str, StageResult]) -> Iterator[str]:
+def stage_warnings(plan: Plan, results: Mapping[str, StageResult]) -> Iterator[str]:
     """The sentences of exporters, compilers and evaluators."""
     for file in _DOCUMENTS:
         yield from (read_output(plan, results, file) or {}).get("warnings", ())

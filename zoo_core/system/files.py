@@ -286,10 +286,14 @@ def _unreadable(path: Path, error: Exception) -> DataError:
     return DataError(f"cannot be read: {reason}", where=str(path))
 
 
-def read_head(path: Path) -> bytes:
-    """The first `HEAD_BYTES` of a file; raises OSError."""
-    with path.open("rb") as stream:
-        return stream.read(HEAD_BYTES)
+def read_head(path: Path, count: int = HEAD_BYTES) -> bytes:
+    """The first bytes of a file, `count` at most; raises DataError as `check_regular`."""
+    check_regular(path)
+    try:
+        with path.open("rb") as stream:
+            return stream.read(count)
+    except OSError as error:
+        raise _unreadable(path, error) from error
 
 
 def read_npz(path: Path, next: str = "") -> dict[str, NDArray[Any]]:

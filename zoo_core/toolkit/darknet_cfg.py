@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from zoo_core.errors import DataError, UsageError, did_you_mean, some
-from zoo_core.system.files import check_regular, kind_of
+from zoo_core.system.files import kind_of, read_head
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -152,12 +152,7 @@ class Cfg:
 
 def read_cfg(path: Path) -> Cfg:
     """Parse a file; raises `DataError` where it is missing or no text, else as `parse_cfg`."""
-    check_regular(path)
-    try:
-        with path.open("rb") as stream:
-            content = stream.read(_MOST_BYTES + 1)
-    except OSError as error:
-        raise DataError(f"cannot read the cfg: {error.strerror}", where=str(path)) from None
+    content = read_head(path, _MOST_BYTES + 1)
     kind = kind_of(content)
     if kind is None and (b"\0" in content or len(content) > _MOST_BYTES):
         kind = "not a text of darknet's size"

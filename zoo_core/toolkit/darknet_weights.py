@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from zoo_core.errors import DataError
-from zoo_core.system.files import check_regular, kind_of, read_head, replacing
+from zoo_core.system.files import kind_of, read_head, replacing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,8 +42,8 @@ class WeightsReader:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._bytes, head = _open(path)
-        self.header = _header(head, path)
+        self.header = _header(read_head(path), path)
+        self._bytes = path.stat().st_size
         payload = self._bytes - self.header.size
         if payload % _FLOAT_BYTES:
             raise _error(path, f"ends inside a value: {self._bytes:,} bytes", _CHECK_NEXT)
@@ -101,14 +101,6 @@ def write_weights(
         stream.write(struct.pack(f"<3i{seen_format}", major, minor, revision, seen))
         for array in arrays:
             stream.write(np.ascontiguousarray(array, dtype=_FLOAT).data)
-
-
-def _open(path: Path) -> tuple[int, bytes]:
-    size = check_regular(path).st_size
-    try:
-        return size, read_head(path)
-    except OSError as error:
-        raise _error(path, f"cannot be read: {error.strerror}", "") from None
 
 
 def _header(head: bytes, path: Path) -> WeightsHeader:

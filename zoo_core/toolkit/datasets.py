@@ -81,7 +81,7 @@ def is_image(path: Path) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class FoundImages:
+class ImageFiles:
     """Image files in order, their names relative to one folder, and what must be said of them."""
 
     paths: list[Path]
@@ -89,7 +89,7 @@ class FoundImages:
     warnings: tuple[str, ...] = ()
 
 
-def find_images(folder: Path, listed: Sequence[str], where: str) -> FoundImages:
+def find_images(folder: Path, listed: Sequence[str], where: str) -> ImageFiles:
     """The file below `folder` of each name that an annotation file `where` lists.
 
     `listed` are relative names without ".." (`ListedImage.name`). A name is where it says, or, if
@@ -122,7 +122,7 @@ def find_images(folder: Path, listed: Sequence[str], where: str) -> FoundImages:
             f"{len(pairs)} of {len(listed)} images were found {rule}: file_name '{own}' is {name} "
             f"in {folder}"
         )
-    return FoundImages([folder / name for name in names], names, tuple(warnings))
+    return ImageFiles([folder / name for name in names], names, tuple(warnings))
 
 
 class _Finder:
@@ -288,7 +288,7 @@ def walk(folder: Path) -> Tree:
     return Tree(sorted(files), sorted(others), sorted(skipped))
 
 
-def gather_images(places: Sequence[Path]) -> FoundImages:
+def gather_images(places: Sequence[Path]) -> ImageFiles:
     """The images that files, folders, lists of paths (.txt) and patterns (`*`) name, in order.
 
     Folders are searched with their sub-folders. Names are relative to the folder, or to the one
@@ -306,7 +306,7 @@ def gather_images(places: Sequence[Path]) -> FoundImages:
     if len(places) > 1 or not _is_dir(folder):
         folder = Path(os.path.commonpath([path.parent for path in paths]))
     names = [path.relative_to(folder).as_posix() for path in paths]
-    return FoundImages(paths, names, tuple(warnings))
+    return ImageFiles(paths, names, tuple(warnings))
 
 
 def _direct(place: Path) -> Path:

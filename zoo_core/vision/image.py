@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zoo_core.errors import DataError, StageError, UsageError
-from zoo_core.system.files import check_regular, is_disk_full, read_limited, replacing
+from zoo_core.system.files import is_disk_full, read_head, read_limited, replacing
 from zoo_core.vision.headers import (
     JPEG_START,
     TIFF_STARTS,
@@ -82,7 +82,7 @@ def stored_frame(path: Path) -> tuple[int, int, int]:
 
     Raises `DataError` like `read_rgb`.
     """
-    data = _head(path)
+    data = read_head(path, _HEADER_BYTES)
     if read_header(data) is None or not data.startswith(JPEG_START):
         data = image_bytes(path)  # other formats may hold their EXIF at the end
     return *_checked_size(path, data), orientation(data)
@@ -143,15 +143,6 @@ def image_bytes(path: Path) -> bytes:
     if not data:
         raise DataError("is an empty file", where=str(path), next=_REPLACE)
     return data
-
-
-def _head(path: Path) -> bytes:
-    check_regular(path)
-    try:
-        with path.open("rb") as stream:
-            return stream.read(_HEADER_BYTES)
-    except OSError as error:
-        raise DataError(f"cannot be read: {error.strerror}", where=str(path)) from error
 
 
 def _decode(path: Path, data: bytes) -> NDArray[np.uint8]:

@@ -91,7 +91,7 @@ def test_the_file_is_parsed_once_for_its_content(
         ({"images": [{"id": 1, "file_name": "a\\..\\b"}]}, "leads out"),
         ({"images": [{"id": 1, "file_name": "a", "height": 0, "width": 3}]}, "height 0, width 3"),
         ({"categories": [{"id": None, "name": "y"}]}, r"id of categories\[0\] is null"),
-        ({"categories": [{"id": 1, "name": 5}]}, r"name of categories\[0\] is 5, no text"),
+        ({"categories": [{"id": 1, "name": 5}]}, r"name of categories\[0\] is 5, not text"),
         ({"categories": [{"id": 1, "name": "y"}, {"id": 1, "name": "z"}]}, "listed twice"),
         (
             {"annotations": [{"image_id": 1, "category_id": 1}]},

@@ -271,7 +271,7 @@ def test_boxes_of_an_image_that_exif_turns(
         (f"<annotation>{an_object('x', (5, 5, 4, 6))}</annotation>", "has xmax or ymax below"),
         (
             f"<annotation>{an_object('x', (1, 1, 4, 'NaN'))}</annotation>",  # type: ignore[arg-type]
-            "<ymax> is 'NaN', no number",
+            "<ymax> is 'NaN', not a number",
         ),
         (
             f"<annotation>{an_object('x', (1, 1, 4, 4), '<difficult>2</difficult>')}</annotation>",

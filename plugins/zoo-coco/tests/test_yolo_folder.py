@@ -357,7 +357,7 @@ def test_key_points_of_another_number(root: Path) -> None:
         ("val: images/val\nnames:\n", "has no class names"),
         ("val: images/val\nnames: [dog, cart]\nnc: 3\n", "says nc: 3, but names 2 classes"),
         ("val: images/val\nnames: [dog, dog]\n", "two classes are named 'dog'"),
-        ("val: images/val\nnames: {dog: 0}\n", "names a class by 'dog', no number"),
+        ("val: images/val\nnames: {dog: 0}\n", "names a class by 'dog', not a number"),
         ("val: images/val\nnames: [dog, []]\n", "names a class that is not a string"),
         ("train: images/train\nnames: [dog, cart]\n", "neither val nor test"),
         ("val: images/vla\nnames: [dog, cart]\n", "its val 'images/vla' is not there"),

@@ -32,7 +32,7 @@ class CocoFolder:
 
     def reads(self, annotations: Path) -> bool:
         """A file that begins as a JSON object does."""
-        with suppress(OSError):
+        with suppress(DataError):
             return annotations.is_file() and read_head(annotations).lstrip(_BLANKS)[:1] == b"{"
         return False
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from zoo_core.api import DataPlan, Sample
 from zoo_core.errors import DataError, UsageError
 from zoo_core.toolkit.datasets import (
-    FoundImages,
+    ImageFiles,
     check_unchanged,
     gather_images,
     limited,
@@ -49,7 +49,7 @@ class Folder:
             raise UsageError("a folder without truth takes no annotation file", next=step)
         places = [place.expanduser().absolute() for place in (request.images, *request.further)]
         spread = request.purpose == "calibrate"
-        found = _found(places, spread)
+        found = _gather(places, spread)
         count = limited(request, len(found.paths))
         digests = file_digests(found.paths[:count])
         contents = [list(pair) for pair in zip(found.names, digests, strict=False)]
@@ -72,7 +72,7 @@ class Folder:
         Ids are the names; or numbers, as in COCO's truth, where all files are called by one.
         """
         places = [view.paths[key] for key in map(_key, range(len(view.paths))) if key in view.paths]
-        found = _found(places, view.params["spread"])
+        found = _gather(places, view.params["spread"])
         check_unchanged(found.names, view.params["names"], places[0])
         rows = list(zip(_ids(found.names), found.names, found.paths, strict=True))
         for number, name, path in rows[start:stop]:
@@ -84,7 +84,7 @@ class Folder:
         raise DataError("has no truth to score against", where=where, next="use --annotations")
 
 
-def _found(places: Sequence[Path], spread: bool) -> FoundImages:
+def _gather(places: Sequence[Path], spread: bool) -> ImageFiles:
     found = gather_images(places)
     if not spread:
         return found
@@ -92,7 +92,7 @@ def _found(places: Sequence[Path], spread: bool) -> FoundImages:
     for path, name in zip(found.paths, found.names, strict=True):
         folders.setdefault(name.rpartition("/")[0], []).append((path, name))
     rows = [row for rank in zip_longest(*folders.values()) for row in rank if row]
-    return FoundImages([path for path, _ in rows], [name for _, name in rows], found.warnings)
+    return ImageFiles([path for path, _ in rows], [name for _, name in rows], found.warnings)
 
 
 def _key(number: int) -> str:

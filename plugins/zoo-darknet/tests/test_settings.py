@@ -42,8 +42,8 @@ def settings(tmp_path: Path, text: str) -> GivenSettings:
 def test_size_and_channels(tmp_path: Path) -> None:
     found = settings(tmp_path, cfg_text(channels=1))
     assert (found.size, found.channels, found.warnings) == ((64, 96), 1, ())
-    assert found.said["size"] == "net.cfg:2 width=96 height=64"
-    assert found.said["channels"] == "net.cfg:4 channels=1"
+    assert found.origins["size"] == "net.cfg:2 width=96 height=64"
+    assert found.origins["channels"] == "net.cfg:4 channels=1"
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_letter_box(tmp_path: Path, net: str, values: dict[str, Any], said: str)
     found = settings(tmp_path, cfg_text(net))
     assert {key: found.protocol[key] for key in values} == values
     assert "rounding" in values or "rounding" not in found.protocol
-    assert found.said["resize"] == said
+    assert found.origins["resize"] == said
 
 
 @pytest.mark.parametrize(
@@ -81,8 +81,9 @@ def test_nms_is_that_of_the_last_head(tmp_path: Path, options: str, values: dict
     assert {k: v for k, v in found.protocol.items() if "nms" in k} == values
     kind = options.partition("\n")[0]
     word = f"21 {kind}" if kind.startswith("nms_kind") else "17 no nms_kind"
-    assert found.said["nms_kind"] == f"net.cfg:{word}"
-    assert found.said.get("beta_nms") == ("net.cfg:22 beta_nms=0.1" if len(values) == 2 else None)
+    assert found.origins["nms_kind"] == f"net.cfg:{word}"
+    beta = "net.cfg:22 beta_nms=0.1" if len(values) == 2 else None
+    assert found.origins.get("beta_nms") == beta
 
 
 def test_warnings_of_the_reader_and_of_layers(tmp_path: Path) -> None:

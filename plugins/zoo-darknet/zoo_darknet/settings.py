@@ -22,24 +22,24 @@ _BETA = 0.6
 def settings_of(cfg: Cfg) -> GivenSettings:
     """Size, channels, resize and NMS, and what the cfg's reader warns of."""
     net = cfg.net
-    protocol, said = _resize(net)
-    said["size"] = f"{net.where('width')} width={cfg.width} height={cfg.height}"
-    said["channels"] = f"{net.where('channels')} channels={cfg.channels}"
+    protocol, origins = _resize(net)
+    origins["size"] = f"{net.where('width')} width={cfg.width} height={cfg.height}"
+    origins["channels"] = f"{net.where('channels')} channels={cfg.channels}"
     heads = [section for section in cfg.layers if section.kind == "yolo"]
     for values, words in map(_nms, heads[-1:]):
         protocol |= values
-        said |= words
+        origins |= words
     return GivenSettings(
         size=(cfg.height, cfg.width),
         channels=cfg.channels,
         protocol=protocol,
-        said=said,
+        origins=origins,
         warnings=(*cfg.warnings, *_of_layers(cfg)),
     )
 
 
 def _of_layers(cfg: Cfg) -> tuple[str, ...]:
-    """What is said of layers; nothing where they do not fit at the cfg's size: exporting tells."""
+    """Warnings about layers; none where they do not fit at the cfg's size: exporting tells."""
     try:
         return plan_network(cfg, cfg.height, cfg.width).warnings
     except UsageError:
@@ -61,9 +61,9 @@ def _nms(head: Section) -> tuple[dict[str, Any], dict[str, str]]:
     where = head.where("nms_kind")
     word = f"nms_kind={kind}" if "nms_kind" in head.options else "no nms_kind"
     values: dict[str, Any] = {"nms_kind": "diou" if kind in ("greedynms", "diounms") else "iou"}
-    said = {"nms_kind": f"{where} {word}"}
+    origins = {"nms_kind": f"{where} {word}"}
     beta = head.number("beta_nms", _BETA)
     if kind == "diounms" and beta != _BETA:
         values["beta_nms"] = beta
-        said["beta_nms"] = f"{head.where('beta_nms')} beta_nms={beta:g}"
-    return values, said
+        origins["beta_nms"] = f"{head.where('beta_nms')} beta_nms={beta:g}"
+    return values, origins

@@ -176,7 +176,7 @@ def test_what_the_file_has_fixed_is_known_while_planning(
 
     assert (found.size, found.batch, found.fixed_size) == (size, batch, fixed)
     assert found.channels == 3
-    assert found.said["channels"].startswith("m.onnx: input 'input' is float [")
+    assert found.origins["channels"].startswith("m.onnx: input 'input' is float [")
 
 
 @pytest.mark.parametrize(

@@ -420,5 +420,5 @@ def test_outputs_that_are_no_tensors_are_refused(exported: Any) -> None:
     kind = helper.make_tensor_type_proto(TensorProto.FLOAT, None)
     sequence = helper.make_sequence_type_proto(kind)
     model.graph.output.append(helper.make_value_info("all", sequence))
-    with pytest.raises(DataError, match="'all' is sequence, no tensor"):
+    with pytest.raises(DataError, match="'all' is sequence, not a tensor"):
         exported(model)

@@ -135,7 +135,7 @@ def dtype_of(value: ValueInfoProto) -> np.dtype[Any]:
         return helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)
     except KeyError as error:
         step = "export it with tensors alone as inputs and outputs"
-        raise DataError(f"'{value.name}' is {_kind(value)}, no tensor", next=step) from error
+        raise DataError(f"'{value.name}' is {_kind(value)}, not a tensor", next=step) from error
 
 
 def _kind(value: ValueInfoProto) -> str:

@@ -34,5 +34,5 @@ def settings(path: Path, stated: Stated, card: ModelCard) -> GivenSettings:
         batch=batch,
         quantised=quantisation(model) is not None,
         fixed_size=None not in image.sides,
-        said={name: f"{path.name}: input {told}" for name, found in known.items() if found},
+        origins={name: f"{path.name}: input {told}" for name, found in known.items() if found},
     )

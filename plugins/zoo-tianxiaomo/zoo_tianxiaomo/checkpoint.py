@@ -68,10 +68,7 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def _head(path: Path) -> bytes:
-    try:
-        size, head = path.stat().st_size, read_head(path)
-    except OSError as error:
-        raise _error(path, f"cannot be read: {error.strerror}", "check the path") from None
+    head, size = read_head(path), path.stat().st_size
     if size > _MOST_BYTES:
         raise _error(path, f"has {size:,} bytes, far too many for this network", "check the file")
     return head

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.commands.against_float import warned
+from zoo_core.commands.against_float import float_warnings
 from zoo_core.commands.bench.artefact import Build, measure
 from zoo_core.commands.bench.images import prepare_images
 from zoo_core.commands.bench.parts import (
@@ -69,13 +69,13 @@ def bench_report(
     _check(run, work, how)
     check_free(output, _KIND, _names(run, how), inputs_of(run))
     build, rival, reading = _build(run, work, how, progress)
-    parts, error = _taken(_measure(build, rival, reading, how, progress))
+    parts, error = _until_error(_measure(build, rival, reading, how, progress))
     fields: dict[str, Any] = {part.key: part.data for part in parts}
     files = {name: content for part in parts for name, content in part.files.items()}
     with open_run_folder(run, output, _KIND) as staged:
         report = BenchReport(header=build_header(run, build.results, staged.folder), **fields)
-        told = (*report.warnings, *warned(report, run, work))
-        report = replace(report, header=replace(report.header, warnings=told))
+        warnings = (*report.warnings, *float_warnings(report, run, work))
+        report = replace(report, header=replace(report.header, warnings=warnings))
         report = judged(report, how.gates)
         for name, content in files.items():
             write = write_text if isinstance(content, str) else write_json
@@ -93,20 +93,20 @@ def bench_report(
     return report
 
 
-def _taken(parts: Iterator[Part]) -> tuple[list[Part], BaseException | None]:
+def _until_error(parts: Iterator[Part]) -> tuple[list[Part], BaseException | None]:
     """The parts up to the first that fails or is interrupted, and its error.
 
     Raises the error where it is that of the first part.
     """
-    taken: list[Part] = []
+    first: list[Part] = []
     try:
         for part in parts:
-            taken.append(part)
+            first.append(part)
     except BaseException as error:  # raised once the parts are written
-        if not taken:
+        if not first:
             raise
-        return taken, error
-    return taken, None
+        return first, error
+    return first, None
 
 
 def _names(run: Run, how: BenchRequest) -> list[str]:

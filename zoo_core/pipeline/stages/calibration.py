@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from typing import TYPE_CHECKING
 
 from zoo_core.api import DataView
 from zoo_core.errors import DataError
 from zoo_core.pipeline.stages.inputs import cut_off
+from zoo_core.system.files import write_json
 from zoo_core.system.hashing import file_digest
 from zoo_core.vision.headers import has_its_end
 from zoo_core.vision.image import decode_rgb, image_bytes
@@ -42,5 +42,4 @@ def select(context: StageContext) -> None:
     if not rows:
         raise DataError("no calibration images", next="give a folder with --calibration DIR")
     document = {"images": rows, "warnings": cut_off(cut, len(rows), "calibration images")}
-    text = json.dumps(document, indent=1)
-    (context.out / "images.json").write_text(text, encoding="utf-8")
+    write_json(context.out / "images.json", document)

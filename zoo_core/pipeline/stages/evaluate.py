@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from zoo_core.api import DataView
@@ -10,6 +9,7 @@ from zoo_core.errors import ZooError, some
 from zoo_core.pipeline.predictions import StoredPredictions
 from zoo_core.pipeline.records import NOT_NUMBERS, read_records, write_records
 from zoo_core.pipeline.stages.inputs import cut_off
+from zoo_core.system.files import write_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,8 +50,7 @@ def postprocess(context: StageContext) -> None:
         write_records(folder / f"{name}.npz", heads, [arrays for _, arrays in rows])
         context.progress(number + 1, len(shards), "shards")
     texts = [*cut_off(cut, count), *_not_numbers(strange, count)]
-    text = json.dumps({"warnings": texts}, indent=1)
-    (context.out / READING).write_text(text, encoding="utf-8")
+    write_json(context.out / READING, {"warnings": texts})
 
 
 def _not_numbers(names: list[str], count: int) -> list[str]:
@@ -85,5 +84,4 @@ def score(context: StageContext) -> None:
     if truth is None:
         raise ZooError("has no ground truth to score against", where=context.params["dataset"])
     metrics = evaluator.score(predictions, truth, context.params["labels"])
-    text = json.dumps(metrics.to_data(), indent=1)
-    (context.out / METRICS).write_text(text, encoding="utf-8")
+    write_json(context.out / METRICS, metrics.to_data())

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from zoo_core.api.calibration import images
 from zoo_core.pipeline.predictions import StoredPredictions
+from zoo_core.system.files import write_json
 
 if TYPE_CHECKING:
     from zoo_core.api import StageContext
@@ -17,5 +17,4 @@ def find(context: StageContext) -> None:
     used = {image.sha256 for image in images(context.inputs["calibration"])}
     heads = StoredPredictions(context.inputs["settled"]).heads()
     shared = sorted(head["name"] for head in heads if head["sha256"] in used)
-    text = json.dumps({"shared": len(shared), "names": shared}, indent=1)
-    (context.out / "leakage.json").write_text(text, encoding="utf-8")
+    write_json(context.out / "leakage.json", {"shared": len(shared), "names": shared})

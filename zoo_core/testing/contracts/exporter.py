@@ -162,8 +162,9 @@ class ExporterContract(PlanningContract):
         size = found.size or (1, 1)
         whole = len(size) == 2 and all(type(side) is int and side > 0 for side in size)
         must(whole, f"the settings' size is {found.size!r}")
-        told = {*found.protocol, *(n for n in ("size", "channels", "batch") if getattr(found, n))}
-        must(told == set(found.said), f"'said' tells of {sorted(found.said)}, not {sorted(told)}")
+        names = {*found.protocol, *(n for n in ("size", "channels", "batch") if getattr(found, n))}
+        own = set(found.origins)
+        must(names == own, f"'origins' tells of {sorted(own)}, not {sorted(names)}")
 
     def test_an_unknown_form_is_refused(self, tmp_path: Path) -> None:
         """Forms are heads and e2e; one that cannot be made is a UsageError."""

@@ -103,17 +103,17 @@ _NONE = BoxCounts()
 
 def used_categories(file: Mapping[str, Any]) -> set[CategoryId]:
     """The ids of those that a box is of which counts: one that is no crowd."""
-    return {row["category_id"] for row in _counted(file)}
+    return {row["category_id"] for row in _without_crowds(file)}
 
 
-def _counted(file: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _without_crowds(file: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     return (row for row in file["annotations"] if not row.get("iscrowd"))
 
 
 def box_counts(file: Mapping[str, Any]) -> dict[ImageId, BoxCounts]:
     """By image, also those that the file does not list; images without boxes are left out."""
     rows: dict[ImageId, list[dict[str, Any]]] = defaultdict(list)
-    for row in _counted(file):
+    for row in _without_crowds(file):
         rows[row["image_id"]].append(row)
     return {number: _counts(boxes) for number, boxes in rows.items()}
 
@@ -205,7 +205,7 @@ def _relative(name: str) -> str:
 def _size(row: Mapping[str, Any], where: str) -> tuple[int, int] | None:
     height, width = (_side(row, name, where) for name in ("height", "width"))
     if bool(height) != bool(width):
-        what = f"image {row['id']!r} has height {_told(row, 'height')}, width {_told(row, 'width')}"
+        what = f"image {row['id']!r} has height {_json(row, 'height')}, width {_json(row, 'width')}"
         raise _wrong(what, where, "state both sides, or none")
     return (height, width) if height and width else None
 
@@ -217,7 +217,7 @@ def _side(row: Mapping[str, Any], name: str, where: str) -> int:
         return 0
     side = _number(value)
     if side is None:
-        raise _wrong(f"{name} of image {row['id']!r} is {_told(row, name)}, not an integer", where)
+        raise _wrong(f"{name} of image {row['id']!r} is {_json(row, name)}, not an integer", where)
     return max(side, 0)
 
 
@@ -226,7 +226,7 @@ def _check_categories(rows: list[dict[str, Any]], where: str) -> None:
     for place, row in enumerate(rows):
         number = row["id"] = _id(row, "id", f"categories[{place}]", where)
         if not isinstance(row.get("name"), str) or not row["name"].strip():
-            what = f"the name of categories[{place}] is {_told(row, 'name')}, no text"
+            what = f"the name of categories[{place}] is {_json(row, 'name')}, not text"
             raise _wrong(what, where)
         if number in seen:
             raise _wrong(f"category id {number!r} is listed twice", where)
@@ -250,15 +250,15 @@ def _distinct(
 
 
 def _check_boxes(data: Mapping[str, Any], where: str) -> None:
-    images = _Listed("image", (row["id"] for row in data["images"]))
-    categories = _Listed("category", (row["id"] for row in data["categories"]))
+    images = _Ids("image", (row["id"] for row in data["images"]))
+    categories = _Ids("category", (row["id"] for row in data["categories"]))
     for place, row in enumerate(data["annotations"]):
         what = f"annotations[{place}]"
         if "id" in row:
-            what += f" (id {_told(row, 'id')})"
+            what += f" (id {_json(row, 'id')})"
         box = row.get("bbox")
         if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
-            raise _wrong(f"bbox of {what} is {_told(row, 'bbox')}, not four numbers", where, _NEXT)
+            raise _wrong(f"bbox of {what} is {_json(row, 'bbox')}, not four numbers", where, _NEXT)
         if min(box[2:]) < 0:
             text = f"{what} has a box of width {box[2]:g} and height {box[3]:g}"
             raise _wrong(text, where, "boxes are x, y, width, height")
@@ -268,12 +268,12 @@ def _check_boxes(data: Mapping[str, Any], where: str) -> None:
             raise _wrong(f"{what} is of category {number!r}, which the file does not list", where)
         row["category_id"] = number
         if not (row.get("area") is None or _is_number(row["area"])):
-            raise _wrong(f"area of {what} is {_told(row, 'area')}, no number", where)
+            raise _wrong(f"area of {what} is {_json(row, 'area')}, not a number", where)
         if row.get("iscrowd") not in (None, 0, 1):
-            raise _wrong(f"iscrowd of {what} is {_told(row, 'iscrowd')}, not 0 or 1", where)
+            raise _wrong(f"iscrowd of {what} is {_json(row, 'iscrowd')}, not 0 or 1", where)
 
 
-class _Listed:
+class _Ids:
     """The ids of a list, found also where one side says a number as text."""
 
     def __init__(self, kind: str, ids: Iterable[ImageId]) -> None:
@@ -305,7 +305,7 @@ def _id(row: Mapping[str, Any], name: str, what: str, where: str) -> ImageId:
         return value
     number = None if isinstance(value, str) else _number(value)
     if number is None:
-        raise _wrong(f"{name} of {what} is {_told(row, name)}, not an integer or a string", where)
+        raise _wrong(f"{name} of {what} is {_json(row, name)}, not an integer or a string", where)
     return number
 
 
@@ -321,7 +321,7 @@ def _number(value: object) -> int | None:
     return value if isinstance(value, int) else None
 
 
-def _told(row: Mapping[str, Any], name: str) -> str:
+def _json(row: Mapping[str, Any], name: str) -> str:
     return json.dumps(row[name])[:40] if name in row else "missing"
 
 

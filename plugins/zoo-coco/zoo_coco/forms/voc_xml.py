@@ -143,5 +143,5 @@ def _number(text: str, corner: str, where: str) -> float:
     except ValueError:
         value = math.nan
     if not -_FAR < value < _FAR:
-        raise DataError(f"<{corner}> is '{text[:20]}', no number", where=where, next=_MEND)
+        raise DataError(f"<{corner}> is '{text[:20]}', not a number", where=where, next=_MEND)
     return value

@@ -207,7 +207,7 @@ def _yaml_names(path: Path, data: Mapping[str, Any]) -> dict[int, str]:
         names = {str(index): name for index, name in enumerate(names)}
     known = {} if names is None else names
     if not all(key.isdecimal() and len(key) < 7 for key in known):
-        what = f"names a class by {some(list(map(repr, known)))}, no number"
+        what = f"names a class by {some(list(map(repr, known)))}, not a number"
         raise DataError(what, where=str(path), next="write `0: person`, or a list of names")
     if not all(isinstance(name, str) and name.strip() for name in known.values()):
         raise DataError(
