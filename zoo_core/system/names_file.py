@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING
 
 from zoo_core.errors import DataError, RegistryError
 from zoo_core.system.files import read_text
-from zoo_core.system.yaml_text import compose_yaml
+from zoo_core.system.yaml_text import yaml_texts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-
-    import yaml
 
 _MOST_BYTES = 4_000_000
 """ImageNet's 21,000 names take 700,000."""
@@ -52,38 +50,22 @@ def read_names(path: Path) -> tuple[str, ...]:
 def _is_yaml(lines: Sequence[str]) -> bool:
     if any(re.match(r"names\s*:", line) for line in lines):
         return True
-    told = [line for line in lines if not line.startswith("#")]
-    in_brackets = _YAML_BRACKETS.fullmatch(" ".join(told)) is not None
-    return in_brackets or any(told and all(map(form.match, told)) for form in _YAML_LINES)
+    plain = [line for line in lines if not line.startswith("#")]
+    in_brackets = _YAML_BRACKETS.fullmatch(" ".join(plain)) is not None
+    return in_brackets or any(plain and all(map(form.match, plain)) for form in _YAML_LINES)
 
 
 def _names_in_yaml(text: str, where: str) -> tuple[str, ...]:
     try:
-        node = compose_yaml(text, where)
+        data = yaml_texts(text, where)
     except RegistryError as error:
         what = f"cannot be read as class names: it {error.what}"
         raise DataError(what, where=error.where, next=error.next or _STEP) from error
-    # The text of each node, as it is written: `no` is a name, not a truth value.
-    names = _texts(_by_key(node).get("names", node))
-    if not names or not all(names):
+    names = data.get("names", data) if isinstance(data, dict) else data
+    if isinstance(names, dict):
+        names = [names.get(str(number)) for number in range(len(names))]
+    whole = isinstance(names, list) and all(isinstance(n, str) and n.strip() for n in names)
+    if not names or not whole:
         what = "holds no list of class names, and no mapping of all numbers from 0 to names"
         raise DataError(what, where=where, next=_STEP)
-    return tuple(names)
-
-
-def _texts(node: yaml.Node | None) -> list[str]:
-    """The texts of a list, or of a mapping whose keys are 0, 1, 2 ...; "" for each other node."""
-    import yaml
-
-    rows = _by_key(node)
-    nodes = [rows.get(str(number)) for number in range(len(rows))]
-    if isinstance(node, yaml.SequenceNode):
-        nodes = node.value
-    return [each.value.strip() if isinstance(each, yaml.ScalarNode) else "" for each in nodes]
-
-
-def _by_key(node: yaml.Node | None) -> dict[str, yaml.Node]:
-    import yaml
-
-    rows = node.value if isinstance(node, yaml.MappingNode) else []
-    return {key.value: value for key, value in rows}
+    return tuple(name.strip() for name in names)

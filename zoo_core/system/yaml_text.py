@@ -64,6 +64,19 @@ def compose_yaml(data: str | bytes, where: str) -> yaml.Node | None:
     return node
 
 
+def yaml_texts(data: str | bytes, where: str) -> Any:
+    """As `load_yaml`, but with each scalar as it is written: `no` is a name, not a truth value."""
+    return _texts(compose_yaml(data, where))
+
+
+def _texts(node: Any) -> Any:
+    if node is None or isinstance(node.value, str):
+        return node and node.value
+    if node.value and all(isinstance(item, tuple) for item in node.value):
+        return {key.value: _texts(value) for key, value in node.value}
+    return [_texts(item) for item in node.value]
+
+
 @cache
 def _loader() -> Any:
     """PyYAML's safe loader, where a value that its tag does not fit is an error with a line."""

@@ -21,7 +21,7 @@ from zoo_core.system.names_file import read_names
 from zoo_core.system.paths import cache, folder
 from zoo_core.system.source_digest import source_digest
 from zoo_core.system.terminal import shown
-from zoo_core.system.yaml_text import compose_yaml, load_yaml
+from zoo_core.system.yaml_text import compose_yaml, load_yaml, yaml_texts
 
 __all__ = [
     "SUFFIX",
@@ -48,4 +48,5 @@ __all__ = [
     "text_names",
     "write_json",
     "write_text",
+    "yaml_texts",
 ]

@@ -14,6 +14,7 @@ from zoo_core.toolkit.files import write_json
 from zoo_core.toolkit.machine import cpu_threads
 from zoo_core.toolkit.onnx_file import mapped
 from zoo_core.toolkit.similarity import (
+    LIMITS_DB,
     SEED,
     by_output,
     poor,
@@ -128,15 +129,21 @@ class Meaning:
         except (DataError, UnavailableError) as error:
             return cls(None, error.what)
 
-    def held(
-        self, precision: str, graph: Graph, outputs: Arrays, limit: float | None = None
+    def compare(
+        self, precision: str, graph: Graph, outputs: Arrays
     ) -> tuple[dict[str, Any], list[str]]:
-        """How near an engine's outputs are, for precision.json: facts and warnings."""
+        """How near an engine's outputs are, for precision.json: facts and warnings.
+
+        Every engine rounds the integers of a file that is quantised already in its own way: the
+        limit for it is that of int8.
+        """
+        quantised = graph.facts.get("quantised")
+        facts = {"quantised": quantised} if quantised else {}
         if self.outputs is None:
-            return {}, [f"{precision}: not compared with what the graph means: {self.engine}"]
+            return facts, [f"{precision}: not compared with what the graph means: {self.engine}"]
         ratios = ratios_db(self.outputs, outputs)
-        facts = {"output_snr_db": by_output(graph, ratios), "compared_with": self.engine}
-        return facts, poor(precision, graph, ratios, limit)
+        facts |= {"output_snr_db": by_output(graph, ratios), "compared_with": self.engine}
+        return facts, poor(precision, graph, ratios, LIMITS_DB["int8"] if quantised else None)
 
 
 def run_onnx(model: Path, graph: Graph, feeds: Feeds) -> tuple[list[NDArray[Any]], str]:

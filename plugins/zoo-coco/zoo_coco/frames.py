@@ -79,9 +79,11 @@ def fit(
             moved.append(row.image)
     changed = {number: (size[0], size[1]) for number, size, _ in changes}
     sizes: list[Size | None] = [changed.get(row.image.id, row.image.size) for row in rows]
-    told = _told(moved, len(images), target, counts, any(steps for _, _, steps in changes))
+    turned = _turn_warnings(
+        moved, len(images), target, counts, any(steps for _, _, steps in changes)
+    )
     odd = (*_unsure(rows, counts, stated), *_fractions(rows), *_outside(rows, frames))
-    return Fitted(sizes, changes, (*told, *odd))
+    return Fitted(sizes, changes, (*turned, *odd))
 
 
 def _check_sizes(rows: Sequence[_Row], paths: Sequence[Path]) -> None:
@@ -101,7 +103,7 @@ def _check_sizes(rows: Sequence[_Row], paths: Sequence[Path]) -> None:
         )
 
 
-def _told(
+def _turn_warnings(
     moved: Sequence[ListedImage], of: int, target: Frame, counts: Mapping[Frame, int], boxes: bool
 ) -> Iterator[str]:
     """What is assumed of images whose annotation is changed, `boxes` included or sides alone."""

@@ -11,7 +11,7 @@ from zoo_core.toolkit.artefact import write_graph
 from zoo_core.toolkit.onnx_file import domains, facts, save
 from zoo_onnx.file import check, load, parts
 from zoo_onnx.image import spec
-from zoo_onnx.shapes import infer, settle
+from zoo_onnx.shapes import infer, try_batch
 from zoo_onnx.stated import Stated
 from zoo_onnx.take import check_pixels, look, take
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zoo_core.api import StageContext
-    from zoo_onnx.shapes import Settled
-    from zoo_onnx.take import Taken
+    from zoo_onnx.shapes import BatchTrial
+    from zoo_onnx.take import Intake
 
 MODEL_FILE = "model.onnx"
 
@@ -32,56 +32,56 @@ def export(context: StageContext) -> None:
     out is renamed, all values are in the one file. Raises `DataError` where the file is not what
     the card says.
     """
-    given, target = context.inputs["weights"], context.out / MODEL_FILE
+    source, target = context.inputs["weights"], context.out / MODEL_FILE
     stated = Stated(**context.params["stated"])
-    others = parts(given)
-    params, model = context.params, load(given)
-    check_pixels(look(model, stated, given.name)[0], params["preprocess"], given.name)
-    taken = take(model, stated, params["size"], params["channels"], given.name)
+    others = parts(source)
+    params, model = context.params, load(source)
+    check_pixels(look(model, stated, source.name)[0], params["preprocess"], source.name)
+    intake = take(model, stated, params["size"], params["channels"], source.name)
     if others:
-        taken.done.insert(0, f"the values of {', '.join(others)} written into the file")
-    settled = _written(taken, given, target)
-    write_graph(context.out, _described(taken, settled, stated.form))
+        intake.done.insert(0, f"the values of {', '.join(others)} written into the file")
+    trial = _written(intake, source, target)
+    write_graph(context.out, _described(intake, trial, stated.form))
 
 
-def _written(taken: Taken, given: Path, target: Path) -> Settled:
+def _written(intake: Intake, source: Path, target: Path) -> BatchTrial:
     """Write the graph, a copy where nothing changed, with the batch it runs and all shapes."""
-    if taken.done:
-        save(taken.model, target)
+    if intake.done:
+        save(intake.model, target)
     else:
-        shutil.copyfile(given, target)
-    lacking = infer(taken.model)
+        shutil.copyfile(source, target)
+    lacking = infer(intake.model)
     try:
-        settled = settle(taken.model, target)
+        trial = try_batch(intake.model, target)
     except DataError as error:
-        check(target, given.name)
-        raise DataError(error.what, where=given.name, next=error.next) from error
-    if lacking or settled.changed:
-        save(taken.model, target)
-    if settled.in_name_only:
-        taken.done.append("the batch made 1")
-        taken.warnings.append(
-            f"{given.name}: its batch is dynamic in name only, it runs one image at a time; "
+        check(target, source.name)
+        raise DataError(error.what, where=source.name, next=error.next) from error
+    if lacking or trial.changed:
+        save(intake.model, target)
+    if trial.in_name_only:
+        intake.done.append("the batch made 1")
+        intake.warnings.append(
+            f"{source.name}: its batch is dynamic in name only, it runs one image at a time; "
             "the batch is 1"
         )
-    return settled
+    return trial
 
 
-def _described(taken: Taken, settled: Settled, form: str) -> Graph:
+def _described(intake: Intake, trial: BatchTrial, form: str) -> Graph:
     return Graph(
         format="onnx",
         path=MODEL_FILE,
-        inputs=(spec(taken.model.graph.input[0], settled.batch),),
-        outputs=tuple(spec(value, settled.batch) for value in taken.model.graph.output),
+        inputs=(spec(intake.model.graph.input[0], trial.batch),),
+        outputs=tuple(spec(value, trial.batch) for value in intake.model.graph.output),
         form=form,
         facts={
-            **facts(taken.model),
-            "size_made_fixed": taken.frozen,
-            "domains": domains(taken.model),
-            "changes": taken.done,
-            "pixels": {"kind": taken.image.kind, "channels_last": taken.image.last},
-            "constants": taken.constants,
-            "float16": taken.half,
+            **facts(intake.model),
+            "size_made_fixed": intake.frozen,
+            "domains": domains(intake.model),
+            "changes": intake.done,
+            "pixels": {"kind": intake.image.kind, "channels_last": intake.image.last},
+            "constants": intake.constants,
+            "float16": intake.half,
         },
-        warnings=tuple(taken.warnings),
+        warnings=tuple(intake.warnings),
     )

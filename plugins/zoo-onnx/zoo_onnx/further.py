@@ -12,7 +12,7 @@ from onnx import helper, numpy_helper
 
 from zoo_core.errors import DataError
 from zoo_core.toolkit.onnx_file import opset
-from zoo_onnx.image import dims, dtype_of, told_of
+from zoo_onnx.image import dims, dtype_of, in_words
 from zoo_onnx.stated import HEIGHT_WIDTH, WIDTH_HEIGHT
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def value_of(value: ValueInfoProto, stated: Any, frame: Frame, where: str) -> ND
         array = array[np.newaxis]
     if not _fits(array, shape):
         raise DataError(
-            f"input {told_of(value)}, which the value {stated!r} does not fill",
+            f"input {in_words(value)}, which the value {stated!r} does not fill",
             where=where,
             next=f"write inputs: {{{value.name}: VALUE}} in the card's exporter_params",
         )
@@ -90,7 +90,7 @@ def unknown(values: Sequence[ValueInfoProto], where: str) -> DataError:
     """The error of inputs that nothing gives a value."""
     rows = ", ".join(f"{value.name}: VALUE" for value in values)
     return DataError(
-        f"has inputs beside the image: {'; '.join(map(told_of, values))}",
+        f"has inputs beside the image: {'; '.join(map(in_words, values))}",
         where=where,
         next=f"write inputs: {{{rows}}} in the card's exporter_params; a VALUE is a number, lists "
         f"of numbers, or {HEIGHT_WIDTH} or {WIDTH_HEIGHT} of the network's input",

@@ -51,7 +51,7 @@ class ImageInput:
         return self.kind == TensorProto.FLOAT and not self.last
 
     @property
-    def told(self) -> str:
+    def text(self) -> str:
         """What it takes in words."""
         layout = "channels last" if self.last else "channels first"
         return f"{TensorProto.DataType.Name(self.kind).lower()}, {layout}"
@@ -77,21 +77,18 @@ def find_image(
         named: list[ValueInfoProto] = [v for v in model.graph.input if v.name == name]
         if named:
             return named[0]
-        told = ", ".join(value.name for value in found) or "none"
-        step = (
-            f"write input: {json.dumps(found[0].name)} in the card's exporter_params"
-            if found
-            else ""
-        )
-        raise DataError(f"its input is '{told}', the card says '{name}'", where=where, next=step)
+        text = ", ".join(value.name for value in found) or "none"
+        own = [f"write input: {json.dumps(each.name)}" for each in found[:1]]
+        step = f"{own[0]} in the card's exporter_params" if own else ""
+        raise DataError(f"its input is '{text}', the card says '{name}'", where=where, next=step)
     left = [value for value in found if value.name not in others]
     if len(left) > 1:
         left = [value for value in left if len(dims(value)) == _RANK] or left
     if len(left) == 1:
         return left[0]
-    told = "; ".join(map(told_of, found)) or "none"
+    text = "; ".join(map(in_words, found)) or "none"
     step = "write input: NAME of the image in the card's exporter_params"
-    raise DataError(f"which input takes the image is not clear: {told}", where=where, next=step)
+    raise DataError(f"which input takes the image is not clear: {text}", where=where, next=step)
 
 
 def image_input(value: ValueInfoProto, where: str) -> ImageInput:
@@ -99,14 +96,14 @@ def image_input(value: ValueInfoProto, where: str) -> ImageInput:
     kind, shape = value.type.tensor_type.elem_type, dims(value)
     if kind not in KINDS:
         step = "export it with a float32, float16 or uint8 image"
-        raise DataError(f"input {told_of(value)}: not a type for pixels", where=where, next=step)
+        raise DataError(f"input {in_words(value)}: not a type for pixels", where=where, next=step)
     known = len(shape) == _RANK
     is_first = known and shape[1] in _CHANNELS
     is_last = known and shape[3] in _CHANNELS and not is_first
     is_open = known and isinstance(shape[1], str) and not is_last
     if not (is_first or is_last or is_open):
         raise DataError(
-            f"input {told_of(value)}: neither [batch, 3, height, width] nor "
+            f"input {in_words(value)}: neither [batch, 3, height, width] nor "
             "[batch, height, width, 3]",
             where=where,
             next="export it for batches of images of three colours, or of grey ones",
@@ -124,7 +121,7 @@ def image_input(value: ValueInfoProto, where: str) -> ImageInput:
     )
 
 
-def told_of(value: ValueInfoProto) -> str:
+def in_words(value: ValueInfoProto) -> str:
     """Name, type and shape of a tensor in words."""
     return f"'{value.name}' is {_kind(value)} [{', '.join(map(str, dims(value)))}]"
 

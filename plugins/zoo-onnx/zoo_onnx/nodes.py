@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from onnx import inliner
 
 from zoo_core.errors import DataError
+from zoo_onnx.image import inputs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -61,9 +62,7 @@ def _drop_defaults(model: ModelProto, fed: set[str]) -> int:
     for index in reversed(range(len(graph.initializer))):
         if graph.initializer[index].name in fed:
             del graph.initializer[index]
-    known = {tensor.name for tensor in graph.initializer}
-    known.update(tensor.values.name for tensor in graph.sparse_initializer)
-    kept = [value for value in graph.input if value.name not in known]
+    kept = inputs(model)
     dropped = len(graph.input) - len(kept)
     del graph.input[:]
     graph.input.extend(kept)

@@ -22,7 +22,7 @@ def settings(path: Path, stated: Stated, card: ModelCard) -> GivenSettings:
     Raises `DataError` for a file that is not what the card says, or that takes no image.
     """
     model = outline(path)
-    image, told = look(model, stated, path.name)
+    image, text = look(model, stated, path.name)
     check_pixels(image, card.preprocess, path.name)
     height, width = image.sides
     size = (height or card.size[0], width or card.size[1]) if height or width else None
@@ -34,5 +34,5 @@ def settings(path: Path, stated: Stated, card: ModelCard) -> GivenSettings:
         batch=batch,
         quantised=quantisation(model) is not None,
         fixed_size=None not in image.sides,
-        origins={name: f"{path.name}: input {told}" for name, found in known.items() if found},
+        origins={name: f"{path.name}: input {text}" for name, value in known.items() if value},
     )

@@ -31,12 +31,12 @@ def size_of(image: ImageInput, size: Sequence[int], where: str) -> tuple[int, in
     """The (height, width) asked for; raises `DataError` where the file has another one fixed."""
     pairs = zip(image.sides, size, strict=True)
     if any(side not in (None, asked) for side, asked in pairs):
-        told = "x".join("?" if side is None else str(side) for side in image.sides)
+        text = "x".join("?" if side is None else str(side) for side in image.sides)
         fixed = [
             asked if side is None else side for side, asked in zip(image.sides, size, strict=True)
         ]
         raise DataError(
-            f"takes images of {told}, asked for {size[0]}x{size[1]}",
+            f"takes images of {text}, asked for {size[0]}x{size[1]}",
             where=where,
             next=f"use --size {fixed[0]},{fixed[1]}, or a file of the wanted size",
         )
@@ -72,7 +72,7 @@ def infer(model: ModelProto) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class BatchTrial:
     """The batch that a graph runs with, whether it was free in name only, and what else changed."""
 
     batch: int | str
@@ -80,7 +80,7 @@ class Settled:
     changed: bool = False
 
 
-def settle(model: ModelProto, path: Path) -> Settled:
+def try_batch(model: ModelProto, path: Path) -> BatchTrial:
     """Run the graph in the file, `model`, to see which batch it takes and which shapes it gives.
 
     A free batch is tried with two images; if only one goes through, it becomes 1 in `model`. What
@@ -91,7 +91,7 @@ def settle(model: ModelProto, path: Path) -> Settled:
     batch = dims(value)[0]
     lacking = [v for v in model.graph.output if not v.type.tensor_type.HasField("shape")]
     if isinstance(batch, int) and not lacking:
-        return Settled(batch)
+        return BatchTrial(batch)
     try:
         made, in_name_only = _tried(model, path, batch)
     except UnavailableError as error:
@@ -99,7 +99,7 @@ def settle(model: ModelProto, path: Path) -> Settled:
             what = f"output '{lacking[0].name}' has no shape: {error.what}"
             step = "state it in the file: run onnx.shape_inference or onnxsim over it"
             raise DataError(what, next=step) from error
-        return Settled(batch)
+        return BatchTrial(batch)
     if in_name_only:
         value.type.tensor_type.shape.dim[0].dim_value = batch = 1
         del model.graph.value_info[:]
@@ -108,7 +108,7 @@ def settle(model: ModelProto, path: Path) -> Settled:
             _state(output, array.shape, batch)
         elif in_name_only and array.ndim:
             output.type.tensor_type.shape.dim[0].dim_value = len(array)
-    return Settled(batch, in_name_only, bool(lacking) or in_name_only)
+    return BatchTrial(batch, in_name_only, bool(lacking) or in_name_only)
 
 
 def _tried(model: ModelProto, path: Path, batch: int | str) -> tuple[list[NDArray[Any]], bool]:
@@ -133,12 +133,12 @@ def _tried(model: ModelProto, path: Path, batch: int | str) -> tuple[list[NDArra
 
 def _outputs(model: ModelProto, path: Path, batch: int) -> list[NDArray[Any]]:
     """What a batch of so many images gives, where the batch is free."""
-    taken, given = (
+    inputs, outputs = (
         tuple(spec(value, BATCH) for value in values)
         for values in (model.graph.input, model.graph.output)
     )
-    graph = Graph(format="onnx", path=path.name, inputs=taken, outputs=given, facts={})
-    return run_onnx(path, graph, seeded_feeds(taken, batch))[0]
+    graph = Graph(format="onnx", path=path.name, inputs=inputs, outputs=outputs, facts={})
+    return run_onnx(path, graph, seeded_feeds(inputs, batch))[0]
 
 
 def _state(output: ValueInfoProto, shape: Sequence[int], batch: int | str) -> None:

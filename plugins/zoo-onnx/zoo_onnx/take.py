@@ -11,7 +11,7 @@ from onnx import TensorProto
 from zoo_core.errors import DataError
 from zoo_onnx.border import give_float, take_float
 from zoo_onnx.further import KNOWN, Frame, fill, is_per_image, unknown, value_of
-from zoo_onnx.image import find_image, image_input, inputs, told_of
+from zoo_onnx.image import find_image, image_input, in_words, inputs
 from zoo_onnx.nodes import tidied
 from zoo_onnx.shapes import freeze, size_of
 from zoo_onnx.widen import is_half, widen
@@ -28,7 +28,7 @@ _SCALING = ("scale", "normalise")
 
 
 @dataclass(slots=True)
-class Taken:
+class Intake:
     """The changed model, how the file takes images, and the values of its other inputs.
 
     `done` says in words what was changed, `warnings` what a user should know of it. `half` is true
@@ -56,7 +56,7 @@ def look(model: ModelProto, stated: Stated, where: str) -> tuple[ImageInput, str
     others = [each for each in inputs(model) if each.name not in {value.name, *values}]
     if others:
         raise unknown(others, where)
-    return image_input(value, where), told_of(value)
+    return image_input(value, where), in_words(value)
 
 
 def check_pixels(image: ImageInput, preprocess: Sequence[Mapping[str, Any]], where: str) -> None:
@@ -72,7 +72,7 @@ def check_pixels(image: ImageInput, preprocess: Sequence[Mapping[str, Any]], whe
 
 def take(
     model: ModelProto, stated: Stated, size: Sequence[int], channels: int, where: str
-) -> Taken:
+) -> Intake:
     """Change the model, in place as far as that goes, to the (height, width) asked for.
 
     Raises `DataError` as `look` does, and for images of another size or number of channels.
@@ -80,55 +80,55 @@ def take(
     name = look(model, stated, where)[0].name
     model, done = tidied(model, {name, *stated.inputs}, where)
     value = next(each for each in model.graph.input if each.name == name)
-    taken = Taken(model, image_input(value, where), done=done)
-    if taken.image.channels not in (None, channels):
-        what = f"takes images of {taken.image.channels} channels, the preprocess makes {channels}"
+    intake = Intake(model, image_input(value, where), done=done)
+    if intake.image.channels not in (None, channels):
+        what = f"takes images of {intake.image.channels} channels, the preprocess makes {channels}"
         raise DataError(what, where=where, next="write `colour: grey`, rgb or bgr in its decode")
-    taken.warnings += [f"{where}: {each}" for each in done if "moved" in each]
-    frame = Frame.of(value, taken.image, size_of(taken.image, size, where))
+    intake.warnings += [f"{where}: {each}" for each in done if "moved" in each]
+    frame = Frame.of(value, intake.image, size_of(intake.image, size, where))
     if is_half(model):
-        taken.half = True
-        taken.done.append(f"{widen(model)} float16 tensors and casts made float32")
-    inside = replace(taken.image, kind=value.type.tensor_type.elem_type)
+        intake.half = True
+        intake.done.append(f"{widen(model)} float16 tensors and casts made float32")
+    inside = replace(intake.image, kind=value.type.tensor_type.elem_type)
     if not inside.is_plain:
         take_float(model.graph, value, inside)
-        taken.done.append(f"pixels become {inside.told} inside the graph")
-    _fill(taken, stated.inputs, frame, where)
-    if None in (taken.image.channels, *taken.image.sides):
+        intake.done.append(f"pixels become {inside.text} inside the graph")
+    _fill(intake, stated.inputs, frame, where)
+    if None in (intake.image.channels, *intake.image.sides):
         freeze(model, value, (channels, *size))
-        taken.frozen = True
-        taken.done.append("height and width made {}x{}".format(*size))
+        intake.frozen = True
+        intake.done.append("height and width made {}x{}".format(*size))
     if widened := give_float(model.graph):
-        taken.done.append(f"{widened} outputs made float32")
-    return taken
+        intake.done.append(f"{widened} outputs made float32")
+    return intake
 
 
 def _check_names(model: ModelProto, stated: Stated, where: str) -> None:
     """Raise `DataError` where the card states other inputs or outputs than the file has."""
     have = [value.name for value in model.graph.output]
     if stated.outputs and have != list(stated.outputs):
-        told = f"its outputs are {', '.join(have)}, the card says {', '.join(stated.outputs)}"
+        text = f"its outputs are {', '.join(have)}, the card says {', '.join(stated.outputs)}"
         step = f"write outputs: {json.dumps(have)} in the card's exporter_params"
-        raise DataError(told, where=where, next=step)
+        raise DataError(text, where=where, next=step)
     known = [value.name for value in model.graph.input]
     absent = [name for name in stated.inputs if name not in known]
     if absent:
-        told = f"has no input '{absent[0]}', to which the card gives a value"
+        text = f"has no input '{absent[0]}', to which the card gives a value"
         step = f"its inputs are {', '.join(value.name for value in inputs(model))}"
-        raise DataError(told, where=where, next=step)
+        raise DataError(text, where=where, next=step)
 
 
-def _fill(taken: Taken, stated: Mapping[str, Any], frame: Frame, where: str) -> None:
+def _fill(intake: Intake, stated: Mapping[str, Any], frame: Frame, where: str) -> None:
     """Give the inputs beside the image the values that the card states, or well-known ones."""
-    for value in [each for each in taken.model.graph.input if each.name != taken.image.name]:
+    for value in [each for each in intake.model.graph.input if each.name != intake.image.name]:
         name = value.name
         array = value_of(value, {**KNOWN, **stated}[name], frame, where)
-        is_row = is_per_image(value) and isinstance(taken.image.batch, str)
-        fill(taken.model, name, array, taken.image.name if is_row else None)
-        taken.constants[name] = {"value": array.tolist(), "per_image": is_row}
-        taken.done.append(f"input '{name}' made constant")
+        is_row = is_per_image(value) and isinstance(intake.image.batch, str)
+        fill(intake.model, name, array, intake.image.name if is_row else None)
+        intake.constants[name] = {"value": array.tolist(), "per_image": is_row}
+        intake.done.append(f"input '{name}' made constant")
         if name not in stated:
-            taken.warnings.append(
+            intake.warnings.append(
                 f"{where}: input '{name}' is taken to be {array.tolist()}, as its name suggests; "
                 f"write inputs: {{{name}: VALUE}} in the card's exporter_params to be sure"
             )

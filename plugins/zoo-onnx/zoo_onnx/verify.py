@@ -36,9 +36,9 @@ def verify(context: StageContext) -> None:
     its other inputs. The graph also passes onnx.checker with strict shape inference. Raises
     `DataError` for a broken file, and as `zoo_core.toolkit.verify` does.
     """
-    given, model = context.inputs["weights"], context.inputs["model"]
-    check(model, given.name)
-    values = {value.name: value for value in outline(given).graph.input}
+    source, model = context.inputs["weights"], context.inputs["model"]
+    check(model, source.name)
+    values = {value.name: value for value in outline(source).graph.input}
 
     def run(graph: Graph, feeds: Feeds) -> list[NDArray[Any]]:
         ((name, image),) = feeds.items()
@@ -46,15 +46,15 @@ def verify(context: StageContext) -> None:
         for other, known in graph.facts["constants"].items():
             array = np.array(known["value"], dtype_of(values[other]))
             own[other] = np.repeat(array, len(image), axis=0) if known["per_image"] else array
-        outputs = run_onnx(given, graph, own)[0]
+        outputs = run_onnx(source, graph, own)[0]
         specs = zip(graph.outputs, outputs, strict=True)
         return [array.astype(spec.dtype, copy=False) for spec, array in specs]
 
     facts: dict[str, Any] = {
-        "same_bytes": file_digest(given) == file_digest(model),
+        "same_bytes": file_digest(source) == file_digest(model),
         "checker": f"onnx {onnx.__version__}, strict shape inference",
     }
-    reference = f"{given.name} itself, run by ONNX Runtime {onnxruntime.__version__}"
+    reference = f"{source.name} itself, run by ONNX Runtime {onnxruntime.__version__}"
     if read_graph(context.inputs["graph"]).facts["float16"]:
         facts["tolerance"] = _HALF
     verify_graph(context, reference, run, facts=facts)

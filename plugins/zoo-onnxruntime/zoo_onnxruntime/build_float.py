@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo_core.toolkit.artefact import quantised_already, read_graph
 from zoo_core.toolkit.onnx_file import load, save
-from zoo_core.toolkit.similarity import LIMITS_DB, drawn_feeds
+from zoo_core.toolkit.similarity import drawn_feeds
 from zoo_core.toolkit.verify import Meaning
 from zoo_onnxruntime.files import MODEL_FILE
 from zoo_onnxruntime.half import store_half
@@ -16,9 +16,14 @@ from zoo_onnxruntime.precision import node_precisions, write_report
 from zoo_onnxruntime.rewrites.proof import outputs
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from zoo_core.api import Graph, StageContext
+
+    Feeds = Mapping[str, NDArray[Any]]
 
 
 def fp32(ctx: StageContext) -> None:
@@ -37,10 +42,8 @@ def take(ctx: StageContext, precision: str) -> None:
     model = ctx.out / MODEL_FILE
     _link(ctx.inputs["graph"].parent / graph.path, model)
     nodes = node_precisions(model, {}, ctx.out)
-    facts, poor = _held(ctx, graph, precision)
+    facts, poor = compare(ctx, graph, precision, _picture(ctx, graph))
     warnings = [*quantised_already(precision, graph, nodes, "ONNX Runtime"), *poor]
-    if "quantised" in graph.facts:
-        facts["quantised"] = graph.facts["quantised"]
     write_report(ctx.out, graph, precision, nodes, warnings, **facts)
 
 
@@ -52,7 +55,7 @@ def fp16(ctx: StageContext) -> None:
     left = store_half(halved)
     save(halved, model)
     del halved
-    facts, poor = _held(ctx, graph, "fp16")
+    facts, poor = compare(ctx, graph, "fp16", _picture(ctx, graph))
     warnings = ["fp16: weights are stored as float16; this processor computes in float32"]
     warnings += [f"fp16: '{name}' stays float32: {why}" for name, why in left.items()]
     nodes = node_precisions(model, {}, ctx.out)
@@ -60,13 +63,17 @@ def fp16(ctx: StageContext) -> None:
     write_report(ctx.out, graph, "fp16", nodes, warnings, weights="float16", **facts)
 
 
-def _held(ctx: StageContext, graph: Graph, precision: str) -> tuple[dict[str, Any], list[str]]:
-    """The build against what the graph means as it was exported, on a drawn picture."""
-    feeds = drawn_feeds(graph.inputs, ctx.params["preprocess"])
+def compare(
+    ctx: StageContext, graph: Graph, precision: str, feeds: Feeds
+) -> tuple[dict[str, Any], list[str]]:
+    """The build against what the graph means as it was exported: facts and warnings."""
     model = ctx.out / MODEL_FILE
     meaning = Meaning.of(ctx.inputs["exported"], feeds)
-    limit = LIMITS_DB["int8"] if "quantised" in graph.facts else None
-    return meaning.held(precision, graph, outputs(model, feeds, str(model)), limit)
+    return meaning.compare(precision, graph, outputs(model, feeds, str(model)))
+
+
+def _picture(ctx: StageContext, graph: Graph) -> Feeds:
+    return drawn_feeds(graph.inputs, ctx.params["preprocess"])
 
 
 def _link(source: Path, target: Path) -> None:

@@ -9,19 +9,17 @@ from zoo_core.api.calibration import tensors
 from zoo_core.errors import StageError
 from zoo_core.toolkit.artefact import read_graph
 from zoo_core.toolkit.onnx_file import load, opset, save
-from zoo_core.toolkit.verify import Meaning
-from zoo_onnxruntime.build_float import take
+from zoo_onnxruntime.build_float import compare, take
 from zoo_onnxruntime.files import MODEL_FILE
 from zoo_onnxruntime.precision import node_precisions, processor_warnings, write_report
 from zoo_onnxruntime.quantize import quantize
 from zoo_onnxruntime.rewrites.opset import LOWEST
-from zoo_onnxruntime.rewrites.proof import outputs
 from zoo_onnxruntime.sensitive import float_convolutions, nothing_quantised
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from zoo_core.api import Graph, StageContext
+    from zoo_core.api import StageContext
 
 
 def build(ctx: StageContext) -> None:
@@ -43,7 +41,8 @@ def build(ctx: StageContext) -> None:
     if not any(node.precision == "int8" for node in nodes):
         raise nothing_quantised(nodes, str(source))
     ctx.progress(2, 3, "compare with float on one image")
-    facts, poor = _held(ctx, graph, model)
+    image = next(tensors(ctx.inputs["images"], ctx.params["preprocess"], graph.batch))
+    facts, poor = compare(ctx, graph, "int8", {graph.inputs[0].name: image})
     write_report(
         ctx.out,
         graph,
@@ -75,11 +74,3 @@ def _quantize(
     left = quantize(model, settled, floats, reduce_range=ctx.params["reduce_range"])
     save(model, target)
     return {**floats, **left}
-
-
-def _held(ctx: StageContext, graph: Graph, model: Path) -> tuple[dict[str, Any], list[str]]:
-    """The build against what the exported graph means, on the first calibration image."""
-    image = next(tensors(ctx.inputs["images"], ctx.params["preprocess"], graph.batch))
-    feeds = {graph.inputs[0].name: image}
-    meaning = Meaning.of(ctx.inputs["exported"], feeds)
-    return meaning.held("int8", graph, outputs(model, feeds, str(model)))

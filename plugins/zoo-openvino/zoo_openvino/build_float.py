@@ -42,13 +42,13 @@ def build(ctx: StageContext) -> None:
     judged = bench.judge(read(ctx.out / MODEL_FILE))
     ctx.progress(2, 3, "look at what OpenVINO makes of it")
     found = layers(judged.compiled)
-    facts, poor = bench.held(precision, judged)
+    facts, poor = bench.compare(precision, judged)
     nodes = node_precisions(model, found, {})
     own = quantised_already(precision, graph, nodes, "OpenVINO")
     warnings = [*_warnings(precision, computes, halved), *own, *poor]
     more = {"weights": "float16" if halved else "float32", **facts}
     if own:
-        more |= {"weights": "as in the file", "quantised": graph.facts["quantised"]}
+        more["weights"] = "as in the file"
     made = report(precision, nodes, found, warnings)
     write_artefact(ctx.out, (FORMATS[0], MODEL_FILE), graph, {**made, **more})
     ctx.progress(3, 3)

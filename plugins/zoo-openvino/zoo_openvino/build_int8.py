@@ -91,10 +91,8 @@ def _report(
             where=bench.where,
             next="use --precision fp32, or --option sensitive=none",
         )
-    facts, poor = bench.held("int8", judged)
+    facts, poor = bench.compare("int8", judged)
     warnings = [*own, *poor, *_warnings(tried)]
-    if own:
-        facts = {**facts, "quantised": bench.graph.facts["quantised"]}
     return {
         **report("int8", nodes, made, warnings),
         **{key: earlier[key] for key in _KEPT if key in earlier},
@@ -106,11 +104,11 @@ def _report(
 
 
 def _warnings(tried: list[Tried]) -> list[str]:
-    told_ = [
+    warnings = [
         f"int8: the rewrite '{each.name}' was left out: it loses more than int8 does"
         for each in tried
         if not each.kept
     ]
     if has_int8_dot(cpu_features()) is False:
-        told_.append("int8: this processor has no VNNI; int8 may be no faster than fp32 here")
-    return told_
+        warnings.append("int8: this processor has no VNNI; int8 may be no faster than fp32 here")
+    return warnings

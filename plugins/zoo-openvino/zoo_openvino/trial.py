@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.toolkit.artefact import read_graph
-from zoo_core.toolkit.similarity import LIMITS_DB, ratios_db, rounded
+from zoo_core.toolkit.similarity import ratios_db, rounded
 from zoo_core.toolkit.verify import Meaning
 from zoo_openvino.engine import compile_model, fix_batch, infer, read, tool
 from zoo_openvino.rewrites import drop_inner_pairs, restore_mish
@@ -73,11 +73,6 @@ class Bench:
     own: tuple[dict[str, Any], list[str]] = ({}, [])
     where: str = ""
 
-    @property
-    def limit(self) -> float | None:
-        """Of a file that is quantised already, whose integers every engine rounds its own way."""
-        return LIMITS_DB["int8"] if "quantised" in self.graph.facts else None
-
     @classmethod
     def of(
         cls,
@@ -98,12 +93,13 @@ class Bench:
         if bench.meaning.outputs is not None and not apart:
             return bench
         _, outputs = replace(bench, setting=replace(setting, computes="fp32")).run(read(source))
-        facts, warnings = bench.meaning.held("fp32", graph, outputs, bench.limit)
-        own = {"float32_snr_db": facts["output_snr_db"]} if facts else {}
+        facts, warnings = bench.meaning.compare("fp32", graph, outputs)
+        ratios = facts.get("output_snr_db")
+        own = {"float32_snr_db": ratios} if ratios else {}
         if bench.meaning.outputs is None:
             bench = replace(bench, meaning=Meaning(outputs, f"{tool()} in float32"))
-        told = [f"in float32: {text.removeprefix('fp32: ')}" for text in warnings]
-        return replace(bench, own=(own, told))
+        notes = [f"in float32: {text.removeprefix('fp32: ')}" for text in warnings]
+        return replace(bench, own=(own, notes))
 
     def run(self, model: Any) -> tuple[Any, list[NDArray[Any]]]:
         """The model, compiled for one image, and its outputs."""
@@ -118,9 +114,9 @@ class Bench:
         compiled, outputs = self.run(model)
         return Judged(model, compiled, ratios_db(self.meaning.outputs or (), outputs), outputs)
 
-    def held(self, precision: str, judged: Judged) -> tuple[dict[str, Any], list[str]]:
+    def compare(self, precision: str, judged: Judged) -> tuple[dict[str, Any], list[str]]:
         """Facts and warnings for precision.json."""
-        facts, warnings = self.meaning.held(precision, self.graph, judged.outputs, self.limit)
+        facts, warnings = self.meaning.compare(precision, self.graph, judged.outputs)
         return {**facts, **self.own[0]}, [*self.own[1], *warnings]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zoo_coco.forms.found import MOST_BYTES, below, is_there
+from zoo_coco.forms.files import MOST_BYTES, below, is_there
 from zoo_coco.forms.labelled import Box, LabelledImage, LabelledSet
 from zoo_coco.forms.labelled_folder import LabelledFolder
 from zoo_coco.forms.voc_source import Images, annotations_in, home_of, left_out, voc_source
@@ -80,7 +80,7 @@ class VocFolder(LabelledFolder):
         return LabelledSet(source.images, tuple(labelled), dict(enumerate(names)), tuple(notes))
 
     def _pixels(self, files: Sequence[VocFile]) -> tuple[bool, list[str]]:
-        """Whether corners are pixels, and what is to be told of that."""
+        """Whether corners are pixels, and a warning about that."""
         starts = [min(row.corners[:2]) for file in files for row in file.objects]
         zeros, ones = (sum(at <= start < at + 1 for start in starts) for at in (0, 1))
         begin = counted(zeros, "box begins", "boxes begin")
@@ -158,5 +158,5 @@ def _bare(files: Sequence[Path]) -> list[str]:
 def _difficult(files: Sequence[VocFile]) -> list[str]:
     count = sum(row.difficult for file in files for row in file.objects)
     what = counted(count, "object is", "objects are")
-    told = f"{what} marked difficult: neither found nor missed by a detection, as in Pascal VOC"
-    return [told] if count else []
+    text = f"{what} marked difficult: neither found nor missed by a detection, as in Pascal VOC"
+    return [text] if count else []

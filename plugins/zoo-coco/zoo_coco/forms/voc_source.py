@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from zoo_coco.forms.found import MOST_LIST_BYTES, absolute, below, is_there
+from zoo_coco.forms.files import MOST_LIST_BYTES, absolute, below, is_there
 from zoo_core.errors import DataError, UsageError, counted, some
 from zoo_core.toolkit.datasets import is_image
 from zoo_core.toolkit.files import read_text

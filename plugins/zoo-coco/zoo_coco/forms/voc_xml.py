@@ -45,7 +45,7 @@ class VocObject:
 
 @dataclass(frozen=True, slots=True)
 class VocFile:
-    """`filename` is the image's own name; `size` is (height, width), None where it is not told.
+    """`filename` is the image's own name; `size` is (height, width), None where it is not stated.
 
     `database` is the name of the set that the file is of.
     """
@@ -108,15 +108,15 @@ def _text(element: Element, path: str) -> str:
 
 
 def _size(root: Element, where: str) -> tuple[int, int] | None:
-    told = [_text(root, f"size/{side}") for side in ("height", "width")]
-    if all(side in ("", "0") for side in told):
+    sides = [_text(root, f"size/{side}") for side in ("height", "width")]
+    if all(side in ("", "0") for side in sides):
         return None
     if not all(
-        side.isascii() and side.isdecimal() and len(side) < 9 and int(side) for side in told
+        side.isascii() and side.isdecimal() and len(side) < 9 and int(side) for side in sides
     ):
-        what = f"has a size of width '{told[1][:20]}' and height '{told[0][:20]}'"
+        what = f"has a size of width '{sides[1][:20]}' and height '{sides[0][:20]}'"
         raise DataError(what, where=where, next="correct <size>, or remove it")
-    return int(told[0]), int(told[1])
+    return int(sides[0]), int(sides[1])
 
 
 def _object(row: Element, where: str) -> VocObject:

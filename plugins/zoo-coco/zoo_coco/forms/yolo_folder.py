@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zoo_coco.forms.found import MOST_BYTES, below
+from zoo_coco.forms.files import MOST_BYTES, below
 from zoo_coco.forms.labelled import LabelledImage, LabelledSet
 from zoo_coco.forms.labelled_folder import LabelledFolder
 from zoo_coco.forms.voc_source import annotations_in, home_of

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo_coco.forms.found import (
+from zoo_coco.forms.files import (
     MOST_BYTES,
     MOST_LIST_BYTES,
     absolute,
@@ -20,7 +20,7 @@ from zoo_coco.forms.found import (
     is_there,
 )
 from zoo_core.errors import DataError, RegistryError, UsageError, counted, some
-from zoo_core.toolkit.files import compose_yaml, read_text
+from zoo_core.toolkit.files import read_text, yaml_texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -99,8 +99,8 @@ def _from_yaml(path: Path, request: DataRequest) -> YoloSource:
     own = absolute(request.images) if request.images else None
     if own is None and split is None and not _entries(data, "train", path):
         images = images_below(path.parent)
-        told = counted(len(images), "image")
-        notes = [f"{path.name} names no split: all {told} in its folder were taken"]
+        every = f"all {counted(len(images), 'image')} in its folder"
+        notes = [f"{path.name} names no split: {every} were taken"]
         folder = path.parent
         return YoloSource(folder, tuple(images), labels_beside, names, points, (), tuple(notes))
     if own is None and split is None:
@@ -114,9 +114,9 @@ def _from_yaml(path: Path, request: DataRequest) -> YoloSource:
         return YoloSource(own, tuple(images_below(own)), labels_beside, names, points)
     others = [key for key in ("train", *SPLITS) if key != split and _entries(data, key, path)]
     more = f"; for {' or '.join(others)} give --images DIR" if others else ""
-    told = f"the split '{split}' of {path.name} was taken, {counted(len(inside), 'image')}"
+    what = f"the split '{split}' of {path.name} was taken, {counted(len(inside), 'image')}"
     folder = own or common_folder(inside)
-    notes = [f"{told}{more}", *notes]
+    notes = [f"{what}{more}", *notes]
     return YoloSource(folder, tuple(inside), labels_beside, names, points, warnings=tuple(notes))
 
 
@@ -124,15 +124,15 @@ def _from_darknet(path: Path, request: DataRequest) -> YoloSource:
     pairs = [
         line.partition("=") for line in read_text(path, MOST_BYTES).splitlines() if "=" in line
     ]
-    told = {key.strip(): value.strip() for key, _, value in pairs}
-    key = next((key for key in ("valid", "val") if key in told), None)
+    values = {key.strip(): value.strip() for key, _, value in pairs}
+    key = next((key for key in ("valid", "val") if key in values), None)
     if key is None:
         step = "add `valid = FILE`, a list of images, or give the folder of labels"
         raise DataError("names no list of images to evaluate", where=str(path), next=step)
-    listed = _existing(told[key], path, key)
+    listed = _existing(values[key], path, key)
     labels = request.labels
-    if "names" in told:
-        labels = tuple(_text_names(_existing(told["names"], path, "names")).values())
+    if "names" in values:
+        labels = tuple(_text_names(_existing(values["names"], path, "names")).values())
     return _from_list(listed, labels, _bases(path), request)
 
 
@@ -182,21 +182,12 @@ def _images_of(labels: Path) -> Path:
 def _yaml(path: Path) -> dict[str, Any]:
     """Its keys, with every scalar as it is written: a class `no` is no truth value."""
     try:
-        data = _plain(compose_yaml(read_text(path, _MOST_YAML_BYTES), str(path)))
+        data = yaml_texts(read_text(path, _MOST_YAML_BYTES), str(path))
     except RegistryError as error:
         raise DataError(error.what, where=error.where, next=error.next or _LISTED) from error
     if not isinstance(data, dict):
         raise DataError("is not a data.yaml: no keys at its top", where=str(path), next=_LISTED)
     return data
-
-
-def _plain(node: Any) -> Any:
-    """Texts, lists and mappings of a YAML node."""
-    if node is None or isinstance(node.value, str):
-        return node and node.value
-    if all(isinstance(item, tuple) for item in node.value) and node.value:
-        return {key.value: _plain(value) for key, value in node.value}
-    return [_plain(item) for item in node.value]
 
 
 def _yaml_names(path: Path, data: Mapping[str, Any]) -> dict[int, str]:
@@ -264,8 +255,8 @@ def _split_images(data: Mapping[str, Any], split: str, path: Path) -> tuple[list
         place = _first(_tried(entry, stated))
         if place is None:
             place = _existing(entry, path, split, [*stated, own])
-            told = f"'path: {data.get('path')}' of {path.name} is not there"
-            notes = [f"{told}: {own} was taken for it"]
+            what = f"'path: {data.get('path')}' of {path.name} is not there"
+            notes = [f"{what}: {own} was taken for it"]
         is_folder = place.is_dir()
         images += images_below(place) if is_folder else _listed(place, [place.parent, *stated])
     return _unique(images), notes
@@ -278,8 +269,8 @@ def _is_found(data: Mapping[str, Any], split: str, path: Path) -> bool:
 
 def _roots(data: Mapping[str, Any], path: Path) -> tuple[list[Path], Path]:
     """What a split is relative to, by what the file says; and the folder of the file."""
-    told = data.get("path")
-    root = told if isinstance(told, str) and told not in _NO_VALUE else ""
+    stated = data.get("path")
+    root = stated if isinstance(stated, str) and stated not in _NO_VALUE else ""
     return [absolute(base / root) for base in (path.parent, Path.cwd())], path.parent
 
 
