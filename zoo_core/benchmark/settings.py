@@ -24,7 +24,7 @@ EARLY_STOPPING = frozenset({"single-stream", "multi-stream"})
 
 _BATCHES = 2
 _BRIEF = 1.5
-"""How many times its usual length offline takes at most: its figure is no percentile."""
+"""How many times its usual length offline takes at most: its figure is not a percentile."""
 
 
 @dataclass(frozen=True, slots=True)

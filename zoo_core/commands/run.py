@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -76,8 +75,7 @@ def run(
     with open_run_folder(planned, output, RESULTS) as staged:
         outcome = Outcome(run=planned, results=results, benchmark=speed, output=staged.folder)
         report = build_report(outcome, work.registry)
-        warnings = (*report.warnings, *float_warnings(report, planned, work), *limits)
-        report = replace(report, header=replace(report.header, warnings=warnings))
+        report = report.with_warnings(*float_warnings(report, planned, work), *limits)
         _write_folder(staged.part, outcome, report, raw)
     if trouble := remember(report):
         progress.message(f"warning: {trouble}")

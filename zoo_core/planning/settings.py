@@ -141,7 +141,7 @@ class SettingsResolver:
     def _overridden(self) -> Iterator[str]:
         """Where the card's protocol, or the user's, is not the card's own preprocessing.
 
-        That of a backend is told nowhere: the card names it for its tools.
+        That of a backend is not mentioned: the card names it for its tools.
         """
         if self.request.protocol is None and not self._follows():
             return

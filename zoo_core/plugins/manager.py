@@ -59,7 +59,7 @@ KINDS = {
 
 
 def _check_named(item: Any) -> None:
-    """Raises TypeError for what is no provider and no backend."""
+    """Raises TypeError for what is neither a provider nor a backend."""
     if not isinstance(getattr(item, "name", None), str):
         raise TypeError(f"provides {item!r:.60}, which has no name")
 

@@ -130,8 +130,7 @@ def judged(report: BenchReport, gates: SpeedGates) -> BenchReport:
         return report
     rows = tuple(_judged(option, limit, report) for option, limit in gates.limits.items())
     open_ = ["; ".join(filter(None, (r.sentence, r.next))) for r in rows if r.verdict == UNDECIDED]
-    header = replace(report.header, warnings=(*report.warnings, *open_))
-    return replace(report, gates=rows, header=header)
+    return replace(report.with_warnings(*open_), gates=rows)
 
 
 def failure(report: BenchReport, strict: bool) -> SpeedGateError | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -206,6 +206,11 @@ class Report(Record):
     def warnings(self) -> tuple[str, ...]:
         """What would mislead a reader of the figures, one sentence each."""
         return self.header.warnings
+
+    def with_warnings(self, *warnings: str) -> Self:
+        """The report with further warnings."""
+        header = replace(self.header, warnings=(*self.warnings, *warnings))
+        return replace(self, header=header)
 
     def to_data(self) -> dict[str, Any]:
         """The JSON form, by the schema that it names."""

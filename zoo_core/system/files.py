@@ -299,7 +299,7 @@ def read_head(path: Path, count: int = HEAD_BYTES) -> bytes:
 def read_npz(path: Path, next: str = "") -> dict[str, NDArray[Any]]:
     """The arrays of an .npz file by name; headers are checked before memory is taken.
 
-    Raises DataError for what is no whole .npz of plain arrays.
+    Raises DataError for what is not a whole .npz of plain arrays.
     """
     import zipfile
 

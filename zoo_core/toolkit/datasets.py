@@ -304,7 +304,7 @@ def gather_images(places: Sequence[Path]) -> ImageFiles:
     paths = list(dict.fromkeys(found))
     folder = places[0]
     if len(places) > 1 or not _is_dir(folder):
-        folder = Path(os.path.commonpath([path.parent for path in paths]))
+        folder = common_folder(paths)
     names = [path.relative_to(folder).as_posix() for path in paths]
     return ImageFiles(paths, names, tuple(warnings))
 
@@ -314,6 +314,11 @@ def _direct(place: Path) -> Path:
     if ".." not in place.parts:
         return place
     return place.resolve() if place.name == ".." else place.parent.resolve() / place.name
+
+
+def common_folder(paths: Sequence[Path]) -> Path:
+    """The innermost folder that holds all of the files."""
+    return Path(os.path.commonpath([path.parent for path in paths]))
 
 
 def _images_of(place: Path) -> tuple[list[Path], list[str]]:
@@ -383,7 +388,7 @@ def _listed_paths(listing: Path) -> list[Path]:
 
 
 def unread_files(place: Path, others: Iterable[str]) -> Iterator[str]:
-    """The warning, if any, about files of a folder that are no images that zoo reads."""
+    """The warning, if any, about files of a folder that are not images that zoo reads."""
     unread = [name for name in others if Path(name).suffix.lower() not in _BESIDE]
     if unread:
         yield f"files left out of {place}: {_endings(unread)}"

@@ -96,7 +96,7 @@ def listed(folder: Path) -> list[Path]:
 
 
 def _left_out(folder: Path) -> Iterator[str]:
-    """What is in the folder and is no image of a class."""
+    """What is in the folder and is not an image of a class."""
     tree = walk(folder)
     yield from unread_files(folder, tree.others)
     stray = [name for name in tree.files if name.count("/") != 1]

@@ -258,9 +258,9 @@ def _frames(rows: Sequence[_Row]) -> tuple[list[Frame], dict[Frame, int]]:
 def _unsure(rows: Sequence[_Row], counts: Mapping[Frame, int], stated: bool) -> Iterator[str]:
     """What is assumed where neither sides nor boxes tell the frame of the boxes."""
     few, many = sorted(counts.values())
-    told = many > 2 * few or any(row.tells and row.image.size for row in rows)
+    decided = many > 2 * few or any(row.tells and row.image.size for row in rows)
     names = [row.image.name for row in rows if row.at.orientation != 1 and row.ends]
-    if names and not (stated and told):
+    if names and not (stated and decided):
         yield (
             f"EXIF turns {len(names)} of {len(rows)} images ({some(names)}): nothing tells whether "
             "their boxes are of the turned picture, which was taken, or of the stored pixels; if "

@@ -22,9 +22,9 @@ _OWN_INITIALISERS = 4
 def tidied(model: ModelProto, fed: set[str], where: str) -> tuple[ModelProto, list[str]]:
     """The model as compilers expect it, changed in place or anew, and what was done in words.
 
-    Its own functions become nodes, nodes stand after what they read, and an initialiser is no input
-    as well: it is a constant then, which it is for every engine that is not fed another value.
-    Those in `fed` stay inputs. Raises `DataError` for nodes that wait for each other.
+    Its own functions become nodes, nodes stand after what they read, and an initialiser is not an
+    input as well: it is a constant then, which it is for every engine that is not fed another
+    value. Those in `fed` stay inputs. Raises `DataError` for nodes that wait for each other.
     """
     done = []
     if model.functions:

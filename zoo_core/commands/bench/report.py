@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.commands.against_float import float_warnings
@@ -74,9 +73,7 @@ def bench_report(
     files = {name: content for part in parts for name, content in part.files.items()}
     with open_run_folder(run, output, _KIND) as staged:
         report = BenchReport(header=build_header(run, build.results, staged.folder), **fields)
-        warnings = (*report.warnings, *float_warnings(report, run, work))
-        report = replace(report, header=replace(report.header, warnings=warnings))
-        report = judged(report, how.gates)
+        report = judged(report.with_warnings(*float_warnings(report, run, work)), how.gates)
         for name, content in files.items():
             write = write_text if isinstance(content, str) else write_json
             write(staged.part / name, content)

@@ -102,7 +102,7 @@ _NONE = BoxCounts()
 
 
 def used_categories(file: Mapping[str, Any]) -> set[CategoryId]:
-    """The ids of those that a box is of which counts: one that is no crowd."""
+    """The ids of those that a box is of which counts: one that is not a crowd."""
     return {row["category_id"] for row in _without_crowds(file)}
 
 

@@ -11,7 +11,7 @@ from zoo_core.errors import DataError
 from zoo_core.toolkit.datasets import is_image
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
 MOST_BYTES = 4 << 20
 """Of one label file; a crowd of 10,000 boxes has a tenth of it."""
@@ -71,8 +71,3 @@ def images_below(folder: Path) -> list[Path]:
     if not found:
         raise DataError("holds no image", where=str(folder), next="name a folder of images")
     return found
-
-
-def common_folder(images: Sequence[Path]) -> Path:
-    """The innermost folder that holds all of them."""
-    return Path(os.path.commonpath([path.parent for path in images]))

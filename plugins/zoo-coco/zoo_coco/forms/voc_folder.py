@@ -31,7 +31,7 @@ class VocFolder(LabelledFolder):
     """The images that have an annotation file, or that a list in ImageSets names.
 
     Corners are pixels counted from 1, the last one included, as the VOC devkit defines them. Where
-    more boxes begin at 0, which is no such pixel, than at 1, all are edges counted from 0.
+    more boxes begin at 0, which is not such a pixel, than at 1, all are edges counted from 0.
     """
 
     name = "voc-folder"

@@ -15,11 +15,11 @@ from zoo_coco.forms.files import (
     MOST_LIST_BYTES,
     absolute,
     below,
-    common_folder,
     images_below,
     is_there,
 )
 from zoo_core.errors import DataError, RegistryError, UsageError, counted, some
+from zoo_core.toolkit.datasets import common_folder
 from zoo_core.toolkit.files import read_text, yaml_texts
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ def _images_of(labels: Path) -> Path:
 
 
 def _yaml(path: Path) -> dict[str, Any]:
-    """Its keys, with every scalar as it is written: a class `no` is no truth value."""
+    """Its keys, with every scalar as it is written: a class `no` is not a truth value."""
     try:
         data = yaml_texts(read_text(path, _MOST_YAML_BYTES), str(path))
     except RegistryError as error:
