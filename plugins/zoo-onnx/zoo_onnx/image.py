@@ -78,8 +78,9 @@ def find_image(
         if named:
             return named[0]
         text = ", ".join(value.name for value in found) or "none"
-        own = [f"write input: {json.dumps(each.name)}" for each in found[:1]]
-        step = f"{own[0]} in the card's exporter_params" if own else ""
+        step = ""
+        if found:
+            step = f"write input: {json.dumps(found[0].name)} in the card's exporter_params"
         raise DataError(f"its input is '{text}', the card says '{name}'", where=where, next=step)
     left = [value for value in found if value.name not in others]
     if len(left) > 1:
