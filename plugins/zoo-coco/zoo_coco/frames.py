@@ -94,9 +94,9 @@ def _check_sizes(rows: Sequence[_Row], paths: Sequence[Path]) -> None:
     ]
     if wrong:
         row, path = wrong[0]
-        (height, width), (rows_told, columns) = row.at.size("shown"), row.image.size or (0, 0)
+        (height, width), (lines, columns) = row.at.size("shown"), row.image.size or (0, 0)
         raise DataError(
-            f"is {width}x{height}, but its annotation says {columns}x{rows_told}, and differs for "
+            f"is {width}x{height}, but its annotation says {columns}x{lines}, and differs for "
             f"{len(wrong)} of {len(rows)} images",
             where=str(path),
             next="use the annotations that belong to these images",
