@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,8 +15,6 @@ from zoo_core.commands.predict import _View
 from zoo_core.testing.toy_parts import ToyEvaluator
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from zoo_core.testing.fixtures import Zoo
 
 TOY = ("toy-detector", "--backend", "toy")
@@ -99,6 +98,12 @@ def test_quiet_says_nothing_beside_the_json(zoo: Zoo, arguments: tuple[str, ...]
     assert done.stderr == ""
     assert done.json["schema"].startswith("zoo.")
     assert zoo(*arguments, "-q").stdout
+
+
+def test_bench_names_its_folder(zoo: Zoo) -> None:
+    done = zoo("bench", *TOY, "--duration", "0.05", "--no-breakdown")
+    folder = Path(done.stdout.splitlines()[-1].removeprefix("report: "))
+    assert (folder / "bench.json").is_file()
 
 
 def test_eval_takes_no_bench_and_does_what_it_does_without(zoo: Zoo) -> None:

@@ -58,6 +58,8 @@ def test_another_encoding_is_told_by_name(tmp_path: Path, data: bytes, told: str
 def test_no_file(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot be read: No such file"):
         read_text(tmp_path / "absent.names")
+    with pytest.raises(DataError, match="cannot be read as class names: No such file"):
+        read_names(tmp_path / "absent.names")
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,8 @@ def warnings_of(run: Run, results: Mapping[str, StageResult]) -> tuple[str, ...]
     texts = [*run.resolved.warnings, *stage_warnings(run.plan, results), *_by_assets(run.resolved)]
     leaked = read_output(run.plan, results, "leakage.json")
     if leaked and leaked["shared"]:
-        texts.append(f"{leaked['shared']} calibration images are also evaluation images")
+        told = f"{leaked['shared']} calibration images are also evaluation images"
+        texts.append(f"{told}: the accuracy may be too high; give others with --calibration DIR")
     return tuple(dict.fromkeys(texts))
 
 

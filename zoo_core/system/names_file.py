@@ -34,7 +34,8 @@ def read_names(path: Path) -> tuple[str, ...]:
     try:
         text = read_text(path, _MOST_BYTES)
     except DataError as error:
-        what = f"cannot be read as class names: it {error.what}"
+        why = f"it {error.what}".removeprefix("it cannot be read: ")
+        what = f"cannot be read as class names: {why}"
         raise DataError(what, where=error.where, next=error.next or _STEP) from error
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines:
