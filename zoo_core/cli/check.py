@@ -35,6 +35,6 @@ def check(
     if not as_json:
         found = [counted(count, kind) for kind, count in sorted(counts.items())]
         what = model or f"{len(registry.models)} models"
-        said = ", ".join(found) or "no findings"
-        echo(f"{said}: {what}, {len(plugins.plugins)} plugins")
+        text = ", ".join(found) or "no findings"
+        echo(f"{text}: {what}, {len(plugins.plugins)} plugins")
     return 2 if counts["error"] else 0

@@ -41,7 +41,7 @@ def cached_values(kind: str, paths: Iterable[Path], read: Callable[[Path], str])
     `kind` keeps values of different readers apart. Raises DataError where a file is missing or
     cannot be read. Where the cache cannot be used (a full disk, a damaged file) all are read again.
     """
-    settled = time.time_ns() - _TICK_NS
+    past = time.time_ns() - _TICK_NS
     files = [(os.fsencode(path.absolute()), path, _stamp(path)) for path in paths]
     cached = _load(kind, [name for name, _, _ in files])
     fresh: dict[bytes, tuple[str, str]] = {}
@@ -52,7 +52,7 @@ def cached_values(kind: str, paths: Iterable[Path], read: Callable[[Path], str])
             with _read_errors(path):
                 row = cached[name] = fresh[name] = (stamp, read(path))
         values.append(row[1])
-    _save(kind, {name: row for name, row in fresh.items() if _changed_ns(row[0]) < settled})
+    _save(kind, {name: row for name, row in fresh.items() if _changed_ns(row[0]) < past})
     return values
 
 

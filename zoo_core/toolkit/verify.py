@@ -169,17 +169,17 @@ def run_onnx(model: Path, graph: Graph, feeds: Feeds) -> tuple[list[NDArray[Any]
         )
         outputs = session.run(names, dict(feeds))
     except Exception as error:  # ONNX Runtime raises many classes without a common base of its own
-        said = _PREFIX.sub("", first_line(error))
+        reason = _PREFIX.sub("", first_line(error))
         if any(text in str(error) for text in _LACKING):
-            return _by_reference(model, names, feeds, said)
-        what = f"ONNX Runtime cannot run it: {said}"
+            return _by_reference(model, names, feeds, reason)
+        what = f"ONNX Runtime cannot run it: {reason}"
         raise DataError(what, where=model.name, next="export it again") from error
     engine = f"ONNX Runtime {onnxruntime.__version__} without optimisation"
     return [np.asarray(array) for array in outputs], engine
 
 
 def _by_reference(
-    model: Path, names: list[str], feeds: Feeds, said: str
+    model: Path, names: list[str], feeds: Feeds, reason: str
 ) -> tuple[list[NDArray[Any]], str]:
     import onnx
     from onnx.reference import ReferenceEvaluator
@@ -190,9 +190,9 @@ def _by_reference(
             raise NotImplementedError(f"its input of {size} values is too large for onnx.reference")
         outputs: Any = ReferenceEvaluator(str(model)).run(names, dict(feeds))
     except Exception as error:  # onnx.reference raises whatever its operators raise
-        what = f"ONNX Runtime lacks an operator ({said}), and so does onnx.reference"
+        what = f"ONNX Runtime lacks an operator ({reason}), and so does onnx.reference"
         if size > _SMALL:
-            what = f"ONNX Runtime lacks an operator ({said}), and {error}"
+            what = f"ONNX Runtime lacks an operator ({reason}), and {error}"
         raise UnavailableError(what, where=model.name) from error
     return [np.asarray(array) for array in outputs], f"onnx.reference {onnx.__version__}"
 

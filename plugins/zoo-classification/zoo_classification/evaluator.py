@@ -78,14 +78,14 @@ class TopK:
         self, image: NDArray[Any], prediction: Arrays, labels: Sequence[str], least: float
     ) -> NDArray[Any]:
         """A copy of the image under lines with the classes that score above `least`."""
-        return labelled(image, _told(prediction, labels, least))
+        return labelled(image, _best(prediction, labels, least))
 
     def describe(self, prediction: Arrays, labels: Sequence[str], least: float) -> str:
         """The classes that score above `least`, the best first."""
-        return ", ".join(_told(prediction, labels, least)) or "nothing sure"
+        return ", ".join(_best(prediction, labels, least)) or "nothing sure"
 
 
-def _told(prediction: Arrays, labels: Sequence[str], least: float) -> list[str]:
+def _best(prediction: Arrays, labels: Sequence[str], least: float) -> list[str]:
     pairs = zip(prediction["labels"].tolist(), prediction["scores"].tolist(), strict=True)
     return [f"{labels[label]} {score:.2f}" for label, score in pairs if score > least]
 

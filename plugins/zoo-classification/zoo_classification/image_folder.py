@@ -43,8 +43,8 @@ class ImagenetFolder:
         paths = listed(folder)
         count = limited(request, len(paths))
         names = _names(folder, paths)
-        told = file_digests(paths[:count])
-        contents = [list(pair) for pair in zip(names, told, strict=False)]
+        digests = file_digests(paths[:count])
+        contents = [list(pair) for pair in zip(names, digests, strict=False)]
         truth = {}
         if request.annotations:
             truth["truth"] = request.annotations.expanduser().absolute()

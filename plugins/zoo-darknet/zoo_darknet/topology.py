@@ -80,9 +80,9 @@ def plan_network(cfg: Cfg, height: int, width: int) -> Topology:
             raise section.error("is not supported", next_step=f"supported: {', '.join(READERS)}")
         operation, shape = reader(place)
         layers.append(Layer(section.index, f"{section.where()} [{section.kind}]", operation, shape))
-    said = (at_lines(cfg.file, what, lines) for what, lines in remarks.items())
+    warnings = (at_lines(cfg.file, what, lines) for what, lines in remarks.items())
     topology = Topology(
-        input=network, layers=tuple(layers), drops=_drops(layers), warnings=tuple(said)
+        input=network, layers=tuple(layers), drops=_drops(layers), warnings=tuple(warnings)
     )
     _check_heads(cfg, topology)
     return topology

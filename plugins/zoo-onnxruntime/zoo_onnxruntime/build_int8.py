@@ -70,7 +70,7 @@ def _quantize(
             next=f"export the network again with opset {LOWEST} or more, or use --precision fp32",
         )
     floats = float_convolutions(model.graph, ctx.params["sensitive"], ctx.params["float_nodes"])
-    settled = {name: (float(low), float(high)) for name, (low, high) in ranges.items()}
-    left = quantize(model, settled, floats, reduce_range=ctx.params["reduce_range"])
+    bounds = {name: (float(low), float(high)) for name, (low, high) in ranges.items()}
+    left = quantize(model, bounds, floats, reduce_range=ctx.params["reduce_range"])
     save(model, target)
     return {**floats, **left}

@@ -81,7 +81,7 @@ def session_of(model: Path | bytes | Mapped, options: Any, where: str) -> Any:
     try:
         return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
     except ORT_ERRORS as error:
-        what, step = f"ONNX Runtime refuses the graph: {said(error)}", "try another --backend"
+        what, step = f"ONNX Runtime refuses the graph: {message(error)}", "try another --backend"
         raise StageError(what, where=where, next=step) from error
 
 
@@ -92,11 +92,11 @@ def run(
     try:
         results: list[NDArray[Any]] = session.run(names, dict(feeds))
     except ORT_ERRORS as error:
-        raise StageError(f"ONNX Runtime failed: {said(error)}", where=where) from error
+        raise StageError(f"ONNX Runtime failed: {message(error)}", where=where) from error
     return results
 
 
-def said(error: Exception) -> str:
+def message(error: Exception) -> str:
     """ONNX Runtime's message in one line."""
     return " ".join(str(error).split())[:_NAMED_IN_ERROR]
 

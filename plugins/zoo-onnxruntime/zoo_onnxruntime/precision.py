@@ -52,8 +52,8 @@ def node_precisions(
             found.append(NodePrecision(node.name, node.op_type, "int8"))
         else:
             asked = own is not None or node.op_type in INTEGER_OPERATORS
-            told = _UNFUSED if asked else reasons.get(node.name, "")
-            found.append(NodePrecision(node.name, node.op_type, "float32", told))
+            reason = _UNFUSED if asked else reasons.get(node.name, "")
+            found.append(NodePrecision(node.name, node.op_type, "float32", reason))
     return tuple(found)
 
 

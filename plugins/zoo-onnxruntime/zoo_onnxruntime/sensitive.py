@@ -65,10 +65,10 @@ def nothing_quantised(nodes: Sequence[NodePrecision], where: str) -> StageError:
         what = "int8 is for convolutions, and the network has none"
         return StageError(what, where=where, next="use --precision fp32")
     counts = Counter(_kind(reason) for reason in reasons)
-    told = "; ".join(f"{count}: {why}" for why, count in counts.items())
+    text = "; ".join(f"{count}: {why}" for why, count in counts.items())
     steps = [step for why, step in _STEPS.items() if why in counts]
     return StageError(
-        f"no convolution became int8, {len(reasons)} stayed float ({told})",
+        f"no convolution became int8, {len(reasons)} stayed float ({text})",
         where=where,
         next=" and ".join(steps) + ", or use --precision fp32" if steps else "use --precision fp32",
     )

@@ -9,7 +9,7 @@ import openvino as ov
 from zoo_core.toolkit.artefact import quantised_already, read_graph, write_artefact
 from zoo_core.toolkit.machine import cpu_threads
 from zoo_core.toolkit.similarity import drawn_feeds
-from zoo_openvino.engine import Setting, capabilities, computing, read, told
+from zoo_openvino.engine import Setting, capabilities, computing, read, stage_errors
 from zoo_openvino.files import FORMATS, MODEL_FILE
 from zoo_openvino.options import known_device
 from zoo_openvino.precision import layers, node_precisions, report
@@ -32,7 +32,7 @@ def build(ctx: StageContext) -> None:
     halved = precision == "fp16" and "quantised" not in graph.facts
     ctx.progress(0, 3, "convert")
     model = read(source)
-    with told("OpenVINO cannot write the model", str(ctx.out)):
+    with stage_errors("OpenVINO cannot write the model", str(ctx.out)):
         ov.save_model(model, ctx.out / MODEL_FILE, compress_to_fp16=halved)
     ctx.progress(1, 3, "compare with the graph's meaning on a drawn picture")
     computes = computing(precision, "fp32", capabilities(device))

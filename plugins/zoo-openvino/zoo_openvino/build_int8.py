@@ -19,7 +19,7 @@ from zoo_core.toolkit.artefact import (
 )
 from zoo_core.toolkit.machine import cpu_features, cpu_threads, has_int8_dot
 from zoo_core.toolkit.similarity import drawn_feeds
-from zoo_openvino.engine import Setting, capabilities, computing, read, told
+from zoo_openvino.engine import Setting, capabilities, computing, read, stage_errors
 from zoo_openvino.files import FORMATS, MODEL_FILE
 from zoo_openvino.options import known_device
 from zoo_openvino.precision import layers, node_precisions, report
@@ -51,7 +51,7 @@ def build(ctx: StageContext) -> None:
     names = [name for name, _ in REWRITES] if asked else []
     judged, tried = rewrite(read(quantised.model), bench, names, _known(earlier, graph))
     ctx.progress(2, _STEPS, "write")
-    with told("OpenVINO cannot write the model", str(ctx.out)):
+    with stage_errors("OpenVINO cannot write the model", str(ctx.out)):
         ov.save_model(judged.model, ctx.out / MODEL_FILE, compress_to_fp16=False)
     write_artefact(ctx.out, (FORMATS[0], MODEL_FILE), graph, _report(earlier, bench, judged, tried))
     ctx.progress(_STEPS, _STEPS)

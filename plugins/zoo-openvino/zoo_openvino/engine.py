@@ -67,7 +67,7 @@ def tool() -> str:
 
 def read(path: Path) -> Any:
     """The `openvino.Model` in an ONNX or an OpenVINO file; raises StageError for what is none."""
-    with told("OpenVINO cannot read the model", str(path), "use --backend onnxruntime"):
+    with stage_errors("OpenVINO cannot read the model", str(path), "use --backend onnxruntime"):
         return ov.Core().read_model(path)
 
 
@@ -82,14 +82,14 @@ def fix_batch(model: Any, inputs: Sequence[TensorSpec], batch: int, where: str =
         if any(isinstance(size, str) for size in spec.shape)
     }
     if shapes:
-        with told(f"the model cannot run batches of {batch}", where):
+        with stage_errors(f"the model cannot run batches of {batch}", where):
             model.reshape(shapes)
 
 
 def compile_model(model: Any, setting: Setting, where: str = "") -> Any:
     """The `openvino.CompiledModel`; raises UnavailableError for a device that is not there."""
     core = _core_with(setting.device)
-    with told("OpenVINO cannot compile the model", where):
+    with stage_errors("OpenVINO cannot compile the model", where):
         return core.compile_model(model, setting.device, setting.properties())
 
 
@@ -99,7 +99,7 @@ def capabilities(device: str = CPU) -> frozenset[str]:
     Raises UnavailableError for a device that is not there.
     """
     core = _core_with(device)
-    with told(f"OpenVINO tells nothing of {device}", ""):
+    with stage_errors(f"OpenVINO tells nothing of {device}", ""):
         return frozenset(core.get_property(device, "OPTIMIZATION_CAPABILITIES"))
 
 
@@ -138,7 +138,7 @@ def run(
     request: Any, names: Sequence[str], feeds: Mapping[str, NDArray[Any]], where: str = ""
 ) -> dict[str, NDArray[Any]]:
     """The named outputs of one run, as arrays of their own; raises StageError where it fails."""
-    with told("OpenVINO failed", where):
+    with stage_errors("OpenVINO failed", where):
         request.infer(
             {name: np.ascontiguousarray(a) for name, a in feeds.items()}, share_inputs=True
         )
@@ -146,7 +146,7 @@ def run(
 
 
 @contextmanager
-def told(what: str, where: str, step: str = "") -> Iterator[None]:
+def stage_errors(what: str, where: str, step: str = "") -> Iterator[None]:
     """Turns what OpenVINO raises into a StageError of one line; `step` is what to do next."""
     try:
         yield

@@ -50,9 +50,9 @@ def layers(compiled: Any) -> tuple[Layer, ...]:
     """The layers of an `openvino.CompiledModel` in the order they run."""
     found = []
     for node in compiled.get_runtime_model().get_ordered_ops():
-        told = node.get_rt_info()
+        facts = node.get_rt_info()
         kind, origins, precision = (
-            str(told[key].astype(str))
+            str(facts[key].astype(str))
             for key in ("layerType", "originalLayersNames", "runtimePrecision")
         )
         spelled = _SPELLING.get(precision.lower(), precision)

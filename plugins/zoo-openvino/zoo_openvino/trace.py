@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.api.trace import Event, Trace
-from zoo_openvino.engine import compile_model, fix_batch, read, run, told
+from zoo_openvino.engine import compile_model, fix_batch, read, run, stage_errors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +44,7 @@ def trace(artefact: Artefact, batch: int, setting: Setting, feeds: Arrays, runs:
 
 
 def _counters(request: Any, where: str) -> list[Any]:
-    with told("OpenVINO has no counters", where):
+    with stage_errors("OpenVINO has no counters", where):
         return list(request.profiling_info)
 
 

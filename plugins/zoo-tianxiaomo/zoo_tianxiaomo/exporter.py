@@ -95,9 +95,9 @@ def _anchors(card: ModelCard) -> Anchors:
     if card.decoder != _DECODER:
         return ANCHORS
     where = f"{card.origin}: models.{card.id}.decoder_params"
-    told = strides(card.decoder_params.get("strides", STRIDES), f"{where}.strides")
-    if told != STRIDES:
-        what = f"are {list(told)}, the network's are {list(STRIDES)}"
+    steps = strides(card.decoder_params.get("strides", STRIDES), f"{where}.strides")
+    if steps != STRIDES:
+        what = f"are {list(steps)}, the network's are {list(STRIDES)}"
         raise RegistryError(what, where=f"{where}.strides", next="leave them out")
     found = anchors(card.decoder_params.get("anchors", ANCHORS), f"{where}.anchors")
     if [len(head) for head in found] != [len(head) for head in ANCHORS]:
