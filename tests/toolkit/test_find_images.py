@@ -274,3 +274,11 @@ def test_broken_links_are_said(tmp_path: Path, pattern: str) -> None:
     with pytest.raises(DataError) as caught:
         gather_images([tmp_path / pattern])
     assert told in caught.value.what
+
+
+def test_a_list_in_the_form_of_windows(tmp_path: Path) -> None:
+    put(tmp_path, "x/a.png", "x/b c.png", "odd\\d.png")
+    lines = (".\\x\\a.png", '"x\\b c.png"', "odd\\d.png")
+    (tmp_path / "list.txt").write_text("\r\n".join(lines), encoding="utf-8-sig")
+    found = gather_images([tmp_path / "list.txt"])
+    assert found.names == ["x/a.png", "x/b c.png", "odd\\d.png"]

@@ -372,7 +372,8 @@ def _listed_paths(listing: Path) -> list[Path]:
     names = [line for line in lines if line and not line.startswith("#")]
     paths = []
     for name in names:
-        tried = [listing.parent / name, Path.cwd() / name]
+        plain = name.strip("\"'").replace("\\", "/")  # as Windows copies a path
+        tried = [base / text for text in (name, plain) for base in (listing.parent, Path.cwd())]
         found = next(filter(_is_file, tried), None)
         if found is None:
             raise DataError(
