@@ -100,6 +100,8 @@ SPELLINGS = {
     "quoted": lambda name: f"'{name}'" if " " in name else name,
     "double_quoted": lambda name: f'"{name}"' if len(name) % 2 else name,
     "wide": lambda name: name.replace(" ", "\u00a0 "),
+    "full_width": lambda name: "".join(chr(ord(c) + 0xFEE0) if c != " " else c for c in name),
+    "unseen": lambda name: f"\u200e{name[0]}\u200b{name[1:]}\ufeff",
     "darknet": lambda name: {v: k for k, v in DARKNET_SPELLING.items()}.get(name, name),
     "darknet_joined": lambda name: {"tv": "TV_Monitor", "couch": "Sofa"}.get(name, name),
 }
@@ -132,6 +134,8 @@ def test_any_spelling_of_either_side_matches(spelling: str) -> None:
         (["-", "_"], ["", "x"], {}),
         (["person", "person"], ["Person"], {0: 0, 1: 0}),
         (["cafe\u0301"], ["caf\u00e9"], {0: 0}),
+        (["\u200b"], ["x"], {}),
+        (["a", "\uff41"], ["\uff41", "a"], {0: 1, 1: 0}),
         (["STRASSE"], ["straße"], {0: 0}),
         (["hair dryer"], ["hair drier"], {}),
     ],

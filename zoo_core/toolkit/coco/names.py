@@ -51,10 +51,10 @@ def matches(
 ) -> dict[int, _Id]:
     """Label index -> the category of the same name, for names by id; others are left out.
 
-    Names are compared as they are, then without case and kind of blanks, then without blanks, `_`
-    and `-`, then with darknet's words for COCO's. What would be equal to two names of one side is
-    not matched that way, so that names which differ in a model or a truth stay apart; equal labels
-    share a category. Categories in `used` go first.
+    Names are compared as they are, then without case, kind of blanks, width of letters and marks
+    that nobody sees, then without blanks, `_` and `-`, then with darknet's words for COCO's. What
+    would be equal to two names of one side is not matched that way, so that names which differ in a
+    model or a truth stay apart; equal labels share a category. Categories in `used` go first.
     """
     found: dict[int, _Id] = {}
     for wanted in (used, None) if used is not None else (None,):
@@ -85,8 +85,13 @@ def exact(name: str) -> str:
 
 
 def _spelled(name: str) -> str:
-    """Without case, and without quotes around it: files often quote only names with a blank."""
-    return " ".join(exact(name).strip("\"'").split()).casefold()
+    """Without case, width of letters, marks that nobody sees, and quotes around it.
+
+    Files often quote only names with a blank.
+    """
+    folded = unicodedata.normalize("NFKC", name)
+    seen = "".join(letter for letter in folded if unicodedata.category(letter) != "Cf")
+    return " ".join(seen.strip().strip("\"'").split()).casefold()
 
 
 def _joined(name: str) -> str:
