@@ -138,3 +138,10 @@ def test_a_protocol_that_replaces_the_cards_own_resize_is_told(
         assert not any("replaces" in text for text in report_of(chosen)["warnings"])
     assert not any("replaces" in text for text in
                    report_of(zoo("eval", *TOY, "--json", "-").stdout)["warnings"])  # fmt: skip
+
+
+def test_figures_that_a_verb_does_not_give_are_not_warned_of(zoo: Zoo) -> None:
+    subset = "a subset of the data set: not to be compared with figures of the whole"
+    scored, seen = (zoo(verb, *TOY, "--limit", "1", "--json", "-") for verb in ("eval", "predict"))
+    assert (scored.code, seen.code) == (0, 0)
+    assert [subset in done.json["warnings"] for done in (scored, seen)] == [True, False]

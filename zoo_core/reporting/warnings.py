@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from zoo_core.pipeline.executor import StageResult
     from zoo_core.pipeline.plan import Plan
     from zoo_core.planning.build import Run
-    from zoo_core.planning.resolve import Resolved
 
 _DOCUMENTS = (
     *("images.json", "graph.json", "verify.json", "precision.json"),
@@ -23,7 +22,7 @@ _DOCUMENTS = (
 
 def warnings_of(run: Run, results: Mapping[str, StageResult]) -> tuple[str, ...]:
     """One sentence each, in the order of the work: inputs, stages, what the figures are of."""
-    texts = [*run.resolved.warnings, *stage_warnings(run.plan, results), *_by_assets(run.resolved)]
+    texts = [*run.resolved.warnings, *stage_warnings(run.plan, results), *_by_assets(run)]
     leaked = read_output(run.plan, results, "leakage.json")
     if leaked and leaked["shared"]:
         told = f"{leaked['shared']} calibration images are also evaluation images"
@@ -50,7 +49,8 @@ def read_output(plan: Plan, results: Mapping[str, StageResult], file: str) -> An
     return json.loads(path.read_text(encoding="utf-8")) if path else None
 
 
-def _by_assets(resolved: Resolved) -> Iterator[str]:
+def _by_assets(run: Run) -> Iterator[str]:
+    resolved = run.resolved
     kind, protocol, data = resolved.weights.kind, resolved.protocol, resolved.data
     if kind == "sample":
         yield "sample weights on drawn scenes: these figures say nothing about the model"
@@ -58,7 +58,7 @@ def _by_assets(resolved: Resolved) -> Iterator[str]:
         yield "emulated: an emulator stood in for the device, no figure is the device's own"
     if kind == "random":
         yield "random weights: speed is real, accuracy is not reported"
-    if data is None or not data.has_truth:
+    if data is None or run.plan.maker("metrics.json") is None:  # nothing is scored, as by predict
         return
     if protocol.unknown:
         fields = ", ".join(protocol.unknown)
