@@ -113,7 +113,7 @@ def test_outputs_that_are_not_numbers_are_told(
     assert done.code == 0, done.stderr
     warnings = report_of((tmp_path / "report.json").read_text("utf-8"))["warnings"]
     (told,) = [text for text in warnings if "NaN" in text]
-    first = "of 4 of 4 images hold NaN (1.png, 2.png, 3.png, ...)"
+    first = "of 4 of 4 images hold NaN (1.png, 2.png, 3.png and 1 more)"
     assert told.startswith(f"the network's outputs {first}")
 
 
