@@ -422,3 +422,13 @@ def test_outputs_that_are_no_tensors_are_refused(exported: Any) -> None:
     model.graph.output.append(helper.make_value_info("all", sequence))
     with pytest.raises(DataError, match="'all' is sequence, not a tensor"):
         exported(model)
+
+
+def test_a_file_that_gives_nan_only_is_refused(taken: Any) -> None:
+    model = tiny_model(SIZE)
+    first = next(t for t in model.graph.initializer if t.data_type == TensorProto.FLOAT)
+    values = numpy_helper.to_array(first) * np.float32(np.nan)
+    first.CopyFrom(numpy_helper.from_array(values, first.name))
+
+    with pytest.raises(DataError, match="gives NaN only"):
+        taken(model)

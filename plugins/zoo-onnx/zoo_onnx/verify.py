@@ -9,6 +9,7 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper
 
+from zoo_core.errors import DataError
 from zoo_core.toolkit.artefact import read_graph
 from zoo_core.toolkit.files import file_digest
 from zoo_core.toolkit.verify import run_onnx, verify_graph
@@ -16,7 +17,7 @@ from zoo_onnx.file import check, outline
 from zoo_onnx.image import dtype_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -34,7 +35,7 @@ def verify(context: StageContext) -> None:
 
     The file is fed as its own tool would feed it: pixels of its type, in its order, and values for
     its other inputs. The graph also passes onnx.checker with strict shape inference. Raises
-    `DataError` for a broken file, and as `zoo_core.toolkit.verify` does.
+    `DataError` for a broken file or one that gives NaN only, and as `zoo_core.toolkit.verify` does.
     """
     source, model = context.inputs["weights"], context.inputs["model"]
     check(model, source.name)
@@ -47,6 +48,7 @@ def verify(context: StageContext) -> None:
             array = np.array(known["value"], dtype_of(values[other]))
             own[other] = np.repeat(array, len(image), axis=0) if known["per_image"] else array
         outputs = run_onnx(source, graph, own)[0]
+        _demand_numbers(outputs, source.name)
         specs = zip(graph.outputs, outputs, strict=True)
         return [array.astype(spec.dtype, copy=False) for spec, array in specs]
 
@@ -58,6 +60,11 @@ def verify(context: StageContext) -> None:
     if read_graph(context.inputs["graph"]).facts["float16"]:
         facts["tolerance"] = _HALF
     verify_graph(context, reference, run, facts=facts)
+
+
+def _demand_numbers(outputs: Sequence[NDArray[Any]], where: str) -> None:
+    if any(array.dtype.kind == "f" and array.size and np.isnan(array).all() for array in outputs):
+        raise DataError("gives NaN only", where=where, next="check its weights, and bring it again")
 
 
 def _pixels(image: NDArray[Any], kind: int, channels_last: bool) -> NDArray[Any]:

@@ -402,6 +402,11 @@ def test_agreement_tells_shapes_and_numbers_apart() -> None:
     assert agreement([a], [a]).snr_db == np.inf
     assert agreement([a], [a[:1]]).snr_db == -np.inf
     assert agreement([a], [a * np.nan]).snr_db == -np.inf
+    assert agreement([a * np.nan], [a * np.nan]).snr_db == np.inf
+    assert agreement([a * np.nan], [a]).snr_db == -np.inf
+    assert agreement([a * np.inf], [a * -np.inf]).snr_db == -np.inf
+    gap = np.where([True, False, False], np.float32(np.nan), a)
+    assert agreement([gap], [gap + np.float32(0.1)]).snr_db == pytest.approx(20, abs=0.01)
     assert agreement([a * 0], [a]).snr_db == -np.inf
     assert agreement([a, a], [a]).snr_db == -np.inf
     found = agreement([a], [a + np.float32(0.1)])

@@ -298,6 +298,10 @@ def test_what_openvino_reads_otherwise_is_told(
     texts = [text for text in told["warnings"] if "engine computes something else" in text]
     assert len(texts) == 1
     assert texts[0].startswith("fp32: " if precision == "fp32" else "in float32: ")
+    wide = [text for text in told["warnings"] if "more than 8 bits" in text]
+    assert [text.partition(", ")[0] for text in wide] == (
+        [f"{precision}: the file quantises 1 tensors to more than 8 bits"] * (nodes is clipped)
+    )
     if precision == "bf16":
         assert told["float32_snr_db"]["head0"] < 45
 

@@ -116,7 +116,7 @@ def _session(model: Path, where: str, *, plain: bool) -> Any:
 
 
 def agreement(reference: Sequence[NDArray[Any]], measured: Sequence[NDArray[Any]]) -> Agreement:
-    """Compare outputs one by one; different shapes or numbers that are not finite give -inf dB."""
+    """Compare outputs one by one; other shapes, or NaN and inf elsewhere, give -inf dB."""
     if len(reference) != len(measured):
         return Agreement(-math.inf, math.inf)
     pairs = [_compare(a, b) for a, b in zip(reference, measured, strict=True)]
@@ -134,6 +134,10 @@ def demand(rewrite: str, found: Agreement) -> None:
 
 
 def _compare(reference: NDArray[Any], measured: NDArray[Any]) -> Agreement:
+    if reference.shape == measured.shape and not np.isfinite(reference).all():
+        finite = np.isfinite(reference)  # where it is not, both have to be the same
+        if np.array_equal(reference[~finite], measured[~finite], equal_nan=True):
+            reference, measured = reference[finite], measured[finite]
     ratio = snr_db(reference, measured)
     if reference.shape != measured.shape or not np.isfinite(measured).all():
         return Agreement(-math.inf, math.inf)
