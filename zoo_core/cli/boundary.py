@@ -28,10 +28,16 @@ GATES = frozenset({3, 4})
 """Exit codes of failed gates; the report has been printed by then."""
 
 
-def guarded(run: Callable[[], int], arguments: Sequence[str]) -> int:
-    """The exit code of `run`; prints handled failures. A defect shows its traceback."""
+def guarded(
+    run: Callable[[], int], arguments: Sequence[str], *, only_documents: bool = True
+) -> int:
+    """The exit code of `run`; prints handled failures. A defect shows its traceback.
+
+    With `only_documents` nothing but `cli.output` reaches stdout where JSON is written to it; a
+    program that writes to `sys.stdout` itself says no.
+    """
     try:
-        with only_json(json_target(arguments) == "-"):
+        with only_json(only_documents and json_target(arguments) == "-"):
             return _guarded(run, arguments)
     except KeyboardInterrupt:
         return _interrupted(arguments)

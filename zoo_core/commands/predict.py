@@ -22,9 +22,9 @@ from zoo_core.reporting.run_folder import (
     deliver,
     inputs_of,
     open_run_folder,
+    write_report,
 )
 from zoo_core.system.file_names import SUFFIX, text_names
-from zoo_core.system.files import write_json
 from zoo_core.vision import read_rgb, write_image
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ def predict(
             show_conf=least,
             images=tuple(_pictures(predictions, view, staged)),
         )
-        write_json(staged.part / REPORT, report.to_data())
+        write_report(staged.part / REPORT, report.to_data())
     return report
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -25,9 +24,10 @@ from zoo_core.reporting.run_folder import (
     deliver,
     inputs_of,
     open_run_folder,
+    write_report,
 )
 from zoo_core.system.files import write_json, write_text
-from zoo_core.system.terminal import masked, shown
+from zoo_core.system.terminal import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -100,14 +100,10 @@ def _write_folder(
         deliver(predictions, folder)
     if raw:
         write_json(folder / RAW, raw)
-    _write_masked(folder / "manifest.json", manifest(outcome, report.header.versions, sys.argv))
+    write_report(folder / "manifest.json", manifest(outcome, report.header.versions, sys.argv))
     write_text(folder / "report.md", shown(markdown(report)))
     write_text(folder / "log.txt", shown(_logs(outcome)))
-    _write_masked(folder / REPORT, report.to_data())
-
-
-def _write_masked(path: Path, data: Mapping[str, Any]) -> None:
-    write_json(path, json.loads(masked(json.dumps(data))))
+    write_report(folder / REPORT, report.to_data())
 
 
 def _logs(outcome: Outcome) -> str:

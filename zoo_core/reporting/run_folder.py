@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
@@ -14,10 +15,17 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from zoo_core.errors import DataError, UsageError
 from zoo_core.reporting.owned_files import OwnedFiles
-from zoo_core.system.files import copy_file, disk_errors, remove_leftovers, temporary_folder
+from zoo_core.system.files import (
+    copy_file,
+    disk_errors,
+    remove_leftovers,
+    temporary_folder,
+    write_json,
+)
 from zoo_core.system.hashing import digest
 from zoo_core.system.locks import held_or_none, holder
 from zoo_core.system.paths import CLAIMS, home
+from zoo_core.system.terminal import masked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -55,6 +63,11 @@ class StagedOutput:
 
     folder: Path
     part: Path
+
+
+def write_report(path: Path, data: object) -> None:
+    """Write a JSON document; credentials in addresses are masked."""
+    write_json(path, json.loads(masked(json.dumps(data))))
 
 
 def check_output(folder: Path) -> None:

@@ -297,7 +297,7 @@ def test_a_file_that_is_absent_or_not_yaml(here: Path, capsys: pytest.CaptureFix
     assert main(["compile", "bad.yaml"]) == 1
     error = capsys.readouterr().err
     assert "none.yaml does not exist" in error
-    assert "bad.yaml is not YAML" in error
+    assert "bad.yaml:2: is not valid YAML" in error
 
 
 def test_tvmerror(

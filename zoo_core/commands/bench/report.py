@@ -37,9 +37,10 @@ from zoo_core.reporting.run_folder import (
     claiming,
     inputs_of,
     open_run_folder,
+    write_report,
 )
 from zoo_core.reporting.terminal import report_lines
-from zoo_core.system.files import write_json, write_text
+from zoo_core.system.files import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,9 +76,9 @@ def bench_report(
         report = BenchReport(header=build_header(run, build.results, staged.folder), **fields)
         report = judged(report.with_warnings(*float_warnings(report, run, work)), how.gates)
         for name, content in files.items():
-            write = write_text if isinstance(content, str) else write_json
+            write = write_text if isinstance(content, str) else write_report
             write(staged.part / name, content)
-        write_json(staged.part / BENCH_REPORT, report.to_data())
+        write_report(staged.part / BENCH_REPORT, report.to_data())
     if trouble := remember(report):
         progress.message(f"warning: {trouble}")
     if error:

@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         result = command.main(args=list(arguments), prog_name="zoo-vastai", standalone_mode=False)
         return result if isinstance(result, int) else 0
 
-    return guarded(run, arguments)
+    return guarded(run, arguments, only_documents=False)
 
 
 def script() -> None:
