@@ -24,7 +24,7 @@ LAYERS = {
 BESIDE = {"toolkit", "testing", "schemas"}
 MOST_MODULES = 16
 MOST_LINES = {"file": 500, "function": 50}
-MOST_CODE = {"core": 11_400, "toolkit": 1_750, "testing": 2_600}
+MOST_CODE = {"core": 13_200, "toolkit": 2_520, "testing": 2_680}
 NO_CODE = {
     *(tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT),
     tokenize.ENDMARKER,

@@ -12,7 +12,7 @@ import pytest
 
 from zoo_core.errors import UsageError
 from zoo_core.reporting.owned_files import OwnedFiles
-from zoo_core.reporting.run_folder import ADDED, claiming, filled
+from zoo_core.reporting.run_folder import ADDED, claiming, filled, write_report
 from zoo_core.system.file_names import OWN_FILES
 from zoo_core.testing.examples import noise
 from zoo_core.vision import write_image
@@ -326,3 +326,12 @@ def test_what_a_killed_command_left_goes_and_what_a_running_one_has_stays(tmp_pa
         fill(tmp_path, "results", {"report.json": "1"})
         assert not left.exists()
         assert running.part.exists()
+
+
+def test_a_report_masks_credentials(tmp_path: Path) -> None:
+    write_report(tmp_path / "report.json", {"url": "https://me:secret@host/w.pth", "size": 3})
+
+    document = json.loads((tmp_path / "report.json").read_text("utf-8"))
+    assert document["size"] == 3
+    assert "secret" not in document["url"]
+    assert document["url"].endswith("@host/w.pth")
