@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from importlib.resources import files
@@ -91,6 +92,10 @@ def test_predictions_of_paths_arrays_and_pictures_are_equal(
 
     pixels = read_rgb(picture)
     (first,) = zoo.predict("toy-detector", picture, show_conf=0.1, **own)
+    row = json.loads(json.dumps(first.to_data()))
+    assert row["image"] == str(picture)
+    assert row["labels"] == list(first.labels or ())
+    np.testing.assert_allclose(row["boxes"], first.boxes)
     others = zoo.predict(
         "toy-detector", [pixels, Picture(pixels), str(picture)], show_conf=0.1, **own
     )

@@ -119,6 +119,15 @@ class ImagePrediction:
     labels: tuple[str, ...] | None
     arrays: Mapping[str, NDArray[Any]]
 
+    def to_data(self) -> dict[str, Any]:
+        """The image's row in the JSON of `zoo predict`, as far as it is known without a folder."""
+        return {
+            "image": self.image,
+            "boxes": None if self.boxes is None else self.boxes.tolist(),
+            "scores": None if self.scores is None else self.scores.tolist(),
+            "labels": None if self.labels is None else list(self.labels),
+        }
+
 
 def predict(
     model: str,
