@@ -38,7 +38,7 @@ def test_they_are_counted_by_name(zoo: Zoo, tmp_path: Path) -> None:
     assert done.code == 0, done.stderr
     told = [text for text in done.json["warnings"] if "lacks its end" in text]
     assert len(told) == 1
-    assert ": 4 of 5 (0.jpg, 1.jpg, 2.jpg, ...); " in told[0]
+    assert ": 4 of 5 (0.jpg, 1.jpg, 2.jpg and 1 more); " in told[0]
     assert f"warning: {told[0]}" in done.stderr
 
 
