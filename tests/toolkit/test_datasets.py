@@ -7,15 +7,14 @@ import pytest
 from zoo_core.api import DataRequest
 from zoo_core.errors import DataError, UsageError
 from zoo_core.toolkit.datasets import (
-    IMAGE_SUFFIXES,
     SHARD,
     check_unchanged,
     counted_shards,
-    is_image,
     limited,
     names_digest,
     shards,
 )
+from zoo_core.toolkit.image_files import IMAGE_SUFFIXES, is_image
 
 
 def test_endings_of_images_are_told_in_lower_case() -> None:

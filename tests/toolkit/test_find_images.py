@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from zoo_core.errors import DataError
-from zoo_core.toolkit.datasets import find_images, gather_images
+from zoo_core.toolkit.image_files import find_images, gather_images
 
 PNG = cv2.imencode(".png", np.zeros((4, 6, 3), np.uint8))[1].tobytes()
 

@@ -7,16 +7,9 @@ from typing import TYPE_CHECKING
 
 from zoo_core.api import DataPlan, Sample
 from zoo_core.errors import DataError, UsageError, some
-from zoo_core.toolkit.datasets import (
-    check_unchanged,
-    is_image,
-    limited,
-    names_digest,
-    shards,
-    unread_files,
-    walk,
-)
+from zoo_core.toolkit.datasets import check_unchanged, limited, names_digest, shards
 from zoo_core.toolkit.files import digest, file_digests
+from zoo_core.toolkit.image_files import is_image, unread_files, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

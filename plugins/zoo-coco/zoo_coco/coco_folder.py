@@ -12,8 +12,9 @@ from zoo_coco.listed import listed_samples
 from zoo_core.api import DataPlan
 from zoo_core.errors import DataError, UsageError, some
 from zoo_core.toolkit.coco import box_warnings
-from zoo_core.toolkit.datasets import find_images, limited, shards
+from zoo_core.toolkit.datasets import limited, shards
 from zoo_core.toolkit.files import digest, file_digests, read_head
+from zoo_core.toolkit.image_files import find_images
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -9,15 +9,9 @@ from typing import TYPE_CHECKING
 
 from zoo_core.api import DataPlan, Sample
 from zoo_core.errors import DataError, UsageError
-from zoo_core.toolkit.datasets import (
-    ImageFiles,
-    check_unchanged,
-    gather_images,
-    limited,
-    names_digest,
-    shards,
-)
+from zoo_core.toolkit.datasets import check_unchanged, limited, names_digest, shards
 from zoo_core.toolkit.files import digest, file_digests
+from zoo_core.toolkit.image_files import ImageFiles, gather_images
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from zoo_coco.coco_json import image_index
 from zoo_core.api import Sample
-from zoo_core.toolkit.datasets import find_images
+from zoo_core.toolkit.image_files import find_images
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,7 +12,7 @@ from zoo_vastai.files.datalist import read_datalist
 from zoo_vastai.files.text import read_texts
 
 from zoo_core.errors import DataError, UsageError
-from zoo_core.toolkit.datasets import IMAGE_SUFFIXES
+from zoo_core.toolkit.image_files import IMAGE_SUFFIXES
 
 if TYPE_CHECKING:
     from pathlib import Path

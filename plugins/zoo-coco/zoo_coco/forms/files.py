@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo_core.errors import DataError
-from zoo_core.toolkit.datasets import is_image
+from zoo_core.toolkit.image_files import is_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

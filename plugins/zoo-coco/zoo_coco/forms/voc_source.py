@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from zoo_coco.forms.files import MOST_LIST_BYTES, absolute, below, is_there
 from zoo_core.errors import DataError, UsageError, counted, some
-from zoo_core.toolkit.datasets import is_image
 from zoo_core.toolkit.files import read_text
+from zoo_core.toolkit.image_files import is_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

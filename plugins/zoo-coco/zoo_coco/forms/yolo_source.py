@@ -19,8 +19,8 @@ from zoo_coco.forms.files import (
     is_there,
 )
 from zoo_core.errors import DataError, RegistryError, UsageError, counted, some
-from zoo_core.toolkit.datasets import common_folder
 from zoo_core.toolkit.files import read_text, yaml_texts
+from zoo_core.toolkit.image_files import common_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

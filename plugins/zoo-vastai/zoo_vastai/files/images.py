@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zoo_core.errors import DataError
-from zoo_core.toolkit.datasets import IMAGE_SUFFIXES
 from zoo_core.toolkit.files import SUFFIX, text_names
+from zoo_core.toolkit.image_files import IMAGE_SUFFIXES
 from zoo_core.vision import read_rgb
 from zoo_vastai.files.datalist import write_datalist
 

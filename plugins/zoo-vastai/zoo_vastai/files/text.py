@@ -21,10 +21,10 @@ from zoo_core.toolkit.coco import (
     read_annotations,
     used_categories,
 )
-from zoo_core.toolkit.datasets import IMAGE_SUFFIXES
 from zoo_core.toolkit.detection import Detections
 from zoo_core.toolkit.detection_txt import read_detections
 from zoo_core.toolkit.files import SUFFIX, text_names
+from zoo_core.toolkit.image_files import IMAGE_SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
