@@ -38,7 +38,7 @@ def given(folder: Path) -> Weights:
     path = folder / "net.list"
     path.write_text("weights.bin sub/weights.bin")
     request = RunRequest(model="any", weights=str(path))
-    return user_weights(request, model_card(), cast("Any", Parted()))
+    return user_weights(request, model_card(), {model_card().exporter: cast("Any", Parted())})
 
 
 def test_each_part_is_fetched_to_its_own_place(tmp_path: Path) -> None:

@@ -54,6 +54,9 @@ if TYPE_CHECKING:
     from zoo_core.api.graph import TensorSpec as TensorSpec
     from zoo_core.api.provider import ProtocolOption as ProtocolOption
     from zoo_core.api.provider import Provider as Provider
+    from zoo_core.api.recognition import FileOutline as FileOutline
+    from zoo_core.api.recognition import RecognisesOutputs as RecognisesOutputs
+    from zoo_core.api.recognition import Recognition as Recognition
     from zoo_core.api.stage import Progress as Progress
     from zoo_core.api.stage import Stage as Stage
 
@@ -67,6 +70,7 @@ _MODULES = (
     "evaluation",
     "export",
     "context",
+    "recognition",
 )
 """Modules of this package, those that a listing needs first."""
 

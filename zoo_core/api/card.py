@@ -76,7 +76,8 @@ class ModelCard:
     `given_dataset` the one that reads the user's folder and annotations, `sample_dataset` the one
     for the sample weights. `labels` are the class names in the network's output order. `protocols`
     maps a backend to its default protocol. `backends` maps a backend to settings that its plugin
-    reads; the core does not read them.
+    reads; the core does not read them. `exporters` maps further exporters to their parameters; they
+    read weights of formats that `exporter` does not read.
     """
 
     id: str
@@ -103,4 +104,5 @@ class ModelCard:
     published: tuple[PublishedResult, ...] = ()
     training_overlap: str | None = None
     backends: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    exporters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     origin: str

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from zoo_core.api.card import ModelCard
+    from zoo_core.api.recognition import FileOutline
     from zoo_core.api.stage import Stage
 
 
@@ -28,6 +29,8 @@ class ExportRequest:
     random weights. `size` is (height, width) and `channels` the number of channels (3, or 1 for
     grey) of the images that the preprocessing makes. `source` is `builtin`, `repo` or a folder.
     `form` is the form of the outputs that the compiler expects: `heads` (raw) or `e2e` (decoded).
+    `others` returns another exporter by name, for an exporter that hands over to it; it raises
+    `UsageError` for an unknown name.
     """
 
     weights: str
@@ -40,6 +43,7 @@ class ExportRequest:
     form: str
     options: Mapping[str, str] = field(default_factory=dict)
     channels: int = 3
+    others: Callable[[str], Exporter] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +54,9 @@ class GivenSettings:
     `protocol` holds values of a scoring protocol. With `fixed_size` the network runs with no other
     size; a batch is always the only one. `origins` says for `size`, `channels`, `batch` and each
     of the protocol's values where a file states it, and how: "net.cfg:8 letter_box=1". `quantised`
-    is true for a file that has ranges of its own, so that int8 needs no calibration. `warnings` are
-    one sentence each.
+    is true for a file that has ranges of its own, so that int8 needs no calibration. `outline`
+    tells the file's tensors, for a card that leaves the decoder open. `warnings` are one sentence
+    each.
     """
 
     size: tuple[int, int] | None = None
@@ -61,6 +66,7 @@ class GivenSettings:
     protocol: Mapping[str, Any] = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict)
     quantised: bool = False
+    outline: FileOutline | None = None
     warnings: tuple[str, ...] = ()
 
 

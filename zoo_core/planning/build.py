@@ -142,6 +142,7 @@ class _Builder:
             form=self.request.form or compiler.form,
             options={},
             channels=resolved.preprocess.channels,
+            others=self.plugins.exporter,
         )
         return list(exporter.stages(resolved.card, request))
 

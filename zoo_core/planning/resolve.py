@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from zoo_core.api import DataRequest, MatchesLabels, Target
 from zoo_core.errors import DataError, UnavailableError, UsageError, did_you_mean
+from zoo_core.planning.exporters import card_for_format, exporters
 from zoo_core.planning.settings import SettingsResolver, check_cfg, given_settings
 from zoo_core.planning.weights import (
     Weights,
@@ -126,20 +127,20 @@ def resolve(
     values = getattr(evaluator, "viewing", {}) if viewing and not request.protocol else {}
     protocol = choose(registry.protocols, card, backend.name, request.protocol)
     evaluator.check(task_values(derive(protocol, {**values, **request.changes})))
-    base = _preprocess(card)
     check_cfg(request, card, plugins)
     chooser = _Chooser(request, card, registry, plugins, cache)
     stored = backend.needs_graph is not None and not backend.needs_graph(target)
     weights, data = chooser.stored() if stored else chooser.choose(needs_data)
-    data = _matched(data, card, evaluator, request.annotations)
+    card = card_for_format(card, plugins, weights.format)
     given = given_settings(card, plugins, weights)
+    base = _preprocess(card)
     settings = SettingsResolver(
         request=request, card=card, protocol=protocol, viewing=values, base=base, given=given
     ).resolve()
     evaluator.check(task_values(settings.protocol))
     compiler = plugins.compiler(backend.compiler)
     quantised = given.quantised and getattr(compiler, "takes_quantised", False)
-    calibrates = not (stored or quantised) and compiler.needs_calibration(target.precision)
+    ranges = not (stored or quantised) and compiler.needs_calibration(target.precision)
     return Resolved(
         card=card,
         backend=backend,
@@ -148,8 +149,8 @@ def resolve(
         preprocess=settings.preprocess,
         size=settings.size,
         weights=weights,
-        data=data,
-        calibration=chooser.calibration(weights) if calibrates else None,
+        data=_matched(data, card, evaluator, request.annotations),
+        calibration=chooser.calibration(weights) if ranges else None,
         stored=stored,
         quantised=quantised,
         emulated=_emulated(backend, target),
@@ -174,7 +175,7 @@ class _Chooser:
     def choose(self, needs_data: bool) -> tuple[Weights, DataPlan | None]:
         request, card = self.request, self.card
         if request.weights:
-            weights = user_weights(request, card, self.plugins.exporter(card.exporter))
+            weights = user_weights(request, card, exporters(card, self.plugins))
             if request.assets == "sample":
                 step = "omit one of them"
                 raise UsageError("--assets sample and --weights exclude each other", next=step)

@@ -120,19 +120,26 @@ def _where(source: Source) -> str:
     return f"where to get it: {text.rstrip('.')}"
 
 
-def user_weights(request: RunRequest, card: ModelCard, exporter: Exporter) -> Weights:
-    """The weights of `--weights`: a file with its companions, or random weights."""
+def user_weights(
+    request: RunRequest, card: ModelCard, exporters: Mapping[str, Exporter]
+) -> Weights:
+    """The weights of `--weights`: a file with its companions, or random weights.
+
+    `exporters` are the card's, by name; the first that reads the file's format counts.
+    """
     text = request.weights or ""
     if text == "random" or text.startswith("random:"):
-        return _random(text, request, card, exporter)
+        return _random(text, request, card, exporters[card.exporter])
     path = Path(text).expanduser()
-    form = exporter.suffixes.get(path.suffix.lower())
     if not path.is_file():
         raise DataError("no such weights file", where=str(path), next="check --weights")
-    if form is None:
-        known = ", ".join(sorted(exporter.suffixes))
-        step = f"give a file that exporter {card.exporter} reads"
+    suffix = path.suffix.lower()
+    exporter = next((each for each in exporters.values() if suffix in each.suffixes), None)
+    if exporter is None:
+        known = ", ".join(sorted({each for own in exporters.values() for each in own.suffixes}))
+        step = f"give a file that exporter {' or '.join(exporters)} reads"
         raise DataError(f"weights must end in {known}", where=str(path), next=step)
+    form = exporter.suffixes[suffix]
     paths = {"weights": path, **_companions(path, request, exporter)}
     parts = exporter.parts(path) if isinstance(exporter, PartedExporter) else {}
     return local_weights("given", form, paths, parts)

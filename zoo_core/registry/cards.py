@@ -39,6 +39,7 @@ MODEL_KEYS = (
     "license",
     "exporter",
     "exporter_params",
+    "exporters",
     "decoder",
     "decoder_params",
     "evaluator",
@@ -115,6 +116,7 @@ def card(
         published=tuple(published(row) for row in reader.rows("published")),
         training_overlap=reader.optional("training_overlap", str),
         backends={name: inner.whole() for name, inner in reader.readers("backends")},
+        exporters={name: inner.whole() for name, inner in reader.readers("exporters")},
         origin=origin,
     )
 

@@ -1,0 +1,11 @@
+"""The plugin keeps zoo's contracts."""
+
+from __future__ import annotations
+
+import zoo_detr
+
+from zoo_core.testing import PluginContract
+
+
+class TestPlugin(PluginContract):
+    plugin = zoo_detr

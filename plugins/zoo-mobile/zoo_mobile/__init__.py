@@ -1,0 +1,5 @@
+"""Small detectors for zoo: decoders and cards of YOLO-FastestV2, FastestDet and NanoDet."""
+
+from __future__ import annotations
+
+ZOO_API = 1
