@@ -37,6 +37,9 @@ def parse(texts: Iterable[str]) -> dict[str, float]:
         if not math.isfinite(gates[name]):
             step = "write NAME=FRACTION as in AP=0.43"
             raise UsageError(f"invalid gate '{text}'", where="--min-metric", next=step)
+        if gates[name] > 1:
+            step = f"metrics are fractions: 30 percent is {name}=0.30"
+            raise UsageError(f"'{text}' is never met", where="--min-metric", next=step)
     return gates
 
 

@@ -125,9 +125,9 @@ def test_what_matches_is_told_before_and_with_the_figures(truth: Path) -> None:
     classes = {"person": True, "car": True}
     said = CocoDetection().match(labels, classes)
     assert [text.partition(":")[0] for text in said] == [
-        "1 of the truth's 2 categories match none of the model's labels and count as 0 where they "
-        "have boxes",
-        "1 of the model's 2 labels match no category of the truth",
+        "1 of the truth's 2 categories matches none of the model's labels and count as 0 where "
+        "they have boxes",
+        "1 of the model's 2 labels matches no category of the truth",
     ]
     metrics = CocoDetection().score(listed(*PERFECT), truth, labels)
     alone = "over the 1 of 2 categories that have boxes and match a label, AP is 1.0000 and AP50"

@@ -53,8 +53,8 @@ def test_what_is_on_one_side_only_is_named_with_its_count() -> None:
         "76 of the truth's 80 categories match none of the model's labels and count as 0 where "
         "they have boxes: bicycle, motorcycle, airplane and 73 more; if the model knows them, give "
         "the model's class names with --names FILE",
-        "1 of the model's 4 labels match no category of the truth: forklift; their detections are "
-        "not scored and not in predictions.json",
+        "1 of the model's 4 labels matches no category of the truth: forklift; their detections "
+        "are not scored and not in predictions.json",
     )
     assert unmatched(COCO_NAMES, known) == ()
 

@@ -57,9 +57,9 @@ def unmatched(labels: Sequence[str], classes: Mapping[str, bool]) -> tuple[str, 
     texts = []
     if missed:
         texts.append(
-            f"{len(missed)} of the truth's {len(classes)} categories match none of the model's "
-            f"labels and count as 0 where they have boxes: {some(missed)}; if the model knows "
-            f"them, {_NAMES}"
+            f"{len(missed)} of the truth's {len(classes)} categories {_match(missed)} none of the "
+            f"model's labels and count as 0 where they have boxes: {some(missed)}; if the model "
+            f"knows them, {_NAMES}"
         )
     twins = [name for name in missed if matches(labels, {name: name})]
     if twins:
@@ -69,10 +69,14 @@ def unmatched(labels: Sequence[str], classes: Mapping[str, bool]) -> tuple[str, 
         )
     if extra:
         texts.append(
-            f"{len(extra)} of the model's {len(labels)} labels match no category of the truth: "
-            f"{some(extra)}; their detections are not scored and not in predictions.json"
+            f"{len(extra)} of the model's {len(labels)} labels {_match(extra)} no category of the "
+            f"truth: {some(extra)}; their detections are not scored and not in predictions.json"
         )
     return tuple(texts)
+
+
+def _match(names: Sequence[str]) -> str:
+    return "matches" if len(names) == 1 else "match"
 
 
 def default_ids(labels: Sequence[str]) -> list[int]:

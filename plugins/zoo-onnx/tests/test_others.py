@@ -119,6 +119,13 @@ def test_nodes_that_wait_for_each_other_are_refused(exported: Any) -> None:
         exported(model)
 
 
+def test_an_opset_of_the_future_is_refused(exported: Any) -> None:
+    model = tiny_model(SIZE)
+    model.opset_import[0].version = 99
+    with pytest.raises(DataError, match=r"is of opset 99, onnx \S+ knows up to \d+"):
+        exported(model)
+
+
 def test_functions_of_the_file_are_written_out(taken: Any) -> None:
     model = tiny_model(SIZE)
     body = [helper.make_node("Relu", ["x"], ["y"])]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from onnx import GraphProto, ModelProto, NodeProto
 
+_STANDARD = ("", "ai.onnx")
 _BESIDE = "put it beside the .onnx file that --weights names, or among the card's files"
 
 
@@ -67,6 +68,11 @@ def _read(path: Path, read: Callable[[Path], ModelProto]) -> ModelProto:
         model = read(path)
     except DataError as error:
         raise DataError(error.what, where=path.name, next=error.next or "bring it again") from error
+    opset = max((row.version for row in model.opset_import if row.domain in _STANDARD), default=0)
+    if opset > onnx.defs.onnx_opset_version():
+        what = f"is of opset {opset}, onnx {onnx.__version__} knows up to"
+        step = "export it with an earlier opset, or update onnx and onnxruntime"
+        raise DataError(f"{what} {onnx.defs.onnx_opset_version()}", where=path.name, next=step)
     if not model.graph.node:
         raise DataError("is not an ONNX file, or an empty one", where=path.name)
     if any(isinstance(name, bytes) for name in _names(model)):

@@ -191,11 +191,15 @@ def test_the_scales_of_a_quantiser_are_not_rounded_to_half(nets: Any, tmp_path: 
     model = quantised(nets, tmp_path, "QDQ")
     scales = {t.name for t in model.graph.initializer if len(t.dims) == 1 and t.dims[0] == 300}
     assert scales
-    assert store_half(model) == {}
+    assert store_half(model) == (0, {})
     kinds = {t.name: t.data_type for t in model.graph.initializer}
     assert all(name in kinds for name in scales)
     _, told = compiled(quantised(nets, tmp_path, "QDQ"), "fp16", tmp_path / "zoo")
     assert any("is quantised already" in text for text in told["warnings"])
+    assert told["weights"] == "float32"
+    assert (
+        "fp16: the file has no float32 weights that float16 would store smaller" in told["warnings"]
+    )
     assert all(ratio is None or ratio > 30 for ratio in told["output_snr_db"].values())
 
 

@@ -52,15 +52,18 @@ def fp16(ctx: StageContext) -> None:
     graph = read_graph(ctx.inputs["graph"])
     source, model = ctx.inputs["graph"].parent / graph.path, ctx.out / MODEL_FILE
     halved = load(source)
-    left = store_half(halved)
+    count, left = store_half(halved)
     save(halved, model)
     del halved
     facts, poor = compare(ctx, graph, "fp16", _picture(ctx, graph))
-    warnings = ["fp16: weights are stored as float16; this processor computes in float32"]
+    stored = "float16" if count else "float32"
+    warnings = [f"fp16: weights are stored as {stored}; this processor computes in float32"]
+    if not count:
+        warnings = ["fp16: the file has no float32 weights that float16 would store smaller"]
     warnings += [f"fp16: '{name}' stays float32: {why}" for name, why in left.items()]
     nodes = node_precisions(model, {}, ctx.out)
     warnings += [*quantised_already("fp16", graph, nodes, "ONNX Runtime"), *poor]
-    write_report(ctx.out, graph, "fp16", nodes, warnings, weights="float16", **facts)
+    write_report(ctx.out, graph, "fp16", nodes, warnings, weights=stored, **facts)
 
 
 def compare(

@@ -18,11 +18,11 @@ _SCALED = "Linear"
 """In the names of all operators that quantise, dequantise, or compute on integers with scales."""
 
 
-def store_half(model: ModelProto) -> dict[str, str]:
+def store_half(model: ModelProto) -> tuple[int, dict[str, str]]:
     """Store float32 constants of 256 elements or more as float16 with a Cast, in place.
 
-    Engines fold the Cast when they load the file. Returns the constants that had to stay float32,
-    with the reason.
+    Engines fold the Cast when they load the file. Returns how many are float16 now, and those that
+    had to stay float32, with the reason.
     """
     casts, left = [], {}
     graph = model.graph
@@ -42,4 +42,4 @@ def store_half(model: ModelProto) -> dict[str, str]:
             helper.make_node("Cast", [stored], [name], name=f"{name}/cast", to=TensorProto.FLOAT)
         )
     replace_nodes(graph, [*casts, *graph.node])
-    return left
+    return len(casts), left

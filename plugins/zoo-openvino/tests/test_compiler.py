@@ -300,7 +300,7 @@ def test_what_openvino_reads_otherwise_is_told(
     assert texts[0].startswith("fp32: " if precision == "fp32" else "in float32: ")
     wide = [text for text in told["warnings"] if "more than 8 bits" in text]
     assert [text.partition(", ")[0] for text in wide] == (
-        [f"{precision}: the file quantises 1 tensors to more than 8 bits"] * (nodes is clipped)
+        [f"{precision}: the file quantises 1 tensor to more than 8 bits"] * (nodes is clipped)
     )
     if precision == "bf16":
         assert told["float32_snr_db"]["head0"] < 45

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from zoo_core.errors import counted
 from zoo_core.toolkit.artefact import read_graph
 from zoo_core.toolkit.similarity import ratios_db, rounded
 from zoo_core.toolkit.verify import Meaning
@@ -186,6 +187,6 @@ def _wide(precision: str, model: Any) -> list[str]:
     if not count:
         return []
     return [
-        f"{precision}: the file quantises {count} tensors to more than 8 bits, which {tool()} is "
-        "known to answer with noise in some runs and not in others; use --backend onnxruntime"
+        f"{precision}: the file quantises {counted(count, 'tensor')} to more than 8 bits, "
+        f"which {tool()} is known to answer with noise in some runs and not in others; use --backend onnxruntime"
     ]
