@@ -188,5 +188,6 @@ def _wide(precision: str, model: Any) -> list[str]:
         return []
     return [
         f"{precision}: the file quantises {counted(count, 'tensor')} to more than 8 bits, "
-        f"which {tool()} is known to answer with noise in some runs and not in others; use --backend onnxruntime"
+        f"which {tool()} is known to answer with noise in some runs and not in others; "
+        "use --backend onnxruntime"
     ]
