@@ -14,11 +14,13 @@ from zoo_core.toolkit.detection.nms import KINDS, NmsKind, nms, ranked
 from zoo_core.vision.geometry import DARKNET_EXPONENT, clip_boxes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
     from zoo_core.toolkit.detection.detections import Candidates
+
+    Suppress = Callable[[NDArray[Any], NDArray[np.float32], NDArray[Any]], NDArray[np.intp]]
 
 BoxLabels = Literal["best", "multi"]
 BOX_LABELS = ("best", "multi")
@@ -80,17 +82,34 @@ def postprocess(candidates: Candidates, rules: DetectionRules) -> Detections:
     `UsageError` where the rules ask for scores that the candidates no longer hold, or for clipping
     where the image's size is unknown.
     """
+    return settle(candidates, rules)[0]
+
+
+def settle(
+    candidates: Candidates, rules: DetectionRules, suppress: Suppress | None = None
+) -> tuple[Detections, NDArray[np.intp]]:
+    """What `postprocess` returns, and the row of `candidates.boxes` of each detection.
+
+    With the rows a task takes along what else it has of a box. `suppress` does NMS in another way:
+    it gets rows, scores and labels and returns the indices that survive, by descending score.
+    """
     _check_floor(candidates, rules)
     chosen = _chosen(candidates, rules)
-    boxes = candidates.boxes[candidates.box[chosen]]
+    rows = candidates.box[chosen]
     scores, labels = candidates.score[chosen], candidates.label[chosen]
     done = candidates.suppressed is not None and rules.nms >= candidates.suppressed[1]
-    how = (rules.nms, rules.nms_kind, rules.beta_nms)
-    order = ranked(scores) if done else nms(boxes, scores, labels, *how)
+    if done:
+        order = ranked(scores)
+    elif suppress is not None:
+        order = suppress(rows, scores, labels)
+    else:
+        how = (rules.nms, rules.nms_kind, rules.beta_nms)
+        order = nms(candidates.boxes[rows], scores, labels, *how)
     order = order[: rules.max_detections]
     if rules.min_output_score is not None:
         order = order[scores[order] >= np.float32(rules.min_output_score)]
-    return Detections(_placed(boxes[order], candidates, rules), scores[order], labels[order])
+    boxes = _placed(candidates.boxes[rows[order]], candidates, rules)
+    return Detections(boxes, scores[order], labels[order]), rows[order].astype(np.intp)
 
 
 def _check_floor(candidates: Candidates, rules: DetectionRules) -> None:
