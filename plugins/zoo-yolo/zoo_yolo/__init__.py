@@ -2,4 +2,41 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from zoo_core.api import Provider
+from zoo_core.api.hooks import hookimpl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from zoo_core.api import Decoder
+
 ZOO_API = 1
+
+
+@hookimpl
+def zoo_decoders() -> Iterable[Provider[Decoder]]:
+    """The decoders of the family's heads."""
+    yield Provider(
+        name="yolo-anchor-free",
+        summary="sides and class scores of each cell, decoded or raw: YOLOv6, v8, v9, 11, 12",
+        load=_anchor_free,
+    )
+    yield Provider(
+        name="yolo-end-to-end",
+        summary="boxes that the file itself chose: YOLOv10, YOLO26, exports with NMS inside",
+        load=_end_to_end,
+    )
+
+
+def _anchor_free() -> Decoder:
+    from zoo_yolo.anchor_free import AnchorFreeDecoder
+
+    return AnchorFreeDecoder()
+
+
+def _end_to_end() -> Decoder:
+    from zoo_yolo.end_to_end import EndToEndDecoder
+
+    return EndToEndDecoder()

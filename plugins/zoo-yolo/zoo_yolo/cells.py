@@ -1,0 +1,215 @@
+"""Outputs with one prediction for each cell of some maps, decoded by the file or raw."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import permutations
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zoo_core.errors import StageError, UsageError, check_known
+from zoo_core.toolkit.detection import Candidates
+from zoo_core.toolkit.detection.detections import Pairs
+from zoo_yolo.outlines import STRIDES, cells
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from zoo_core.api import Arrays
+    from zoo_core.vision import Geometry
+
+    Floats = NDArray[np.float32]
+
+_SIDES = 4
+_MAP = 3
+_NEXT = "check the labels (the card's, or those of --names), the size and the strides"
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """Predictions of one image: `scores` [N, C] in 0..1, `extras` [N, E] as the network gives them.
+
+    `sides` [N, 4] are centre, width and height in network pixels where `grid` is None. Else they
+    are raw, [N, 4 * bins], and `grid` [N, 3] holds each cell's column, row and stride.
+    """
+
+    scores: Floats
+    sides: Floats
+    extras: Floats
+    grid: Floats | None
+
+    def above(self, floor: float) -> NDArray[np.intp]:
+        """The rows with a score above the floor."""
+        return np.flatnonzero((self.scores > np.float32(floor)).any(axis=1))
+
+    def distances(self, rows: NDArray[np.intp]) -> Floats:
+        """Left, top, right, bottom of raw rows in cells, from the middle of the cell, [n, 4].
+
+        Each is the mean of its bins' numbers 0, 1, 2 ..., weighted by their softmax (Li et al.,
+        "Generalized Focal Loss", 2020); of one bin it is the value itself.
+        """
+        raw = self.sides[rows].reshape(len(rows), _SIDES, self.sides.shape[1] // _SIDES)
+        if raw.shape[2] == 1:
+            return raw[:, :, 0]
+        with np.errstate(over="ignore", invalid="ignore"):
+            weights = np.exp(raw - raw.max(axis=2, keepdims=True))
+            weights /= weights.sum(axis=2, keepdims=True)
+        return np.asarray(weights @ np.arange(raw.shape[2], dtype=np.float32))
+
+    def boxes(self, rows: NDArray[np.intp]) -> Floats:
+        """The boxes xyxy of some rows, in network pixels, [n, 4]."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            if self.grid is None:
+                middle, half = self.sides[rows, :2], self.sides[rows, 2:] / 2
+                return np.concatenate([middle - half, middle + half], axis=1)
+            cell, stride = self.grid[rows, :2] + np.float32(0.5), self.grid[rows, 2:]
+            far = self.distances(rows)
+            return np.concatenate([cell - far[:, :2], cell + far[:, 2:]], axis=1) * stride
+
+    def candidates(self, floor: float, geometry: Geometry) -> Candidates:
+        """What scores above the floor, in the image's pixels."""
+        rows = self.above(floor)
+        pairs = Pairs.above(self.scores[rows], floor)
+        placed = geometry.to_image(self.boxes(rows))
+        return Candidates.from_pairs(placed, pairs, floor, geometry.source, anchor=rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a network's outputs are laid out.
+
+    `strides` are those of its maps. Each row has 4 sides, an object score where `has_object`, a
+    score for each of `classes`, and `extras` further values. `output` names the output to take.
+    """
+
+    name: str
+    classes: int
+    extras: int = 0
+    strides: tuple[int, ...] = STRIDES[0]
+    has_object: bool = False
+    output: str | None = None
+
+    @classmethod
+    def from_params(
+        cls, name: str, params: Mapping[str, Any], classes: int, extras: int = 0
+    ) -> Layout:
+        """From a card's `decoder_params`; raises `UsageError` for wrong ones."""
+        where = "decoder_params"
+        check_known(params, ("strides", "object", "output"), where)
+        strides, output = params.get("strides", STRIDES[0]), params.get("output")
+        good = isinstance(strides, list | tuple) and strides
+        if not good or not all(type(stride) is int and stride > 0 for stride in strides):
+            raise UsageError(f"strides must be whole numbers, are {strides!r}", where=where)
+        has_object = params.get("object", False)
+        if type(has_object) is not bool:
+            raise UsageError(f"object must be true or false, is {has_object!r}", where=where)
+        if not isinstance(output, str | None):
+            raise UsageError(f"output must be a name, is {output!r}", where=where)
+        return cls(name, classes, extras, tuple(strides), has_object, output)
+
+    @property
+    def width(self) -> int:
+        """How many values a decoded row has."""
+        return _SIDES + self.has_object + self.classes + self.extras
+
+    def read(self, outputs: Arrays, network: tuple[int, int]) -> Cells:
+        """The cells of one image's outputs, without the batch axis, in any order.
+
+        One output [width, N] or [N, width] is decoded: its boxes are centre, width and height in
+        pixels, its scores are sigmoids. Else there is for each stride one raw map [4 * bins +
+        classes + extras, h, w], or maps [4 * bins], [classes] and [extras]. Rows go stride by
+        stride, then row by row. Raises `StageError` where no single output fits.
+        """
+        taken = self._taken(outputs)
+        if all(array.ndim == _MAP for array in taken.values()):
+            found = list(self._maps(taken, network))
+            if all(found):
+                return self._raw(found, grid(network, self.strides))
+        return self._decoded(self._rows(taken, cells(network, self.strides)))
+
+    def _taken(self, outputs: Arrays) -> Arrays:
+        if self.output is None:
+            return outputs
+        if self.output not in outputs:
+            raise self._error(f"there is no output '{self.output}'", outputs)
+        return {self.output: outputs[self.output]}
+
+    def _rows(self, outputs: Arrays, count: int) -> Floats:
+        found = [
+            array if array.shape == (count, self.width) else array.T
+            for array in outputs.values()
+            if array.shape in ((self.width, count), (count, self.width))
+        ]
+        if len(found) != 1:
+            shape = f"[{self._text()}, {count} cells]"
+            more = ", nor are there raw maps" if not found else ""
+            what = f"no single output is {shape} or its transpose{more}"
+            step = "write output: NAME in the card's decoder_params" if found else _NEXT
+            raise self._error(what, outputs, step)
+        return np.asarray(found[0], np.float32)
+
+    def _decoded(self, rows: Floats) -> Cells:
+        start = _SIDES + self.has_object
+        stop = start + self.classes
+        scores = rows[:, start:stop]
+        if self.has_object:
+            with np.errstate(over="ignore", invalid="ignore"):
+                scores = rows[:, _SIDES:start] * scores
+        # Sigmoids end at 1; what an integer network rounds beyond that is not a score.
+        return Cells(np.clip(scores, 0, 1), rows[:, :_SIDES], rows[:, stop:], None)
+
+    def _maps(self, outputs: Arrays, network: tuple[int, int]) -> Iterator[list[Floats]]:
+        """For each stride its map in parts: sides, classes, extras; empty where none fits."""
+        for stride in self.strides:
+            size = (-(-network[0] // stride), -(-network[1] // stride))
+            fit = [array for array in outputs.values() if array.shape[1:] == size]
+            yield self._parts(fit)
+
+    def _parts(self, maps: list[NDArray[Any]]) -> list[Floats]:
+        tail = [self.classes, self.extras] if self.extras else [self.classes]
+        if len(maps) == 1:
+            sides = len(maps[0]) - sum(tail)
+            if sides > 0 and sides % _SIDES == 0:
+                at = np.cumsum([sides, *tail])[:-1]
+                return [_flat(part) for part in np.split(maps[0], at)]
+        for order in permutations(maps):
+            sizes = [len(part) for part in order]
+            if sizes[1:] == tail and sizes[0] % _SIDES == 0:
+                return [_flat(part) for part in order]
+        return []
+
+    def _raw(self, found: list[list[Floats]], places: Floats) -> Cells:
+        parts = [np.concatenate(rows) for rows in zip(*found, strict=True)]
+        with np.errstate(over="ignore"):
+            scores = 1 / (1 + np.exp(-parts[1]))
+        extras = parts[2] if self.extras else np.zeros((len(scores), 0), np.float32)
+        return Cells(scores, parts[0], extras, places)
+
+    def _text(self) -> str:
+        parts = ["4 sides"]
+        parts += ["object"] if self.has_object else []
+        parts += [f"{self.classes} classes"]
+        parts += [f"{self.extras} more"] if self.extras else []
+        return " + ".join(parts)
+
+    def _error(self, what: str, outputs: Arrays, step: str = _NEXT) -> StageError:
+        given = ", ".join(f"{name} {list(array.shape)}" for name, array in outputs.items())
+        return StageError(f"{what}: {given}", where=f"decoder {self.name}", next=step)
+
+
+def grid(network: tuple[int, int], strides: Sequence[int]) -> Floats:
+    """Column, row and stride of each cell, [N, 3]."""
+    parts = []
+    for stride in strides:
+        row, column = np.indices((-(-network[0] // stride), -(-network[1] // stride)))
+        each = np.stack([column, row, np.full_like(row, stride)], axis=2)
+        parts.append(each.reshape(-1, 3))
+    return np.concatenate(parts).astype(np.float32)
+
+
+def _flat(part: NDArray[Any]) -> Floats:
+    """A map [c, h, w] as rows [h * w, c]."""
+    return np.asarray(part, np.float32).reshape(len(part), -1).T

@@ -1,0 +1,142 @@
+"""The decoder `yolo-end-to-end`: boxes that the file itself has chosen, with or without NMS."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zoo_core.api import Recognition
+from zoo_core.errors import StageError, UsageError, check_known
+from zoo_core.toolkit.detection import Candidates
+from zoo_core.toolkit.detection.detections import Pairs
+from zoo_yolo.outlines import PROTOCOL, is_task, names_of, preprocess, told
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from zoo_core.api import Arrays, Decode, FileOutline
+    from zoo_core.vision import Geometry
+
+    Rows = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
+
+NAME = "yolo-end-to-end"
+_MOST = 1.001
+"""A score that rounding took above 1 is still one."""
+_COLUMNS, _WITH_IMAGE = 6, 7
+_COCO = 80
+_WITHOUT_NMS = 1.0
+"""No overlap is above it."""
+
+
+class EndToEndDecoder:
+    """Decodes chosen boxes, in network pixels.
+
+    Either one output [n, 6]: x1, y1, x2, y2, score, label (YOLOv10, YOLO26, Ultralytics' nms=True);
+    or four: the number of boxes [1], boxes [n, 4], scores [n], labels [n] (TensorRT's EfficientNMS
+    in exports of YOLOv6 and v7); or one [n, 7]: image, x1, y1, x2, y2, label, score (their exports
+    for ONNX Runtime). `conf` and `iou` say, both or neither, at which thresholds the file did NMS
+    for each class; a protocol of a lower conf is then refused.
+    """
+
+    task = "detection"
+
+    def bind(self, params: Mapping[str, Any], classes: int, floor: float) -> Decode:
+        """The decode function; raises `UsageError` for wrong parameters."""
+        suppressed = _suppressed(params)
+
+        def decode(outputs: Arrays, geometry: Geometry) -> Arrays:
+            boxes, scores, labels = _rows(outputs)
+            with np.errstate(invalid="ignore"):
+                keep = np.flatnonzero((scores > np.float32(floor)) & (scores <= np.float32(_MOST)))
+            pairs = Pairs(keep, _labels(labels[keep], classes), np.minimum(scores[keep], 1))
+            placed = geometry.to_image(boxes)
+            found = Candidates.from_pairs(placed, pairs, floor, geometry.source)
+            return replace(found, suppressed=suppressed).to_arrays()
+
+        return decode
+
+    def recognise(self, outline: FileOutline) -> Recognition | None:
+        """One output 1xnx6 or nx7, or the four of EfficientNMS by their shapes."""
+        if not is_task(outline, "detect"):
+            return None
+        shapes = [spec.shape for spec in outline.outputs]
+        row = shapes[0][-1] if len(shapes) == 1 else None
+        rank = len(shapes[0])
+        is_rows = (row, rank) in {(_COLUMNS, 3), (_WITH_IMAGE, 2)}
+        if not is_rows and _four([spec.shape[1:] for spec in outline.outputs]) is None:
+            return None
+        what = " and ".join(told(spec) for spec in outline.outputs)
+        chosen = (
+            "without NMS" if outline.metadata.get("end2end") == "True" else "by the file itself"
+        )
+        names = names_of(outline)
+        lacking = "" if names else f"; their number of classes is not stated, {_COCO} are assumed"
+        return Recognition(
+            why=f"{what}: boxes, scores and labels, chosen {chosen}{lacking}",
+            params={},
+            classes=names or _COCO,
+            preprocess=preprocess(outline.size),
+            protocol={**PROTOCOL, "nms": _WITHOUT_NMS},
+        )
+
+
+def _suppressed(params: Mapping[str, Any]) -> tuple[float, float] | None:
+    where = "decoder_params"
+    check_known(params, ("conf", "iou"), where)
+    for key, value in params.items():
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not 0 <= value <= 1:
+            raise UsageError(f"must lie within 0..1, not {value!r}", where=f"{where}.{key}")
+    if len(params) == 1:
+        what = f"gives '{next(iter(params))}' alone"
+        raise UsageError(what, where=where, next="give conf and iou, or neither")
+    return (float(params["conf"]), float(params["iou"])) if params else None
+
+
+def _rows(outputs: Arrays) -> Rows:
+    """Boxes [n, 4], scores [n] and labels [n]."""
+    arrays = list(outputs.values())
+    if len(arrays) == 1 and arrays[0].ndim == 2:
+        rows = np.asarray(arrays[0], np.float32)
+        if rows.shape[1] == _COLUMNS:
+            return rows[:, :4], rows[:, 4], rows[:, 5]
+        if rows.shape[1] == _WITH_IMAGE:
+            return rows[:, 1:5], rows[:, 6], rows[:, 5]
+    places = _four([array.shape for array in arrays])
+    if places is None:
+        given = ", ".join(f"{name} {list(array.shape)}" for name, array in outputs.items())
+        what = f"outputs are neither [n, 6], nor [n, 7], nor those of EfficientNMS: {given}"
+        step = "export the file with boxes inside, or choose another decoder"
+        raise StageError(what, where=f"decoder {NAME}", next=step)
+    count, boxes, scores, labels = (arrays[place] for place in places)
+    stop = int(np.clip(np.ravel(count)[0], 0, len(boxes)))
+    parts = (np.asarray(each, np.float32)[:stop] for each in (boxes, scores, labels))
+    box, score, label = parts
+    return box, score, label
+
+
+def _four(shapes: list[tuple[Any, ...]]) -> tuple[int, int, int, int] | None:
+    """Where number, boxes, scores and labels are; scores come before labels, as the plugin's do."""
+    if len(shapes) != 4:
+        return None
+    boxes = [at for at, shape in enumerate(shapes) if len(shape) == 2 and shape[1] == 4]
+    flat = [at for at, shape in enumerate(shapes) if len(shape) == 1]
+    if len(boxes) != 1 or len(flat) != 3:
+        return None
+    number = next((at for at in flat if shapes[at] == (1,)), flat[0])
+    scores, labels = (at for at in flat if at != number)
+    return number, boxes[0], scores, labels
+
+
+def _labels(values: NDArray[np.float32], classes: int) -> NDArray[np.intp]:
+    with np.errstate(invalid="ignore"):
+        wrong = values[~((values >= 0) & (values < classes) & (values == np.floor(values)))]
+    if wrong.size:
+        what = f"the file gives class {wrong[0]:g}, the model has {classes} labels"
+        step = "check the labels: the card's, or those of --names"
+        raise StageError(what, where=f"decoder {NAME}", next=step)
+    return values.astype(np.intp)
