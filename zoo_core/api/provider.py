@@ -25,13 +25,15 @@ class ProtocolOption:
     """An option of the command line that changes one value of a scoring protocol.
 
     `name` is the field of the protocol's values; the option is `--NAME` with `-` for `_`. `kind` is
-    float, int or str. `choices` are the allowed values of a str; empty means any.
+    float, int or str. `choices` are the allowed values of a str; empty means any. `idle` is a field
+    of the protocol and the value at which this option has no effect, which is then an error.
     """
 
     name: str
     kind: type[float | int | str]
     help: str
     choices: tuple[str, ...] = ()
+    idle: tuple[str, str] | None = None
 
     def __post_init__(self) -> None:
         where = f"protocol option {self.name!r}"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zoo_core.api import DataRequest, MatchesLabels, Target
 from zoo_core.errors import DataError, UnavailableError, UsageError, did_you_mean
 from zoo_core.planning.exporters import card_for_format, exporters
-from zoo_core.planning.settings import SettingsResolver, check_cfg, given_settings
+from zoo_core.planning.settings import SettingsResolver, check_cfg, check_options, given_settings
 from zoo_core.planning.weights import (
     Weights,
     first_ready,
@@ -124,8 +124,8 @@ def resolve(
     backend = _backend(request, plugins)
     target = _target(request, backend)
     evaluator = plugins.evaluator(card.evaluator)
-    values = getattr(evaluator, "viewing", {}) if viewing and not request.protocol else {}
     protocol = choose(registry.protocols, card, backend.name, request.protocol)
+    values = _viewed(evaluator, protocol) if viewing and not request.protocol else {}
     evaluator.check(task_values(derive(protocol, {**values, **request.changes})))
     check_cfg(request, card, plugins)
     chooser = _Chooser(request, card, registry, plugins, cache)
@@ -133,11 +133,10 @@ def resolve(
     weights, data = chooser.stored() if stored else chooser.choose(needs_data)
     card = card_for_format(card, plugins, weights.format)
     given = given_settings(card, plugins, weights)
-    base = _preprocess(card)
-    settings = SettingsResolver(
-        request=request, card=card, protocol=protocol, viewing=values, base=base, given=given
-    ).resolve()
+    resolver = SettingsResolver(request, card, protocol, values, _preprocess(card), given)
+    settings = resolver.resolve()
     evaluator.check(task_values(settings.protocol))
+    check_options(request, settings.protocol, plugins)
     compiler = plugins.compiler(backend.compiler)
     quantised = given.quantised and getattr(compiler, "takes_quantised", False)
     ranges = not (stored or quantised) and compiler.needs_calibration(target.precision)
@@ -157,6 +156,11 @@ def resolve(
         decisions=settings.warnings,
         name=request.name or own_name(request, card, weights) or card.id,
     )
+
+
+def _viewed(evaluator: Evaluator, protocol: ScoringProtocol) -> dict[str, Any]:
+    seen = getattr(evaluator, "viewing", {})
+    return {name: value for name, value in seen.items() if name in protocol.values}
 
 
 def _preprocess(card: ModelCard) -> Preprocess:

@@ -45,6 +45,20 @@ def check_cfg(request: RunRequest, card: ModelCard, plugins: Plugins) -> None:
         raise UsageError(f"{card.id} reads no .cfg", where="--cfg", next=step)
 
 
+def check_options(request: RunRequest, protocol: ScoringProtocol, plugins: Plugins) -> None:
+    """Raise UsageError for an option that has no effect under the protocol, its values included."""
+    options = plugins.protocol_options()
+    for name in request.changes:
+        idle = options[name].idle if name in options else None
+        if idle and protocol.values.get(idle[0]) == idle[1]:
+            option, other = (f"--{key.replace('_', '-')}" for key in (name, idle[0]))
+            raise UsageError(
+                f"has no effect: the protocol has {idle[0]} {idle[1]}",
+                where=option,
+                next=f"leave it out, or give another {other} too",
+            )
+
+
 def given_settings(card: ModelCard, plugins: Plugins, weights: Weights) -> GivenSettings:
     """What the user's own files say; nothing where the card describes these very files."""
     files = {role: Path(place) for role, place in weights.locations.items()}
@@ -68,7 +82,7 @@ def is_published(card: ModelCard, weights: Weights) -> bool:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class SettingsResolver:
     """Decides on size, batch, protocol and preprocessing.
 

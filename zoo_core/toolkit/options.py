@@ -17,11 +17,19 @@ if TYPE_CHECKING:
 
     from zoo_core.api import ModelCard, Target
 
+_NO_NMS = ("nms_kind", "none")
 DETECTION_OPTIONS = (
     ProtocolOption(name="conf", kind=float, help="Confidence threshold."),
-    ProtocolOption(name="nms", kind=float, help="NMS IoU threshold."),
-    ProtocolOption(name="nms_kind", kind=str, help="Overlap measure.", choices=("iou", "diou")),
-    ProtocolOption(name="beta_nms", kind=float, help="Exponent of the distance in DIoU."),
+    ProtocolOption(name="nms", kind=float, help="NMS IoU threshold.", idle=_NO_NMS),
+    ProtocolOption(
+        name="nms_kind",
+        kind=str,
+        help="Overlap measure; none: no NMS.",
+        choices=("iou", "diou", "none"),
+    ),
+    ProtocolOption(
+        name="beta_nms", kind=float, help="Exponent of the distance in DIoU.", idle=_NO_NMS
+    ),
     ProtocolOption(
         name="box_labels", kind=str, help="Labels kept per box.", choices=("best", "multi")
     ),

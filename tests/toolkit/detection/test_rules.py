@@ -115,6 +115,15 @@ def test_diou_spares_what_iou_drops() -> None:
     assert len(postprocess(candidates, DetectionRules(0.1, 0.5, nms_kind="diou"))) == 2
 
 
+def test_without_nms_boxes_that_overlap_stay_and_no_threshold_is_read() -> None:
+    boxes = np.array([[0, 0, 10, 10], [0, 0, 10, 10], [5, 5, 5, 5], [5, 5, 5, 5]], np.float32)
+    candidates = Candidates.from_dense(boxes, np.full((4, 1), 0.5, np.float32), 0.0)
+    kept = postprocess(candidates, DetectionRules(0.1, nms_kind="none"))
+    assert kept.boxes.tolist() == boxes.tolist()
+    assert len(postprocess(candidates, DetectionRules(0.1, 0.5, "none"))) == 4
+    assert len(postprocess(candidates, DetectionRules(0.1, 0.5))) == 2
+
+
 def test_device_suppression_is_not_repeated_unless_the_threshold_is_lower() -> None:
     boxes = np.array([[0, 0, 10, 10], [0, 3, 10, 13]], np.float32)
     plain = Candidates.from_dense(boxes, np.array([[0.9], [0.8]]), 0.1)

@@ -73,11 +73,11 @@ class OrientedCandidates:
         """
 
         def suppress(
-            rows: NDArray[Any], scores: NDArray[np.float32], labels: NDArray[Any]
+            rows: NDArray[Any], scores: NDArray[np.float32], labels: NDArray[Any], most: float
         ) -> NDArray[np.intp]:
             order = ranked(scores)
             boxes, around = self.oriented[rows], self.found.boxes[rows]
-            return order[_survivors(boxes[order], around[order], labels[order], rules.nms)]
+            return order[_survivors(boxes[order], around[order], labels[order], most)]
 
         detections, rows = settle(self.found, rules, suppress)
         return OrientedDetections(detections, self.oriented[rows])

@@ -10,7 +10,7 @@ import numpy as np
 
 from zoo_core.errors import UsageError, check_known, check_one_of
 from zoo_core.toolkit.detection.detections import Detections
-from zoo_core.toolkit.detection.nms import KINDS, NmsKind, nms, ranked
+from zoo_core.toolkit.detection.nms import KINDS, nms, ranked
 from zoo_core.vision.geometry import DARKNET_EXPONENT, clip_boxes
 
 if TYPE_CHECKING:
@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 
     from zoo_core.toolkit.detection.detections import Candidates
 
-    Suppress = Callable[[NDArray[Any], NDArray[np.float32], NDArray[Any]], NDArray[np.intp]]
+    Suppress = Callable[[NDArray[Any], NDArray[np.float32], NDArray[Any], float], NDArray[np.intp]]
 
 BoxLabels = Literal["best", "multi"]
 BOX_LABELS = ("best", "multi")
+Suppression = Literal["iou", "diou", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +33,16 @@ class DetectionRules:
 
     Scores must be above `conf`, strictly. `box_labels`: `best` keeps a box's highest label (the
     first on ties), `multi` every label above conf. NMS is per class, at overlap > `nms` of
-    `nms_kind`; for `diou`, `beta_nms` is the exponent of the distance (see `diou`). The
-    `max_detections` highest scores stay (None: all); of these, those of at least
-    `min_output_score`. Boxes are then cut to the image (`clip`) and rounded to whole pixels
-    (`round_boxes`). Raises `UsageError` for values out of range.
+    `nms_kind`; for `diou`, `beta_nms` is the exponent of the distance (see `diou`). With `none`
+    there is no NMS: it needs no `nms` and does not read one. The `max_detections` highest scores
+    stay (None: all); of these, those of at least `min_output_score`. Boxes are then cut to the
+    image (`clip`) and rounded to whole pixels (`round_boxes`). Raises `UsageError` for values out
+    of range.
     """
 
     conf: float
-    nms: float
-    nms_kind: NmsKind = "iou"
+    nms: float | None = None
+    nms_kind: Suppression = "iou"
     box_labels: BoxLabels = "best"
     max_detections: int | None = None
     clip: bool = False
@@ -50,8 +52,10 @@ class DetectionRules:
 
     def __post_init__(self) -> None:
         for name in ("conf", "nms", "min_output_score"):
-            _check_fraction(name, getattr(self, name), optional=name == "min_output_score")
-        check_one_of("nms_kind", self.nms_kind, KINDS)
+            _check_fraction(name, getattr(self, name), optional=name != "conf")
+        check_one_of("nms_kind", self.nms_kind, (*KINDS, "none"))
+        if self.nms is None and self.nms_kind != "none":
+            raise _missing("nms")
         check_one_of("box_labels", self.box_labels, BOX_LABELS)
         if not _is_number(self.beta_nms) or not 0 <= self.beta_nms < inf:
             raise UsageError(f"beta_nms must be a number of at least 0, not {self.beta_nms!r}")
@@ -69,8 +73,7 @@ class DetectionRules:
         check_known(values, known, "protocol")
         for name, required in known.items():
             if required and name not in values:
-                step = f"give --{name} FRACTION, or a --protocol that states it"
-                raise UsageError(f"the protocol gives no '{name}'", next=step)
+                raise _missing(name)
         return cls(**values)
 
 
@@ -91,25 +94,31 @@ def settle(
     """What `postprocess` returns, and the row of `candidates.boxes` of each detection.
 
     With the rows a task takes along what else it has of a box. `suppress` does NMS in another way:
-    it gets rows, scores and labels and returns the indices that survive, by descending score.
+    it gets rows, scores, labels and the threshold and returns the indices that survive, by
+    descending score.
     """
     _check_floor(candidates, rules)
     chosen = _chosen(candidates, rules)
     rows = candidates.box[chosen]
     scores, labels = candidates.score[chosen], candidates.label[chosen]
-    done = candidates.suppressed is not None and rules.nms >= candidates.suppressed[1]
-    if done:
+    kind, most, done = rules.nms_kind, rules.nms, candidates.suppressed
+    if kind == "none" or most is None or (done is not None and most >= done[1]):
         order = ranked(scores)
     elif suppress is not None:
-        order = suppress(rows, scores, labels)
+        order = suppress(rows, scores, labels, most)
     else:
-        how = (rules.nms, rules.nms_kind, rules.beta_nms)
-        order = nms(candidates.boxes[rows], scores, labels, *how)
+        boxes = candidates.boxes[rows]
+        order = nms(boxes, scores, labels, most, kind, rules.beta_nms)
     order = order[: rules.max_detections]
     if rules.min_output_score is not None:
         order = order[scores[order] >= np.float32(rules.min_output_score)]
-    boxes = _placed(candidates.boxes[rows[order]], candidates, rules)
-    return Detections(boxes, scores[order], labels[order]), rows[order].astype(np.intp)
+    placed = _placed(candidates.boxes[rows[order]], candidates, rules)
+    return Detections(placed, scores[order], labels[order]), rows[order].astype(np.intp)
+
+
+def _missing(name: str) -> UsageError:
+    step = f"give --{name} FRACTION, or a --protocol that states it"
+    return UsageError(f"the protocol gives no '{name}'", next=step)
 
 
 def _check_floor(candidates: Candidates, rules: DetectionRules) -> None:

@@ -1,0 +1,55 @@
+"""An option that the protocol leaves no use for is refused, not ignored."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from zoo_core.testing.fixtures import Zoo
+
+REGISTRY = """
+schema: 1
+protocols:
+  bare:
+    task: detection
+    values: {conf: 0.2, nms_kind: none}
+"""
+
+
+@pytest.fixture
+def bare(zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A protocol without NMS, for the detector that is built in."""
+    (tmp_path / "bare.yaml").write_text(REGISTRY)
+    monkeypatch.setenv("ZOO_REGISTRY", str(tmp_path / "bare.yaml"))
+
+
+def planned(zoo: Zoo, *options: str) -> tuple[int, str]:
+    done = zoo("plan", "yolov4-tianxiaomo", "--assets", "sample", *options)
+    return done.code, done.stderr + done.stdout
+
+
+@pytest.mark.usefixtures("bare")
+@pytest.mark.parametrize(("option", "value"), [("--nms", "0.5"), ("--beta-nms", "0.5")])
+def test_a_threshold_under_a_protocol_without_nms(zoo: Zoo, option: str, value: str) -> None:
+    code, said = planned(zoo, "--protocol", "bare", option, value)
+    assert code == 2
+    assert f"{option}: has no effect: the protocol has nms_kind none" in said
+    assert "leave it out, or give another --nms-kind too" in said
+
+
+@pytest.mark.usefixtures("bare")
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--protocol", "bare"],
+        ["--nms-kind", "none"],
+        ["--protocol", "bare", "--nms", "0.5", "--nms-kind", "iou"],
+    ],
+)
+def test_what_has_an_effect_is_taken(zoo: Zoo, options: list[str]) -> None:
+    code, said = planned(zoo, *options)
+    assert code == 0, said
