@@ -1,0 +1,146 @@
+"""Where a file's outputs hold the scores and deltas of each level's anchors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zoo_core.errors import StageError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from zoo_core.api import Arrays
+    from zoo_dense.anchors import AnchorRules
+
+    Floats = NDArray[np.float32]
+
+_ALIKE = 4
+_MOST_EXP = np.float32(1e8)
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """One level: scores [anchors of a cell, classes, cells], boxes or deltas [rows, 4].
+
+    Both are views of the outputs, or copies where the layout asks for one. A row is
+    cell * anchors of a cell + anchor.
+    """
+
+    scores: Floats
+    boxes: Floats
+
+    def above(self, limit: float) -> tuple[NDArray[np.intp], NDArray[np.intp], Floats]:
+        """Row, class and score of those above a limit."""
+        anchor, label, cell = np.nonzero(self.scores > np.float32(limit))
+        return cell * len(self.scores) + anchor, label, self.scores[anchor, label, cell]
+
+
+def levels(
+    outputs: Arrays, rules: AnchorRules, network: tuple[int, int], classes: int, decoder: str
+) -> list[Level]:
+    """The levels in one of three layouts, told apart by shape.
+
+    Maps [A * C, rows, columns] and [A * 4, rows, columns] of each level, perhaps with an object
+    map [A, rows, columns]; the same as rows [cells * A, C] and [cells * A, 4]; or the rows of all
+    levels one after the other. Raises `StageError` where the outputs are none of these, and where
+    scores of four classes look as deltas do and no names tell them apart.
+    """
+    if classes == _ALIKE and not rules.score_outputs and not rules.box_outputs:
+        what = "scores of 4 classes have the shape of deltas"
+        step = "name the outputs of scores in decoder_params: score_outputs: [...]"
+        raise StageError(what, where=f"decoder {decoder}", next=step)
+    grids, each = rules.grids(network), rules.each
+    counts = [rows * columns * each for rows, columns in grids]
+    pool = _Pool(outputs, rules)
+    whole = pool.pair((sum(counts), classes), (sum(counts), 4))
+    if whole is not None:
+        edges = np.cumsum([0, *counts])
+        parts = [slice(start, stop) for start, stop in pairwise(edges)]
+        return [_of_rows(whole[0][part], whole[1][part], each) for part in parts]
+    found = []
+    for count, grid in zip(counts, grids, strict=True):
+        maps = pool.pair((each * classes, *grid), (each * 4, *grid))
+        rows = None if maps else pool.pair((count, classes), (count, 4))
+        if maps is not None:
+            found.append(_of_maps(*maps, pool.objects((each, *grid)), each))
+        elif rows is not None:
+            found.append(_of_rows(*rows, each))
+        else:
+            raise _misfit(outputs, rules, network, classes, decoder)
+    return found
+
+
+class _Pool:
+    """Outputs that are not used yet, in the graph's order."""
+
+    def __init__(self, outputs: Arrays, rules: AnchorRules) -> None:
+        named = {*rules.score_outputs, *rules.box_outputs}
+        self._left = dict(outputs)
+        self._scores = set(rules.score_outputs or outputs.keys() - named)
+        self._boxes = set(rules.box_outputs or outputs.keys() - named)
+
+    def pair(
+        self, scores: tuple[int, ...], boxes: tuple[int, ...]
+    ) -> tuple[NDArray[Any], NDArray[Any]] | None:
+        """The first output of each shape."""
+        first, second = self._named(scores, self._scores), self._named(boxes, self._boxes)
+        if first is None or second is None:
+            return None
+        return self._left.pop(first), self._left.pop(second)
+
+    def objects(self, shape: tuple[int, ...]) -> NDArray[Any] | None:
+        """The map of object scores, if there is one left."""
+        name = self._named(shape, set(self._left))
+        return None if name is None else self._left.pop(name)
+
+    def _named(self, shape: tuple[int, ...], names: set[str]) -> str | None:
+        left = self._left.items()
+        return next((name for name, one in left if one.shape == shape and name in names), None)
+
+
+def _of_maps(
+    scores: NDArray[Any], boxes: NDArray[Any], objects: NDArray[Any] | None, each: int
+) -> Level:
+    cells = scores.shape[1] * scores.shape[2]
+    table = np.asarray(scores, np.float32).reshape(each, -1, cells)
+    if objects is not None:
+        table = _with_objects(table, np.asarray(objects, np.float32).reshape(each, 1, cells))
+    deltas = np.asarray(boxes, np.float32).reshape(each, 4, cells).transpose(2, 0, 1)
+    return Level(table, deltas.reshape(-1, 4))
+
+
+def _of_rows(scores: NDArray[Any], boxes: NDArray[Any], each: int) -> Level:
+    table = np.asarray(scores, np.float32).reshape(-1, each, scores.shape[1]).transpose(1, 2, 0)
+    return Level(table, np.asarray(boxes, np.float32))
+
+
+def _with_objects(scores: Floats, objects: Floats) -> Floats:
+    """Logits whose sigmoid is sigmoid(score) * sigmoid(object).
+
+    s + o - log(1 + e^s + e^o), the exponentials at most 1e8 (Chen et al., "You Only Look One-level
+    Feature", implicit objectness; MMDetection, yolof_head.py).
+    """
+    with np.errstate(over="ignore"):
+        grown = [np.minimum(np.exp(values), _MOST_EXP) for values in (scores, objects)]
+    return scores + objects - np.log(np.float32(1) + grown[0] + grown[1])
+
+
+def _misfit(
+    outputs: Arrays, rules: AnchorRules, network: tuple[int, int], classes: int, decoder: str
+) -> StageError:
+    told = ", ".join(f"{name} {list(array.shape)}" for name, array in outputs.items())
+    rows, columns = rules.grids(network)[0]
+    wanted = (
+        f"[{rules.each * classes}, {rows}, {columns}] and [{rules.each * 4}, {rows}, {columns}]"
+    )
+    total = sum(rows * columns * rules.each for rows, columns in rules.grids(network))
+    what = (
+        f"the outputs are neither maps (first level {wanted}) nor rows ([{total}, {classes}] and "
+        f"[{total}, 4]): {told}"
+    )
+    step = "check the labels (the card's, or those of --names), the size, strides and sizes"
+    return StageError(what, where=f"decoder {decoder}", next=step)
