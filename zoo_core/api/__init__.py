@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from zoo_core.api.graph import TensorSpec as TensorSpec
     from zoo_core.api.provider import ProtocolOption as ProtocolOption
     from zoo_core.api.provider import Provider as Provider
+    from zoo_core.api.recognition import AUTO as AUTO
     from zoo_core.api.recognition import FileOutline as FileOutline
     from zoo_core.api.recognition import RecognisesOutputs as RecognisesOutputs
     from zoo_core.api.recognition import Recognition as Recognition

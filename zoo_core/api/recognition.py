@@ -10,6 +10,9 @@ if TYPE_CHECKING:
 
     from zoo_core.api.graph import TensorSpec
 
+AUTO = "auto"
+"""The decoder of a card for files of any family: the installed decoders say whose a file is."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileOutline:

@@ -88,6 +88,13 @@ def assets(
     names: Annotated[
         Path | None, typer.Option(help="File of class names: one per line, or YAML.")
     ] = None,
+    decoder: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Decoder of a file that any-onnx runs, where several fit; see `zoo plugins`.",
+        ),
+    ] = None,
     name: Annotated[
         str | None,
         typer.Option(help="Name of your own weights in reports; default: their file's."),
@@ -103,6 +110,7 @@ def assets(
         "weights": weights,
         "cfg": cfg,
         "names": names,
+        "decoder": decoder,
         "name": name,
         "source": source,
     }

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.api import CompileRequest, Target
+from zoo_core.api import AUTO, CompileRequest, Target
 from zoo_core.api.graph import GRAPH_FILE
 from zoo_core.commands.models import missing_providers
 from zoo_core.errors import RegistryError, ZooError
@@ -88,7 +88,8 @@ def _check_parts(
             evaluator = plugins.evaluator(card.evaluator)
             for name in {card.protocol, *card.protocols.values()}:
                 evaluator.check(task_values(registry.protocols[name]))
-            plugins.decoder(card.decoder).bind(card.decoder_params, len(card.labels), 0.001)
+            if card.decoder != AUTO:
+                plugins.decoder(card.decoder).bind(card.decoder_params, len(card.labels), 0.001)
     except ZooError as error:
         findings.append(_finding(error.where or where, "error", error.what, error.next))
     errors = _backend_errors(card, registry, plugins)

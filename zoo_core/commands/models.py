@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from zoo_core.api import AUTO
 from zoo_core.errors import ZooError, check_known
 from zoo_core.planning.weights import absent_files, nearest_option
 from zoo_core.registry.cards import NONE
@@ -68,14 +69,18 @@ def models(registry: Registry, plugins: Plugins, filters: ModelFilter) -> list[d
 
 
 def missing_providers(card: ModelCard, plugins: Plugins) -> list[tuple[str, str]]:
-    """The providers (kind, name) that a card names and no plugin provides; `none` is skipped."""
+    """The providers (kind, name) that a card names and no plugin provides."""
     names = [
         ("exporter", card.exporter),
         ("decoder", card.decoder),
         ("evaluator", card.evaluator),
         ("dataset", card.dataset),
     ]
-    return [(kind, name) for kind, name in names if name != NONE and name not in plugins.all(kind)]
+    return [
+        (kind, name)
+        for kind, name in names
+        if name not in (NONE, AUTO) and name not in plugins.all(kind)
+    ]
 
 
 def blocking_reason(
@@ -94,6 +99,8 @@ def blocking_reason(
         return "; ".join(f"no {kind} '{name}' is {_state(plugins)}" for kind, name in missing)
     if not plugins.backends():
         return "no backend is installed"
+    if card.decoder == AUTO:
+        return "give it your file: --weights FILE.onnx"
     if card.sample or any(_is_obtainable(card, option, answers) for option in card.weights):
         return ""
     return _missing_weights(card)

@@ -16,7 +16,8 @@ from zoo_core.errors import UsageError, check_known
 class RunRequest:
     """The options of `zoo run`; None if not set. `size` is (height, width).
 
-    `weights` is a path, "random" or "random:SEED". `predict` are images or folders without ground
+    `weights` is a path, "random" or "random:SEED", and `decoder` chooses among those that fit a
+    file without a card. `predict` are images or folders without ground
     truth, instead of `images`. `name` is what reports call the user's own weights, and
     `compare_published` asks for published figures beside theirs. `changes` are the protocol values
     that options such as `--conf` override. Without `batch` it is what a file of the user's has
@@ -33,6 +34,7 @@ class RunRequest:
     weights: str | None = None
     cfg: Path | None = None
     names: Path | None = None
+    decoder: str | None = None
     name: str | None = None
     source: str = "builtin"
     form: str | None = None
@@ -68,7 +70,10 @@ _LONGEST_NAME = 80
 RESIZE = ("stretch", "letterbox")
 _PATHS = ("cfg", "names", "images", "annotations", "calibration")
 _COUNTS = ("batch", "limit", "calibration_images")
-_TEXTS = ("backend", "precision", "device", "source", "dataset", "calibrator", "protocol")
+_TEXTS = (
+    *("backend", "precision", "device", "source", "dataset"),
+    *("calibrator", "protocol", "decoder"),
+)
 
 
 def make_request(model: str, **options: Any) -> RunRequest:

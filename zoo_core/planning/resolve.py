@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from zoo_core.api import DataRequest, MatchesLabels, Target
 from zoo_core.errors import DataError, UnavailableError, UsageError, did_you_mean
 from zoo_core.planning.exporters import card_for_format, exporters
+from zoo_core.planning.recognition import recognise
 from zoo_core.planning.settings import SettingsResolver, check_cfg, check_options, given_settings
 from zoo_core.planning.weights import (
     Weights,
@@ -21,9 +22,7 @@ from zoo_core.planning.weights import (
     stored_weights,
     user_weights,
 )
-from zoo_core.registry.cards import NONE
 from zoo_core.registry.protocols import choose, derive, task_values
-from zoo_core.system.names_file import read_names
 from zoo_core.vision import Preprocess
 
 if TYPE_CHECKING:
@@ -120,11 +119,11 @@ def resolve(
     `needs_data` is false if no image is run, as for an export. `viewing` is true for predictions
     that people look at: the evaluator's `viewing` values then replace those of the card's protocol.
     """
-    card = _labelled(_runnable(registry.model(request.model)), request.names)
-    backend = _backend(request, plugins)
+    taken = recognise(request, registry, plugins)
+    card, backend = taken.card, _backend(request, plugins)
     target = _target(request, backend)
     evaluator = plugins.evaluator(card.evaluator)
-    protocol = choose(registry.protocols, card, backend.name, request.protocol)
+    protocol = choose(taken.protocols, card, backend.name, request.protocol)
     values = _viewed(evaluator, protocol) if viewing and not request.protocol else {}
     evaluator.check(task_values(derive(protocol, {**values, **request.changes})))
     check_cfg(request, card, plugins)
@@ -153,7 +152,7 @@ def resolve(
         stored=stored,
         quantised=quantised,
         emulated=_emulated(backend, target),
-        decisions=settings.warnings,
+        decisions=(*taken.warnings, *settings.warnings),
         name=request.name or own_name(request, card, weights) or card.id,
     )
 
@@ -359,19 +358,6 @@ def _urls(stage: Stage) -> list[str]:
     """The URLs in a stage's locations and parameters."""
     places = [*stage.locations.values(), *stage.params.values()]
     return [place for place in places if str(place).startswith(("http://", "https://"))]
-
-
-def _runnable(card: ModelCard) -> ModelCard:
-    if card.exporter == NONE:
-        step = "`zoo models --runnable` lists the models that can run"
-        raise UsageError(f"{card.id} cannot run: it has no exporter yet", next=step)
-    return card
-
-
-def _labelled(card: ModelCard, names: Path | None) -> ModelCard:
-    if names is None:
-        return card
-    return replace(card, labels=read_names(names))
 
 
 def _backend(request: RunRequest, plugins: Plugins) -> Backend:

@@ -42,6 +42,7 @@ def manifest(
             },
         },
         "graph": _digests(outcome, plan.find("export")),
+        "decoder": {"name": card.decoder, "params": dict(card.decoder_params)},
         "calibration": _digests(outcome, plan.find("calibration")),
         "artefact": _digests(outcome, plan.artefact()),
         "dataset": data and {"name": data.dataset, "content": data.content, "images": data.count},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo_core.api import Provider
@@ -23,6 +24,12 @@ def zoo_exporters() -> Iterable[Provider[Exporter]]:
         summary="any .onnx file, checked against its card",
         load=_exporter,
     )
+
+
+@hookimpl
+def zoo_registry_files() -> Iterable[Path]:
+    """The card `any-onnx`, for files without a card of their own."""
+    yield Path(__file__).with_name("any.yaml")
 
 
 def _exporter() -> Exporter:

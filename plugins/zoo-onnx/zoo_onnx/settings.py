@@ -4,20 +4,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zoo_core.api import GivenSettings
+from zoo_core.api import AUTO, FileOutline, GivenSettings
 from zoo_core.toolkit.onnx_file import quantisation
-from zoo_onnx.file import outline
-from zoo_onnx.take import check_pixels, look
+from zoo_onnx.file import load, outline
+from zoo_onnx.image import inputs, spec
+from zoo_onnx.shapes import infer
+from zoo_onnx.take import check_pixels, look, take
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from onnx import ModelProto
+
     from zoo_core.api import ModelCard
+    from zoo_onnx.image import ImageInput
     from zoo_onnx.stated import Stated
+
+_COLOURS = 3
 
 
 def settings(path: Path, stated: Stated, card: ModelCard) -> GivenSettings:
     """Size, channels and batch, where the file has them fixed, and whether it is quantised.
+
+    For a card that leaves the decoder open also what its tensors are, at the card's size where the
+    file leaves it open.
 
     Raises `DataError` for a file that is not what the card says, or that takes no image.
     """
@@ -35,4 +45,34 @@ def settings(path: Path, stated: Stated, card: ModelCard) -> GivenSettings:
         quantised=quantisation(model) is not None,
         fixed_size=None not in image.sides,
         origins={name: f"{path.name}: input {text}" for name, value in known.items() if value},
+        outline=_tensors(path, model, image, stated, size or card.size)
+        if card.decoder == AUTO
+        else None,
+    )
+
+
+def _tensors(
+    path: Path, model: ModelProto, image: ImageInput, stated: Stated, size: tuple[int, int]
+) -> FileOutline:
+    """The file's tensors at this (height, width).
+
+    Shapes of outputs that it leaves open are inferred; a dimension that stays open is a str.
+    """
+    taken = [spec(value, image.batch) for value in inputs(model) if value.name == image.name]
+    known = [spec(value, image.batch) for value in model.graph.output]
+    if any(isinstance(side, str) for one in known for side in one.shape[1:] or ("",)):
+        whole = take(load(path), stated, size, image.channels or _COLOURS, path.name).model
+        for value in whole.graph.output:
+            value.type.tensor_type.ClearField("shape")
+        infer(whole)
+        known = [spec(value, image.batch) for value in whole.graph.output]
+    return FileOutline(
+        inputs=tuple(taken),
+        outputs=tuple(known),
+        size=size,
+        metadata={
+            row.key: row.value
+            for row in model.metadata_props
+            if isinstance(row.key, str) and isinstance(row.value, str)
+        },
     )

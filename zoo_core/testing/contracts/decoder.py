@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from itertools import cycle
 from types import MappingProxyType
@@ -9,12 +10,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from zoo_core.api import FileOutline, RecognisesOutputs, TensorSpec
 from zoo_core.errors import ZooError
 from zoo_core.testing.contracts.arrays import check_pure, check_storable, copied, same
 from zoo_core.testing.contracts.base import TaskContract
 from zoo_core.testing.contracts.checks import hinted_refusal, must, with_wrong_key
 from zoo_core.testing.examples import Box
 from zoo_core.toolkit.detection import Candidates
+from zoo_core.vision import Preprocess
 from zoo_core.vision.geometry import Geometry
 
 if TYPE_CHECKING:
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 
 _FLOOR = 0.05
 _SOURCES = ((480, 640), (33, 57), (101, 7), (1, 1))
+_ODD_SHAPES = ((), (1,), ("a", "b"), (1, "n", 6), (0, 0, 0), (1, 1 << 40, 84), (1, 3, 2, 2, 1))
 _EXTREMES = (-1e30, -1e4, 0.0, 1e4, 1e30)
 
 
@@ -114,6 +118,25 @@ class TaskDecoderContract(TaskContract):
         params, wrong = with_wrong_key(self.params)
         call = partial(self._provider().bind, params, self.classes, _FLOOR)
         hinted_refusal(call, wrong, f"decoder_params.{wrong}")
+
+    def test_it_recognises_no_file_that_it_cannot_decode(self) -> None:
+        """Whatever a file holds, the answer is None or parameters that bind takes."""
+        decoder: Any = self._provider()
+        told: object = decoder
+        if not isinstance(told, RecognisesOutputs):
+            return
+        own = tuple(
+            TensorSpec(name=name, shape=("batch", *array.shape), dtype=array.dtype.name)
+            for name, array in self.outputs()[0].items()
+        )
+        for outputs in (own, own[:1], (), *((TensorSpec(name="o", shape=s),) for s in _ODD_SHAPES)):
+            outline = FileOutline(inputs=(), outputs=outputs, size=self.size)
+            for metadata in ({}, {"names": "[", "stride": "x", "task": "", "description": "\0"}):
+                found = decoder.recognise(replace(outline, metadata=metadata))
+                if found is not None:
+                    decoder.bind(found.params, found.classes, _FLOOR)
+                    Preprocess.from_data(found.preprocess, where="recognise: preprocess")
+                    must(found.why and found.classes > 0, "it does not say why, or no classes")
 
     def _bind(self, floor: float = _FLOOR) -> Decode:
         decode: Decode = self._provider().bind(self.params, self.classes, floor)
