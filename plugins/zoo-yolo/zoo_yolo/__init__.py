@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo_core.api import Provider
@@ -19,6 +20,16 @@ ZOO_API = 1
 def zoo_decoders() -> Iterable[Provider[Decoder]]:
     """The decoders of the family's heads."""
     yield Provider(
+        name="yolo-anchors",
+        summary="YOLOv5, v7, YOLOR and Ultralytics' v3: raw heads (sides grow as squares) or rows",
+        load=lambda: _with_anchors(squares=True),
+    )
+    yield Provider(
+        name="yolo-anchors-exp",
+        summary="YOLOv3 and v4 as Darknet has them: raw heads (sides grow as exp) or decoded rows",
+        load=lambda: _with_anchors(squares=False),
+    )
+    yield Provider(
         name="yolo-anchor-free",
         summary="sides and class scores of each cell, decoded or raw: YOLOv6, v8, v9, 11, 12",
         load=_anchor_free,
@@ -28,6 +39,19 @@ def zoo_decoders() -> Iterable[Provider[Decoder]]:
         summary="boxes that the file itself chose: YOLOv10, YOLO26, exports with NMS inside",
         load=_end_to_end,
     )
+
+
+@hookimpl
+def zoo_registry_files() -> Iterable[Path]:
+    """The families and their cards."""
+    for name in ("anchor_based.yaml",):
+        yield Path(__file__).with_name(name)
+
+
+def _with_anchors(*, squares: bool) -> Decoder:
+    from zoo_yolo.anchor_based import AnchorDecoder
+
+    return AnchorDecoder(squares=squares)
 
 
 def _anchor_free() -> Decoder:

@@ -12,6 +12,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from zoo_yolox.decoder import YoloxDecoder
 
+from zoo_core.api import FileOutline, TensorSpec
 from zoo_core.errors import StageError, UsageError
 from zoo_core.plugins.manager import Plugins
 from zoo_core.registry import load_registry
@@ -169,6 +170,30 @@ def test_outputs_of_another_network_are_refused(
 def test_wrong_parameters(params: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=r"strides|decoded"):
         YoloxDecoder().bind(params, 80, 0.001)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "size", "classes"),
+    [
+        ([(1, 8400, 85)], (640, 640), 80),
+        ([("batch", CELLS, 7)], (416, 416), 2),
+        ([(1, 25200, 85)], (640, 640), None),
+        ([(1, 84, 8400)], (640, 640), None),
+        ([(1, 8400, 5)], (640, 640), None),
+        ([(1, 8400, "n")], (640, 640), None),
+        ([(1, 8400, 85), (1, 8400, 85)], (640, 640), None),
+    ],
+)
+def test_rows_of_cells_are_recognised(
+    shapes: Any, size: tuple[int, int], classes: int | None
+) -> None:
+    outputs = tuple(TensorSpec(name=f"out{at}", shape=shape) for at, shape in enumerate(shapes))
+    found = YoloxDecoder().recognise(FileOutline(inputs=(), outputs=outputs, size=size))
+    assert (found and found.classes) == classes
+    if found:
+        assert "decode_in_inference" in found.why
+        assert Preprocess.from_data(found.preprocess).size == size
+        YoloxDecoder().bind(found.params, found.classes, 0.001)
 
 
 def test_the_family_is_small() -> None:

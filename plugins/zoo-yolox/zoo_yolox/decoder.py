@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zoo_core.api import Recognition
 from zoo_core.errors import StageError, UsageError, check_known
-from zoo_core.toolkit.detection import Candidates
-from zoo_core.vision import cxcywh_to_xyxy
+from zoo_core.toolkit.detection import decode_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from zoo_core.api import Arrays, Decode
+    from zoo_core.api import Arrays, Decode, FileOutline
     from zoo_core.vision import Geometry
 
 _PARAMS = ("strides", "decoded")
@@ -39,15 +39,36 @@ class YoloxDecoder:
         def decode(outputs: Arrays, geometry: Geometry) -> Arrays:
             grid = _grid(geometry.network, strides)
             rows = _rows(outputs, len(grid), classes)
-            # Sigmoids end at 1; what an integer network rounds beyond that is not a score.
-            sure = np.clip(rows[:, 4:], 0, 1)
-            scores = sure[:, :1] * sure[:, 1:]
             with np.errstate(over="ignore", invalid="ignore"):
                 places = rows[:, :4] if decoded else _placed(rows[:, :4], grid)
-                found = geometry.to_image(cxcywh_to_xyxy(places))
-            return Candidates.from_dense(found, scores, floor, geometry.source).to_arrays()
+            return decode_rows(places, rows[:, 4:], geometry, floor).to_arrays()
 
         return decode
+
+    def recognise(self, outline: FileOutline) -> Recognition | None:
+        """See `zoo_core.api.RecognisesOutputs`; rows of cells are taken as not decoded."""
+        shapes = [spec.shape[1:] for spec in outline.outputs]
+        if len(shapes) != 1 or len(shapes[0]) != 2:
+            return None
+        count, values = shapes[0]
+        cells = len(_grid(outline.size, _STRIDES))
+        if count != cells or not isinstance(values, int) or values < 6:
+            return None
+        height, width = outline.size
+        resize = {"op": "resize", "mode": "letterbox", "size": [height, width], "pad": 114}
+        return Recognition(
+            why=f"one output 1x{count}x{values}: a box, object and {values - 5} classes for each "
+            "cell of the strides 8, 16, 32. Assumed, since no file tells it: boxes are not decoded "
+            "(a card for a file of --decode_in_inference states decoder_params: {decoded: true})",
+            params={"strides": list(_STRIDES)},
+            classes=values - 5,
+            preprocess=(
+                {"op": "decode", "colour": "bgr"},
+                {**resize, "interpolation": "bilinear", "anchor": "top_left", "rounding": "down"},
+                {"op": "to_tensor"},
+            ),
+            protocol={"conf": 0.001, "nms": 0.65, "nms_kind": "iou", "box_labels": "best"},
+        )
 
 
 def _checked(params: Mapping[str, Any]) -> tuple[tuple[int, ...], bool]:

@@ -7,7 +7,13 @@ import pytest
 from numpy.typing import NDArray
 
 from zoo_core.errors import UsageError
-from zoo_core.toolkit.detection import AnchorHead, Candidates, decode_boxes, decode_heads
+from zoo_core.toolkit.detection import (
+    AnchorHead,
+    Candidates,
+    decode_boxes,
+    decode_heads,
+    decode_rows,
+)
 from zoo_core.vision import Geometry
 
 DATA = Path(__file__).parents[2] / "data" / "vision"
@@ -117,6 +123,32 @@ def test_new_coords_take_activated_values() -> None:
     assert found.score.tolist() == pytest.approx([0.4])
     x, y, w, h = (0.25 * 2 - 0.5 + 1) * 8, (0.5 * 2 - 0.5) * 8, 1.5**2 * 10, 20.0
     assert found.boxes[0].tolist() == pytest.approx([x - w / 2, y - h / 2, x + w / 2, y + h / 2])
+
+
+@pytest.mark.parametrize("values_last", [False, True])
+def test_squares_activate_and_grow_as_squares(values_last: bool) -> None:
+    head = np.full((1 * 6, 1, 2), -20, np.float32)
+    head[:, 0, 1] = (np.log(0.25 / 0.75), 0, np.log(0.75 / 0.25), 0, np.log(4), 0)
+    if values_last:
+        head = head.reshape(1, 6, 1, 2).transpose(0, 2, 3, 1)
+    spec = AnchorHead(8, ((10, 20),), 2.0, squares=True)
+    found = decode_heads([head], [spec], 1, Geometry.identity((8, 16)), 0.1)
+    assert found.anchor.tolist() == [1]
+    assert found.score.tolist() == pytest.approx([0.4])
+    x, y, w, h = (0.25 * 2 - 0.5 + 1) * 8, (0.5 * 2 - 0.5) * 8, 1.5**2 * 10, 20.0
+    assert found.boxes[0].tolist() == pytest.approx([x - w / 2, y - h / 2, x + w / 2, y + h / 2])
+
+
+def test_rows_are_placed_and_their_scores_multiplied() -> None:
+    boxes = np.array([[8, 4, 4, 2], [1, 1, 1, 1], [np.inf, 0, 1, 1], [4, 4, 2, 2]], np.float32)
+    scores = np.array([[0.5, 0.5, 1], [0.1, 1, 1], [1, 1, 1], [1.02, 1.01, 0]], np.float32)
+    geometry = Geometry((16, 32), (8, 16), (0.5, 0.5), (0.0, 0.0))
+    found = decode_rows(boxes, scores, geometry, 0.2)
+    assert found.anchor.tolist() == [0, 3]
+    assert found.dropped == 1
+    assert found.boxes.tolist() == [[12, 6, 20, 10], [6, 6, 10, 10]]
+    assert found.label.tolist() == [0, 1, 0]
+    assert found.score.tolist() == [0.25, 0.5, 1.0]
 
 
 def test_overflow_and_nan_drop_the_box_only() -> None:

@@ -6,7 +6,12 @@ Tasks beside `detection` keep further arrays of each box: `masks` (instance-segm
 
 from __future__ import annotations
 
-from zoo_core.toolkit.detection.anchors import AnchorHead, decode_boxes, decode_heads
+from zoo_core.toolkit.detection.anchors import (
+    AnchorHead,
+    decode_boxes,
+    decode_heads,
+    decode_rows,
+)
 from zoo_core.toolkit.detection.detections import Candidates, Detections
 from zoo_core.toolkit.detection.drawing import draw_detections
 from zoo_core.toolkit.detection.keypoints import KeypointCandidates, Poses
@@ -28,6 +33,7 @@ __all__ = [
     "Poses",
     "decode_boxes",
     "decode_heads",
+    "decode_rows",
     "draw_detections",
     "nms",
     "postprocess",
