@@ -48,9 +48,12 @@ class Recognised:
     warnings: tuple[str, ...] = ()
 
 
-def recognise(request: RunRequest, registry: Registry, plugins: Plugins) -> Recognised:
+def recognise(
+    request: RunRequest, registry: Registry, plugins: Plugins, decodes: bool
+) -> Recognised:
     """The request's card; where it leaves the decoder open, with what the file of `--weights` is.
 
+    A file that no decoder takes keeps the card as it is, unless the run `decodes` its outputs.
     Raises UsageError where no file is given, where several decoders fit and none is chosen, and for
     a `--decoder` that does not belong here; DataError where none fits.
     """
@@ -65,7 +68,12 @@ def recognise(request: RunRequest, registry: Registry, plugins: Plugins) -> Reco
         what = f"{card.id} runs a file of yours, and none is given"
         raise UsageError(what, next="give --weights FILE.onnx")
     outline, where = _outline(request, card, plugins)
-    name, found = _only(_answers(outline, plugins, request.decoder), outline, where)
+    answers = _answers(outline, plugins, request.decoder)
+    if not (decodes or any(answers.values())):
+        only = f"{where}: no decoder recognises it: it can be exported, compiled and timed only"
+        card = replace(card, size=outline.size)
+        return Recognised(card=card, protocols=registry.protocols, warnings=(only,))
+    name, found = _only(answers, outline, where)
     card = _of_task(card, plugins.decoder(name).task, name, registry)
     labels, told = _labels(request, card, name, found, outline, registry)
     whole = any(spec.dtype == "uint8" for spec in outline.inputs)  # it scales pixels itself

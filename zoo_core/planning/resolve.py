@@ -119,7 +119,7 @@ def resolve(
     `needs_data` is false if no image is run, as for an export. `viewing` is true for predictions
     that people look at: the evaluator's `viewing` values then replace those of the card's protocol.
     """
-    taken = recognise(request, registry, plugins)
+    taken = recognise(request, registry, plugins, needs_data)
     card, backend = taken.card, _backend(request, plugins)
     target = _target(request, backend)
     evaluator = plugins.evaluator(card.evaluator)

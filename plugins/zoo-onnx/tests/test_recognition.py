@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import onnx
 import pytest
 import zoo_coco
@@ -15,13 +17,13 @@ from onnx import helper
 from zoo_core.api import FileOutline, Provider, Recognition, TensorSpec
 from zoo_core.api.hooks import hookimpl
 from zoo_core.errors import DataError, UsageError
-from zoo_core.planning.build import Goal, Run, plan_run
 from zoo_core.planning.request import make_request
-from zoo_core.planning.resolve import CacheState
+from zoo_core.planning.resolve import CacheState, Resolved, resolve
 from zoo_core.plugins.manager import Plugins
 from zoo_core.registry import load_registry
 from zoo_core.testing import toy
 from zoo_core.testing.examples import onnx_model, preprocess
+from zoo_core.vision import write_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -69,8 +71,8 @@ def network(path: Path, size: tuple[Any, Any] = (64, 96), classes: int = 3, **me
         TensorSpec(name="x", shape=("batch", 3, *size)),
         TensorSpec(name="y", shape=("batch", 4 + classes, "cells")),
     )
-    weight = onnx.numpy_helper.from_array(_zeros(4 + classes), "w")
-    shape = onnx.numpy_helper.from_array(_row(0, 4 + classes, -1), "s")
+    weight = onnx.numpy_helper.from_array(np.zeros((4 + classes, 3, 1, 1), np.float32), "w")
+    shape = onnx.numpy_helper.from_array(np.array([0, 4 + classes, -1]), "s")
     nodes = [
         helper.make_node("Conv", ["x", "w"], ["map"], strides=[16, 16], kernel_shape=[1, 1]),
         helper.make_node("Reshape", ["map", "s"], ["y"]),
@@ -81,38 +83,34 @@ def network(path: Path, size: tuple[Any, Any] = (64, 96), classes: int = 3, **me
     return str(path)
 
 
-def _zeros(count: int) -> Any:
-    import numpy as np
-
-    return np.zeros((count, 3, 1, 1), np.float32)
-
-
-def _row(*values: int) -> Any:
-    import numpy as np
-
-    return np.array(values, np.int64)
+def _picture(folder: Path) -> Path:
+    path = folder / "i.png"
+    write_image(path, np.zeros((8, 8, 3), np.uint8))
+    return path
 
 
 @pytest.fixture
-def planned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Run]:
-    """Plans the export of a file with these decoders installed."""
+def planned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Resolved]:
+    """Resolves a request for a file with these decoders installed."""
     monkeypatch.setenv("ZOO_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
 
-    def plan(weights: str | None, decoders: dict[str, object], **options: Any) -> Run:
+    def plan(weights: str | None, decoders: dict[str, object], **options: Any) -> Resolved:
         own = [plugin(name, decoder) for name, decoder in decoders.items()]
         plugins = Plugins([zoo_onnx, zoo_coco, zoo_onnxruntime, toy, *own])
         registry = load_registry(plugins.registry_files())
         model = options.pop("model", "any-onnx")
+        decodes = options.pop("decodes", True)
         request = make_request(model, weights=weights, backend="onnxruntime", **options)
-        return plan_run(request, registry, plugins, CACHE, Goal.EXPORT)
+        request = replace(request, predict=(_picture(tmp_path),))
+        return resolve(request, registry, plugins, CACHE, decodes)
 
     return plan
 
 
 def test_the_only_decoder_that_fits_makes_the_card(planned: Any, tmp_path: Path) -> None:
     file = network(tmp_path / "n.onnx")
-    resolved = planned(file, {"odd": Cells(7), "cells": Cells(24)}).resolved
+    resolved = planned(file, {"odd": Cells(7), "cells": Cells(24)})
 
     card = resolved.card
     assert (card.decoder, card.decoder_params, card.size) == ("cells", {"cells": 24}, (64, 96))
@@ -134,10 +132,10 @@ def test_options_go_before_what_is_recognised(planned: Any, tmp_path: Path) -> N
     file = network(tmp_path / "n.onnx")
     run = planned(file, {"cells": Cells(24)}, nms=0.5, resize="stretch")
 
-    assert run.resolved.protocol.values["nms"] == 0.5
-    assert run.resolved.protocol.base == "assumed"
-    assert run.resolved.preprocess.mode == "stretch"
-    asked = planned(file, {"cells": Cells(24)}, protocol="tianxiaomo").resolved
+    assert run.protocol.values["nms"] == 0.5
+    assert run.protocol.base == "assumed"
+    assert run.preprocess.mode == "stretch"
+    asked = planned(file, {"cells": Cells(24)}, protocol="tianxiaomo")
     assert (asked.protocol.name, asked.preprocess.mode) == ("tianxiaomo", "stretch")
 
 
@@ -148,7 +146,7 @@ def test_shapes_that_the_file_leaves_open_follow_from_the_size(
     decoder = Cells(6 * 8 if options else 40 * 40)
     file = network(tmp_path / "n.onnx", ("height", "width"))
 
-    assert planned(file, {"cells": decoder}, **options).resolved.card.decoder == "cells"
+    assert planned(file, {"cells": decoder}, **options).card.decoder == "cells"
     (outline,) = decoder.seen
     assert outline.size == ((128, 96) if options else (640, 640))
     assert [spec.name for spec in outline.inputs] == ["x"]
@@ -174,7 +172,7 @@ def test_of_two_that_fit_the_user_chooses_one(planned: Any, tmp_path: Path) -> N
 
     assert caught.value.what.startswith("fits 2 decoders: one: one output of 24 cells; two: ")
     assert caught.value.next == "choose with --decoder one or --decoder two"
-    assert planned(file, decoders, decoder="two").resolved.card.decoder == "two"
+    assert planned(file, decoders, decoder="two").card.decoder == "two"
 
 
 def test_a_decoder_that_is_named_must_exist_and_fit(planned: Any, tmp_path: Path) -> None:
@@ -213,7 +211,7 @@ def test_names_in_the_metadata_count(
     planned: Any, tmp_path: Path, text: str, labels: tuple[str, ...] | None
 ) -> None:
     file = network(tmp_path / "n.onnx", names=text)
-    resolved = planned(file, {"cells": Cells(24)}).resolved
+    resolved = planned(file, {"cells": Cells(24)})
 
     assert resolved.card.labels == (labels or ("class0", "class1", "class2"))
     assert len(resolved.warnings) == (2 if labels else 3)
@@ -221,7 +219,7 @@ def test_names_in_the_metadata_count(
 
 def test_80_classes_are_taken_for_those_of_coco(planned: Any, tmp_path: Path) -> None:
     file = network(tmp_path / "n.onnx", classes=80)
-    resolved = planned(file, {"cells": Cells(24)}).resolved
+    resolved = planned(file, {"cells": Cells(24)})
 
     assert resolved.card.labels[:2] == ("person", "bicycle")
     told = "taken for person, bicycle, car and 77 more, as card any-onnx has them"
@@ -231,7 +229,7 @@ def test_80_classes_are_taken_for_those_of_coco(planned: Any, tmp_path: Path) ->
 def test_names_of_the_user_go_first_and_must_be_as_many(planned: Any, tmp_path: Path) -> None:
     file, own = network(tmp_path / "n.onnx", names="['a', 'b', 'c']"), tmp_path / "own.txt"
     own.write_text("u\nv\nw\n")
-    resolved = planned(file, {"cells": Cells(24)}, names=own).resolved
+    resolved = planned(file, {"cells": Cells(24)}, names=own)
     assert resolved.card.labels == ("u", "v", "w")
     own.write_text("u\n")
     with pytest.raises(UsageError, match="has 1 name, the network 3 classes"):
@@ -244,3 +242,32 @@ def test_a_decoder_of_another_task_brings_that_tasks_evaluator(
     file = network(tmp_path / "n.onnx")
     with pytest.raises(UsageError, match="decoder cells is for juggling, and no card is"):
         planned(file, {"cells": Cells(24, "juggling")})
+
+
+def test_a_file_that_nothing_decodes_can_be_exported(planned: Any, tmp_path: Path) -> None:
+    file = network(tmp_path / "n.onnx")
+    run = planned(file, {"odd": Cells(7)}, decodes=False)
+
+    told = "n.onnx: no decoder recognises it: it can be exported, compiled and timed only"
+    assert run.warnings == (told,)
+    assert run.size == (64, 96)
+
+
+@pytest.mark.parametrize(
+    ("imgsz", "size"),
+    [
+        ("[320, 256]", (320, 256)),
+        ("320", (640, 640)),
+        ("[0, 3]", (640, 640)),
+        ("[99999, 99999]", (640, 640)),
+    ],
+)
+def test_the_size_of_training_in_the_metadata_counts_for_open_sides(
+    planned: Any, tmp_path: Path, imgsz: str, size: tuple[int, int]
+) -> None:
+    file, decoder = network(tmp_path / "n.onnx", ("h", "w"), imgsz=imgsz), Cells(7)
+    assert planned(file, {"odd": decoder}, decodes=False).size == size
+    assert decoder.seen[0].size == size
+    assert planned(file, {}, decodes=False, size="64,64").size == (64, 64)
+    fixed = network(tmp_path / "f.onnx", imgsz=imgsz)
+    assert planned(fixed, {}, decodes=False).size == (64, 96)

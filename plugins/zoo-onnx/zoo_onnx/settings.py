@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from zoo_core.api import AUTO, FileOutline, GivenSettings
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from zoo_onnx.stated import Stated
 
 _COLOURS = 3
+_SIZE = "imgsz"
+"""The key of the metadata under which Ultralytics' exports keep [height, width] of training."""
+
+_MOST = 1 << 14
 
 
 def settings(path: Path, stated: Stated, card: ModelCard) -> GivenSettings:
@@ -29,13 +34,18 @@ def settings(path: Path, stated: Stated, card: ModelCard) -> GivenSettings:
     For a card that leaves the decoder open also what its tensors are, at the card's size where the
     file leaves it open.
 
-    Raises `DataError` for a file that is not what the card says, or that takes no image.
+    A size in the metadata counts where the input has none. Raises `DataError` for a file that is
+    not what the card says, or that takes no image.
     """
     model = outline(path)
     image, text = look(model, stated, path.name)
     check_pixels(image, card.preprocess, path.name)
     height, width = image.sides
     size = (height or card.size[0], width or card.size[1]) if height or width else None
+    origins = dict.fromkeys(("size", "channels", "batch"), f"{path.name}: input {text}")
+    if size is None and (size := _trained(model)):
+        origins["size"] = f"{path.name}: metadata {_SIZE}"
+    is_open = card.decoder == AUTO
     batch = image.batch if isinstance(image.batch, int) else None
     known = {"size": size, "channels": image.channels, "batch": batch}
     return GivenSettings(
@@ -44,11 +54,17 @@ def settings(path: Path, stated: Stated, card: ModelCard) -> GivenSettings:
         batch=batch,
         quantised=quantisation(model) is not None,
         fixed_size=None not in image.sides,
-        origins={name: f"{path.name}: input {text}" for name, value in known.items() if value},
-        outline=_tensors(path, model, image, stated, size or card.size)
-        if card.decoder == AUTO
-        else None,
+        origins={name: origins[name] for name, value in known.items() if value},
+        outline=_tensors(path, model, image, stated, size or card.size) if is_open else None,
     )
+
+
+def _trained(model: ModelProto) -> tuple[int, int] | None:
+    """The size that the metadata of a file with open sides state."""
+    texts = [row.value for row in model.metadata_props if row.key == _SIZE]
+    found = re.fullmatch(r"\[(\d{1,5}), ?(\d{1,5})\]", texts[0]) if texts else None
+    height, width = map(int, found.groups()) if found else (0, 0)
+    return (height, width) if 0 < height <= _MOST and 0 < width <= _MOST else None
 
 
 def _tensors(
