@@ -29,7 +29,7 @@ def test_filters_hold_for_the_table_and_for_json(zoo: Zoo) -> None:
     table = zoo(*arguments)
     document = zoo(*arguments, "--json").json
 
-    assert [line.split()[0] for line in table.stdout.splitlines()] == ["model", "toy-detector"]
+    assert [line.split()[0] for line in table.stdout.splitlines()] == ["1", "model", "toy-detector"]
     jsonschema.validate(document, json.loads((SCHEMAS / "models.json").read_text()))
     assert [row["id"] for row in document["models"]] == ["toy-detector"]
 
@@ -38,7 +38,31 @@ def test_a_model_that_nothing_exports_says_so(zoo: Zoo) -> None:
     outcome = zoo("models", "--source", "bubbliiiing")
 
     assert outcome.code == 0
-    assert outcome.stdout.count("no: no exporter yet") == 2
+    assert outcome.stdout.count("an exporter") == 2
+
+
+def test_what_runs_comes_first_and_columns_go_where_they_do_not_fit(
+    zoo: Zoo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tables = {}
+    for width in (80, 100, 160):
+        monkeypatch.setenv("COLUMNS", str(width))
+        tables[width] = zoo("models").stdout.splitlines()
+        assert max(map(len, tables[width])) <= width
+
+    titles = ["1 model runs here", "model  ", "toy-detector  "]
+    for line, start in zip(tables[160], titles, strict=False):
+        assert line.startswith(start)
+    second = tables[160][len(titles)]
+    assert (
+        second
+        == f"{len(tables[160]) - 5} models lack one thing; `zoo fetch MODEL` gets it, "
+        + ("or tells where it is")
+    )
+    assert tables[160][4].split() == ["model", "task", "input", "missing", "repository"]
+    assert "repository" not in tables[80][4]
+    none = zoo("models", "--source", "zoo", "--size", "416").stdout
+    assert none.startswith("0 models run here\n")
 
 
 def test_an_unknown_filter_exits_2(zoo: Zoo) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from zoo_core.api import ModelCard, Source, WeightsOption
 from zoo_core.cli import completion
-from zoo_core.commands.models import NO_EXPORTER, ModelFilter, blocking_reason, models, weights_from
+from zoo_core.commands.models import NO_EXPORTER, Lack, ModelFilter, lack_of, models, weights_from
 from zoo_core.errors import UsageError
 from zoo_core.pipeline.plan import make_plan
 from zoo_core.pipeline.store import Store
@@ -67,12 +67,16 @@ def test_filters_combine(registry: Registry, plugins: Plugins) -> None:
     assert names(registry, plugins, source="darknet") == darknet
     assert names(registry, plugins, source="alexeyab", runnable=True) == []
     assert names(registry, plugins, task="detection") == list(registry.models)
+    assert names(registry, plugins, size="32") == ["toy-detector"]
+    assert set(darknet) < set(names(registry, plugins, family="darknet-yolo"))
 
 
 @pytest.mark.parametrize(
     ("wanted", "message"),
     [
         ({"task": "detction"}, "--task: unknown 'detction'; did you mean 'detection'?"),
+        ({"family": "darknet"}, "--family: unknown 'darknet'; did you mean 'darknet-yolo'?"),
+        ({"size": "415"}, "--size: unknown '415'; did you mean '416'?"),
         ({"source": "darknt"}, "--source: unknown 'darknt'; did you mean 'darknet'?"),
         ({"backend": "toi"}, "--backend: unknown 'toi'; did you mean 'toy'?"),
         ({"precision": "fp23"}, "--precision: unknown 'fp23'; did you mean 'fp32'?"),
@@ -107,12 +111,12 @@ def test_weights_by_hand_run_once_they_are_here(registry: Registry, plugins: Plu
     card = with_weights(registry.model("toy-detector"), source)
 
     assert weights_from(card) == "by hand"
-    told = blocking_reason(card, plugins)
-    assert told == "import weights: zoo fetch toy-detector --from-file w.toy"
+    told = "import weights: zoo fetch toy-detector --from-file w.toy"
+    assert lack_of(card, plugins) == Lack("file w.toy", told)
     path = by_hand_file(card.id, source.name)
     path.parent.mkdir(parents=True)
     path.touch()
-    assert blocking_reason(card, plugins) == ""
+    assert lack_of(card, plugins) == Lack()
 
 
 def test_weights_elsewhere_run_but_offline(
@@ -122,15 +126,15 @@ def test_weights_elsewhere_run_but_offline(
     card = with_weights(registry.model("toy-detector"), source)
     large = with_weights(card, replace(source, size=23_400_000))
 
-    assert blocking_reason(card, plugins) == ""
+    assert lack_of(card, plugins) == Lack()
     assert weights_from(card) == "download"
     assert weights_from(large) == "download 23 MB"
     sampled = replace(large, sample=card.weights[0])
     assert weights_from(sampled) == "download 23 MB, sample"
-    assert blocking_reason(sampled, plugins) == ""
+    assert lack_of(sampled, plugins) == Lack()
     monkeypatch.setenv("ZOO_OFFLINE", "1")
-    assert "not in the cache" in blocking_reason(card, plugins)
-    assert blocking_reason(registry.model("toy-detector"), plugins) == ""
+    assert "not in the cache" in lack_of(card, plugins).reason
+    assert lack_of(registry.model("toy-detector"), plugins) == Lack()
 
 
 def test_weights_in_the_store_are_here(
@@ -147,7 +151,7 @@ def test_weights_in_the_store_are_here(
     (work / "w.toy").touch()
     store.commit(item.key, work, ("w.toy",), {})
 
-    assert blocking_reason(card, plugins) == ""
+    assert lack_of(card, plugins) == Lack()
 
 
 def test_a_file_by_hand_does_not_stand_for_one_to_be_downloaded(
@@ -160,13 +164,13 @@ def test_a_file_by_hand_does_not_stand_for_one_to_be_downloaded(
     }
     card = replace(toy_card, sample=None, weights=(WeightsOption(format="toy", files=files),))
 
-    assert blocking_reason(card, plugins).startswith("import weights:")
+    assert lack_of(card, plugins).reason.startswith("import weights:")
     path = by_hand_file(card.id, "w.toy")
     path.parent.mkdir(parents=True)
     path.touch()
-    assert blocking_reason(card, plugins) == ""
+    assert lack_of(card, plugins) == Lack()
     monkeypatch.setenv("ZOO_OFFLINE", "1")
-    assert "not in the cache" in blocking_reason(card, plugins)
+    assert "not in the cache" in lack_of(card, plugins).reason
 
 
 def test_a_backend_that_does_not_read_the_graph_is_left_out(
@@ -194,9 +198,9 @@ def test_what_a_left_out_plugin_gives_is_not_called_missing(
     monkeypatch.setenv("ZOO_PLUGINS", "toy")
     card = replace(registry.model("toy-detector"), evaluator="coco-detection")
 
-    told = blocking_reason(card, Plugins.installed())
+    told = lack_of(card, Plugins.installed()).reason
     assert "no evaluator 'coco-detection' is installed or enabled" in told
-    assert blocking_reason(card, plugins) == "no evaluator 'coco-detection' is installed"
+    assert lack_of(card, plugins).reason == "no evaluator 'coco-detection' is installed"
 
 
 def test_a_download_is_runnable_only_where_its_host_answers(

@@ -14,14 +14,14 @@ def models(incomplete: str) -> list[str]:
 
 def runnable(incomplete: str) -> list[str]:
     """Ids of models that can run here, as far as is known without the network."""
-    from zoo_core.commands.models import blocking_reason
+    from zoo_core.commands.models import lack_of
     from zoo_core.plugins.manager import Plugins
     from zoo_core.registry import load_registry
 
     plugins = Plugins.installed()
     cards = load_registry(plugins.registry_files()).models.values()
     named = (card for card in cards if card.id.startswith(incomplete))
-    return [card.id for card in named if not blocking_reason(card, plugins)]
+    return [card.id for card in named if not lack_of(card, plugins).thing]
 
 
 def backends(incomplete: str) -> list[str]:

@@ -7,7 +7,7 @@ import os
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zoo_core.api import AUTO
 from zoo_core.errors import ZooError, check_known
@@ -18,7 +18,7 @@ from zoo_core.system.paths import home
 from zoo_core.system.terminal import host_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from zoo_core.api import ModelCard, WeightsOption
     from zoo_core.plugins.manager import Plugins
@@ -32,10 +32,13 @@ _REACH_SECONDS = 300.0
 class ModelFilter:
     """Which models to list; None does not filter.
 
-    `source` is a repository's name, or the part before or after the slash.
+    `source` is a repository's name, or the part before or after the slash. `size` is that of the
+    network's input as `size_text` has it.
     """
 
     task: str | None = None
+    family: str | None = None
+    size: str | None = None
     source: str | None = None
     backend: str | None = None
     precision: str | None = None
@@ -68,6 +71,12 @@ def models(registry: Registry, plugins: Plugins, filters: ModelFilter) -> list[d
     return rows
 
 
+def size_text(size: Sequence[int]) -> str:
+    """Height and width of a network's input as people say it: 640 of a square, else 480x640."""
+    height, width = size
+    return str(height) if height == width else f"{height}x{width}"
+
+
 def missing_providers(card: ModelCard, plugins: Plugins) -> list[tuple[str, str]]:
     """The providers (kind, name) that a card names and no plugin provides."""
     names = [
@@ -83,26 +92,37 @@ def missing_providers(card: ModelCard, plugins: Plugins) -> list[tuple[str, str]
     ]
 
 
-def blocking_reason(
+class Lack(NamedTuple):
+    """The one thing that keeps a card from running here, and the same as a sentence.
+
+    Both are empty where nothing does.
+    """
+
+    thing: str = ""
+    reason: str = ""
+
+
+def lack_of(
     card: ModelCard, plugins: Plugins, answers: Callable[[str], bool] | None = None
-) -> str:
-    """What keeps a card from running here, or "".
+) -> Lack:
+    """What keeps a card from running here.
 
     `answers` says whether the host of a URL can be reached; by default, whether ZOO_OFFLINE is
     not set.
     """
     answers = answers or (lambda _url: not _offline())
     if card.exporter == NONE:
-        return NO_EXPORTER
+        return Lack("an exporter", NO_EXPORTER)
     missing = missing_providers(card, plugins)
     if missing:
-        return "; ".join(f"no {kind} '{name}' is {_state(plugins)}" for kind, name in missing)
+        told = "; ".join(f"no {kind} '{name}' is {_state(plugins)}" for kind, name in missing)
+        return Lack(f"a plugin: {' '.join(missing[0])}", told)
     if not plugins.backends():
-        return "no backend is installed"
+        return Lack("a plugin: backend", "no backend is installed")
     if card.decoder == AUTO:
-        return "give it your file: --weights FILE.onnx"
+        return Lack("your file: --weights FILE.onnx", "give it your file: --weights FILE.onnx")
     if card.sample or any(_is_obtainable(card, option, answers) for option in card.weights):
-        return ""
+        return Lack()
     return _missing_weights(card)
 
 
@@ -160,7 +180,7 @@ def _origin(option: WeightsOption) -> str:
 def _row(
     card: ModelCard, plugins: Plugins, backends: list[str], answers: Callable[[str], bool]
 ) -> dict[str, Any]:
-    reason = blocking_reason(card, plugins, answers)
+    lack = lack_of(card, plugins, answers)
     return {
         "id": card.id,
         "task": card.task,
@@ -172,8 +192,10 @@ def _row(
         "backends": backends,
         "weights": weights_from(card),
         "sample": card.sample is not None,
-        "runnable": not reason,
-        "reason": reason,
+        "size": list(card.size),
+        "runnable": not lack.reason,
+        "reason": lack.reason,
+        "missing": lack.thing,
     }
 
 
@@ -207,15 +229,16 @@ def _is_cached(card: ModelCard, option: WeightsOption) -> bool:
     return False
 
 
-def _missing_weights(card: ModelCard) -> str:
+def _missing_weights(card: ModelCard) -> Lack:
     if not card.weights:
-        return "the card has no weights"
+        return Lack("weights: --weights FILE", "the card has no weights")
     _, absent = nearest_option(card)
     by_hand = [source for source in absent if source.by_hand]
     if by_hand:
-        return f"import weights: zoo fetch {card.id} --from-file {by_hand[0].name}"
+        name = by_hand[0].name
+        return Lack(f"file {name}", f"import weights: zoo fetch {card.id} --from-file {name}")
     why = "ZOO_OFFLINE is set" if _offline() else "no network"
-    return f"{why}, and the weights are not in the cache"
+    return Lack("network", f"{why}, and the weights are not in the cache")
 
 
 class _CompatibleBackends:
@@ -258,7 +281,9 @@ class _CompatibleBackends:
 
 
 def _fits(card: ModelCard, filters: ModelFilter) -> bool:
-    if filters.task is not None and card.task != filters.task:
+    wanted = (filters.task, filters.family, filters.size)
+    own = (card.task, card.family, size_text(card.size))
+    if any(want is not None and want != have for want, have in zip(wanted, own, strict=True)):
         return False
     return filters.source is None or filters.source.lower() in _names(card)
 
@@ -275,6 +300,8 @@ def _check(registry: Registry, plugins: Plugins, filters: ModelFilter) -> None:
     source = filters.source.lower() if filters.source else None
     known: dict[str, tuple[str | None, Iterable[str]]] = {
         "--task": (filters.task, {card.task for card in cards}),
+        "--family": (filters.family, {card.family for card in cards if card.family}),
+        "--size": (filters.size, {size_text(card.size) for card in cards}),
         "--source": (source, {name for card in cards for name in _names(card)}),
         "--backend": (filters.backend, plugins.backends()),
         "--precision": (filters.precision, {p for backend in backends for p in backend.precisions}),
