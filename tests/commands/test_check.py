@@ -63,6 +63,12 @@ def findings(registry: Registry, plugins: Plugins, **changes: Any) -> list[tuple
     ]
 
 
+def test_an_unknown_further_exporter_is_told(registry: Registry, plugins: Plugins) -> None:
+    what = "no exporter 'tou' is installed, so weights for it are refused"
+    told = [("exporters.tou", "warning", what, "did you mean 'toy'?")]
+    assert findings(registry, plugins, exporters={"tou": {}, "toy": {}}) == told
+
+
 @pytest.mark.parametrize("key", ["backends", "protocols"])
 def test_a_misspelt_backend_is_told(registry: Registry, plugins: Plugins, key: str) -> None:
     result = findings(registry, plugins, **{key: {"toi": {} if key == "backends" else "toy"}})

@@ -117,6 +117,11 @@ def _unknown_names(
             if name not in known:
                 what = f"no backend '{name}' is installed, so this has no effect"
                 yield f"{key}.{name}", what, _hint(name, known)
+    exporters = {*plugins.all("exporter"), *chain(*(c.exporters for c in shipped))}
+    for name in card.exporters:
+        if name not in exporters:
+            what = f"no exporter '{name}' is installed, so weights for it are refused"
+            yield f"exporters.{name}", what, _hint(name, exporters)
     yield from _unknown_in_published(card, plugins, shipped)
 
 

@@ -166,7 +166,8 @@ def predict(
 def models(**filters: Any) -> list[dict[str, Any]]:
     """`zoo models`: a row per model, as its JSON has them.
 
-    Filters are `task`, `source`, `backend`, `precision` and `runnable`.
+    Filters are `task`, `family`, `size` ("640", "480x640"), `source`, `backend`, `precision` and
+    `runnable`.
     """
     from zoo_core.commands.models import ModelFilter
     from zoo_core.commands.models import models as list_models
