@@ -143,7 +143,7 @@ def test_weights_in_the_store_are_here(
     monkeypatch.setenv("ZOO_OFFLINE", "1")
     source = Source(name="w.toy", url="http://localhost:1/w.toy", sha256="0" * 64)
     card = with_weights(registry.model("toy-detector"), source)
-    stage = published_weights(card)[0].stage()
+    stage = published_weights(card)[0].stages()[-1]
     assert stage is not None
     store = Store(home() / "store")
     (item,) = make_plan([stage])

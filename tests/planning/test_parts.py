@@ -46,7 +46,7 @@ def test_each_part_is_fetched_to_its_own_place(tmp_path: Path) -> None:
     (tmp_path / "weights.bin").write_bytes(b"one")
     (tmp_path / "sub" / "weights.bin").write_bytes(b"other")
     weights = given(tmp_path)
-    stage = weights.stage()
+    (stage,) = weights.stages()
 
     assert stage
     done = run_stages([stage], tmp_path / "run", Plugins([]))["weights"]
@@ -64,8 +64,8 @@ def test_another_part_is_another_network(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     (tmp_path / "weights.bin").write_bytes(b"one")
     (tmp_path / "sub" / "weights.bin").write_bytes(b"other")
-    before = given(tmp_path).stage()
+    before = given(tmp_path).stages()[-1]
     (tmp_path / "sub" / "weights.bin").write_bytes(b"third")
-    after = given(tmp_path).stage()
+    after = given(tmp_path).stages()[-1]
 
     assert before and after and before.params != after.params

@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from zoo_core.api.recognition import FileOutline as FileOutline
     from zoo_core.api.recognition import RecognisesOutputs as RecognisesOutputs
     from zoo_core.api.recognition import Recognition as Recognition
+    from zoo_core.api.repository import REPOSITORY as REPOSITORY
     from zoo_core.api.stage import Progress as Progress
     from zoo_core.api.stage import Stage as Stage
 
@@ -72,6 +73,7 @@ _MODULES = (
     "export",
     "context",
     "recognition",
+    "repository",
 )
 """Modules of this package, those that a listing needs first."""
 

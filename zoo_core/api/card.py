@@ -13,15 +13,16 @@ if TYPE_CHECKING:
 class Source:
     """Where one file comes from and how it is identified.
 
-    Exactly one of `url` (http, https or file), `resource` ("package:path/inside") and `by_hand`
-    (a page where a person can get it) is set. `size` is in bytes, digests are in lower case. A
-    file by hand may lack a digest: the exporter then checks its content, and the digest of the file
-    is recorded.
+    Exactly one of `url` (http, https or file), `resource` ("package:path/inside"), `path` (in the
+    card's source repository) and `by_hand` (where a person can get it) is set. `size` is in bytes,
+    digests are in lower case. A file by hand may lack a digest: the exporter then checks its
+    content, and the digest of the file is recorded.
     """
 
     name: str
     url: str | None = None
     resource: str | None = None
+    path: str | None = None
     by_hand: str | None = None
     size: int | None = None
     sha256: str | None = None

@@ -53,12 +53,15 @@ class Provider(Generic[T_co]):
     that does the work and returns the object. It is called only when the object is used, so that
     listing is fast and a missing dependency does not affect other providers. `options` are the
     options that an evaluator adds to the command line; each changes one value of its protocols.
+    `needs_repository` is true of an exporter that needs the card's source repository: without
+    network and clone, its models need `--source DIR`.
     """
 
     name: str
     summary: str
     load: Callable[[], T_co]
     options: tuple[ProtocolOption, ...] = ()
+    needs_repository: bool = False
 
     def __post_init__(self) -> None:
         options: object = self.options

@@ -26,7 +26,8 @@ class Stage:
     Not in the key: `subject` ("MODEL:BYTES HEIGHTxWIDTH TARGET", which zoo sets; "" for work that
     is the same for all models), `locations` (where things lie on this machine; their content is in
     `params`), `cost` (a rough size of the work, such as a number of images, for estimates),
-    `download` (bytes that it fetches where nothing is cached), `local` (it runs in the command's
+    `download` (bytes that it fetches where nothing is cached), `notice` (what a person should know
+    before it runs, such as whose code runs where; one sentence), `local` (it runs in the command's
     own process, one such stage at a time, because it opens sessions on the device and shares them)
     and `isolated` (it never runs in the command's own process, because native code that it calls
     may end that: an engine that compiles or opens a model for the first time).
@@ -45,6 +46,7 @@ class Stage:
     locations: Mapping[str, str] = field(default_factory=dict)
     cost: float = 1.0
     download: int = 0
+    notice: str = ""
     local: bool = False
     isolated: bool = False
 

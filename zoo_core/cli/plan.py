@@ -53,5 +53,6 @@ def show_plan(request: RunRequest, json_to: str | None) -> int:
     }
     head = ("", "stage", "key", "expected", "changed since the nearest result")
     heading = [first_line(planned), *warning_lines(resolved.warnings)]
-    print_report(report, json_to, [*heading, *columns(head, rows), forecast.line()])
+    table = [*columns(head, rows), *forecast.notices, forecast.line()]
+    print_report(report, json_to, [*heading, *table])
     return 0

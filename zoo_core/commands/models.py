@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zoo_core.api import AUTO
-from zoo_core.errors import ZooError, check_known
+from zoo_core.api.repository import source_stage
+from zoo_core.errors import UsageError, ZooError, check_known
 from zoo_core.planning.weights import absent_files, nearest_option
 from zoo_core.registry.cards import NONE
 from zoo_core.system.files import write_json
@@ -20,11 +21,12 @@ from zoo_core.system.terminal import host_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from zoo_core.api import ModelCard, WeightsOption
+    from zoo_core.api import ModelCard, Stage, WeightsOption
     from zoo_core.plugins.manager import Plugins
     from zoo_core.registry import Registry
 
 NO_EXPORTER = "no exporter yet"
+_NETWORK, _NO_NETWORK = "network", "no network"
 _REACH_SECONDS = 300.0
 
 
@@ -121,9 +123,13 @@ def lack_of(
         return Lack("a plugin: backend", "no backend is installed")
     if card.decoder == AUTO:
         return Lack("your file: --weights FILE.onnx", "give it your file: --weights FILE.onnx")
-    if card.sample or any(_is_obtainable(card, option, answers) for option in card.weights):
+    if card.sample:
         return Lack()
-    return _missing_weights(card)
+    repository = _missing_repository(card, plugins, answers)
+    if any(_is_obtainable(card, option, answers) for option in card.weights):
+        return repository
+    weights = _missing_weights(card)
+    return repository if repository.thing and weights.thing == _NETWORK else weights
 
 
 class Reach:
@@ -174,6 +180,8 @@ def _origin(option: WeightsOption) -> str:
     if any(source.url for source in files):
         size = sum(source.size or 0 for source in files if source.url)
         return f"download {size / 1e6:.0f} MB" if size else "download"
+    if any(source.path for source in files):
+        return "in its repository"
     return "installed"
 
 
@@ -205,6 +213,8 @@ def _is_obtainable(card: ModelCard, option: WeightsOption, answers: Callable[[st
         return False
     if not absent or _is_cached(card, option):
         return True
+    if any(source.path for source in absent) and not _is_clonable(card, answers):
+        return False
     return all(answers(source.url) for source in absent if source.url)
 
 
@@ -217,16 +227,43 @@ def _offline() -> bool:
 
 
 def _is_cached(card: ModelCard, option: WeightsOption) -> bool:
-    from zoo_core.pipeline.plan import make_plan
-    from zoo_core.pipeline.store import Store
     from zoo_core.planning.weights import published_weights
 
-    store = Store(home() / "store")
     for weights in published_weights(card):
-        stage = weights.stage()
-        if stage and weights.format == option.format:
-            return all(store.get(item.key) for item in make_plan([stage]))
+        stages = weights.stages()
+        if stages and weights.format == option.format:
+            return _are_stored(stages)
     return False
+
+
+def _are_stored(stages: Sequence[Stage]) -> bool:
+    from zoo_core.pipeline.plan import make_plan
+    from zoo_core.pipeline.store import Store
+
+    store = Store(home() / "store")
+    return all(store.get(item.key) for item in make_plan(stages))
+
+
+def _missing_repository(card: ModelCard, plugins: Plugins, answers: Callable[[str], bool]) -> Lack:
+    """Why the source repository that the card's exporter needs cannot be had."""
+    inside = any(file.path for option in card.weights for file in option.files.values())
+    if not inside and not plugins.provider("exporter", card.exporter).needs_repository:
+        return Lack()
+    try:
+        source_stage(card)
+    except UsageError as error:
+        return Lack("a commit in the card", error.what)
+    if _is_clonable(card, answers):
+        return Lack()
+    why = "ZOO_OFFLINE is set" if _offline() else _NO_NETWORK
+    told = f"{why}, and {card.repository.name} is not in the cache: give --source DIR"
+    return Lack(_NETWORK, told)
+
+
+def _is_clonable(card: ModelCard, answers: Callable[[str], bool]) -> bool:
+    """Whether the repository is in the store, on this machine, or its host answers."""
+    url = card.repository.url
+    return not url.startswith("https:") or _are_stored([source_stage(card)]) or answers(url)
 
 
 def _missing_weights(card: ModelCard) -> Lack:
@@ -237,8 +274,8 @@ def _missing_weights(card: ModelCard) -> Lack:
     if by_hand:
         name = by_hand[0].name
         return Lack(f"file {name}", f"import weights: zoo fetch {card.id} --from-file {name}")
-    why = "ZOO_OFFLINE is set" if _offline() else "no network"
-    return Lack("network", f"{why}, and the weights are not in the cache")
+    why = "ZOO_OFFLINE is set" if _offline() else _NO_NETWORK
+    return Lack(_NETWORK, f"{why}, and the weights are not in the cache")
 
 
 class _CompatibleBackends:

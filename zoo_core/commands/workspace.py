@@ -128,5 +128,6 @@ def prepare(
     for stage, file in workspace.store.damaged.values():
         what = f"the stored result of {stage} is damaged ({file} has changed) and is made again"
         progress.message(f"warning: {what}")
-    progress.message(forecast.line())
+    for line in (*forecast.notices, forecast.line()):
+        progress.message(line)
     return workspace, run

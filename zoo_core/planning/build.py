@@ -84,11 +84,10 @@ class _Builder:
 
     def stages(self, goal: Goal) -> list[Stage]:
         """All stages up to the goal."""
-        weights = self.resolved.weights.stage() if self.resolved.has_graph else None
-        stages = [weights] if weights else []
+        stages = self.resolved.weights.stages() if self.resolved.has_graph else []
         if goal is Goal.FETCH:
             return _unique([*stages, *self._data_stages()])
-        stages += self._export()
+        stages = _unique([*stages, *self._export()])
         if goal is Goal.EXPORT:
             return stages
         request = self._compile_request(stages)

@@ -31,6 +31,11 @@ class Preview:
         """Number of stages that will run."""
         return len([row for row in self.rows if not row["cached"]])
 
+    @property
+    def notices(self) -> list[str]:
+        """What a person should know before the missing stages run."""
+        return [row["notice"] for row in self.rows if row["notice"]]
+
     def line(self) -> str:
         """The summary that a run prints first."""
         if not self.missing:
@@ -60,6 +65,7 @@ def preview(plan: Plan, store: Store, durations: Durations, explain: bool) -> Pr
                 "key": item.key,
                 "cached": cached,
                 "expected_seconds": expected and round(expected, 1),
+                "notice": "" if cached else item.stage.notice,
                 "changed": [] if cached or not explain else _changed(item, store),
             }
         )

@@ -213,7 +213,7 @@ class _Chooser:
 
     def _published(self, needs_data: bool) -> tuple[Weights, DataPlan | None]:
         data = self._data_for("published") if needs_data else None
-        options = published_weights(self.card)
+        options = published_weights(self.card, self.request.source)
         if self.request.assets == "published":
             if not options:
                 raise self._assets_missing(None)

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo_core.api import PartedExporter, Source, Stage, WeightsOption
+from zoo_core.api import REPOSITORY, PartedExporter, Source, Stage, WeightsOption
+from zoo_core.api.repository import source_stage
 from zoo_core.errors import DataError, UsageError
 from zoo_core.system.file_cache import file_digest_cached
 from zoo_core.system.hashing import file_digest
@@ -20,32 +21,50 @@ if TYPE_CHECKING:
     from zoo_core.planning.request import RunRequest
 
 WEIGHTS_STAGE = "weights"
+SOURCES = ("builtin", "repo")
+"""Values of `--source` that are no folder."""
+
 _SEED_DIGITS = 18
 _FETCH = "zoo_core.pipeline.stages.weights:fetch"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weights:
-    """The weights of a run; `files` and `locations` (paths of local files) are by role."""
+    """The weights of a run; `files` and `locations` (paths of local files) are by role.
+
+    `repository` is the stage that clones the repository in which some of the files lie.
+    """
 
     kind: str
     format: str
     files: Mapping[str, Source]
     locations: Mapping[str, str] = field(default_factory=dict)
     seed: int = 0
+    repository: Stage | None = None
 
-    def stage(self) -> Stage | None:
-        """The stage that fetches the files; None if there are none."""
+    def stages(self) -> list[Stage]:
+        """The stage that fetches the files, and before it the clone that holds some of them."""
         if not self.files:
-            return None
-        return Stage(
+            return []
+        inside = {role: {"path": source.path} for role, source in self._cloned().items()}
+        rows = {
+            role: {**_identity(source), **inside.get(role, {})}
+            for role, source in self.files.items()
+        }
+        fetch = Stage(
             name=WEIGHTS_STAGE,
             run=_FETCH,
-            params={"files": {role: _identity(source) for role, source in self.files.items()}},
+            params={"files": rows},
+            inputs={"repository": REPOSITORY} if inside else {},
             outputs=tuple(source.name for source in self.files.values()),
-            locations={role: self._place(role, source) for role, source in self.files.items()},
+            locations={
+                role: self._place(role, source)
+                for role, source in self.files.items()
+                if role not in inside
+            },
             download=sum(source.size or 0 for source in self._remote()),
         )
+        return [self.repository, fetch] if self.repository else [fetch]
 
     def _place(self, role: str, source: Source) -> str:
         resource = f"resource:{source.resource}" if source.resource else ""
@@ -55,9 +74,17 @@ class Weights:
         """Role -> "stage/file" in the plan."""
         return {role: f"{WEIGHTS_STAGE}/{source.name}" for role, source in self.files.items()}
 
-    def urls(self) -> list[str]:
-        """URLs of the files that come from the network."""
-        return [source.url for source in self._remote() if source.url]
+    def urls(self, is_cached: Callable[[Sequence[Stage]], bool]) -> list[str]:
+        """URLs of what comes from the network: files, and the repository unless it is cached."""
+        urls = [source.url for source in self._remote() if source.url]
+        clone = self.repository
+        url = str(clone.params["url"]) if clone and not is_cached([clone]) else ""
+        return [*urls, url] if url.startswith("https:") else urls
+
+    def _cloned(self) -> dict[str, Source]:
+        """Files that a clone of the repository holds."""
+        own = self.files.items() if self.repository else ()
+        return {role: each for role, each in own if each.path and role not in self.locations}
 
     def _remote(self) -> list[Source]:
         return [
@@ -97,15 +124,19 @@ def missing_weights(card: ModelCard) -> tuple[str, str]:
     verb = "is" if len(missing) == 1 else "are"
     if option.files["weights"] in missing:
         files, verb = f"the {'' if by_hand else 'published '}weights of {card.id}", "are"
+    inside = [source for source in missing if source.path]
     if by_hand:
         what = f"{files} {verb} not in the cache and cannot be downloaded automatically"
     else:
         what = not_cached(files, verb)
         steps.insert(0, "run `zoo fetch` with network access")
-    steps += [
-        f"import {s.name} with `zoo fetch {card.id} --from-file FILE` ({_where(s)})"
-        for s in missing[:1]
-    ]
+    if inside:
+        steps.append(f"give a checkout of {card.repository.name} with --source DIR")
+    else:
+        steps += [
+            f"import {s.name} with `zoo fetch {card.id} --from-file FILE` ({_where(s)})"
+            for s in missing[:1]
+        ]
     return what, ", or ".join(steps)
 
 
@@ -166,12 +197,14 @@ def local_weights(
     return Weights(kind=kind, format=form, files=files, locations=places)
 
 
-def published_weights(card: ModelCard) -> list[Weights]:
+def published_weights(card: ModelCard, source: str = "builtin") -> list[Weights]:
     """The card's options; those that need a manual download only if the file has been imported.
 
-    The kind is "published", or "given" for an imported file that no digest identifies.
+    The kind is "published", or "given" for a file of this machine that no digest identifies.
+    `source` is that of the request: a folder has the files of the repository. Raises UsageError for
+    a file of a repository without a commit, DataError for one that the folder lacks.
     """
-    options = [_published(card.id, option) for option in card.weights]
+    options = [_published(card, option, source) for option in card.weights]
     return [weights for weights in options if weights]
 
 
@@ -195,10 +228,10 @@ def first_ready(
 ) -> Weights | None:
     """The first option that is cached or local, else the first that can be downloaded."""
     for weights in options:
-        stage = weights.stage()
-        if stage and (is_cached([stage]) or not weights.urls()):
+        stages = weights.stages()
+        if stages and (is_cached(stages) or not weights.urls(is_cached)):
             return weights
-    return next((w for w in options if all(is_reachable(url) for url in w.urls())), None)
+    return next((w for w in options if all(map(is_reachable, w.urls(is_cached)))), None)
 
 
 def _identity(source: Source) -> dict[str, object]:
@@ -238,21 +271,30 @@ def _digested(source: Source, path: Path) -> Source:
     return replace(source, sha256=file_digest_cached(path), size=path.stat().st_size)
 
 
-def _published(model: str, option: WeightsOption) -> Weights | None:
-    """Imported files count as published only if they have the digest that the card states."""
+def _published(card: ModelCard, option: WeightsOption, source: str) -> Weights | None:
+    """Local files count as published only if they have the digest that the card states."""
     files: dict[str, Source] = {}
     locations: dict[str, str] = {}
     kind = "published"
-    for role, source in option.files.items():
-        files[role] = source
-        path = by_hand_file(model, source.name)
+    for role, file in option.files.items():
+        files[role] = file
+        path = by_hand_file(card.id, file.name)
+        if file.path and source not in SOURCES:
+            path = Path(source).expanduser() / file.path
+            if not path.is_file():
+                step = "give a checkout of the card's commit, or --weights FILE"
+                raise DataError("no such file in the checkout", where=str(path), next=step)
         if path.is_file():
-            files[role] = _digested(source, path)
-            locations[role] = str(path)
-            kind = kind if _is_known(source, path) else "given"
-        elif source.by_hand:
+            files[role] = _digested(file, path)
+            locations[role] = str(path.absolute())
+            kind = kind if _is_known(file, path) else "given"
+        elif file.by_hand:
             return None
-    return Weights(kind=kind, format=option.format, files=files, locations=locations)
+    inside = any(file.path and role not in locations for role, file in files.items())
+    clone = source_stage(card) if inside else None
+    return Weights(
+        kind=kind, format=option.format, files=files, locations=locations, repository=clone
+    )
 
 
 def _is_known(source: Source, path: Path) -> bool:

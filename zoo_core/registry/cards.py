@@ -29,7 +29,7 @@ NONE = "none"
 PROTOCOL_KEYS = ("task", "values", "unknown", "note")
 REPOSITORY_KEYS = ("name", "url", "commit", "license")
 WEIGHTS_KEYS = ("format", "files")
-SOURCE_KEYS = ("name", "url", "resource", "by_hand", "size", "sha256", "md5")
+SOURCE_KEYS = ("name", "url", "resource", "path", "by_hand", "size", "sha256", "md5")
 
 MODEL_KEYS = (
     "family",
@@ -162,14 +162,15 @@ def _weights(reader: Reader) -> WeightsOption:
 def _source(reader: Reader) -> Source:
     reader.only(*SOURCE_KEYS)
     url, resource = reader.optional("url", str), reader.optional("resource", str)
-    by_hand = reader.optional("by_hand", str)
-    if sum(place is not None for place in (url, resource, by_hand)) != 1:
-        what = "needs exactly one of 'url', 'resource', 'by_hand'"
+    by_hand, path = reader.optional("by_hand", str), reader.optional("path", str)
+    if sum(place is not None for place in (url, resource, path, by_hand)) != 1:
+        what = "needs exactly one of 'url', 'resource', 'path', 'by_hand'"
         raise RegistryError(what, where=reader.where)
     sha256 = _digest(reader, "sha256")
     if url and not sha256:
         raise RegistryError("a url needs a sha256", where=reader.where)
-    place = _path_of(url, reader) if url else (resource or "")
+    _check_path(path, reader)
+    place = _path_of(url, reader) if url else (resource or path or "")
     name = reader.text("name", PurePosixPath(place.rpartition(":")[2]).name)
     if not name or "/" in name:
         raise RegistryError("key 'name' must be a file name", where=reader.where)
@@ -177,11 +178,20 @@ def _source(reader: Reader) -> Source:
         name=name,
         url=url,
         resource=resource,
+        path=path,
         by_hand=by_hand,
         size=reader.optional("size", int),
         sha256=sha256,
         md5=_digest(reader, "md5"),
     )
+
+
+def _check_path(path: str | None, reader: Reader) -> None:
+    """A path of the repository stays in it."""
+    parts = PurePosixPath(path or "x").parts
+    if path is not None and (not parts or path.startswith("/") or ".." in parts or "\\" in path):
+        what = f"must be a path inside the source repository, is '{path}'"
+        raise RegistryError(what, where=f"{reader.where}.path")
 
 
 def _path_of(url: str, reader: Reader) -> str:

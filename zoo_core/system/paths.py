@@ -12,6 +12,9 @@ from zoo_core.errors import DataError, install_step
 CACHES = "caches"
 """The folder inside `home()` that holds a folder for each cache."""
 
+ENVIRONMENTS = "environments"
+"""The folder inside `home()` that holds virtual environments of others' programs."""
+
 CLAIMS = "outputs"
 """The folder inside `home()` that holds a lock for each output folder that is being filled."""
 
@@ -25,7 +28,10 @@ _MARKS = {
     _TAG: "Signature: 8a477f597d28d172789f06886806bc55\n# Made by zoo.\n",
 }
 _UNMARKED = frozenset(
-    {"by-hand", "downloads", "journal.jsonl", "network.json", CLAIMS, "runs.jsonl", "store"}
+    (
+        *("by-hand", "downloads", ENVIRONMENTS, "journal.jsonl", "network.json", CLAIMS),
+        *("runs.jsonl", "store"),
+    )
 )
 """Names that zoo itself puts into `home()`; a folder with others belongs to a person."""
 

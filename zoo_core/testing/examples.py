@@ -85,9 +85,7 @@ def protocol() -> ScoringProtocol:
 
 def files_stage(files: Mapping[str, Path]) -> Stage:
     """The stage `weights` as a plan has it, for files that lie on this machine."""
-    stage = local_weights("given", "", files).stage()
-    if stage is None:
-        raise ValueError("there are no files")
+    (stage,) = local_weights("given", "", files).stages()
     return stage
 
 

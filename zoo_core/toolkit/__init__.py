@@ -10,6 +10,7 @@ detection         anchors, candidates, NMS, the rules of a protocol, drawing
 detection_txt     detections as one text file per image
 download          downloads that resume and are checked
 files             digests, kinds, names, the cache, reading with limits (YAML too), writing
+foreign           programs of others: their repositories, environments and processes
 machine           the processor and the installed packages
 onnx_file         ONNX files, read and written without holding their weights twice
 options           options of backends, exporters and protocols; the names of calibrators

@@ -44,7 +44,7 @@ def export(path: Path, folder: Path, params: Mapping[str, Any]) -> tuple[Graph, 
     card = model_card(exporter="onnx", exporter_params=own, preprocess=steps)
     exporter = OnnxExporter()
     weights = local_weights("given", "onnx", {"weights": path}, exporter.parts(path))
-    stage = weights.stage()
+    (stage,) = weights.stages()
     assert stage
     stages = [stage, *exporter.stages(card, request(files=weights.references(), channels=channels))]
     done = run_stages(stages, folder, Plugins([zoo_onnx]))

@@ -22,10 +22,11 @@ def fetch(context: StageContext) -> None:
     """Fetch every file of `params["files"]` into the stage's folder, and check it.
 
     Each role has {name, sha256, size}; `locations` says where it is: a URL, "resource:" and a
-    file inside a package, or a path.
+    file inside a package, or a path; or its `path` in the input `repository`.
     """
     for role, data in context.params["files"].items():
-        place = context.locations[role]
+        inner = data.get("path")
+        place = str(context.inputs["repository"] / inner) if inner else context.locations[role]
         target = context.out / data["name"]
         target.parent.mkdir(parents=True, exist_ok=True)
         if place.startswith(("http://", "https://", "file://")):

@@ -1,0 +1,119 @@
+"""The plan of an export by a source repository's own command: pure, and light."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from zoo_core.api import REPOSITORY, Stage
+from zoo_core.api.repository import source_stage
+from zoo_core.errors import UsageError
+from zoo_core.toolkit.foreign import describe_tree
+from zoo_source_repo.params import Export
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from zoo_core.api import ExportRequest, ModelCard
+
+_ONNX = "onnx"
+_MODEL = "model.onnx"
+_INSIDE = ("__main__", "module_shims", "torch_shims", "vision_shims")
+_CLONED = ("builtin", "repo")
+
+
+class SourceRepoExporter:
+    """From weights to ONNX by the command that the card states, then through exporter `onnx`."""
+
+    formats: tuple[str, ...] = (_ONNX,)
+    suffixes: Mapping[str, str] = MappingProxyType(
+        {".pth": "torch", ".pt": "torch", ".ckpt": "torch", ".safetensors": "safetensors"}
+    )
+    companions: Mapping[str, str] = MappingProxyType({})
+
+    def stages(self, card: ModelCard, request: ExportRequest) -> Sequence[Stage]:
+        """`source`, `environment`, `script`, and those of exporter `onnx` on what came out.
+
+        Raises RegistryError for the card's parameters, UsageError for a repository without a
+        commit, and for random weights of a card that says no command for them.
+        """
+        where = f"{card.origin}: models.{card.id}.exporter_params"
+        export = Export.from_card(card.exporter_params, where)
+        if request.weights == "random" and not export.random:
+            step = f"give --weights FILE, or add `random` to {where}"
+            raise UsageError(f"{card.id} has no command for random weights", next=step)
+        made = _stages(card, request, export)
+        if request.others is None:
+            return made
+        others = request.others(_ONNX)
+        handed = replace(card, exporter=_ONNX, exporter_params=dict(export.onnx))
+        taken = replace(
+            request,
+            weights="given",
+            format=_ONNX,
+            files={"weights": f"script/{_MODEL}"},
+            source="builtin",
+        )
+        return [*made, *others.stages(handed, taken)]
+
+
+def _stages(card: ModelCard, request: ExportRequest, export: Export) -> list[Stage]:
+    clone = source_stage(card)
+    environment = Stage(
+        name="environment",
+        run="zoo_source_repo.script:environment",
+        params=export.environment.to_data(),
+        outputs=("environment.json",),
+        isolated=True,
+    )
+    height, width = request.size
+    params: dict[str, Any] = {
+        **export.to_data(),
+        "environment": export.environment.to_data(),
+        "values": {"height": height, "width": width, "classes": request.classes, "batch": 1},
+        "seed": request.seed if request.weights == "random" else None,
+        "suffix": _suffix(card, request),
+    }
+    inputs = {"environment": "environment/environment.json"}
+    if request.weights != "random":
+        inputs["weights"] = request.files["weights"]
+    locations: dict[str, str] = {}
+    before = [clone, environment]
+    if request.source in _CLONED:
+        inputs["source"] = REPOSITORY
+        params["source"] = dict(clone.params)
+        whose = f"{card.repository.name} at commit {clone.params['commit'][:12]}"
+    else:
+        folder = Path(request.source).expanduser().absolute()
+        locations["source"] = str(folder)
+        params["source"] = describe_tree(folder)
+        whose = f"the checkout {folder}"
+        before = [environment]
+    own = export.environment.requirements is not None
+    place = "an environment of its own" if own else "zoo's own environment"
+    script = Stage(
+        name="script",
+        run="zoo_source_repo.script:export",
+        params=params,
+        inputs=inputs,
+        outputs=(_MODEL, "script.json"),
+        versions=() if own else ("torch", "onnx", "numpy"),
+        sources=tuple(f"zoo_source_repo.inside.{name}" for name in _INSIDE),
+        locations=locations,
+        isolated=True,
+        notice=(
+            f"note: this runs code of {whose} here, in {place}, "
+            "without your environment variables, but with your rights"
+        ),
+    )
+    return [*before, script]
+
+
+def _suffix(card: ModelCard, request: ExportRequest) -> str:
+    """The suffix of the weights file, in lower case: a script may look at it."""
+    names = [request.files.get("weights", "")]
+    if request.weights == "random":
+        names += [option.files["weights"].name for option in card.weights]
+    return next((Path(name).suffix.lower() for name in names if Path(name).suffix), ".pth")

@@ -1,0 +1,188 @@
+"""The stages that make the environment and run the repository's command."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zoo_core.errors import DataError, StageError
+from zoo_core.toolkit.files import temporary_folder, write_json
+from zoo_core.toolkit.foreign import (
+    Environment,
+    Limits,
+    clean_variables,
+    prepare_environment,
+    run_program,
+)
+from zoo_source_repo.params import filled, words
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from zoo_core.api import StageContext
+
+_RUNNER = Path(__file__).with_name("inside")
+_OWN = "zoo-export"
+"""The folder in the repository's copy that holds the weights and, by default, the result."""
+
+_MODEL = "model.onnx"
+
+
+def environment(context: StageContext) -> None:
+    """Makes the environment of `params`, and leaves what it holds in environment.json."""
+    context.progress(0, 1, "environment")
+    _, record = _prepared(context.params, context)
+    write_json(context.out / "environment.json", record)
+    context.progress(1, 1, "environment")
+
+
+def export(context: StageContext) -> None:
+    """Leaves `model.onnx` by the command of `params`, run in a copy of `source`, and script.json.
+
+    The command is judged by the file that it leaves, not by how it ends; its output is in the log.
+    Raises StageError where no file came out, it took too long, or the file is no ONNX model.
+    """
+    params = context.params
+    context.progress(0, 3, "environment")
+    python, record = _prepared(params["environment"], context)
+    with temporary_folder(context.out) as scratch:
+        context.progress(1, 3, "files")
+        root = scratch / "repository"
+        _copy(context.paths()["source"], root)
+        values = _values(context, root)
+        for name, text in params["files"].items():
+            path = root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(filled(text, values), encoding="utf-8")
+        pattern = filled(params["output"], {**values, "output": f"{_OWN}/{_MODEL}"})
+        before = {path: _stamp(path) for path in root.glob(pattern)}
+        context.progress(2, 3, "the repository's command")
+        status, last = _run_all(context, python, scratch, values)
+        fresh = [path for path in root.glob(pattern) if before.get(path) != _stamp(path)]
+        if len(fresh) != 1 or not fresh[0].is_file() or fresh[0].is_symlink():
+            raise _none_came_out(fresh, pattern, status, last, context)
+        _take(fresh[0], context.out / _MODEL)
+    facts = {"exit_status": status, "source": dict(params["source"]), "environment": record}
+    write_json(context.out / "script.json", {**facts, "run": params["run"]})
+    context.progress(3, 3, "exported")
+
+
+def _prepared(data: Mapping[str, Any], context: StageContext) -> tuple[Path, dict[str, Any]]:
+    def tell(text: str) -> None:
+        context.progress(0, 3, text)
+
+    return prepare_environment(Environment.from_data(data), context.log, tell)
+
+
+def _copy(source: Path, root: Path) -> None:
+    try:
+        shutil.copytree(
+            source,
+            root,
+            ignore=shutil.ignore_patterns(".git", "__pycache__"),
+            ignore_dangling_symlinks=True,
+        )
+    except (OSError, shutil.Error) as error:
+        raise DataError(f"cannot be copied: {error}"[:300], where=str(source)) from error
+    (root / _OWN).mkdir(exist_ok=True)
+
+
+def _values(context: StageContext, root: Path) -> dict[str, Any]:
+    """What the placeholders stand for; the weights lie in the copy."""
+    params = context.params
+    weights = root / _OWN / f"weights{params['suffix']}"
+    if "weights" in context.inputs:
+        shutil.copyfile(context.inputs["weights"], weights)
+    return {
+        **params["values"],
+        "opset": params["opset"],
+        "seed": params["seed"] or 0,
+        "weights": weights,
+        "output": root / _OWN / _MODEL,
+    }
+
+
+def _run_all(
+    context: StageContext, python: Path, scratch: Path, values: Mapping[str, Any]
+) -> tuple[int, str]:
+    """The last exit status and line; the commands for random weights must leave some."""
+    params, random = context.params, context.params["seed"] is not None
+    root = scratch / "repository"
+    ended = (0, "no output")
+    if random:
+        for command in params["random"]:
+            ended = _run(command, context, python, scratch, values)
+        if not Path(values["weights"]).is_file():
+            raise StageError(
+                f"the command for random weights left none: {ended[1]}",
+                where=params["random"][-1],
+                next=f"its whole output is in {context.log.name}",
+            )
+    for command in params["run"]:
+        ended = _run(command, context, python, scratch, values)
+    assert root.is_dir()
+    return ended
+
+
+def _run(
+    command: str, context: StageContext, python: Path, scratch: Path, values: Mapping[str, Any]
+) -> tuple[int, str]:
+    params = context.params
+    job = {
+        "command": words(command, values),
+        "shims": params["shims"],
+        "stubs": params["stubs"],
+        "opset": params["opset"],
+        "seed": params["seed"],
+    }
+    path = scratch / "job.json"
+    path.write_text(json.dumps(job), encoding="utf-8")
+    with context.log.open("a", encoding="utf-8") as stream:
+        stream.write(f"$ {' '.join(job['command'])}\n")
+    own = {name: filled(text, values) for name, text in params["variables"].items()}
+    return run_program(
+        [str(python), str(_RUNNER), str(path)],
+        scratch / "repository" / params["folder"],
+        {**clean_variables(scratch, python.parent), **own},
+        context.log,
+        Limits(seconds=params["time_limit"], name=job["command"][0]),
+    )
+
+
+def _stamp(path: Path) -> tuple[int, int, int]:
+    stat = path.lstat()
+    return stat.st_size, stat.st_mtime_ns, stat.st_ino
+
+
+def _none_came_out(
+    fresh: list[Path], pattern: str, status: int, last: str, context: StageContext
+) -> StageError:
+    step = f"its whole output is in {context.log.name}"
+    if len(fresh) > 1:
+        names = ", ".join(sorted(path.name for path in fresh)[:3])
+        what = f"{len(fresh)} files came out ({names}), one is expected: {pattern}"
+        return StageError(what, next="state the one in the card's `output`")
+    what = f"no ONNX file came out ({pattern}); exit status {status}, its last line: {last}"
+    return StageError(what, where=str(context.params["run"][-1]), next=step)
+
+
+def _take(made: Path, target: Path) -> None:
+    """The model with all its values in one file."""
+    import onnx
+    from google.protobuf.message import DecodeError
+    from onnx.external_data_helper import uses_external_data
+
+    try:
+        model = onnx.load(made, load_external_data=False)
+    except (DecodeError, OSError) as error:
+        raise StageError(f"the ONNX file is not whole: {error}"[:300], where=made.name) from error
+    if not any(uses_external_data(tensor) for tensor in model.graph.initializer):
+        shutil.copyfile(made, target)
+        return
+    try:
+        onnx.save(onnx.load(made), target)
+    except (OSError, ValueError, onnx.checker.ValidationError) as error:
+        what = f"the values beside the ONNX file cannot be read: {error}"
+        raise StageError(what[:300], where=made.name) from error
