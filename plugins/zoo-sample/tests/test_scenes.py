@@ -16,6 +16,7 @@ from zoo_sample.sprites import DRAWINGS, draw_sprite
 
 from zoo_core.errors import DataError, UsageError
 from zoo_core.toolkit.coco import COCO_IDS, COCO_NAMES
+from zoo_core.toolkit.detection.masks import decode
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -121,6 +122,10 @@ def test_splits_are_disjoint() -> None:
         assert SPLITS[a].stop <= SPLITS[b].start or SPLITS[b].stop <= SPLITS[a].start
 
 
+def mask_of(row: Any) -> Any:
+    return decode(np.array(row["segmentation"]["counts"]), (96, 128)).astype(int)
+
+
 def test_write_coco(tmp_path: Path) -> None:
     path = write_coco(tmp_path / "scenes", "calibration", 3, (96, 128))
     data = json.loads(path.read_text())
@@ -139,6 +144,13 @@ def test_write_coco(tmp_path: Path) -> None:
         assert [COCO_IDS.index(a["category_id"]) for a in found] == labels.tolist()
         ends = [[a["bbox"][0] + a["bbox"][2], a["bbox"][1] + a["bbox"][3]] for a in found]
         assert np.array_equal(np.array(ends).reshape(-1, 2), boxes[:, 2:])
+        for row in found:
+            mask = decode(np.array(row["segmentation"]["counts"]), (96, 128))
+            x, y, wide, high = map(int, row["bbox"])
+            assert mask[y : y + high, x : x + wide].sum() == mask.sum()
+            inside = mask[y : y + high, x : x + wide]
+            assert inside.any(0)[[0, -1]].all() and inside.any(1)[[0, -1]].all()
+        assert np.max(sum(mask_of(row) for row in found)) <= 1
     assert [p.name for p in tmp_path.iterdir()] == ["scenes"]
 
 

@@ -13,8 +13,9 @@ import numpy as np
 
 from zoo_core.errors import DataError, UsageError, did_you_mean
 from zoo_core.toolkit.coco import COCO_IDS, COCO_NAMES
+from zoo_core.toolkit.detection.masks import encode
 from zoo_core.toolkit.files import temporary_folder
-from zoo_sample.scenes import SPLITS, draw_scene
+from zoo_sample.scenes import SPLITS, draw_masked_scene
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,9 +44,9 @@ def write_coco(directory: Path, split: str, count: int, size: int | tuple[int, i
     """Draw the first `count` scenes of a split into `directory`; return its annotation file.
 
     The folder gets `images/<seed>.jpg` of `size` (side, or height and width) pixels and
-    `instances.json` in COCO's format, with all 80 categories, COCO's ids and the seed as image
-    id. It appears whole or not at all. Raises UsageError as `split_seeds`, DataError where the
-    folder exists and holds something.
+    `instances.json` in COCO's format, with all 80 categories, COCO's ids, masks as run lengths and
+    the seed as image id; `area` is the box's. It appears whole or not at all. Raises UsageError as
+    `split_seeds`, DataError where the folder exists and holds something.
     """
     seeds = split_seeds(split, count)
     directory.parent.mkdir(parents=True, exist_ok=True)
@@ -75,7 +76,7 @@ def _write_scene(
     seed: int, folder: Path, size: int | tuple[int, int]
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Draw and write one image; return its record and its annotations, not yet numbered."""
-    image, boxes, labels = draw_scene(seed, size)
+    image, boxes, labels, seen = draw_masked_scene(seed, size)
     name = f"{seed:012d}.jpg"
     (folder / name).write_bytes(_jpeg(image))
     height, width = image.shape[:2]
@@ -87,8 +88,12 @@ def _write_scene(
             "bbox": [x1, y1, x2 - x1, y2 - y1],
             "area": (x2 - x1) * (y2 - y1),
             "iscrowd": 0,
+            "segmentation": {
+                "size": [height, width],
+                "counts": encode(part.mask, (height, width), (part.row, part.column)).tolist(),
+            },
         }
-        for (x1, y1, x2, y2), label in zip(boxes.tolist(), labels.tolist(), strict=True)
+        for (x1, y1, x2, y2), label, part in zip(boxes.tolist(), labels.tolist(), seen, strict=True)
     ]
 
 

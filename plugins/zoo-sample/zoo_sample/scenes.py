@@ -38,6 +38,26 @@ class Cutout:
     cover: NDArray[np.int32]
 
 
+@dataclass(frozen=True)
+class Visible:
+    """What can be seen of a thing: bool [h, w] whose first pixel is at `row`, `column`."""
+
+    row: int
+    column: int
+    mask: NDArray[np.bool_]
+
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """The box around it, x1, y1, x2, y2 (x2, y2 excluded)."""
+        rows, columns = np.flatnonzero(self.mask.any(1)), np.flatnonzero(self.mask.any(0))
+        return (
+            self.column + int(columns[0]),
+            self.row + int(rows[0]),
+            self.column + int(columns[-1]) + 1,
+            self.row + int(rows[-1]) + 1,
+        )
+
+
 def draw_scene(
     seed: int, size: int | tuple[int, int]
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.int64]]:
@@ -47,13 +67,21 @@ def draw_scene(
     x1, y1, x2, y2 in pixels (x2, y2 excluded); and the COCO-80 indices, int64 [n]. Things are
     at least 45 % visible.
     """
+    image, boxes, labels, _ = draw_masked_scene(seed, size)
+    return image, boxes, labels
+
+
+def draw_masked_scene(
+    seed: int, size: int | tuple[int, int]
+) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.int64], list[Visible]]:
+    """What `draw_scene` returns, and what can be seen of each thing."""
     height, width = (size, size) if isinstance(size, int) else size
     draws = Draws(seed)
     image = draw_ground(height, width, draws).astype(np.int32)
     bars, hidden = draw_bars(height, width, draws)
     taken = hidden.astype(bool)
     placed: list[tuple[Cutout, int, int]] = []
-    boxes: list[tuple[int, int, int, int]] = []
+    seen: list[Visible] = []
     labels: list[int] = []
     for _ in range(draws.one([2, 3, 4, 4, 5, 5, 6, 7, 8, 10])):
         kind = draws.below(len(DRAWINGS))
@@ -61,15 +89,16 @@ def draw_scene(
         spot = _find_spot(cutout, taken, draws)
         if spot is not None:
             placed.append((cutout, spot[0], spot[1]))
-            boxes.append(spot[2])
+            seen.append(spot[2])
             labels.append(DRAWINGS[kind][0])
     for cutout, x, y in reversed(placed):
         _paint(image, cutout, x, y)
     picture = np.where(hidden[..., None] > 0, bars, image.astype(np.uint8))
     return (
         weather(picture, draws),
-        np.array(boxes, np.float32).reshape(-1, 4),
+        np.array([part.box for part in seen], np.float32).reshape(-1, 4),
         np.array(labels, np.int64),
+        seen,
     )
 
 
@@ -123,7 +152,7 @@ def _trim(sums: NDArray[np.int32], cover: NDArray[np.int32]) -> Cutout:
 
 def _find_spot(
     cutout: Cutout, taken: NDArray[np.bool_], draws: Draws
-) -> tuple[int, int, tuple[int, int, int, int]] | None:
+) -> tuple[int, int, Visible] | None:
     """Find a place where enough shows behind what is there, and take it."""
     height, width = taken.shape
     high, wide = cutout.cover.shape
@@ -139,9 +168,7 @@ def _find_spot(
         if int(visible.sum()) * 100 < total * _LEAST_VISIBLE:
             continue
         taken[area] |= part
-        rows, columns = np.flatnonzero(visible.any(1)), np.flatnonzero(visible.any(0))
-        box = (left + columns[0], top + rows[0], left + columns[-1] + 1, top + rows[-1] + 1)
-        return x, y, (int(box[0]), int(box[1]), int(box[2]), int(box[3]))
+        return x, y, Visible(top, left, visible)
     return None
 
 
