@@ -105,6 +105,7 @@ class Dataset(Protocol):
     A data set of the user's files may have a method `reads(annotations: Path) -> bool`: whether the
     file or folder of `--annotations` is in its form. It looks at names and beginnings only. The
     planner asks the card's `given_dataset` first, then the other data sets of the card's task.
+    One whose ground truth serves several tasks names all of them in the attribute `tasks`.
     """
 
     task: str
@@ -117,3 +118,9 @@ class Dataset(Protocol):
 
     def truth(self, view: DataView) -> Path:
         """The file of the ground truth, in the format that the task's evaluator reads."""
+
+
+def tasks_of(dataset: Dataset) -> tuple[str, ...]:
+    """The tasks whose evaluators read the ground truth of a data set."""
+    tasks: tuple[str, ...] = getattr(dataset, "tasks", (dataset.task,))
+    return tasks

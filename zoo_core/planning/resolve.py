@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.api import DataRequest, MatchesLabels, Target
+from zoo_core.api.dataset import tasks_of
 from zoo_core.errors import DataError, UnavailableError, UsageError, did_you_mean
 from zoo_core.planning.exporters import card_for_format, exporters
 from zoo_core.planning.recognition import recognise
@@ -293,7 +294,7 @@ class _Chooser:
         with suppress(UnavailableError, OSError):
             dataset = self.plugins.dataset(name)
             reads = getattr(dataset, "reads", None)
-            return reads and dataset.task == self.card.task and reads(annotations)
+            return reads and self.card.task in tasks_of(dataset) and reads(annotations)
         return None
 
     def _plan(self, name: str, purpose: str, images: Path | None, limit: int | None) -> DataPlan:
@@ -309,8 +310,9 @@ class _Chooser:
         )
         dataset = self.plugins.dataset(name)
         plan, task = dataset.plan(request), self.card.task
-        if purpose == "evaluate" and plan.has_truth and dataset.task != task:
-            what = f"data set '{name}' is for {dataset.task}, but {self.card.id} is for {task}"
+        if purpose == "evaluate" and plan.has_truth and task not in tasks_of(dataset):
+            known = " and ".join(tasks_of(dataset))
+            what = f"data set '{name}' is for {known}, but {self.card.id} is for {task}"
             raise UsageError(what, next=f"use --dataset {self.card.dataset}")
         return plan
 

@@ -38,6 +38,21 @@ def resample(
     return np.asarray(resized, np.uint8).reshape(*size, image.shape[2])
 
 
+def bilinear_places(
+    start: int, stop: int, scale: float, offset: float, length: int
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
+    """For pixels [start, stop) of an image, the two nearest of a map, and the second one's share.
+
+    map = image * scale + offset, where pixel i of either covers i to i + 1; beyond the `length`
+    pixels of the map its last one counts. With the exact ratio of two lengths this is the bilinear
+    resize of PyTorch (align_corners=False).
+    """
+    at = (np.arange(start, stop) + 0.5) * scale + offset - 0.5
+    at = np.clip(at, 0, length - 1)
+    first = np.floor(at).astype(np.intp)
+    return first, np.minimum(first + 1, length - 1), (at - first).astype(np.float32)
+
+
 def align_corners(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.float32]:
     """Darknet's bilinear resize: uint8 [h, w, c] -> float32 `size` (height, width), 0..255.
 

@@ -1,16 +1,33 @@
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 import zoo_coco
 
 from zoo_core.api import DataRequest
 from zoo_core.testing import DatasetContract, EvaluatorContract, PluginContract
+from zoo_core.toolkit.detection import (
+    Candidates,
+    Detections,
+    Instances,
+    KeypointCandidates,
+    MaskCandidates,
+    Poses,
+)
+from zoo_core.toolkit.detection.masks import encode
+from zoo_core.vision import Geometry
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from zoo_core.api import Arrays
 
 
 class TestPlugin(PluginContract):
@@ -31,6 +48,110 @@ class TestEvaluator(EvaluatorContract):
             "min_output_score": 0.1,
         }
     )
+
+
+class TestSegmentation(TestEvaluator):
+    """The masks are the whole boxes."""
+
+    name, task = "coco-segmentation", "instance-segmentation"
+
+    def write_truth(self, folder: Path) -> Path:
+        path = super().write_truth(folder)
+        data = json.loads(path.read_text())
+        for row in data["annotations"]:
+            x, y, wide, high = row["bbox"]
+            row["segmentation"] = [[x, y, x + wide, y, x + wide, y + high, x, y + high]]
+        path.write_text(json.dumps(data))
+        return path
+
+    def with_masks(self, arrays: Arrays) -> Arrays:
+        found = Detections.from_arrays(arrays)
+        masks = []
+        for box in found.boxes.tolist():
+            x1, y1, x2, y2 = np.minimum(box, (160, 120) * 2).astype(int).tolist()
+            masks.append(encode(np.ones((y2 - y1, x2 - x1), bool), self.size, (y1, x1)))
+        return Instances.of(found, masks, self.size).to_arrays()
+
+    def perfect(self) -> Sequence[Arrays]:
+        return [self.with_masks(one) for one in super().perfect()]
+
+    def nothing(self) -> Sequence[Arrays]:
+        return [self.with_masks(one) for one in super().nothing()]
+
+    def wrong(self) -> Mapping[str, Sequence[Arrays]]:
+        return {
+            what: [self.with_masks(one) for one in rows] for what, rows in super().wrong().items()
+        }
+
+    def candidates(self) -> Sequence[Arrays]:
+        geometry = Geometry.identity(self.size)
+        ones = np.ones((1, 3, 4), np.float32)
+        return [
+            MaskCandidates.placed(
+                Candidates.from_arrays(one), np.ones((99, 1)), ones, geometry
+            ).to_arrays()
+            for one in super().candidates()
+        ]
+
+    def test_postprocessing_keeps_detections(self) -> None:
+        """Boxes are those of detection; masks fill them."""
+        for candidates, wanted in zip(self.candidates(), self.perfect(), strict=True):
+            found = self._provider().postprocess(candidates, self.values)
+            assert sorted(found["scores"]) == pytest.approx(sorted(wanted["scores"]))
+            assert len(found["ends"]) == len(wanted["ends"])
+
+
+class TestKeypoints(TestEvaluator):
+    """Seventeen points on the diagonal of each box."""
+
+    name, task = "coco-keypoints", "keypoints"
+
+    @staticmethod
+    def points(box: Sequence[float]) -> list[list[float]]:
+        x1, y1, x2, y2 = box
+        shares = np.linspace(0.1, 0.9, 17)
+        return [[x1 + (x2 - x1) * s, y1 + (y2 - y1) * s, 1.0] for s in shares.tolist()]
+
+    def write_truth(self, folder: Path) -> Path:
+        path = super().write_truth(folder)
+        data = json.loads(path.read_text())
+        for row in data["annotations"]:
+            x, y, wide, high = row["bbox"]
+            points = self.points((x, y, x + wide, y + high))
+            row["keypoints"] = [value for x, y, _ in points for value in (x, y, 2)]
+        path.write_text(json.dumps(data))
+        return path
+
+    def with_points(self, arrays: Arrays) -> Arrays:
+        found = Detections.from_arrays(arrays)
+        rows = np.array([self.points(box) for box in found.boxes.tolist()], np.float32)
+        return Poses(found, rows.reshape(-1, 17, 3)).to_arrays()
+
+    def perfect(self) -> Sequence[Arrays]:
+        return [self.with_points(one) for one in super().perfect()]
+
+    def nothing(self) -> Sequence[Arrays]:
+        return [self.with_points(one) for one in super().nothing()]
+
+    def wrong(self) -> Mapping[str, Sequence[Arrays]]:
+        return {
+            what: [self.with_points(one) for one in rows] for what, rows in super().wrong().items()
+        }
+
+    def candidates(self) -> Sequence[Arrays]:
+        rows = []
+        for one in super().candidates():
+            found = Candidates.from_arrays(one)
+            points = np.array([self.points(box) for box in found.boxes.tolist()], np.float32)
+            rows.append(KeypointCandidates(found=found, keypoints=points).to_arrays())
+        return rows
+
+    def test_postprocessing_keeps_detections(self) -> None:
+        """Points go with their boxes."""
+        for candidates in self.candidates():
+            found = self._provider().postprocess(candidates, self.values)
+            for box, points in zip(found["boxes"], found["keypoints"], strict=True):
+                assert np.allclose(points, self.points(box.tolist()), atol=1e-3)
 
 
 class TestCocoFolder(DatasetContract):

@@ -1,7 +1,8 @@
-"""COCO for zoo: data sets, folders of images, and the detection evaluator."""
+"""COCO for zoo: data sets, folders of images, and the evaluators of its tasks."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo_core.api import Provider
@@ -23,6 +24,11 @@ def zoo_datasets() -> Iterable[Provider[Dataset]]:
         name="coco-val2017",
         summary="COCO val2017, 5,000 images, downloaded; with a limit only what it needs",
         load=_val2017,
+    )
+    yield Provider(
+        name="coco-val2017-keypoints",
+        summary="the same images with the key points of people",
+        load=_val2017_keypoints,
     )
     yield Provider(
         name="coco-folder",
@@ -53,19 +59,43 @@ def zoo_datasets() -> Iterable[Provider[Dataset]]:
 
 @hookimpl
 def zoo_evaluators() -> Iterable[Provider[Evaluator]]:
-    """The twelve figures of COCO's detection task."""
+    """COCO's figures of boxes, masks and key points."""
     yield Provider(
         name="coco-detection",
         summary="COCO's twelve detection figures, predictions as COCO JSON and txt",
         load=_coco_detection,
         options=DETECTION_OPTIONS,
     )
+    yield Provider(
+        name="coco-segmentation",
+        summary="COCO's twelve figures of masks, and of their boxes; predictions as COCO JSON",
+        load=_coco_segmentation,
+        options=DETECTION_OPTIONS,
+    )
+    yield Provider(
+        name="coco-keypoints",
+        summary="COCO's ten figures of key points, and of their boxes; predictions as COCO JSON",
+        load=_coco_keypoints,
+        options=DETECTION_OPTIONS,
+    )
+
+
+@hookimpl
+def zoo_registry_files() -> Iterable[Path]:
+    """The protocols of masks and key points."""
+    yield Path(__file__).with_name("coco.yaml")
 
 
 def _val2017() -> Dataset:
     from zoo_coco.val2017 import Val2017
 
     return Val2017()
+
+
+def _val2017_keypoints() -> Dataset:
+    from zoo_coco.val2017 import Val2017Keypoints
+
+    return Val2017Keypoints()
 
 
 def _coco_folder() -> Dataset:
@@ -102,3 +132,15 @@ def _coco_detection() -> Evaluator:
     from zoo_coco.evaluator import CocoDetection
 
     return CocoDetection()
+
+
+def _coco_segmentation() -> Evaluator:
+    from zoo_coco.tasks.evaluators import CocoSegmentation
+
+    return CocoSegmentation()
+
+
+def _coco_keypoints() -> Evaluator:
+    from zoo_coco.tasks.evaluators import CocoKeypoints
+
+    return CocoKeypoints()

@@ -1,4 +1,4 @@
-"""COCO's evaluation of boxes, by hotcoco where it is installed, else by pycocotools.
+"""COCO's evaluation of boxes, masks and key points, by hotcoco, or pycocotools where it is not.
 
 Both give the same bits (the tests hold them against each other); hotcoco does so in a hundredth
 of the time and a tenth of the memory.
@@ -10,7 +10,7 @@ import io
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -20,13 +20,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
+    Results = list[dict[str, Any]]
+    Kind = Literal["bbox", "segm", "keypoints"]
 
-_AP_AREA_ALL, _MOST_DETECTIONS = 0, 2
+_AP_AREA_ALL, _MOST_DETECTIONS = 0, -1
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """The twelve figures, float64 [12], and AP and AP50 per category, float64 [K]; -1 undefined.
+    """The twelve figures (ten of key points), and AP and AP50 per category [K]; -1 undefined.
 
     Categories are in the order of their ids.
     """
@@ -36,27 +38,43 @@ class Figures:
     ap50: Floats
 
 
-def evaluate(truth: dict[str, Any], detections: Floats, images: list[int]) -> Figures:
-    """Evaluate detections, float64 [N, 7]: image id, x, y, width, height, score, category id.
+def evaluate(
+    truth: dict[str, Any],
+    found: Floats | Results,
+    images: list[int],
+    kind: Kind = "bbox",
+    sigmas: Floats | None = None,
+) -> Figures:
+    """Evaluate what was found in the images of these ids.
 
-    `truth` is a data set in COCO's form whose image and annotation ids are whole numbers above 0;
-    `images` are the ids to evaluate.
+    `truth` is a data set in COCO's form whose image and annotation ids are whole numbers above 0.
+    Boxes are float64 [N, 7]: image id, x, y, width, height, score, category id. Masks and key
+    points are rows in COCO's form of results, without a box: that would give them its area.
+    `sigmas` are those of the key points, if they are not COCO's 17.
     """
-    return chosen_engine()(truth, detections, images)
+    return chosen_engine()(truth, found, images, kind, sigmas)
 
 
-def chosen_engine() -> Callable[[dict[str, Any], Floats, list[int]], Figures]:
+def chosen_engine() -> Callable[..., Figures]:
     """The faster of the engines that are installed."""
     return with_hotcoco if find_spec("hotcoco") else with_pycocotools
 
 
-def with_hotcoco(truth: dict[str, Any], detections: Floats, images: list[int]) -> Figures:
+def with_hotcoco(
+    truth: dict[str, Any],
+    found: Floats | Results,
+    images: list[int],
+    kind: Kind = "bbox",
+    sigmas: Floats | None = None,
+) -> Figures:
     """`evaluate` by hotcoco."""
     import hotcoco
 
     known = hotcoco.COCO(truth)
-    evaluation = hotcoco.COCOeval(known, known.load_res(detections), "bbox")
+    evaluation = hotcoco.COCOeval(known, known.load_res(found), kind)
     evaluation.params.img_ids = images
+    if sigmas is not None:
+        evaluation.params.kpt_oks_sigmas = sigmas.tolist()
     evaluation.evaluate()
     evaluation.accumulate()
     evaluation.summary_lines()
@@ -64,20 +82,32 @@ def with_hotcoco(truth: dict[str, Any], detections: Floats, images: list[int]) -
     return _figures(evaluation.stats, table["precision"])
 
 
-def with_pycocotools(truth: dict[str, Any], detections: Floats, images: list[int]) -> Figures:
+def with_pycocotools(
+    truth: dict[str, Any],
+    found: Floats | Results,
+    images: list[int],
+    kind: Kind = "bbox",
+    sigmas: Floats | None = None,
+) -> Figures:
     """`evaluate` by pycocotools, the reference."""
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
     with redirect_stdout(io.StringIO()):
-        known, found = COCO(), COCO()
+        known, told = COCO(), COCO()
         known.dataset = truth
         known.createIndex()
         # loadRes refuses a result without rows, so it is put together here as loadRes would.
-        found.dataset = {**truth, "annotations": _as_annotations(detections)}
-        found.createIndex()
-        evaluation = COCOeval(known, found, "bbox")
+        if isinstance(found, list) and found:
+            told = known.loadRes(found)
+        else:
+            rows = _as_annotations(found) if isinstance(found, np.ndarray) else []
+            told.dataset = {**truth, "annotations": rows}
+            told.createIndex()
+        evaluation = COCOeval(known, told, kind)
         evaluation.params.imgIds = images
+        if sigmas is not None:
+            evaluation.params.kpt_oks_sigmas = sigmas
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from zoo_core.toolkit.coco import CategoryId
 
 
-_DROPPED = "dropped"
+DROPPED = "dropped"
 _DECODED = "check the card's `decoder_params` (does the file hold decoded boxes?)"
 _CHECK = f"{_DECODED}, its `preprocess`, the order of the labels, and the weights"
 
@@ -75,7 +75,7 @@ class CocoDetection:
     def postprocess(self, candidates: Arrays, values: Mapping[str, Any]) -> Arrays:
         """One image's candidates -> its detections, and how many boxes were not finite."""
         rules, found = DetectionRules.from_values(values), Candidates.from_arrays(candidates)
-        return {**postprocess(found, rules).to_arrays(), _DROPPED: candidates[_DROPPED]}
+        return {**postprocess(found, rules).to_arrays(), DROPPED: candidates[DROPPED]}
 
     def score(self, predictions: Predictions, truth: Path, labels: Sequence[str]) -> Metrics:
         """The twelve figures over exactly the images that were predicted.
@@ -118,11 +118,7 @@ class CocoDetection:
         Category ids are the truth's where it is given; else COCO's where all labels are COCO's,
         else the label's number from 1.
         """
-        if truth is None:
-            ids: Mapping[int, CategoryId] = dict(enumerate(default_ids(labels)))
-        else:
-            index = image_index(truth)
-            ids = category_ids(labels, index.categories, index.used, str(truth))
+        ids = ids_of(labels, truth)
         write_results(predictions, ids, folder / JSON_FILE)
         write_texts(predictions, labels, folder / TEXT_FOLDER)
 
@@ -132,6 +128,14 @@ class CocoDetection:
         """A copy of the image, uint8 H x W x 3 RGB, with the boxes that score above `least`."""
         found = Detections.from_arrays(prediction)
         return draw_detections(image, found, coco_spelling(labels), least)
+
+
+def ids_of(labels: Sequence[str], truth: Path | None) -> Mapping[int, CategoryId]:
+    """The category id of each label in files; labels that the truth does not know are left out."""
+    if truth is None:
+        return dict(enumerate(default_ids(labels)))
+    index = image_index(truth)
+    return category_ids(labels, index.categories, index.used, str(truth))
 
 
 class _Table:
@@ -161,7 +165,7 @@ class _Table:
             part[:, 5] = scores
             part[:, 6] = prediction.arrays["labels"]
             images.append(prediction.sample.id)
-            dropped.append(int(np.sum(prediction.arrays.get(_DROPPED, 0))))
+            dropped.append(int(np.sum(prediction.arrays.get(DROPPED, 0))))
             parts.append(part)
         return cls(images, np.concatenate(parts), dropped)
 
@@ -194,9 +198,9 @@ def _metrics(figures: Figures, truth: Truth, warnings: tuple[str, ...]) -> Metri
     stats = figures.stats.tolist()
     rows = zip(truth.names, figures.ap.tolist(), figures.ap50.tolist(), strict=True)
     return Metrics(
-        values=dict(zip(NAMES, map(_defined, stats), strict=True)),
+        values=dict(zip(NAMES, map(defined, stats), strict=True)),
         lines=summary_lines(stats),
-        per_class={name: {"AP": _defined(ap), "AP50": _defined(ap50)} for name, ap, ap50 in rows},
+        per_class={name: {"AP": defined(ap), "AP50": defined(ap50)} for name, ap, ap50 in rows},
         warnings=warnings,
     )
 
@@ -213,5 +217,6 @@ def _matched_alone(figures: Figures, truth: Truth, matched: set[int]) -> Iterato
         )
 
 
-def _defined(value: float) -> float | None:
+def defined(value: float) -> float | None:
+    """A figure, None where COCO's evaluation says -1."""
     return None if value < 0 else value

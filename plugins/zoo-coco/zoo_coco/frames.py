@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from zoo_coco.tasks.shapes import turn_shapes
 from zoo_core.api import Stage
 from zoo_core.errors import DataError, some
 from zoo_core.toolkit.coco import read_annotations
@@ -170,6 +171,7 @@ def change(data: dict[str, Any], changes: Sequence[Sequence[Any]]) -> None:
     for row in data["annotations"]:
         if row["image_id"] in known:
             row["bbox"] = _turned(row["bbox"], *known[row["image_id"]])
+            turn_shapes(row, *known[row["image_id"]])
 
 
 def _turned(box: Sequence[float], size: Sequence[int], steps: Sequence[str]) -> list[float]:

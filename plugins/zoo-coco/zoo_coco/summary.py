@@ -23,6 +23,9 @@ NAMES = (
 )
 """The twelve figures in the order of COCO's own summary."""
 
+KEYPOINT_NAMES = ("AP", "AP50", "AP75", "APm", "APl", "AR", "AR50", "AR75", "ARm", "ARl")
+"""The ten figures of key points in the order of COCO's own summary."""
+
 _ALL = "0.50:0.95"
 _ROWS = (
     ("Precision", "AP", _ALL, "all", 100),
@@ -38,27 +41,40 @@ _ROWS = (
     ("Recall", "AR", _ALL, "medium", 100),
     ("Recall", "AR", _ALL, "large", 100),
 )
+_KEYPOINT_ROWS = tuple(
+    (kind, short, overlap, area, 20)
+    for kind, short in (("Precision", "AP"), ("Recall", "AR"))
+    for overlap, area in (
+        *((_ALL, "all"), ("0.50", "all"), ("0.75", "all")),
+        *((_ALL, "medium"), (_ALL, "large")),
+    )
+)
 _SHORT = ("", "_50", "_75", "_s", "_m", "_l")
 
 
-def summary_lines(stats: Sequence[float]) -> tuple[str, ...]:
+def summary_lines(stats: Sequence[float], kind: str = "bbox") -> tuple[str, ...]:
     """The twelve lines of COCOeval.summarize without their leading blank, then the dictionary.
 
     `stats` are the twelve figures, -1 where undefined. The dictionary has the six precisions with
     three digits under the keys that mmdetection and the vendor's evaluation print.
     """
     rows = [_line(row, value) for row, value in zip(_ROWS, stats, strict=True)]
-    return (*rows, one_line(stats))
+    return (*rows, one_line(stats, kind))
 
 
-def one_line(stats: Sequence[float]) -> str:
+def keypoint_lines(stats: Sequence[float]) -> tuple[str, ...]:
+    """The ten lines of COCOeval.summarize for key points, without their leading blank."""
+    return tuple(_line(row, value) for row, value in zip(_KEYPOINT_ROWS, stats, strict=True))
+
+
+def one_line(stats: Sequence[float], kind: str = "bbox") -> str:
     """The six precisions and all of them as one text to copy, as Python prints a dictionary."""
     six = stats[:6]
     values: dict[str, float | str] = {
-        f"bbox_mAP{suffix}": float(f"{value:.3f}")
+        f"{kind}_mAP{suffix}": float(f"{value:.3f}")
         for suffix, value in zip(_SHORT, six, strict=True)
     }
-    values["bbox_mAP_copypaste"] = " ".join(f"{value:.3f}" for value in six)
+    values[f"{kind}_mAP_copypaste"] = " ".join(f"{value:.3f}" for value in six)
     return str(values)
 
 

@@ -9,10 +9,12 @@ from zoo_core.errors import DataError
 from zoo_core.toolkit.coco import order_of, read_annotations
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from pathlib import Path
 
     from zoo_core.toolkit.coco import CategoryId, ImageId
+
+    Further = Callable[[Mapping[str, Any]], dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +32,15 @@ class Truth:
     names: tuple[str, ...]
 
 
-def truth_of(path: Path, images: Collection[ImageId]) -> Truth:
-    """The truth of these images.
+def truth_of(
+    path: Path,
+    images: Collection[ImageId],
+    sizes: Mapping[ImageId, tuple[int, int]] | None = None,
+    further: Further | None = None,
+) -> Truth:
+    """The truth of these images; `sizes` are (height, width), for tasks that need them.
+
+    `further` adds to an annotation what a task needs beside the box, from the file's row.
 
     Boxes without `area` get that of the box, boxes without `iscrowd` are not a crowd; boxes of
     other images are ignored. Raises `DataError` as `read_annotations` does, and for an image that
@@ -54,9 +63,14 @@ def truth_of(path: Path, images: Collection[ImageId]) -> Truth:
     boxes = [row for row in file["annotations"] if row["image_id"] in numbers]
     data = {
         # Box evaluation reads no image size, but hotcoco's data set wants one.
-        "images": [{"id": new, "width": 1, "height": 1} for new in numbers.values()],
+        "images": [
+            {"id": new, "height": height, "width": width}
+            for old, new in numbers.items()
+            for height, width in [(sizes or {}).get(old, (1, 1))]
+        ],
         "annotations": [
             _box(row, numbers[row["image_id"]], categories[row["category_id"]], new)
+            | (further(row) if further else {})
             for new, row in enumerate(boxes, start=1)
         ],
         "categories": [{"id": new, "name": name} for new, name in enumerate(names, start=1)],

@@ -45,16 +45,22 @@ _TRUTH = "coco-annotations/instances.json"
 class Val2017:
     """The 5,000 images in order of their ids; a limit takes the first ones."""
 
+    name = "coco-val2017"
     task = "detection"
+    tasks: tuple[str, ...] = ("detection", "instance-segmentation")
+    member = "annotations/instances_val2017.json"
+    classes: tuple[str, ...] = COCO_NAMES
 
     def plan(self, request: DataRequest) -> DataPlan:
         """Raises `UsageError` for given images, and for more calibration images than the list."""
         if request.images or request.annotations:
             raise UsageError(
-                "coco-val2017 brings its own images and truth",
+                f"{self.name} brings its own images and truth",
                 next="use the data set coco-folder for yours",
             )
-        return _calibration(request) if request.purpose == "calibrate" else _evaluation(request)
+        if request.purpose == "calibrate":
+            return _calibration(request, self.name)
+        return _evaluation(request, self)
 
     def samples(self, view: DataView, start: int, stop: int) -> Iterator[Sample]:
         """Images of calibration have no size, since no annotation is fetched for them."""
@@ -68,8 +74,18 @@ class Val2017:
             yield Sample(id=row["id"], name=row["name"], path=path)
 
     def truth(self, view: DataView) -> Path:
-        """instances_val2017.json."""
+        """instances_val2017.json, or person_keypoints_val2017.json."""
         return view.paths["annotations"]
+
+
+class Val2017Keypoints(Val2017):
+    """The same images, with the key points of people."""
+
+    name = "coco-val2017-keypoints"
+    task = "keypoints"
+    tasks = ("keypoints",)
+    member = "annotations/person_keypoints_val2017.json"
+    classes = ("person",)
 
 
 def calibration_list() -> list[dict[str, Any]]:
@@ -92,28 +108,33 @@ def image_name(number: int) -> str:
     return f"{number:012d}.jpg"
 
 
-def _evaluation(request: DataRequest) -> DataPlan:
+def _evaluation(request: DataRequest, own: Val2017) -> DataPlan:
     count = limited(request, COUNT)
     identity = [ANNOTATIONS["sha256"], IMAGES["sha256"]]
+    if own.member != Val2017.member:
+        identity.append(own.member)
     return DataPlan(
-        dataset="coco-val2017",
+        dataset=own.name,
         kind="published",
-        stages=(_annotations(), _all_images() if count == COUNT else _first_images(count)),
+        stages=(
+            _annotations(own.member),
+            _all_images() if count == COUNT else _first_images(count),
+        ),
         inputs={"images": "coco-images/images", "annotations": _TRUTH},
         shards=counted_shards(count, identity),
         count=count,
         of=COUNT,
         content=digest([*identity, count]),
         has_truth=True,
-        classes=dict.fromkeys(COCO_NAMES, True),
+        classes=dict.fromkeys(own.classes, True),
     )
 
 
-def _annotations() -> Stage:
+def _annotations(member: str) -> Stage:
     return Stage(
         name="coco-annotations",
         run=f"{_STAGES}:truth",
-        params={"archive": dict(ANNOTATIONS), "member": "annotations/instances_val2017.json"},
+        params={"archive": dict(ANNOTATIONS), "member": member},
         outputs=("instances.json",),
         locations={"url": f"{_base()}/annotations/{ANNOTATIONS['name']}"},
         cost=ANNOTATIONS["size"] / _MEGABYTE,
@@ -147,7 +168,7 @@ def _first_images(count: int) -> Stage:
     )
 
 
-def _calibration(request: DataRequest) -> DataPlan:
+def _calibration(request: DataRequest, name: str) -> DataPlan:
     rows = calibration_list()
     if request.limit is not None and request.limit > len(rows):
         raise UsageError(
@@ -166,7 +187,7 @@ def _calibration(request: DataRequest) -> DataPlan:
         download=sum(row["size"] for row in chosen),
     )
     return DataPlan(
-        dataset="coco-val2017",
+        dataset=name,
         kind="published",
         stages=(stage,),
         inputs={"images": f"{stage.name}/images"},

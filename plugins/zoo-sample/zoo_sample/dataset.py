@@ -25,6 +25,7 @@ class SampleScenes:
     """Scenes in the order of their seeds; those of evaluation and calibration are disjoint."""
 
     task = "detection"
+    tasks = ("detection", "instance-segmentation")
 
     def plan(self, request: DataRequest) -> DataPlan:
         """Raises `UsageError` for given images, and for more calibration scenes than there are."""
@@ -63,7 +64,7 @@ class SampleScenes:
             yield Sample(id=image.id, name=image.name, path=folder / image.name, size=image.size)
 
     def truth(self, view: DataView) -> Path:
-        """The boxes of what can be seen, in COCO's form and ids."""
+        """The boxes and masks of what can be seen, in COCO's form and ids."""
         return view.paths["annotations"]
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from zoo_core.errors import StageError, UsageError
 from zoo_core.toolkit.detection.detections import Candidates, Detections
 from zoo_core.toolkit.detection.rules import settle
+from zoo_core.vision.resample import bilinear_places
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -113,8 +114,8 @@ class MaskCandidates:
             return np.array([height * width], np.uint32)
         maps = self.prototypes
         logits = np.tensordot(self.coefficients[row], maps, axes=1)
-        left, right, along = _between(x1, x2, self.place[0], self.place[2], maps.shape[2])
-        upper, lower, down = _between(y1, y2, self.place[1], self.place[3], maps.shape[1])
+        left, right, along = bilinear_places(x1, x2, self.place[0], self.place[2], maps.shape[2])
+        upper, lower, down = bilinear_places(y1, y2, self.place[1], self.place[3], maps.shape[1])
         columns = logits[:, left] * (1 - along) + logits[:, right] * along
         inside = columns[upper] * (1 - down)[:, None] + columns[lower] * down[:, None] > 0
         return encode(inside, size, (y1, x1))
@@ -203,13 +204,3 @@ def decode(counts: NDArray[Any], size: Size) -> NDArray[np.bool_]:
         raise StageError(f"run lengths of {np.sum(counts)} pixels, not {height} x {width}")
     inside = np.arange(len(counts)) % 2 == 1
     return np.repeat(inside, counts).reshape(width, height).T
-
-
-def _between(
-    start: int, stop: int, scale: float, offset: float, length: int
-) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
-    """For pixels of the image the two nearest of a map, and the share of the second."""
-    at = (np.arange(start, stop) + 0.5) * scale + offset - 0.5
-    at = np.clip(at, 0, length - 1)
-    first = np.floor(at).astype(np.intp)
-    return first, np.minimum(first + 1, length - 1), (at - first).astype(np.float32)

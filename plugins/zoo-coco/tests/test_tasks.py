@@ -1,0 +1,370 @@
+"""Masks and key points: pycocotools' figures, from the same files, in the images' frame."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from zoo_coco.engine import with_hotcoco, with_pycocotools
+from zoo_coco.frames import change
+from zoo_coco.summary import keypoint_lines, summary_lines
+from zoo_coco.tasks.evaluators import CocoKeypoints, CocoSegmentation
+from zoo_coco.tasks.shapes import keypoints_of, mask_of, run_lengths, turn_shapes
+
+from zoo_core.api import Prediction, Sample
+from zoo_core.errors import DataError
+from zoo_core.toolkit.detection import Detections, Instances, Poses
+from zoo_core.toolkit.detection.masks import decode, encode
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+mask = pytest.importorskip("pycocotools.mask")
+SIZE = (120, 160)
+CLASSES = ("person", "car", "dog")
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+"""pycocotools 2.0.11 decodes masks in a way that NumPy 2 warns of."""
+
+TEST_DATA = os.environ.get("ZOO_TEST_DATA")
+
+
+def blob(rng: np.random.Generator, box: Any) -> list[float]:
+    """A polygon in a box."""
+    x, y, wide, high = box
+    corners = np.sort(rng.uniform(0, 2 * np.pi, rng.integers(3, 14)))
+    reach = rng.uniform(0.3, 1, len(corners))
+    across = np.clip(x + wide / 2 * (1 + np.cos(corners) * reach), 0, SIZE[1])
+    down = np.clip(y + high / 2 * (1 + np.sin(corners) * reach), 0, SIZE[0])
+    flat: list[float] = np.stack([across, down], 1).round(2).ravel().tolist()
+    return flat
+
+
+def points(rng: np.random.Generator, box: Any) -> NDArray[np.float64]:
+    x, y, wide, high = box
+    rows = np.stack([rng.uniform(x, x + wide, 17), rng.uniform(y, y + high, 17)], 1)
+    seen = rng.integers(0, 3, (17, 1)) * (rng.random() > 0.15)
+    return np.concatenate([rows * (seen > 0), seen], 1).round(1)
+
+
+def scene(seed: int, images: int = 8) -> tuple[dict[str, Any], list[Prediction]]:
+    """Made-up truth: polygons, run lengths of both kinds, crowds, points; and finds around it."""
+    rng = np.random.default_rng(seed)
+    rows: list[dict[str, Any]] = []
+    predictions = []
+    for image in range(1, images + 1):
+        found: list[tuple[Any, ...]] = []
+        for _ in range(rng.integers(0, 7)):
+            wide, high = np.exp(rng.uniform(np.log(5), np.log(110), 2)).tolist()
+            x, y = float(rng.uniform(0, 150)), float(rng.uniform(0, 110))
+            box = [x, y, min(wide, SIZE[1] - x), min(high, SIZE[0] - y)]
+            shapes = [blob(rng, box) for _ in range(rng.integers(1, 3))]
+            packed = mask.merge(mask.frPyObjects(shapes, *SIZE))
+            inside = mask.decode(packed).astype(bool)
+            crowd = int(rng.random() < 0.1)
+            shape: Any = shapes
+            if crowd:
+                shape = {"size": list(SIZE), "counts": encode(inside, SIZE).tolist()}
+            elif rng.random() < 0.3:
+                shape = {"size": list(SIZE), "counts": packed["counts"].decode()}
+            label = int(rng.integers(0, len(CLASSES)))
+            own = points(rng, box)
+            rows.append(
+                {
+                    "id": len(rows) + 1,
+                    "image_id": image,
+                    "category_id": label * 2 + 1,
+                    "bbox": box,
+                    "area": float(mask.area(packed)),
+                    "iscrowd": crowd,
+                    "segmentation": shape,
+                    "keypoints": own.ravel().tolist(),
+                    "num_keypoints": int((own[:, 2] > 0).sum()),
+                }
+            )
+            for _ in range(rng.integers(0, 4)):
+                moved = np.roll(inside, rng.integers(-3, 4, 2), (0, 1))
+                near = own + np.append(rng.normal(0, 2, 2), 0)
+                told = label if rng.random() < 0.85 else int(rng.integers(0, len(CLASSES)))
+                corner = np.array(box) + rng.normal(0, 2, 4)
+                found.append((corner, round(float(rng.random()), 1), told, moved, near))
+        predictions.append(_prediction(image, found))
+    data = {
+        "images": [
+            {"id": n, "file_name": f"{n}.jpg", "height": SIZE[0], "width": SIZE[1]}
+            for n in range(1, images + 1)
+        ],
+        "annotations": rows,
+        "categories": [{"id": n * 2 + 1, "name": name} for n, name in enumerate(CLASSES)],
+    }
+    return data, predictions
+
+
+def _prediction(image: int, found: list[tuple[Any, ...]]) -> Prediction:
+    found.sort(key=lambda row: -row[1])
+    boxes = np.array([row[0] for row in found], np.float32).reshape(-1, 4)
+    boxes[:, 2:] = boxes[:, :2] + np.maximum(boxes[:, 2:], 1)
+    settled = Detections(
+        boxes,
+        np.array([row[1] for row in found], np.float32),
+        np.array([row[2] for row in found], np.int32),
+    )
+    masks = Instances.of(settled, [encode(row[3], SIZE) for row in found], SIZE)
+    poses = np.array([row[4] for row in found], np.float32).reshape(-1, 17, 3)
+    return Prediction(
+        sample=Sample(id=image, name=f"{image}.jpg", path=Path(f"{image}.jpg"), size=SIZE),
+        arrays={**masks.to_arrays(), **Poses(settled, poses).to_arrays()},
+    )
+
+
+EVALUATORS: Any = {"segm": CocoSegmentation, "keypoints": CocoKeypoints}
+
+
+def by_pycocotools(truth: Path, results: Path, kind: str) -> tuple[NDArray[np.float64], Any]:
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    known = COCO(str(truth))
+    evaluation = COCOeval(known, known.loadRes(str(results)), kind)
+    evaluation.evaluate()
+    evaluation.accumulate()
+    return np.asarray(evaluation.stats), evaluation
+
+
+@pytest.mark.parametrize("kind", ["segm", "keypoints"])
+@pytest.mark.parametrize("seed", range(5))
+def test_figures_are_those_of_pycocotools_on_the_written_files(
+    seed: int, kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, predictions = scene(seed)
+    truth = tmp_path / "truth.json"
+    truth.write_text(json.dumps(data))
+    evaluator = EVALUATORS[kind]()
+    found = evaluator.score(predictions, truth, CLASSES)
+    (tmp_path / "out").mkdir()
+    evaluator.write(predictions, CLASSES, tmp_path / "out", truth)
+    _, evaluation = by_pycocotools(truth, tmp_path / "out" / "predictions.json", kind)
+    capsys.readouterr()
+    evaluation.summarize()
+    printed = [line.removeprefix(" ") for line in capsys.readouterr().out.splitlines()]
+
+    values = [-1 if value is None else value for value in found.values.values()]
+    stats = evaluation.stats.tolist()
+    assert values[: len(stats)] == stats and 0 < stats[0] < 1
+    assert list(found.lines[: len(stats)]) == printed
+    boxes = tmp_path / "out" / "predictions-boxes.json"
+    _, evaluation = by_pycocotools(truth, boxes, "bbox")
+    evaluation.summarize()
+    assert values[len(stats) :] == evaluation.stats.tolist()
+    assert len(list((tmp_path / "out" / "txt").iterdir())) == len(predictions)
+
+
+@pytest.mark.parametrize("kind", ["segm", "keypoints"])
+@pytest.mark.parametrize("seed", range(10, 20))
+def test_both_engines_give_the_same_bits(seed: int, kind: Any, tmp_path: Path) -> None:
+    pytest.importorskip("hotcoco", reason="hotcoco has no wheel for this machine")
+    data, predictions = scene(seed)
+    truth = tmp_path / "truth.json"
+    truth.write_text(json.dumps(data))
+    ids = {label: label * 2 + 1 for label in range(3)}
+    rows = [r for p in predictions for r in EVALUATORS[kind]()._rows(ids)(p)]
+    for part in (rows, []):
+        pair = [
+            engine(copy.deepcopy(data), copy.deepcopy(part), list(range(1, 9)), kind)
+            for engine in (with_hotcoco, with_pycocotools)
+        ]
+        for name in ("stats", "ap", "ap50"):
+            np.testing.assert_array_equal(getattr(pair[0], name), getattr(pair[1], name))
+
+
+def test_other_numbers_of_points_count_alike(tmp_path: Path) -> None:
+    pytest.importorskip("hotcoco", reason="hotcoco has no wheel for this machine")
+    data, predictions = scene(3)
+    for row in data["annotations"]:
+        row["keypoints"] = row["keypoints"][:15]
+        row["num_keypoints"] = sum(seen > 0 for seen in row["keypoints"][2::3])
+    few = [
+        Prediction(sample=p.sample, arrays={**p.arrays, "keypoints": p.arrays["keypoints"][:, :5]})
+        for p in predictions
+    ]
+    truth = tmp_path / "truth.json"
+    truth.write_text(json.dumps(data))
+    found = CocoKeypoints().score(few, truth, CLASSES)
+    assert found.warnings[-1] == "COCO defines OKS for 17 points: of 5, each counts alike"
+    rows = [r for p in few for r in CocoKeypoints()._rows({0: 1, 1: 3, 2: 5})(p)]
+    sigmas = np.full(5, 0.2)
+    reference = with_pycocotools(data, rows, list(range(1, 9)), "keypoints", sigmas)
+    assert found.values["AP"] == reference.stats[0]
+    with pytest.raises(DataError, match="are 15 values, not x, y and visibility of 17 points"):
+        CocoKeypoints().score(predictions, truth, CLASSES)
+
+
+def test_truth_without_points_is_told(tmp_path: Path) -> None:
+    data, predictions = scene(4)
+    for row in data["annotations"]:
+        del row["keypoints"], row["num_keypoints"]
+    truth = tmp_path / "truth.json"
+    truth.write_text(json.dumps(data))
+    found = CocoKeypoints().score(predictions, truth, CLASSES)
+    assert found.values["AP"] is None and found.values["box_AP"] is not None
+    assert "no annotation has a key point that counts" in found.warnings[-1]
+
+
+def test_files_without_truth_have_cocos_ids(tmp_path: Path) -> None:
+    _, predictions = scene(5)
+    for evaluator in (CocoSegmentation(), CocoKeypoints()):
+        folder = tmp_path / evaluator.task
+        folder.mkdir()
+        evaluator.write(predictions, CLASSES, folder)
+        rows = json.loads((folder / "predictions.json").read_text())
+        assert {row["category_id"] for row in rows} <= {1, 3, 18}
+        assert not any("bbox" in row for row in rows)
+    (tmp_path / "none").mkdir()
+    evaluator.write([], CLASSES, tmp_path / "none")
+    assert json.loads((tmp_path / "none" / "predictions.json").read_text()) == []
+
+
+@pytest.mark.skipif(TEST_DATA is None, reason="ZOO_TEST_DATA is unset: no real annotations here")
+def test_real_boxes_as_polygons(tmp_path: Path) -> None:
+    """The boxes of 128 images of val2017; masks are ellipses in them, found a little off."""
+    folder = next(Path(str(TEST_DATA)).glob("coco-val2017-128"))
+    data = json.loads(next(folder.glob("*.json")).read_text())
+    names = [row["name"] for row in data["categories"]]
+    numbers = {row["id"]: n for n, row in enumerate(data["categories"])}
+    rng = np.random.default_rng(0)
+    turns = np.linspace(0, 2 * np.pi, 24, endpoint=False)
+    ring = np.stack([np.cos(turns), np.sin(turns)], 1)
+    by_image: dict[Any, list[Any]] = {row["id"]: [] for row in data["images"]}
+    for row in data["annotations"]:
+        x, y, wide, high = row["bbox"]
+        centre, half = np.array([x + wide / 2, y + high / 2]), np.array([wide, high]) / 2
+        row["segmentation"] = [(centre + ring * half).round(2).ravel().tolist()]
+        row["iscrowd"] = 0
+        moved = centre + half * rng.normal(0, 0.1, 2) + ring * half * rng.uniform(0.8, 1.1)
+        by_image[row["image_id"]].append((row, moved.ravel().tolist(), float(rng.random())))
+    predictions = []
+    for image in data["images"]:
+        size, rows = (image["height"], image["width"]), by_image[image["id"]]
+        boxes = np.array([r["bbox"] for r, _, _ in rows], np.float32).reshape(-1, 4)
+        boxes[:, 2:] += boxes[:, :2]
+        found = Detections(
+            boxes,
+            np.array([score for _, _, score in rows], np.float32),
+            np.array([numbers[r["category_id"]] for r, _, _ in rows], np.int32),
+        )
+        masks = [
+            encode(mask.decode(mask.frPyObjects([p], *size))[..., 0].astype(bool), size)
+            for _, p, _ in rows
+        ]
+        sample = Sample(id=image["id"], name=image["file_name"], path=Path("x"), size=size)
+        arrays = Instances.of(found, masks, size).to_arrays()
+        predictions.append(Prediction(sample=sample, arrays=arrays))
+    truth = tmp_path / "truth.json"
+    truth.write_text(json.dumps(data))
+    told = CocoSegmentation().score(predictions, truth, names)
+    (tmp_path / "out").mkdir()
+    CocoSegmentation().write(predictions, names, tmp_path / "out", truth)
+    _, evaluation = by_pycocotools(truth, tmp_path / "out" / "predictions.json", "segm")
+    evaluation.summarize()
+    values = [-1 if v is None else v for v in told.values.values()]
+    assert values[:12] == evaluation.stats.tolist()
+    assert 0.3 < values[0] < 0.9
+
+
+def test_run_lengths_are_unpacked() -> None:
+    rng = np.random.default_rng(0)
+    for share in (0, 0.1, 0.5, 1):
+        inside = rng.random((37, 41)) < share
+        packed = mask.encode(np.asfortranarray(inside, np.uint8))["counts"].decode()
+        assert run_lengths(packed) == encode(inside, (37, 41)).tolist()
+
+
+TRIANGLE = [1.0, 1, 9, 1, 5, 8]
+
+
+@pytest.mark.parametrize(
+    ("shape", "told"),
+    [
+        (None, "is missing"),
+        ([], "is missing"),
+        ([[1, 2, 3, 4]], "a polygon of 4 values"),
+        ([[1, 2, 3, 4, 5, 6, 7]], "a polygon of 7 values"),
+        ([TRIANGLE, "x"], "a polygon of 'x'"),
+        ([[1, 2, 3, 4, 5, 1e7]], "a polygon of 6 values"),
+        ([[1, 2, 3, 4, 5, None]], "a polygon of 6 values"),
+        ({"size": [20, 30], "counts": [600]}, r"size \[20, 30\] over 600 pixels"),
+        ({"size": [30, 20], "counts": [599]}, "over 599 pixels"),
+        ({"size": [30, 20], "counts": [-1, 601]}, "over [?] pixels"),
+        ({"size": [30, 20], "counts": "o"}, "over 0 pixels"),
+        ({"size": [30, 20], "counts": 5}, "over 0 pixels"),
+        ({"size": [30, 20], "counts": "\x01\x02"}, "over 0 pixels"),
+    ],
+)
+def test_masks_that_cannot_be_are_errors(shape: Any, told: str) -> None:
+    with pytest.raises(DataError, match=f"segmentation of annotation 7 .*{told}"):
+        mask_of({"id": 7, "segmentation": shape}, (30, 20), "truth.json")
+
+
+@pytest.mark.parametrize("values", [[1, 2], "x", [1, 2, None] * 17])
+def test_points_that_cannot_be_are_errors(values: Any) -> None:
+    with pytest.raises(DataError, match="keypoints of annotation 7 are"):
+        keypoints_of({"id": 7, "keypoints": values}, 17, "truth.json")
+
+
+STEPS = [["transpose"], ["flip x"], ["flip y"], ["transpose", "flip x"], ["flip x", "flip y"]]
+
+
+@pytest.mark.parametrize("steps", STEPS)
+def test_shapes_are_turned_with_their_boxes(steps: list[str]) -> None:
+    """As the picture itself is turned: polygon, run lengths and box still say the same."""
+    before = np.zeros((12, 20), bool)
+    before[2:7, 3:15] = True
+    before[7:9, 3:5] = True
+    after = before.T if "transpose" in steps else before
+    after = after[:, ::-1] if "flip x" in steps else after
+    after = after[::-1] if "flip y" in steps else after
+    corners = [3, 2, 15, 2, 15, 7, 5, 7, 5, 9, 3, 9]
+    shapes = [[corners], {"size": [12, 20], "counts": encode(before, (12, 20)).tolist()}]
+    for shape in shapes:
+        row: dict[str, Any] = {"image_id": 1, "bbox": [3, 2, 12, 7], "segmentation": shape}
+        row["keypoints"] = [3, 2, 2, 0, 0, 0]
+        data = {"images": [{"id": 1}], "annotations": [row]}
+        change(data, [[1, list(after.shape), steps]])
+        turned = mask_of(row, after.shape, "")  # type: ignore[arg-type]
+        if isinstance(turned, dict):
+            found = decode(np.array(turned["counts"]), after.shape)  # type: ignore[arg-type]
+        else:
+            found = mask.decode(mask.merge(mask.frPyObjects(turned, *after.shape))).astype(bool)
+        assert np.array_equal(found, after)
+        x, y, wide, high = map(int, row["bbox"])
+        assert after[y : y + high, x : x + wide].sum() == after.sum()
+        px, py, seen = row["keypoints"][:3]
+        assert after[int(py), int(px)] and seen == 2 and row["keypoints"][3:] == [0, 0, 0]
+
+
+def test_shapes_that_cannot_be_read_stay() -> None:
+    row = {"segmentation": ["x"], "keypoints": "y"}
+    turn_shapes(row, [4, 4], ["flip x"])
+    assert row == {"segmentation": ["x"], "keypoints": "y"}
+
+
+def test_pictures_show_masks_and_points() -> None:
+    image = np.full((*SIZE, 3), 90, np.uint8)
+    kept = image.copy()
+    prediction = next(p for p in scene(6)[1] if len(p.arrays["scores"]) > 1)
+    for evaluator in (CocoSegmentation(), CocoKeypoints()):
+        drawn = evaluator.draw(image, prediction.arrays, CLASSES, 0.0)
+        assert (drawn != image).any() and drawn.shape == image.shape
+        assert np.array_equal(evaluator.draw(image, prediction.arrays, CLASSES, 1.0), image)
+    assert np.array_equal(image, kept)
+
+
+def test_lines_have_the_names_of_their_kind() -> None:
+    assert summary_lines([0.5] * 12, "segm")[12].startswith("{'segm_mAP': 0.5, 'segm_mAP_50'")
+    assert keypoint_lines([0.5] * 10)[9] == (
+        "Average Recall     (AR) @[ IoU=0.50:0.95 | area= large | maxDets= 20 ] = 0.500"
+    )

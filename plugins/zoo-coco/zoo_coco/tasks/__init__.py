@@ -1,0 +1,1 @@
+"""COCO's tasks beside detection: masks and key points of objects."""

@@ -1,0 +1,239 @@
+"""The evaluators `coco-segmentation` and `coco-keypoints`: COCO's figures of masks and points."""
+
+from __future__ import annotations
+
+from functools import partial
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from zoo_coco.coco_json import image_index
+from zoo_coco.engine import evaluate
+from zoo_coco.evaluator import DROPPED, CocoDetection, defined, ids_of
+from zoo_coco.names import category_ids, coco_spelling
+from zoo_coco.results import TEXT_FOLDER, write_results, write_texts
+from zoo_coco.summary import KEYPOINT_NAMES, NAMES, keypoint_lines, summary_lines
+from zoo_coco.tasks.drawing import draw_masks, draw_points
+from zoo_coco.tasks.results import keypoint_rows, mask_rows, write_rows
+from zoo_coco.tasks.shapes import keypoints_of, mask_of
+from zoo_coco.truth import truth_of
+from zoo_core.api import Metrics
+from zoo_core.errors import DataError
+from zoo_core.toolkit.detection import (
+    DetectionRules,
+    Instances,
+    KeypointCandidates,
+    MaskCandidates,
+    Poses,
+    draw_detections,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from zoo_coco.engine import Kind
+    from zoo_coco.tasks.results import Rows
+    from zoo_coco.truth import Further
+    from zoo_core.api import Arrays, Predictions
+
+BOXES = "predictions-boxes.json"
+ROWS = "predictions.json"
+_POINTS = 17
+
+
+class _WithBoxes:
+    """What the two share: boxes are settled, scored and written as in detection."""
+
+    task: str
+    kind: ClassVar[Kind]
+    names: ClassVar[tuple[str, ...]]
+    versions: tuple[str, ...] = ("hotcoco", "pycocotools")
+    viewing: Mapping[str, Any] = MappingProxyType({"conf": 0.25, "nms": 0.45, "box_labels": "best"})
+    postprocess_label = "NMS"
+
+    def check(self, values: Mapping[str, Any]) -> None:
+        """Raises `UsageError` naming the field that is unknown or out of range."""
+        DetectionRules.from_values(values)
+
+    def floor(self, values: Mapping[str, Any]) -> float:
+        """The protocol's conf."""
+        return DetectionRules.from_values(values).conf
+
+    def match(self, labels: Sequence[str], classes: Mapping[str, bool]) -> tuple[str, ...]:
+        """What the truth and the labels do not have in common, one sentence each."""
+        return CocoDetection().match(labels, classes)
+
+    def _rows(self, ids: Mapping[int, Any]) -> Rows:
+        raise NotImplementedError
+
+    def _scored(
+        self,
+        predictions: Predictions,
+        truth: Path,
+        labels: Sequence[str],
+        further: Callable[[Mapping[Any, tuple[int, int]]], Further],
+        sigmas: NDArray[np.float64] | None = None,
+    ) -> Metrics:
+        """The task's figures, and those of the boxes under names that begin with `box_`."""
+        boxes = CocoDetection().score(predictions, truth, labels)
+        sizes = {prediction.sample.id: _size(prediction.arrays) for prediction in predictions}
+        known = truth_of(truth, sizes, sizes, further(sizes))
+        index = image_index(truth)
+        ids = category_ids(labels, index.categories, index.used, str(truth))
+        numbers = {label: known.categories[category] for label, category in ids.items()}
+        rows = [
+            {**row, "image_id": known.numbers[row["image_id"]]}
+            for prediction in predictions
+            for row in self._rows(numbers)(prediction)
+        ]
+        figures = evaluate(known.data, rows, list(known.numbers.values()), self.kind, sigmas)
+        stats = figures.stats.tolist()
+        own = dict(zip(self.names, map(defined, stats), strict=True))
+        per_class = {
+            name: {"AP": defined(ap), "AP50": defined(ap50)} | _box_figures(boxes.per_class[name])
+            for name, ap, ap50 in zip(
+                known.names, figures.ap.tolist(), figures.ap50.tolist(), strict=True
+            )
+        }
+        return Metrics(
+            values=own | _box_figures(boxes.values),
+            lines=self._lines(stats) + boxes.lines,
+            per_class=per_class,
+            warnings=boxes.warnings,
+        )
+
+    def _lines(self, stats: Sequence[float]) -> tuple[str, ...]:
+        return summary_lines(stats, self.kind)
+
+    def write(
+        self,
+        predictions: Predictions,
+        labels: Sequence[str],
+        folder: Path,
+        truth: Path | None = None,
+    ) -> None:
+        """Leaves predictions.json, predictions-boxes.json and txt/ in `folder`.
+
+        The first is COCO's form of results of this task, which has no boxes: an evaluation would
+        take their areas for those of the masks or points. The others are as in detection.
+        """
+        ids = ids_of(labels, truth)
+        write_rows(predictions, self._rows(ids), folder / ROWS)
+        write_results(predictions, ids, folder / BOXES)
+        write_texts(predictions, labels, folder / TEXT_FOLDER)
+
+
+class CocoSegmentation(_WithBoxes):
+    """Boxes with masks; the twelve figures of COCO's `segm`, and those of the boxes."""
+
+    task = "instance-segmentation"
+    kind = "segm"
+    names = NAMES
+    metrics: tuple[str, ...] = (*NAMES, *(f"box_{name}" for name in NAMES))
+
+    def postprocess(self, candidates: Arrays, values: Mapping[str, Any]) -> Arrays:
+        """One image's candidates -> its instances, and how many boxes were not finite."""
+        rules = DetectionRules.from_values(values)
+        settled = MaskCandidates.from_arrays(candidates).settle(rules)
+        return {**settled.to_arrays(), DROPPED: candidates[DROPPED]}
+
+    def score(self, predictions: Predictions, truth: Path, labels: Sequence[str]) -> Metrics:
+        """The figures over exactly the images that were predicted; see `CocoDetection.score`.
+
+        A mask of the truth is polygons or run lengths; raises `DataError` for an annotation without
+        one, or with one that does not fit its image.
+        """
+
+        def further(sizes: Mapping[Any, tuple[int, int]]) -> Further:
+            return lambda row: {"segmentation": mask_of(row, sizes[row["image_id"]], str(truth))}
+
+        return self._scored(predictions, truth, labels, further)
+
+    def draw(
+        self, image: NDArray[Any], prediction: Arrays, labels: Sequence[str], least: float
+    ) -> NDArray[Any]:
+        """A copy of the image, uint8 [h, w, 3] RGB, with masks and boxes above `least`."""
+        found = Instances.from_arrays(prediction)
+        canvas = draw_masks(image, found, least)
+        return draw_detections(canvas, found.detections, coco_spelling(labels), least)
+
+    def _rows(self, ids: Mapping[int, Any]) -> Rows:
+        return partial(mask_rows, ids)
+
+
+class CocoKeypoints(_WithBoxes):
+    """Boxes with key points; the ten figures of COCO's `keypoints`, and those of the boxes."""
+
+    task = "keypoints"
+    kind = "keypoints"
+    names = KEYPOINT_NAMES
+    metrics: tuple[str, ...] = (*KEYPOINT_NAMES, *(f"box_{name}" for name in NAMES))
+
+    def postprocess(self, candidates: Arrays, values: Mapping[str, Any]) -> Arrays:
+        """One image's candidates -> its poses, and how many boxes were not finite."""
+        rules = DetectionRules.from_values(values)
+        settled = KeypointCandidates.from_arrays(candidates).settle(rules)
+        return {**settled.to_arrays(), DROPPED: candidates[DROPPED]}
+
+    def score(self, predictions: Predictions, truth: Path, labels: Sequence[str]) -> Metrics:
+        """The figures over exactly the images that were predicted; see `CocoDetection.score`.
+
+        The similarity of points (OKS) uses COCO's 17 constants for 17 points; for another number,
+        which COCO does not define, 1 / number for all, with a warning. Raises `DataError` for an
+        annotation of another number of points than the network's.
+        """
+        counts = {prediction.arrays["keypoints"].shape[1] for prediction in predictions}
+        if len(counts) > 1:
+            raise DataError(f"predictions have {sorted(counts)} key points")
+        count = next(iter(counts), _POINTS)
+        sigmas = None if count == _POINTS else np.full(count, 1 / count)
+
+        def further(sizes: Mapping[Any, tuple[int, int]]) -> Further:
+            return partial(_points, count, str(truth))
+
+        metrics = self._scored(predictions, truth, labels, further, sigmas)
+        texts = metrics.warnings
+        if sigmas is not None:
+            texts = (
+                *texts,
+                f"COCO defines OKS for {_POINTS} points: of {count}, each counts alike",
+            )
+        if metrics.values["AP"] is None:
+            texts = (*texts, "no annotation has a key point that counts: the figures are undefined")
+        return Metrics(
+            values=metrics.values, lines=metrics.lines, per_class=metrics.per_class, warnings=texts
+        )
+
+    def draw(
+        self, image: NDArray[Any], prediction: Arrays, labels: Sequence[str], least: float
+    ) -> NDArray[Any]:
+        """A copy of the image, uint8 [h, w, 3] RGB, with boxes, points and COCO's limbs."""
+        found = Poses.from_arrays(prediction)
+        canvas = draw_detections(image, found.detections, coco_spelling(labels), least)
+        return draw_points(canvas, found, least)
+
+    def _lines(self, stats: Sequence[float]) -> tuple[str, ...]:
+        return keypoint_lines(stats)
+
+    def _rows(self, ids: Mapping[int, Any]) -> Rows:
+        return partial(keypoint_rows, ids)
+
+
+def _points(count: int, where: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    values = keypoints_of(row, count, where)
+    return {"keypoints": values, "num_keypoints": sum(seen > 0 for seen in values[2::3])}
+
+
+def _size(arrays: Arrays) -> tuple[int, int]:
+    if "size" not in arrays:
+        return (1, 1)  # points need no size
+    height, width = arrays["size"].tolist()
+    return height, width
+
+
+def _box_figures(figures: Mapping[str, float | None]) -> dict[str, float | None]:
+    return {f"box_{name}": value for name, value in figures.items()}
