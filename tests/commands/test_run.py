@@ -254,7 +254,12 @@ def test_a_gate_that_is_missed_exits_3_and_keeps_the_report(zoo: Zoo) -> None:
     assert passed.code == 0, passed.stderr
     assert missed.code == 3
     assert "F1 is 1.0000, the gate is 1.1000" in missed.stderr
-    assert valid(missed.json)["metrics"]["F1"] == 1.0
+    report = valid(missed.json)
+    assert report["metrics"]["F1"] == 1.0
+    assert (
+        "gate F1=1.1 is never met: metrics are fractions, 30 percent is F1=0.30"
+        in report["warnings"]
+    )
 
 
 def test_a_gate_on_a_sample_run_exits_6(zoo: Zoo) -> None:

@@ -135,9 +135,3 @@ def test_what_is_not_a_number_is_an_invalid_gate(text: str) -> None:
     with pytest.raises(UsageError, match="invalid gate") as raised:
         parse([text])
     assert raised.value.next == "write NAME=FRACTION as in AP=0.43"
-
-
-def test_a_gate_in_percent_is_told() -> None:
-    with pytest.raises(UsageError, match="'AP=30' is never met") as raised:
-        parse(["AP=30"])
-    assert raised.value.next == "metrics are fractions: 30 percent is AP=0.30"

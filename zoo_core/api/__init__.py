@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from zoo_core.api.evaluation import Metrics as Metrics
     from zoo_core.api.evaluation import Prediction as Prediction
     from zoo_core.api.evaluation import Predictions as Predictions
+    from zoo_core.api.evaluation import ReweightsImages as ReweightsImages
     from zoo_core.api.evaluation import ScoringProtocol as ScoringProtocol
     from zoo_core.api.export import Exporter as Exporter
     from zoo_core.api.export import ExportRequest as ExportRequest

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from zoo_core.api.dataset import Sample
@@ -154,6 +155,29 @@ class Evaluator(Protocol):
         self, image: NDArray[Any], prediction: Arrays, labels: Sequence[str], least: float
     ) -> NDArray[Any]:
         """The image (uint8 H x W x 3, RGB) with predictions that score above `least` drawn."""
+
+
+@runtime_checkable
+class ReweightsImages(Protocol):
+    """Optional protocol of an evaluator whose metrics can be had for other weights of the images.
+
+    zoo draws samples of the images with it, which give a metric's interval and that of the
+    difference of two runs.
+    """
+
+    def reweighted(
+        self,
+        predictions: Predictions,
+        truth: Path,
+        labels: Sequence[str],
+        weights: NDArray[np.float64],
+    ) -> Mapping[str, NDArray[np.float64]]:
+        """Each metric of `score`, float64 [R], for R rows of weights, float64 [R, images].
+
+        Columns are in the order of `predictions`; an image of weight 2 counts as two images, one of
+        weight 0 is left out. NaN where a metric is undefined. Metrics that `score` lacks, such as
+        those of a class, are called "metric/class".
+        """
 
 
 @runtime_checkable

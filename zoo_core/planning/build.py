@@ -6,7 +6,15 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from zoo_core.api import ARTEFACT_FILE, GRAPH_FILE, CompileRequest, Decoding, ExportRequest, Stage
+from zoo_core.api import (
+    ARTEFACT_FILE,
+    GRAPH_FILE,
+    CompileRequest,
+    Decoding,
+    ExportRequest,
+    ReweightsImages,
+    Stage,
+)
 from zoo_core.errors import UsageError, ZooError
 from zoo_core.pipeline.plan import Plan, make_plan
 from zoo_core.planning.resolve import resolve
@@ -246,7 +254,7 @@ class _Builder:
             sources=self._modules(("evaluator", name)),
             cost=data.count,
         )
-        return [stage, self._evaluation_stage("write", "predictions", data), *self._leakage()]
+        return [stage, self._evaluation_stage("write", ("predictions",), data), *self._leakage()]
 
     def _leakage(self) -> list[Stage]:
         if self.resolved.calibration is None:
@@ -258,9 +266,11 @@ class _Builder:
     def _score(self, data: DataPlan) -> list[Stage]:
         if self.resolved.weights.kind == "random":
             return []
-        return [self._evaluation_stage("score", "metrics.json", data)]
+        evaluator = self.plugins.evaluator(self.resolved.card.evaluator)
+        more = ("resamples.npz",) if isinstance(evaluator, ReweightsImages) else ()
+        return [self._evaluation_stage("score", ("metrics.json", *more), data)]
 
-    def _evaluation_stage(self, name: str, output: str, data: DataPlan) -> Stage:
+    def _evaluation_stage(self, name: str, outputs: tuple[str, ...], data: DataPlan) -> Stage:
         """A stage that passes postprocessed predictions and ground truth to the evaluator."""
         card = self.resolved.card
         evaluator = self.plugins.evaluator(card.evaluator)
@@ -276,7 +286,7 @@ class _Builder:
                 "has_truth": data.has_truth,
             },
             inputs={**data.inputs, "settled": "settle/settled"},
-            outputs=(output,),
+            outputs=outputs,
             versions=evaluator.versions,
             sources=self._modules(("evaluator", card.evaluator), ("dataset", data.dataset)),
             locations=data.locations,

@@ -101,6 +101,7 @@ def build_report(outcome: Outcome, registry: Registry) -> RunReport:
         images=data.count if data else 0,
         subset=_subset(resolved),
         metrics=scored["values"],
+        intervals=scored.get("intervals"),
         metric_lines=tuple(scored["lines"]),
         per_class=scored["per_class"],
         benchmark=outcome.benchmark,

@@ -37,9 +37,6 @@ def parse(texts: Iterable[str]) -> dict[str, float]:
         if not math.isfinite(gates[name]):
             step = "write NAME=FRACTION as in AP=0.43"
             raise UsageError(f"invalid gate '{text}'", where="--min-metric", next=step)
-        if gates[name] > 1:
-            step = f"metrics are fractions: 30 percent is {name}=0.30"
-            raise UsageError(f"'{text}' is never met", where="--min-metric", next=step)
     return gates
 
 
@@ -63,13 +60,21 @@ def refuse(gates: Mapping[str, float], resolved: Resolved, evaluator: Evaluator)
 
 
 def doubts(gates: Mapping[str, float], resolved: Resolved) -> tuple[str, ...]:
-    """A warning where gates are judged on a subset of the data set."""
+    """Warnings of gates that no run can meet, or that are judged on a subset of the data set."""
+    never = tuple(
+        f"gate {name}={least:g} is never met: metrics are fractions, 30 percent is {name}=0.30"
+        for name, least in gates.items()
+        if least > 1
+    )
     data = resolved.data
     if not gates or data is None or data.count == data.of:
-        return ()
+        return never
     names = ", ".join(f"{name}={least:g}" for name, least in gates.items())
     part = f"{data.count:,} of {data.of:,} images"
-    return (f"gate {names}: judged on {part} only, which says little about the whole data set",)
+    return (
+        *never,
+        f"gate {names}: judged on {part} only, which says little about the whole data set",
+    )
 
 
 def check(gates: Mapping[str, float], report: RunReport) -> None:

@@ -22,6 +22,8 @@ def markdown(report: RunReport) -> str:
         parts.append("\n".join(f"- **{text}**" for text in report.warnings))
     if report.metric_lines:
         parts.append("## Accuracy\n\n" + _code(report.metric_lines))
+    if report.intervals:
+        parts.append(f"## Intervals\n\n{_intervals(report, report.intervals)}")
     parts.append(f"## Provenance\n\n{_pairs({'when': head.when, **report.provenance})}")
     parts.append("## Protocol\n\n" + _pairs(head.protocol.values if head.protocol else {}))
     if report.precision_report:
@@ -38,6 +40,16 @@ def markdown(report: RunReport) -> str:
     parts.append("## Stages\n\n" + _table(("stage", "key", "cached", "seconds"), rows))
     parts.append("## Versions\n\n" + _pairs(head.versions))
     return "\n\n".join(parts) + "\n"
+
+
+def _intervals(report: RunReport, bounds: Mapping[str, Any]) -> str:
+    rows = [
+        (name, *(f"{figure:.4f}" for figure in (value, *bounds[name])))
+        for name, value in (report.metrics or {}).items()
+        if value is not None and name in bounds
+    ]
+    said = f"{bounds['confidence']:.0%}, over {report.images} images: {bounds['method']}."
+    return f"{said}\n\n{_table(('metric', 'measured', 'from', 'to'), rows)}"
 
 
 def _published(report: RunReport) -> str:

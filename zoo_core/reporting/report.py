@@ -249,12 +249,23 @@ class Report(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunReport(Report):
-    """The report of `zoo run` and `zoo eval`; metrics are fractions, None where undefined."""
+    """The report of `zoo run` and `zoo eval`; metrics are fractions, None where undefined.
+
+    `intervals` maps a metric to its bounds, with the keys `confidence` and `method`.
+    """
 
     schema: ClassVar[str] = "zoo.run/1"
     keys: ClassVar[tuple[str, ...]] = (
         *("schema", *_HEADER, "assets", "provenance", "protocol", "dataset", "images", "subset"),
-        *("metrics", "metric_lines", "per_class", "benchmark", "stages", "precision_report"),
+        *(
+            "metrics",
+            "intervals",
+            "metric_lines",
+            "per_class",
+            "benchmark",
+            "stages",
+            "precision_report",
+        ),
         *("comparison", "not_comparable", "verify", "warnings", "manifest", "versions", "output"),
     )
     parts: ClassVar[Parts] = {
@@ -272,6 +283,7 @@ class RunReport(Report):
     images: int
     subset: Subset | None
     metrics: Mapping[str, float | None] | None
+    intervals: Mapping[str, Any] | None = None
     metric_lines: tuple[str, ...] = ()
     per_class: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
     benchmark: SpeedReport | None

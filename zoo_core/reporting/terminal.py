@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from zoo_core.reporting.report import PrecisionReport, Report, RunReport
 
 _SAMPLE = "SAMPLE RUN"
+_SHOWN = 3
+"""How many metrics' intervals a terminal shows."""
 
 
 def first_line(planned: Run, why: str = "") -> str:
@@ -32,7 +34,7 @@ def first_line(planned: Run, why: str = "") -> str:
 
 def terminal_lines(report: RunReport) -> list[str]:
     """The evaluator's lines, the precision that was reached, the benchmark, the comparison."""
-    lines = [heading(report), *report.metric_lines]
+    lines = [heading(report), *report.metric_lines, *interval_lines(report)]
     if report.precision_report:
         lines.append(_precision(report.precision_report))
     if report.benchmark:
@@ -63,6 +65,18 @@ def heading(report: RunReport) -> str:
     protocol = head.protocol.name if head.protocol else "-"
     what = f"{head.title} {head.precision} {size} on {head.backend}/{head.device}"
     return f"{first}{what}, {data}, protocol {protocol}"
+
+
+def interval_lines(report: RunReport) -> list[str]:
+    """Between which bounds the first metrics are, and what these images cannot tell apart."""
+    rows = report.intervals or {}
+    names = [name for name in report.metrics or {} if name in rows]
+    if not names:
+        return []
+    bounds = [f"{name} {rows[name][0]:.3f} to {rows[name][1]:.3f}" for name in names[:_SHOWN]]
+    half = (rows[names[0]][1] - rows[names[0]][0]) / 2
+    first = f"{rows['confidence']:.0%} intervals over images: {', '.join(bounds)}"
+    return [f"{first} ({report.images} images tell {names[0]} to +-{half:.3f})"]
 
 
 def comparison_lines(report: RunReport) -> list[str]:

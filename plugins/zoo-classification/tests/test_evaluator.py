@@ -57,6 +57,12 @@ def test_the_best_and_the_best_five(tmp_path: Path) -> None:
     assert metrics.per_class["clock"] == {"top1": None}
     assert [line.split("=")[-1] for line in metrics.lines] == [" 0.5000", " 0.7500"]
 
+    weights = np.array([[1, 1, 1, 1], [2, 0, 1, 1], [0, 0, 0, 1]], np.float64)
+    figures = TopK().reweighted(listed(rows), truth, LABELS, weights)
+    assert figures["top1"].tolist() == [0.5, 0.75, 0.0]
+    assert figures["top5"].tolist() == [0.75, 0.75, 0.0]
+    np.testing.assert_array_equal(figures["top1/apple"], [0.5, 1.0, np.nan])
+
 
 def test_no_images_are_undefined(tmp_path: Path) -> None:
     metrics = TopK().score(listed([]), folders(tmp_path, "apple"), LABELS)

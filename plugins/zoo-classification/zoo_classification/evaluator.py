@@ -50,18 +50,27 @@ class TopK:
 
     def score(self, predictions: Predictions, truth: Path, labels: Sequence[str]) -> Metrics:
         """top1 and top5 over the images that were predicted, and top1 of each class."""
-        numbers = class_numbers(truth, labels)
-        right: dict[int, list[bool]] = {number: [] for number in range(len(labels))}
-        among: list[bool] = []
-        for prediction in predictions:
-            wanted = true_class(prediction.sample, numbers, str(truth))
-            found = prediction.arrays["labels"][:_MOST]
-            right[wanted].append(bool((found[:1] == wanted).any()))
-            among.append(bool((found == wanted).any()))
-        best = [hit for rows in right.values() for hit in rows]
+        wanted, best, among = _hits(predictions, truth, labels)
         values = {"top1": _share(best), "top5": _share(among)}
-        per_class = {labels[number]: {"top1": _share(rows)} for number, rows in right.items()}
+        per_class = {
+            label: {"top1": _share(best[wanted == number])} for number, label in enumerate(labels)
+        }
         return Metrics(values=values, lines=_lines(values, len(among)), per_class=per_class)
+
+    def reweighted(
+        self,
+        predictions: Predictions,
+        truth: Path,
+        labels: Sequence[str],
+        weights: NDArray[np.float64],
+    ) -> Mapping[str, NDArray[np.float64]]:
+        """top1, top5, and each class's top1 ("top1/cat"), for weights of the images."""
+        wanted, best, among = _hits(predictions, truth, labels)
+        rows = {"top1": _weighted(best, weights), "top5": _weighted(among, weights)}
+        for number, label in enumerate(labels):
+            own = wanted == number
+            rows[f"top1/{label}"] = _weighted(best[own], weights[:, own])
+        return rows
 
     def write(
         self,
@@ -90,8 +99,29 @@ def _best(prediction: Arrays, labels: Sequence[str], least: float) -> list[str]:
     return [f"{labels[label]} {score:.2f}" for label, score in pairs if score > least]
 
 
-def _share(rows: Sequence[bool]) -> float | None:
-    return sum(rows) / len(rows) if rows else None
+def _hits(
+    predictions: Predictions, truth: Path, labels: Sequence[str]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_]]:
+    """Of each image the true class, whether it is the best, whether it is among the best five."""
+    numbers = class_numbers(truth, labels)
+    rows = []
+    for prediction in predictions:
+        wanted = true_class(prediction.sample, numbers, str(truth))
+        found = prediction.arrays["labels"][:_MOST]
+        rows.append((wanted, (found[:1] == wanted).any(), (found == wanted).any()))
+    table = np.array(rows, np.int64).reshape(-1, 3)
+    return table[:, 0], table[:, 1].astype(bool), table[:, 2].astype(bool)
+
+
+def _share(hits: NDArray[np.bool_]) -> float | None:
+    return float(hits.sum() / len(hits)) if len(hits) else None
+
+
+def _weighted(hits: NDArray[np.bool_], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The share of hits [n] for each row of weights [R, n]; NaN for a row without weight."""
+    total = weights.sum(axis=1)
+    share = np.full(len(weights), np.nan)
+    return np.asarray(np.divide(weights @ hits, total, out=share, where=total > 0))
 
 
 def _lines(values: Mapping[str, float | None], count: int) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from zoo_coco.coco_json import image_index
 from zoo_coco.engine import evaluate
+from zoo_coco.matching import Boxes, match
 from zoo_coco.names import category_ids, coco_spelling, default_ids, unmatched
 from zoo_coco.results import (
     JSON_FILE,
@@ -20,6 +21,7 @@ from zoo_coco.results import (
 )
 from zoo_coco.summary import NAMES, summary_lines
 from zoo_coco.truth import truth_of
+from zoo_coco.weighted import WeightedFigures
 from zoo_core.api import Metrics
 from zoo_core.errors import some
 from zoo_core.toolkit.coco import box_warnings
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from zoo_coco.coco_json import ImageIndex
     from zoo_coco.engine import Figures
     from zoo_coco.truth import Truth
     from zoo_core.api import Arrays, Predictions
@@ -86,8 +89,7 @@ class CocoDetection:
         """
         table, index = _Table.of(predictions), image_index(truth)
         known = truth_of(truth, table.images)
-        ids = category_ids(labels, index.categories, index.used, str(truth))
-        numbers = {label: known.categories[category] for label, category in ids.items()}
+        numbers = _numbers(labels, index, known, truth)
         rows = table.numbered(known, numbers)
         figures = evaluate(known.data, rows, list(known.numbers.values()))
         chosen = [image for image in index.images if image.id in known.numbers]
@@ -98,6 +100,26 @@ class CocoDetection:
             *table.warnings(figures, len(rows)),
         )
         return _metrics(figures, known, warnings)
+
+    def reweighted(
+        self,
+        predictions: Predictions,
+        truth: Path,
+        labels: Sequence[str],
+        weights: NDArray[np.float64],
+    ) -> Mapping[str, NDArray[np.float64]]:
+        """The twelve figures and each class's AP ("AP/person") for weights of the images."""
+        table = _Table.of(predictions)
+        known = truth_of(truth, table.images)
+        rows = table.numbered(known, _numbers(labels, image_index(truth), known, truth))
+        rows[:, [0, 6]] -= 1
+        boxes = Boxes.of(known.data)
+        figures = WeightedFigures(boxes, match(boxes, rows), len(known.names))
+        by_number = np.empty_like(weights)
+        by_number[:, [known.numbers[image] - 1 for image in table.images]] = weights
+        stats, ap = figures(by_number)
+        classes = {f"AP/{name}": column for name, column in zip(known.names, ap.T, strict=True)}
+        return {**dict(zip(NAMES, stats.T, strict=True)), **classes}
 
     def match(self, labels: Sequence[str], classes: Mapping[str, bool]) -> tuple[str, ...]:
         """What the truth and the labels do not have in common, one sentence each.
@@ -192,6 +214,12 @@ class _Table:
         ids[list(categories)] = list(categories.values())
         rows[:, 6] = ids[rows[:, 6].astype(np.intp)]
         return np.asarray(rows)
+
+
+def _numbers(labels: Sequence[str], index: ImageIndex, truth: Truth, path: Path) -> dict[int, int]:
+    """The truth's number of each label that it knows."""
+    ids = category_ids(labels, index.categories, index.used, str(path))
+    return {label: truth.categories[category] for label, category in ids.items()}
 
 
 def _metrics(figures: Figures, truth: Truth, warnings: tuple[str, ...]) -> Metrics:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from zoo_core.api import DataView
+import numpy as np
+
+from zoo_core.api import DataView, ReweightsImages
 from zoo_core.errors import ZooError, some
 from zoo_core.pipeline.predictions import StoredPredictions
 from zoo_core.pipeline.records import NOT_NUMBERS, read_records, write_records
+from zoo_core.pipeline.resampling import halves, intervals
 from zoo_core.pipeline.stages.inputs import cut_off
 from zoo_core.system.files import write_json
 
@@ -24,6 +27,7 @@ READING = "reading.json"
 
 FILES = "predictions"
 METRICS = "metrics.json"
+RESAMPLES = "resamples.npz"
 
 
 def postprocess(context: StageContext) -> None:
@@ -77,11 +81,22 @@ def _truth(context: StageContext) -> Path | None:
 
 
 def score(context: StageContext) -> None:
-    """Write metrics.json: the evaluator's metrics of the postprocessed predictions."""
+    """Write metrics.json: the evaluator's metrics of the postprocessed predictions.
+
+    Where the evaluator can re-weight images, with their intervals; resamples.npz then holds the
+    metrics of halves of the images.
+    """
     evaluator = context.plugins.evaluator(context.params["evaluator"])
     predictions = StoredPredictions(context.inputs["settled"])
     truth = _truth(context)
     if truth is None:
         raise ZooError("has no ground truth to score against", where=context.params["dataset"])
-    metrics = evaluator.score(predictions, truth, context.params["labels"])
-    write_json(context.out / METRICS, metrics.to_data())
+    labels = context.params["labels"]
+    metrics, found = evaluator.score(predictions, truth, labels), None
+    if isinstance(evaluator, ReweightsImages):
+        weights = halves(len(predictions))
+        samples = evaluator.reweighted(predictions, truth, labels, weights)
+        arrays: dict[str, Any] = dict(samples)
+        np.savez_compressed(context.out / RESAMPLES, **arrays)
+        found = intervals(metrics.values, samples, len(predictions))
+    write_json(context.out / METRICS, {**metrics.to_data(), "intervals": found})

@@ -1,0 +1,148 @@
+"""COCO's twelve figures where images count any number of times."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from zoo_coco.matching import AREAS, LIMITS, THRESHOLDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from zoo_coco.matching import Boxes, Matches
+
+    Floats = NDArray[np.float64]
+
+_RECALLS = np.linspace(0, 1, 101)
+_TINY = float(np.spacing(1))
+_RECALLS_OF = (slice(0, 3), slice(3, 4), slice(4, 5), slice(5, 6))
+"""For each range of areas the rows of its recalls: three limits of all sizes, then one a size."""
+
+_RECALL_ROWS = 6
+_MOST_VALUES = 1_000_000
+"""How many weights of a category's detections are summed at once, about."""
+
+
+@dataclass(frozen=True, slots=True)
+class WeightedFigures:
+    """The figures of one set of matches, for weights of its images.
+
+    `categories` is the number of categories, with or without boxes.
+    """
+
+    boxes: Boxes
+    matches: Matches
+    categories: int
+
+    def __call__(self, weights: Floats) -> tuple[Floats, Floats]:
+        """The twelve figures [R, 12], and each category's AP [R, K], for weights [R, images].
+
+        All are float64, NaN where undefined. With all weights 1 they are those of COCOeval.
+        """
+        step = max(1, _MOST_VALUES * self.categories // max(1, len(self.matches.image)))
+        parts = [self._part(weights[at : at + step]) for at in range(0, len(weights), step)]
+        stats, ap = zip(*parts, strict=True)
+        return np.concatenate(stats), np.concatenate(ap)
+
+    def _part(self, weights: Floats) -> tuple[Floats, Floats]:
+        repeats, categories = len(weights), range(self.categories)
+        precision = np.full((len(AREAS), self.categories, len(THRESHOLDS), repeats), np.nan)
+        recall = np.full((_RECALL_ROWS, self.categories, len(THRESHOLDS), repeats), np.nan)
+        counts = ~self.boxes.ignored()
+        order = np.argsort(self.boxes.category, kind="stable")
+        edges = np.searchsorted(self.boxes.category[order], np.arange(self.categories + 1))
+        rows = np.searchsorted(self.matches.category, np.arange(self.categories + 1))
+        for category, area in product(categories, range(len(AREAS))):
+            own = order[edges[category] : edges[category + 1]]
+            total = weights[:, self.boxes.image[own[counts[area, own]]]].sum(axis=1)
+            if total.any():
+                hits = self._hits(area, slice(rows[category], rows[category + 1]), weights)
+                precision[area, category], found = _figures(hits, total, area)
+                recall[_RECALLS_OF[area], category] = found
+        return _summary(precision, recall), _mean(precision[0].transpose(1, 2, 0))
+
+    def _hits(self, area: int, part: slice, weights: Floats) -> Iterator[_Hits]:
+        """One for each threshold, of the detections in `part` that count in a range of areas."""
+        matches = self.matches
+        ignored = matches.ignored[area, :, part]
+        hits = matches.matched[area, :, part] & ~ignored
+        shown = np.flatnonzero(~ignored.all(axis=0))
+        weight, rank = weights[:, matches.image[part][shown]], matches.rank[part][shown]
+        running = np.cumsum(weight, axis=1)
+        for hit_row, ignored_row in zip(hits[:, shown], ignored[:, shown], strict=True):
+            hit, gone = np.flatnonzero(hit_row), np.flatnonzero(ignored_row)
+            seen = running[:, hit]
+            if len(gone):
+                lost = np.cumsum(weight[:, gone], axis=1)
+                lost = np.concatenate([np.zeros((len(weights), 1)), lost], axis=1)
+                seen = seen - lost[:, np.searchsorted(gone, hit)]
+            yield _Hits(weight=weight[:, hit], seen=seen, rank=rank[hit])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Hits:
+    """The H detections that match at one threshold, by falling score, for R weights.
+
+    `weight` is each one's, `seen` that of all detections down to it (float64 [R, H]).
+    """
+
+    weight: Floats
+    seen: Floats
+    rank: NDArray[np.int64]
+
+
+def _figures(hits: Iterator[_Hits], total: Floats, area: int) -> tuple[Floats, Floats]:
+    """Average precision [10, R], and recall for each limit of detections [L, 10, R]."""
+    limits = LIMITS if area == 0 else LIMITS[-1:]
+    precision = np.full((len(THRESHOLDS), len(total)), np.nan)
+    recall = np.full((len(limits), len(THRESHOLDS), len(total)), np.nan)
+    known = total > 0
+    for row, each in enumerate(hits):
+        found = np.cumsum(each.weight[known], axis=1)
+        precision[row, known] = _average(found, each.seen[known], total[known])
+        for place, limit in enumerate(limits):
+            share = each.weight[known][:, each.rank < limit].sum(axis=1)
+            recall[place, row, known] = share / total[known]
+    return precision, recall
+
+
+def _average(found: Floats, seen: Floats, total: Floats) -> Floats:
+    """Mean precision at 101 recalls, float64 [R], of the hits' running sums [R, H].
+
+    Precision falls between hits, so its envelope is made of its values at hits.
+    """
+    repeats, hits = found.shape
+    if not hits:
+        return np.zeros(repeats)
+    precision = found / (seen + _TINY)
+    envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+    # Rows are told apart by 2, which is more than any recall.
+    steps = np.arange(repeats)[:, None] * 2.0
+    at = np.searchsorted((found / total[:, None] + steps).ravel(), (_RECALLS + steps).ravel())
+    at = at.reshape(repeats, -1) - np.arange(repeats)[:, None] * hits
+    padded = np.concatenate([envelope, np.zeros((repeats, 1))], axis=1)
+    return np.asarray(np.take_along_axis(padded, at, axis=1).mean(axis=1))
+
+
+def _summary(precision: Floats, recall: Floats) -> Floats:
+    rows = [
+        precision[0].reshape(-1, precision.shape[-1]),
+        *(precision[0, :, each] for each in (0, 5)),
+        *(precision[area].reshape(-1, precision.shape[-1]) for area in (1, 2, 3)),
+        *(each.reshape(-1, recall.shape[-1]) for each in recall),
+    ]
+    return np.stack([_mean(row) for row in rows], axis=1)
+
+
+def _mean(values: Floats) -> Floats:
+    """Over the first axis and what is defined, NaN where nothing is."""
+    known = ~np.isnan(values)
+    count = known.sum(axis=0)
+    total = np.where(known, values, 0).sum(axis=0)
+    return np.asarray(np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0))
