@@ -55,13 +55,11 @@ def figures(card: ModelCard, row: str) -> list[float]:
 def test_every_yolov4_of_the_vendors_page_has_a_card(packed: Registry) -> None:
     darknet = ("", "-tiny", "-csp", "-csp-swish", "-csp-x-swish", "x-mish")
     names = {f"yolov4{variant}-darknet" for variant in darknet}
-    names |= {"yolov4-tianxiaomo", "yolov4-bubbliiiing", "yolov4-tiny-bubbliiiing"}
+    names |= {"yolov4-tianxiaomo"}
 
     assert names <= set(packed.models)
     sizes = [packed.models[f"yolov4{variant}-darknet"].size[0] for variant in darknet]
     assert sizes == [416, 416, 512, 640, 640, 640]
-    facts_only = {name for name in names if packed.models[name].exporter == "none"}
-    assert facts_only == {"yolov4-bubbliiiing", "yolov4-tiny-bubbliiiing"}
 
 
 def test_every_file_that_is_downloaded_can_be_recognised(packed: Registry) -> None:
@@ -76,7 +74,6 @@ def test_every_file_that_is_downloaded_can_be_recognised(packed: Registry) -> No
     [
         ("yolov4-darknet", "vastai-fp16", [0.472, 0.702, 0.517, 0.272, 0.531, 0.636]),
         ("yolov4-darknet", "vastai-int8", [0.440, 0.686, 0.486, 0.242, 0.488, 0.606]),
-        ("yolov4-bubbliiiing", "vastai-fp16", [0.428, 0.648, 0.464, 0.196, 0.489, 0.619]),
         ("yolov8s", "vastai-int8", [0.428, 0.592, 0.462, 0.235, 0.479, 0.591]),
         ("retinanet-mlcommons", "vastai-fp16", [0.385, 0.534, 0.416, 0.039, 0.128, 0.426]),
     ],

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import ast
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.api import Recognition
+from zoo_yolo.outlines import names_of, preprocess
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -63,7 +63,7 @@ def _as_rows(
         if len(shape) != 2 or shape[0] != count or shape[1] < 6 or set(heads) - set(strides):
             continue
         classes = shape[1] - 5
-        if _stated_classes(outline.metadata) in (None, classes):
+        if names_of(outline) in (None, classes):
             return _recognition(
                 f"an output 1x{count}x{shape[1]}: decoded boxes, object and {classes} classes for "
                 f"{_PER_CELL} anchors in each cell of the strides {_listed(strides)}",
@@ -82,7 +82,7 @@ def _as_heads(
     if strides not in _ANCHORS or len(heads) != len(outline.outputs) or len(depths) != 1:
         return None
     classes = depths.pop() - 5
-    if _stated_classes(outline.metadata) not in (None, classes):
+    if names_of(outline) not in (None, classes):
         return None
     whose, anchors = _ANCHORS[strides]
     how = "(2 sigmoid)^2, as YOLOv5 and later" if squares else "exp, as Darknet's YOLOv3"
@@ -113,15 +113,6 @@ def _depth(shape: tuple[Any, ...]) -> int:
     return int(shape[0]) // _PER_CELL if len(shape) == 3 else int(shape[3])
 
 
-def _stated_classes(metadata: Mapping[str, str]) -> int | None:
-    """How many `names` Ultralytics' exporter noted; None where it noted none that can be read."""
-    try:
-        names = ast.literal_eval(metadata["names"][:100_000])
-    except (KeyError, ValueError, SyntaxError, MemoryError, RecursionError):
-        return None
-    return len(names) if isinstance(names, dict | list | tuple) else None
-
-
 def _listed(strides: Sequence[int]) -> str:
     return ", ".join(map(str, strides))
 
@@ -130,16 +121,10 @@ def _recognition(
     why: str, params: Mapping[str, Any], classes: int, size: tuple[int, int]
 ) -> Recognition:
     """With the preprocess and protocol of ultralytics/yolov5, detect.py and val.py."""
-    letterbox = {"op": "resize", "mode": "letterbox", "size": list(size), "pad": 114}
     return Recognition(
         why=why,
         params=params,
         classes=classes,
-        preprocess=(
-            {"op": "decode", "colour": "rgb"},
-            {**letterbox, "interpolation": "bilinear"},
-            {"op": "scale", "factor": 1 / 255},
-            {"op": "to_tensor"},
-        ),
+        preprocess=preprocess(size),
         protocol=_PROTOCOL,
     )
