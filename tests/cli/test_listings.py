@@ -40,7 +40,8 @@ def test_a_model_that_nothing_exports_says_so(
     path = tmp_path / "listed.yaml"
     path.write_text(
         "schema: 1\nmodels:\n  idea: {task: detection, exporter: none, size: [64, 64], "
-        "license: MIT, source: {name: me/idea, url: u}, evaluator: e, dataset: d, protocol: vastai}\n"
+        "license: MIT, source: {name: me/idea, url: u}, evaluator: e, dataset: d, "
+        "protocol: vastai}\n"
     )
     monkeypatch.setenv("ZOO_REGISTRY", str(path))
     outcome = zoo("models", "--source", "me/idea")
