@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -8,6 +9,9 @@ import pytest
 from onnx.external_data_helper import convert_model_to_external_data, uses_external_data
 from zoo_onnxruntime.engine import open_session, run
 
+from zoo_core.api import TensorSpec
+from zoo_core.errors import StageError
+from zoo_core.testing.examples import onnx_model
 from zoo_core.toolkit.onnx_file import mapped
 
 if TYPE_CHECKING:
@@ -36,3 +40,30 @@ def test_a_mapped_model_computes_what_the_file_does(
     feeds = {sessions[0].get_inputs()[0].name: images[:2]}
     for a, b in zip(*(run(session, names, feeds) for session in sessions), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(
+    ("operator", "domain", "what"),
+    [
+        ("Crop", "mine", "ONNX Runtime has no operator mine:Crop"),
+        ("Frob", "", "ONNX Runtime has no operator Frob"),
+        ("Relu", "", "ONNX Runtime has no operator Relu(14) for the types of node 'n'"),
+    ],
+)
+def test_an_operator_that_is_missing_is_named(operator: str, domain: str, what: str) -> None:
+    image = TensorSpec(name="x", shape=(1, 3, 8, 8), dtype="float32")
+    kind = "int64" if operator == "Relu" else "float32"
+    specs = (replace(image, dtype=kind), replace(image, name="y", dtype=kind))
+    node = onnx.helper.make_node(operator, ["x"], ["y"], "n", domain=domain)
+    model = onnx_model([node], specs, [])
+    if domain:
+        model.opset_import.append(onnx.helper.make_opsetid(domain, 1))
+    with pytest.raises(StageError) as caught:
+        open_session(model.SerializeToString(), 1, where="m.onnx")
+    assert (caught.value.what, caught.value.where) == (what, "m.onnx")
+    assert caught.value.next.startswith("export the network without it")
+
+
+def test_another_refusal_is_told_in_the_engines_words() -> None:
+    with pytest.raises(StageError, match="ONNX Runtime refuses the graph: "):
+        open_session(b"", 1)

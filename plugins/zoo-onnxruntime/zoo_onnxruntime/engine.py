@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,15 @@ NONE = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
 
 _EXTERNAL_DATA = "session.model_external_initializers_file_folder_path"
 _FATAL = 4
+_NO_OPERATOR = (
+    re.compile(r"(?P<op>\S+?)\(-?\d+\) is not a registered function/op"),
+    re.compile(
+        r"Could not find an implementation for (?P<op>\S+) node with name '(?P<node>[^']*)'"
+    ),
+    re.compile(r"No Op registered for (?P<op>\S+) with domain_version"),
+)
+"""What ONNX Runtime says of an operator that it does not know, or does not compute on the CPU."""
+
 _NAMED_IN_ERROR = 300
 
 
@@ -81,8 +91,20 @@ def session_of(model: Path | bytes | Mapped, options: Any, where: str) -> Any:
     try:
         return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
     except ORT_ERRORS as error:
-        what, step = f"ONNX Runtime refuses the graph: {message(error)}", "try another --backend"
-        raise StageError(what, where=where, next=step) from error
+        raise _refused(message(error), where) from error
+
+
+def _refused(said: str, where: str) -> StageError:
+    """The error of a graph that no session can be made of; it names an operator that is missing."""
+    for pattern in _NO_OPERATOR:
+        if found := pattern.search(said):
+            parts = found.groupdict()
+            kind = f" for the types of node '{parts['node']}'" if "node" in parts else ""
+            what = f"ONNX Runtime has no operator {parts['op']}{kind}"
+            step = "export the network without it, or try another --backend"
+            return StageError(what, where=where, next=step)
+    what = f"ONNX Runtime refuses the graph: {said}"
+    return StageError(what, where=where, next="try another --backend")
 
 
 def run(

@@ -62,7 +62,7 @@ def nothing_quantised(nodes: Sequence[NodePrecision], where: str) -> StageError:
     """The error of a graph none of whose convolutions became int8: why not, and what changes it."""
     reasons = [node.reason for node in nodes if node.op == "Conv"]
     if not reasons:
-        what = "int8 is for convolutions, and the network has none"
+        what = "int8 is for convolutions (operator Conv), and the network has none"
         return StageError(what, where=where, next="use --precision fp32")
     counts = Counter(_kind(reason) for reason in reasons)
     text = "; ".join(f"{count}: {why}" for why, count in counts.items())

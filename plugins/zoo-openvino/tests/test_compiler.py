@@ -11,6 +11,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from zoo_openvino import OPTIONS
 from zoo_openvino.compiler import OpenVinoCompiler
+from zoo_openvino.engine import read
 from zoo_openvino.options import QUANTIZER_KEYS
 from zoo_openvino.runtime import OpenVinoRuntime
 
@@ -338,3 +339,15 @@ def test_a_product_with_a_bias_is_known_by_its_sum(
     assert [(node["op"], node["precision"]) for node in told["nodes"]] == [
         ("MatMul", "bfloat16" if narrow else "float32")
     ]
+
+
+def test_an_operator_that_openvino_does_not_know_is_named(tmp_path: Path) -> None:
+    specs = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+        for name, shape in (("x", [1, 3, 8, 8]), ("y", [1, 3]))
+    ]
+    graph = helper.make_graph([helper.make_node("Det", ["x"], ["y"])], "g", specs[:1], specs[1:])
+    path = tmp_path / "m.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), path)
+    with pytest.raises(StageError, match="OpenVINO has no operator Det-17; use --backend onnxrun"):
+        read(path)

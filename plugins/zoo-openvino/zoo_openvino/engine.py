@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 CPU = "CPU"
 
 _SAID = 300
+_NO_OPERATOR = re.compile(r"No conversion rule found for operations: (.*)")
 _WANTED = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 
 
@@ -67,8 +69,15 @@ def tool() -> str:
 
 def read(path: Path) -> Any:
     """The `openvino.Model` in an ONNX or an OpenVINO file; raises StageError for what is none."""
-    with stage_errors("OpenVINO cannot read the model", str(path), "use --backend onnxruntime"):
-        return ov.Core().read_model(path)
+    try:
+        with stage_errors("OpenVINO cannot read the model", str(path), "use --backend onnxruntime"):
+            return ov.Core().read_model(path)
+    except StageError as error:
+        if found := _NO_OPERATOR.search(error.what):
+            what = f"OpenVINO has no operator {found[1]}"
+            step = "use --backend onnxruntime, or export the network without it"
+            raise StageError(what, where=error.where, next=step) from error
+        raise
 
 
 def fix_batch(model: Any, inputs: Sequence[TensorSpec], batch: int, where: str = "") -> None:
