@@ -47,12 +47,12 @@ def test_a_mapped_model_computes_what_the_file_does(
     [
         ("Crop", "mine", "ONNX Runtime has no operator mine:Crop"),
         ("Frob", "", "ONNX Runtime has no operator Frob"),
-        ("Relu", "", "ONNX Runtime has no operator Relu(14) for the types of node 'n'"),
+        ("Elu", "", "ONNX Runtime has no operator Elu(6) for the types of node 'n'"),
     ],
 )
 def test_an_operator_that_is_missing_is_named(operator: str, domain: str, what: str) -> None:
     image = TensorSpec(name="x", shape=(1, 3, 8, 8), dtype="float32")
-    kind = "int64" if operator == "Relu" else "float32"
+    kind = "float64" if operator == "Elu" else "float32"
     specs = (replace(image, dtype=kind), replace(image, name="y", dtype=kind))
     node = onnx.helper.make_node(operator, ["x"], ["y"], "n", domain=domain)
     model = onnx_model([node], specs, [])
