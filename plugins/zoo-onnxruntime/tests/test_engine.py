@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,9 +8,7 @@ import pytest
 from onnx.external_data_helper import convert_model_to_external_data, uses_external_data
 from zoo_onnxruntime.engine import open_session, run
 
-from zoo_core.api import TensorSpec
 from zoo_core.errors import StageError
-from zoo_core.testing.examples import onnx_model
 from zoo_core.toolkit.onnx_file import mapped
 
 if TYPE_CHECKING:
@@ -51,11 +48,12 @@ def test_a_mapped_model_computes_what_the_file_does(
     ],
 )
 def test_an_operator_that_is_missing_is_named(operator: str, domain: str, what: str) -> None:
-    image = TensorSpec(name="x", shape=(1, 3, 8, 8), dtype="float32")
-    kind = "float64" if operator == "Elu" else "float32"
-    specs = (replace(image, dtype=kind), replace(image, name="y", dtype=kind))
+    kind = onnx.TensorProto.DOUBLE if operator == "Elu" else onnx.TensorProto.FLOAT
+    x, y = (onnx.helper.make_tensor_value_info(name, kind, [1, 3, 8, 8]) for name in "xy")
     node = onnx.helper.make_node(operator, ["x"], ["y"], "n", domain=domain)
-    model = onnx_model([node], specs, [])
+    graph = onnx.helper.make_graph([node], "g", [x], [y])
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)])
+    model.ir_version = 8
     if domain:
         model.opset_import.append(onnx.helper.make_opsetid(domain, 1))
     with pytest.raises(StageError) as caught:
