@@ -53,3 +53,14 @@ def test_a_threshold_under_a_protocol_without_nms(zoo: Zoo, option: str, value: 
 def test_what_has_an_effect_is_taken(zoo: Zoo, options: list[str]) -> None:
     code, said = planned(zoo, *options)
     assert code == 0, said
+
+
+def test_an_option_of_another_evaluator_is_refused(zoo: Zoo) -> None:
+    """Classification has no boxes: --nms is said to be none of its options."""
+    pytest.importorskip("zoo_classification")
+    done = zoo("plan", "crops-classifier", "--assets", "sample", "--nms", "0.5")
+    assert done.code == 2
+    assert (
+        "--nms: crops-classifier is for classification, whose evaluator topk has no such option"
+        in done.stderr
+    )

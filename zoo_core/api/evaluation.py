@@ -110,8 +110,9 @@ class Evaluator(Protocol):
 
     The attribute `viewing`, if an evaluator has it, maps protocol fields to the values of
     `zoo predict`, where people look at the predictions; they replace those of a card's protocol,
-    not those of a protocol or an option that the user names. An evaluator that finds labels in the
-    ground truth can also be `MatchesLabels`.
+    not those of a protocol or an option that the user names. `shown`, if it has it, is the score
+    above which they are drawn and listed; by default these are all that the protocol lets through.
+    An evaluator that finds labels in the ground truth can also be `MatchesLabels`.
     """
 
     task: str

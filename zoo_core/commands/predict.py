@@ -11,6 +11,7 @@ from zoo_core.errors import UsageError
 from zoo_core.pipeline.predictions import StoredPredictions
 from zoo_core.planning.build import Goal
 from zoo_core.planning.resolve import require_available
+from zoo_core.registry.protocols import task_values
 from zoo_core.reporting.build import build_header
 from zoo_core.reporting.report import ImageRow, PredictReport
 from zoo_core.reporting.run_folder import (
@@ -44,9 +45,6 @@ if TYPE_CHECKING:
 PICTURES = "pictures"
 
 _DETECTION = ("boxes", "scores", "labels")
-
-_SHOWN = 0.25
-"""The score above which a protocol's predictions are shown that has no `conf`."""
 
 
 @runtime_checkable
@@ -110,13 +108,15 @@ def detections(
     return arrays, tuple(names.get(n, f"class {n}") for n in arrays["labels"].tolist())
 
 
-def least_score(protocol: ScoringProtocol, show_conf: float | None) -> float:
-    """The score above which predictions are shown: everything, unless the user says otherwise.
+def least_score(evaluator: Evaluator, protocol: ScoringProtocol, show_conf: float | None) -> float:
+    """The score above which predictions are shown: the user's, else the evaluator's `shown`.
 
-    A protocol without `conf` lets every score through.
+    An evaluator without one shows everything that the protocol lets through.
     """
-    least: float = protocol.values.get("conf", _SHOWN) if show_conf is None else show_conf
-    return least
+    if show_conf is not None:
+        return show_conf
+    shown: float | None = getattr(evaluator, "shown", None)
+    return evaluator.floor(task_values(protocol)) if shown is None else shown
 
 
 def _label_counts(arrays: Arrays, labels: Sequence[str], least: float) -> str:
@@ -152,7 +152,7 @@ def predict(
     predictions, results = run_images(work, run, progress)
     resolved = run.resolved
     evaluator = work.plugins.evaluator(resolved.card.evaluator)
-    least = least_score(resolved.protocol, show_conf)
+    least = least_score(evaluator, resolved.protocol, show_conf)
     view = _View(evaluator, resolved.card.labels, least, resolved.preprocess.exif)
     with open_run_folder(run, output, RESULTS) as staged:
         deliver(results["write"].entry.path / "predictions", staged.part)

@@ -155,8 +155,9 @@ def predict(
         with _own_names(Path(folder), names):
             work, planned = prepare(request, Goal.VIEW, reporter := _reporter(progress))
             predictions, _ = run_images(work, planned, reporter)
-        labels = planned.resolved.card.labels
-        least = least_score(planned.resolved.protocol, show_conf)
+        card, protocol = planned.resolved.card, planned.resolved.protocol
+        labels = card.labels
+        least = least_score(work.plugins.evaluator(card.evaluator), protocol, show_conf)
         return [
             _image_prediction(prediction, names.get(prediction.sample.name), labels, least)
             for prediction in predictions

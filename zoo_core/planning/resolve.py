@@ -11,7 +11,13 @@ from zoo_core.api.dataset import tasks_of
 from zoo_core.errors import DataError, UnavailableError, UsageError, did_you_mean
 from zoo_core.planning.exporters import card_for_format, exporters
 from zoo_core.planning.recognition import recognise
-from zoo_core.planning.settings import SettingsResolver, check_cfg, check_options, given_settings
+from zoo_core.planning.settings import (
+    SettingsResolver,
+    check_cfg,
+    check_offered,
+    check_options,
+    given_settings,
+)
 from zoo_core.planning.weights import (
     Weights,
     first_ready,
@@ -126,6 +132,7 @@ def resolve(
     evaluator = plugins.evaluator(card.evaluator)
     protocol = choose(taken.protocols, card, backend.name, request.protocol)
     values = _viewed(evaluator, protocol) if viewing and not request.protocol else {}
+    check_offered(request, card, plugins)
     evaluator.check(task_values(derive(protocol, {**values, **request.changes})))
     check_cfg(request, card, plugins)
     chooser = _Chooser(request, card, registry, plugins, cache)

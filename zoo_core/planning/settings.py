@@ -45,6 +45,18 @@ def check_cfg(request: RunRequest, card: ModelCard, plugins: Plugins) -> None:
         raise UsageError(f"{card.id} reads no .cfg", where="--cfg", next=step)
 
 
+def check_offered(request: RunRequest, card: ModelCard, plugins: Plugins) -> None:
+    """Raise UsageError for an option of an evaluator that is not the card's."""
+    own = [option.name for option in plugins.provider("evaluator", card.evaluator).options]
+    for name in plugins.protocol_options().keys() & request.changes.keys() - {*own}:
+        known = ", ".join(f"--{option.replace('_', '-')}" for option in own)
+        raise UsageError(
+            f"{card.id} is for {card.task}, whose evaluator {card.evaluator} has no such option",
+            where=f"--{name.replace('_', '-')}",
+            next=f"leave it out; it has {known}" if own else "leave it out",
+        )
+
+
 def check_options(request: RunRequest, protocol: ScoringProtocol, plugins: Plugins) -> None:
     """Raise UsageError for an option that has no effect under the protocol, its values included."""
     options = plugins.protocol_options()

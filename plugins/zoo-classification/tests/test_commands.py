@@ -67,7 +67,7 @@ def test_a_run_scores_and_passes_its_gate(commands: Zoo, tmp_path: Path, precisi
 
 
 def test_a_gate_that_is_missed(commands: Zoo) -> None:
-    done = commands("run", CARD, *FEW, "--min-metric", "top1=1.0001")
+    done = commands("run", CARD, *FEW, "--min-metric", "top1=1")
 
     assert done.code == 3
     assert "top1 is" in done.stderr

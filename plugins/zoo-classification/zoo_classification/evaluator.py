@@ -29,6 +29,8 @@ class TopK:
     task = "classification"
     versions: tuple[str, ...] = ("numpy",)
     metrics: tuple[str, ...] = ("top1", "top5")
+    shown = 0.25
+    """Of the classes that are kept, those that are sure enough to be named on a picture."""
 
     def check(self, values: Mapping[str, Any]) -> None:
         """The one field is `keep`: how many classes of an image are kept, at least 5."""

@@ -12,6 +12,7 @@ import pytest
 import zoo_coco
 
 from zoo_core.api import DataRequest
+from zoo_core.errors import UsageError
 from zoo_core.testing import DatasetContract, EvaluatorContract, PluginContract
 from zoo_core.toolkit.detection import (
     Candidates,
@@ -19,6 +20,8 @@ from zoo_core.toolkit.detection import (
     Instances,
     KeypointCandidates,
     MaskCandidates,
+    OrientedCandidates,
+    OrientedDetections,
     Poses,
 )
 from zoo_core.toolkit.detection.masks import encode
@@ -99,6 +102,57 @@ class TestSegmentation(TestEvaluator):
             found = self._provider().postprocess(candidates, self.values)
             assert sorted(found["scores"]) == pytest.approx(sorted(wanted["scores"]))
             assert len(found["ends"]) == len(wanted["ends"])
+
+
+class TestOriented(TestEvaluator):
+    """The boxes of detection, turned by 0."""
+
+    name, task = "coco-oriented", "oriented-detection"
+
+    @staticmethod
+    def turned(boxes: Any) -> Any:
+        centre, sides = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
+        return np.concatenate([centre, sides, np.zeros((len(boxes), 1))], 1).astype(np.float32)
+
+    def write_truth(self, folder: Path) -> Path:
+        path = super().write_truth(folder)
+        data = json.loads(path.read_text())
+        for row in data["annotations"]:
+            x, y, wide, high = row["bbox"]
+            row["obb"] = [x + wide / 2, y + high / 2, wide, high, 0]
+        path.write_text(json.dumps(data))
+        return path
+
+    def with_boxes(self, arrays: Arrays) -> Arrays:
+        found = Detections.from_arrays(arrays)
+        return OrientedDetections(found, self.turned(found.boxes)).to_arrays()
+
+    def perfect(self) -> Sequence[Arrays]:
+        return [self.with_boxes(one) for one in super().perfect()]
+
+    def nothing(self) -> Sequence[Arrays]:
+        return [self.with_boxes(one) for one in super().nothing()]
+
+    def wrong(self) -> Mapping[str, Sequence[Arrays]]:
+        return {
+            what: [self.with_boxes(one) for one in rows] for what, rows in super().wrong().items()
+        }
+
+    def candidates(self) -> Sequence[Arrays]:
+        rows = []
+        for one in super().candidates():
+            found = Candidates.from_arrays(one)
+            boxes = self.turned(found.boxes)
+            rows.append(OrientedCandidates(found=found, oriented=boxes).to_arrays())
+        return rows
+
+    def test_postprocessing_keeps_detections(self) -> None:
+        """Oriented boxes go with the upright ones."""
+        for candidates in self.candidates():
+            found = self._provider().postprocess(candidates, self.values)
+            assert np.allclose(found["oriented"], self.turned(found["boxes"]))
+        with pytest.raises(UsageError, match="diou is not defined for oriented boxes"):
+            self._provider().check({**self.values, "nms_kind": "diou"})
 
 
 class TestKeypoints(TestEvaluator):

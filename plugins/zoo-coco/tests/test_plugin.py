@@ -12,7 +12,7 @@ def test_provides_what_the_registry_names() -> None:
         *("coco-folder", "voc-edges-folder", "voc-folder", "yolo-folder"),
         *("coco-val2017", "coco-val2017-keypoints", "folder"),
     }
-    names = {"coco-detection", "coco-segmentation", "coco-keypoints"}
+    names = {"coco-detection", "coco-segmentation", "coco-keypoints", "coco-oriented"}
     assert set(plugins.all("evaluator")) == names
     tasks = {task for name in plugins.all("dataset") for task in tasks_of(plugins.dataset(name))}
     assert tasks == {plugins.evaluator(name).task for name in names}

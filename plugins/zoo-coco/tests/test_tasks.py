@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from zoo_coco.engine import with_hotcoco, with_pycocotools
-from zoo_coco.frames import change
+from zoo_coco.frames import _turned, change
 from zoo_coco.summary import keypoint_lines, summary_lines
-from zoo_coco.tasks.evaluators import CocoKeypoints, CocoSegmentation
-from zoo_coco.tasks.shapes import keypoints_of, mask_of, run_lengths, turn_shapes
+from zoo_coco.tasks.evaluators import CocoKeypoints, CocoOriented, CocoSegmentation
+from zoo_coco.tasks.shapes import keypoints_of, mask_of, oriented_of, run_lengths, turn_shapes
 
 from zoo_core.api import Prediction, Sample
-from zoo_core.errors import DataError
-from zoo_core.toolkit.detection import Detections, Instances, Poses
+from zoo_core.errors import DataError, UnavailableError
+from zoo_core.toolkit.detection import Detections, Instances, OrientedDetections, Poses
 from zoo_core.toolkit.detection.masks import decode, encode
+from zoo_core.toolkit.detection.oriented import corners, oriented_iou, upright
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -275,6 +276,122 @@ def test_real_boxes_as_polygons(tmp_path: Path) -> None:
     assert 0.3 < values[0] < 0.9
 
 
+def turned_scene(seed: int) -> tuple[dict[str, Any], list[Prediction]]:
+    """Turned boxes, and finds around them; every other truth is a polygon of four corners."""
+    rng = np.random.default_rng(seed)
+    rows: list[dict[str, Any]] = []
+    predictions = []
+    for image in range(1, 7):
+        found = []
+        for _ in range(rng.integers(1, 6)):
+            box = np.array([*rng.uniform(20, 100, 2), *rng.uniform(8, 60, 2), rng.uniform(-3, 3)])
+            points = corners(box[None])
+            x, y = points[0].min(axis=0)
+            sides = np.ptp(points[0], axis=0)
+            label = int(rng.integers(0, len(CLASSES)))
+            shape = {"obb": box.tolist()}
+            if len(rows) % 2:
+                shape = {"segmentation": [points[0].ravel().tolist()]}  # type: ignore[dict-item]
+            rows.append(
+                {
+                    "id": len(rows) + 1,
+                    "image_id": image,
+                    "category_id": label * 2 + 1,
+                    "bbox": [x, y, *sides.tolist()],
+                    "area": box[2] * box[3],
+                    "iscrowd": int(rng.random() < 0.1),
+                    **shape,
+                }
+            )
+            for _ in range(rng.integers(0, 3)):
+                near = box + rng.normal(0, 1, 5) * (2, 2, 3, 3, 0.1)
+                near[2:4] = np.maximum(near[2:4], 2)
+                told = label if rng.random() < 0.85 else int(rng.integers(0, len(CLASSES)))
+                found.append((near, round(float(rng.random()), 1), told))
+        found.sort(key=lambda row: -row[1])
+        boxes = np.array([row[0] for row in found], np.float32).reshape(-1, 5)
+        settled = Detections(
+            upright(boxes),
+            np.array([row[1] for row in found], np.float32),
+            np.array([row[2] for row in found], np.int32),
+        )
+        arrays = OrientedDetections(settled, boxes).to_arrays()
+        sample = Sample(id=image, name=f"{image}.jpg", path=Path(f"{image}.jpg"), size=SIZE)
+        predictions.append(Prediction(sample=sample, arrays=arrays))
+    data = {
+        "images": [{"id": n, "file_name": f"{n}.jpg"} for n in range(1, 7)],
+        "annotations": rows,
+        "categories": [{"id": n * 2 + 1, "name": name} for n, name in enumerate(CLASSES)],
+    }
+    return data, predictions
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_oriented_boxes_are_scored_by_their_own_overlap(seed: int, tmp_path: Path) -> None:
+    """As pycocotools does with the overlap of rectangles (OpenCV's) in place of upright boxes."""
+    pytest.importorskip("hotcoco", reason="hotcoco has no wheel for this machine")
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    class Turned(COCOeval):  # type: ignore[misc]
+        def computeIoU(self, image: int, category: int) -> Any:
+            true, found = self._gts[image, category], self._dts[image, category]
+            order = np.argsort([-row["score"] for row in found], kind="mergesort")[:100]
+            return np.array(
+                [[self._share(found[n], row) for row in true] for n in order], np.float64
+            )
+
+        @staticmethod
+        def _share(one: Any, row: Any) -> float:
+            share = oriented_iou(one["obb"], row["obb"])
+            if not row["iscrowd"] or share == 0:
+                return share
+            both = one["obb"][2] * one["obb"][3] + row["obb"][2] * row["obb"][3]
+            return float(share * both / (1 + share) / (one["obb"][2] * one["obb"][3]))
+
+    data, predictions = turned_scene(seed)
+    truth = tmp_path / "truth.json"
+    truth.write_text(json.dumps(data))
+    found = CocoOriented().score(predictions, truth, CLASSES)
+    (tmp_path / "out").mkdir()
+    CocoOriented().write(predictions, CLASSES, tmp_path / "out", truth)
+    results = json.loads((tmp_path / "out" / "predictions.json").read_text())
+    for row in data["annotations"]:
+        row["obb"] = oriented_of(row, "")
+    known, told = COCO(), COCO()
+    known.dataset = data
+    known.createIndex()
+    rows = [
+        {**row, "id": n, "area": row["obb"][2] * row["obb"][3], "iscrowd": 0}
+        for n, row in enumerate(results, start=1)
+    ]
+    told.dataset = {**data, "annotations": rows}
+    told.createIndex()
+    evaluation = Turned(known, told, "bbox")
+    evaluation.evaluate()
+    evaluation.accumulate()
+    evaluation.summarize()
+    values = [-1 if value is None else value for value in found.values.values()]
+    assert values[:12] == pytest.approx(evaluation.stats.tolist(), abs=1e-9)
+    assert 0 < values[0] < 1
+
+    image = np.full((*SIZE, 3), 90, np.uint8)
+    arrays = next(p.arrays for p in predictions if len(p.arrays["scores"]))
+    assert (CocoOriented().draw(image, arrays, CLASSES, 0.0) != image).any()
+    assert np.array_equal(CocoOriented().draw(image, arrays, CLASSES, 1.0), image)
+
+
+def test_oriented_boxes_need_hotcoco() -> None:
+    with pytest.raises(UnavailableError, match="pycocotools does not score oriented boxes"):
+        with_pycocotools({}, [], [], "obb")
+
+
+@pytest.mark.parametrize("row", [{}, {"obb": [1, 2, 3]}, {"obb": [1, 2, -3, 4, 0]}])
+def test_annotations_without_an_oriented_box_are_errors(row: Any) -> None:
+    with pytest.raises(DataError, match="annotation 7 has no oriented box"):
+        oriented_of({"id": 7, **row}, "truth.json")
+
+
 def test_run_lengths_are_unpacked() -> None:
     rng = np.random.default_rng(0)
     for share in (0, 0.1, 0.5, 1):
@@ -332,6 +449,8 @@ def test_shapes_are_turned_with_their_boxes(steps: list[str]) -> None:
     for shape in shapes:
         row: dict[str, Any] = {"image_id": 1, "bbox": [3, 2, 12, 7], "segmentation": shape}
         row["keypoints"] = [3, 2, 2, 0, 0, 0]
+        row["obb"] = [9, 5.5, 12, 7, 0.2]
+        around = upright(np.array([row["obb"]]))[0]
         data = {"images": [{"id": 1}], "annotations": [row]}
         change(data, [[1, list(after.shape), steps]])
         turned = mask_of(row, after.shape, "")  # type: ignore[arg-type]
@@ -342,6 +461,9 @@ def test_shapes_are_turned_with_their_boxes(steps: list[str]) -> None:
         assert np.array_equal(found, after)
         x, y, wide, high = map(int, row["bbox"])
         assert after[y : y + high, x : x + wide].sum() == after.sum()
+        wanted = _turned([*around[:2], *(around[2:] - around[:2])], after.shape, steps)
+        left, top, right, bottom = upright(np.array([row["obb"]]))[0]
+        assert np.allclose(wanted, [left, top, right - left, bottom - top])
         px, py, seen = row["keypoints"][:3]
         assert after[int(py), int(px)] and seen == 2 and row["keypoints"][3:] == [0, 0, 0]
 

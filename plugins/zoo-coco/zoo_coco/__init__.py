@@ -78,11 +78,17 @@ def zoo_evaluators() -> Iterable[Provider[Evaluator]]:
         load=_coco_keypoints,
         options=DETECTION_OPTIONS,
     )
+    yield Provider(
+        name="coco-oriented",
+        summary="COCO's twelve figures of oriented boxes, and of the upright ones around them",
+        load=_coco_oriented,
+        options=DETECTION_OPTIONS,
+    )
 
 
 @hookimpl
 def zoo_registry_files() -> Iterable[Path]:
-    """The protocols of masks and key points."""
+    """The protocols of masks, key points and oriented boxes."""
     yield Path(__file__).with_name("coco.yaml")
 
 
@@ -138,6 +144,12 @@ def _coco_segmentation() -> Evaluator:
     from zoo_coco.tasks.evaluators import CocoSegmentation
 
     return CocoSegmentation()
+
+
+def _coco_oriented() -> Evaluator:
+    from zoo_coco.tasks.evaluators import CocoOriented
+
+    return CocoOriented()
 
 
 def _coco_keypoints() -> Evaluator:

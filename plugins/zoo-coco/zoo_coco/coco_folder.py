@@ -30,7 +30,7 @@ class CocoFolder:
     """The images that the file lists, in order of their ids; others in the folder are ignored."""
 
     task = "detection"
-    tasks = ("detection", "instance-segmentation", "keypoints")
+    tasks = ("detection", "instance-segmentation", "keypoints", "oriented-detection")
 
     def reads(self, annotations: Path) -> bool:
         """A file that begins as a JSON object does."""

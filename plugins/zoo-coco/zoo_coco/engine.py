@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from zoo_core.errors import UnavailableError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -21,8 +23,9 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
     Results = list[dict[str, Any]]
-    Kind = Literal["bbox", "segm", "keypoints"]
+    Kind = Literal["bbox", "segm", "keypoints", "obb"]
 
+_INSTALL = "install hotcoco (`pip install 'hotcoco>=1.3,<1.4'`), which does"
 _AP_AREA_ALL, _MOST_DETECTIONS = 0, -1
 
 
@@ -89,7 +92,9 @@ def with_pycocotools(
     kind: Kind = "bbox",
     sigmas: Floats | None = None,
 ) -> Figures:
-    """`evaluate` by pycocotools, the reference."""
+    """`evaluate` by pycocotools, the reference; it knows no oriented boxes."""
+    if kind == "obb":
+        raise UnavailableError("pycocotools does not score oriented boxes", next=_INSTALL)
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 

@@ -1,4 +1,4 @@
-"""Masks and key points drawn on an image."""
+"""Masks, oriented boxes and key points drawn on an image."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo_core.toolkit.detection.drawing import class_colour
+from zoo_core.toolkit.detection.oriented import corners
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
-    from zoo_core.toolkit.detection import Instances, Poses
+    from zoo_core.toolkit.detection import Instances, OrientedDetections, Poses
 
 _COVER = 0.45
 _SURE = 0.5
@@ -44,6 +47,30 @@ def draw_masks(image: NDArray[Any], found: Instances, least: float) -> NDArray[n
             mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE
         )[0]
         cv2.drawContours(canvas, outline, -1, colour, max(1, round(min(canvas.shape[:2]) / 400)))
+    return canvas
+
+
+def draw_oriented(
+    image: NDArray[Any], found: OrientedDetections, labels: Sequence[str], least: float
+) -> NDArray[np.uint8]:
+    """A copy of the image with the oriented boxes above `least`, their names and scores."""
+    import cv2
+
+    canvas = np.ascontiguousarray(image).copy()
+    scores, numbers = found.detections.scores, found.detections.labels.tolist()
+    line = max(1, round(min(canvas.shape[:2]) / 250))
+    font, scale = cv2.FONT_HERSHEY_SIMPLEX, max(0.4, min(canvas.shape[:2]) / 1000)
+    for row in np.argsort(scores, kind="stable").tolist():
+        points = np.clip(np.rint(corners(found.oriented[row : row + 1])[0]), -(1 << 14), 1 << 14)
+        if scores[row] <= least:
+            continue
+        number = numbers[row]
+        colour = class_colour(number)
+        cv2.polylines(canvas, [points.astype(np.int32)], True, colour, line, cv2.LINE_AA)
+        name = labels[number] if 0 <= number < len(labels) else f"class {number}"
+        place = points[points[:, 1].argmin()].astype(int).tolist()
+        text = f"{name} {scores[row]:.2f}"
+        cv2.putText(canvas, text, place, font, scale, colour, line, cv2.LINE_AA)
     return canvas
 
 

@@ -1,4 +1,4 @@
-"""The evaluators `coco-segmentation` and `coco-keypoints`: COCO's figures of masks and points."""
+"""The evaluators of masks, key points and oriented boxes: COCO's figures of each."""
 
 from __future__ import annotations
 
@@ -14,17 +14,19 @@ from zoo_coco.evaluator import DROPPED, CocoDetection, defined, ids_of
 from zoo_coco.names import category_ids, coco_spelling
 from zoo_coco.results import TEXT_FOLDER, write_results, write_texts
 from zoo_coco.summary import KEYPOINT_NAMES, NAMES, keypoint_lines, summary_lines
-from zoo_coco.tasks.drawing import draw_masks, draw_points
-from zoo_coco.tasks.results import keypoint_rows, mask_rows, write_rows
-from zoo_coco.tasks.shapes import keypoints_of, mask_of
+from zoo_coco.tasks.drawing import draw_masks, draw_oriented, draw_points
+from zoo_coco.tasks.results import keypoint_rows, mask_rows, oriented_rows, write_rows
+from zoo_coco.tasks.shapes import keypoints_of, mask_of, oriented_of
 from zoo_coco.truth import truth_of
 from zoo_core.api import Metrics
-from zoo_core.errors import DataError
+from zoo_core.errors import DataError, UsageError
 from zoo_core.toolkit.detection import (
     DetectionRules,
     Instances,
     KeypointCandidates,
     MaskCandidates,
+    OrientedCandidates,
+    OrientedDetections,
     Poses,
     draw_detections,
 )
@@ -46,7 +48,7 @@ _POINTS = 17
 
 
 class _WithBoxes:
-    """What the two share: boxes are settled, scored and written as in detection."""
+    """What they share: boxes are settled, scored and written as in detection."""
 
     task: str
     kind: ClassVar[Kind]
@@ -163,6 +165,51 @@ class CocoSegmentation(_WithBoxes):
 
     def _rows(self, ids: Mapping[int, Any]) -> Rows:
         return partial(mask_rows, ids)
+
+
+class CocoOriented(_WithBoxes):
+    """Oriented boxes; the twelve figures by their own overlap, and those of the upright boxes."""
+
+    task = "oriented-detection"
+    kind = "obb"
+    names = NAMES
+    versions: tuple[str, ...] = ("hotcoco", "opencv-python-headless")
+    metrics: tuple[str, ...] = (*NAMES, *(f"box_{name}" for name in NAMES))
+
+    def check(self, values: Mapping[str, Any]) -> None:
+        """The same fields as in detection; NMS goes by the overlap of the oriented boxes."""
+        super().check(values)
+        if values.get("nms_kind") == "diou":
+            step = "use nms_kind iou, or none"
+            raise UsageError("nms_kind diou is not defined for oriented boxes", next=step)
+
+    def postprocess(self, candidates: Arrays, values: Mapping[str, Any]) -> Arrays:
+        """One image's candidates -> its oriented boxes, and how many were not finite."""
+        rules = DetectionRules.from_values(values)
+        settled = OrientedCandidates.from_arrays(candidates).settle(rules)
+        return {**settled.to_arrays(), DROPPED: candidates[DROPPED]}
+
+    def score(self, predictions: Predictions, truth: Path, labels: Sequence[str]) -> Metrics:
+        """The figures over exactly the images that were predicted; see `CocoDetection.score`.
+
+        Raises `DataError` for an annotation without an oriented box, and `UnavailableError` where
+        hotcoco is not installed: pycocotools has no such figures.
+        """
+
+        def further(sizes: Mapping[Any, tuple[int, int]]) -> Further:
+            return lambda row: {"obb": oriented_of(row, str(truth))}
+
+        return self._scored(predictions, truth, labels, further)
+
+    def draw(
+        self, image: NDArray[Any], prediction: Arrays, labels: Sequence[str], least: float
+    ) -> NDArray[Any]:
+        """A copy of the image, uint8 [h, w, 3] RGB, with the oriented boxes above `least`."""
+        found = OrientedDetections.from_arrays(prediction)
+        return draw_oriented(image, found, coco_spelling(labels), least)
+
+    def _rows(self, ids: Mapping[int, Any]) -> Rows:
+        return partial(oriented_rows, ids)
 
 
 class CocoKeypoints(_WithBoxes):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo_coco.results import corners
-from zoo_core.toolkit.detection import Instances, Poses
+from zoo_core.toolkit.detection import Instances, OrientedDetections, Poses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Rows = Callable[[Prediction], Iterable[dict[str, Any]]]
 
-_DIGITS = 4
+_DIGITS, _SCORE_DIGITS = 4, 8
 
 
 def mask_rows(ids: Mapping[int, Any], prediction: Prediction) -> Iterator[dict[str, Any]]:
@@ -39,6 +39,14 @@ def keypoint_rows(ids: Mapping[int, Any], prediction: Prediction) -> Iterator[di
     points = Poses.from_arrays(prediction.arrays).keypoints.astype(np.float64).round(_DIGITS)
     for row, plain in _plain(ids, prediction):
         yield {**plain, "keypoints": points[row].ravel().tolist()}
+
+
+def oriented_rows(ids: Mapping[int, Any], prediction: Prediction) -> Iterator[dict[str, Any]]:
+    """Rows of one image with x, y, width, height and angle in radians, as hotcoco reads them."""
+    boxes = OrientedDetections.from_arrays(prediction.arrays).oriented.astype(np.float64)
+    boxes[:, :4] = boxes[:, :4].round(_DIGITS)
+    for row, plain in _plain(ids, prediction):
+        yield {**plain, "obb": boxes[row].round(_SCORE_DIGITS).tolist()}
 
 
 def write_rows(predictions: Predictions, rows: Rows, path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _FAR = 2
 """Sides of the image by which a polygon may lie outside: what is drawn grows with it."""
 
-_LEAST = 6
+_LEAST, _OBB = 6, 5
 
 
 def mask_of(row: Row, size: Size, where: str) -> list[list[float]] | dict[str, Any]:
@@ -65,13 +65,38 @@ def keypoints_of(row: Row, count: int, where: str) -> list[float]:
     return [float(value) for value in values]
 
 
+def oriented_of(row: Row, where: str) -> list[float]:
+    """The oriented box of an annotation: x, y, width, height, angle as in `OrientedCandidates`.
+
+    It is the key `obb`, or the rectangle around the first polygon of `segmentation`. Raises
+    `DataError` where there is neither.
+    """
+    values, shape = row.get("obb"), row.get("segmentation")
+    if _is_plain(values) and len(values) == _OBB and min(values[2:4]) >= 0:
+        return [float(value) for value in values]
+    polygon = shape[0] if isinstance(shape, list) and shape else None
+    if not values and _is_plain(polygon) and len(polygon) >= _LEAST and len(polygon) % 2 == 0:
+        import cv2
+
+        (x, y), (width, height), degrees = cv2.minAreaRect(
+            np.asarray(polygon, np.float32).reshape(-1, 2)
+        )
+        return [x, y, width, height, float(np.radians(degrees))]
+    raise DataError(
+        f"annotation {row.get('id')!r} has no oriented box: neither obb (x, y, width, height, "
+        "radians) nor a polygon",
+        where=where,
+        next="give annotations with oriented boxes, or use the evaluator coco-detection",
+    )
+
+
 def turn_shapes(row: dict[str, Any], size: Sequence[int], steps: Sequence[str]) -> None:
     """Bring the mask and the key points of an annotation into another frame, in place.
 
     `size` is (height, width) after the steps, which are those of `Fitted.changes`. Shapes that
     cannot be read stay as they are; the evaluator refuses them.
     """
-    shape, points = row.get("segmentation"), row.get("keypoints")
+    shape, points, oriented = (row.get(key) for key in ("segmentation", "keypoints", "obb"))
     after = (int(size[0]), int(size[1]))
     before = after[::-1] if "transpose" in steps else after
     if isinstance(shape, dict) and steps:
@@ -85,7 +110,13 @@ def turn_shapes(row: dict[str, Any], size: Sequence[int], steps: Sequence[str]) 
             _flat(_moved(zip(polygon[::2], polygon[1::2], strict=False), after, steps, 0))
             for polygon in shape
         ]
-    if isinstance(points, list) and _is_plain(points):
+    if _is_plain(oriented) and len(oriented) == _OBB:
+        x, y, width, height, angle = oriented
+        for step in steps:
+            angle = {"transpose": np.pi / 2, "flip x": np.pi, "flip y": 0.0}[step] - angle
+        [(x, y)] = _moved([(x, y)], after, steps, 0)
+        row["obb"] = [x, y, width, height, angle]
+    if _is_plain(points):
         pairs = _moved(zip(points[::3], points[1::3], strict=False), after, steps, 1)
         rows = zip(pairs, points[2::3], strict=False)
         row["keypoints"] = _flat((x, y, seen) if seen else (0, 0, 0) for (x, y), seen in rows)
@@ -153,7 +184,7 @@ def run_lengths(text: str) -> list[int]:
     return counts
 
 
-def _is_plain(values: object) -> bool:
+def _is_plain(values: object) -> TypeGuard[list[float]]:
     return isinstance(values, list) and all(_is_within(value, 1e9) for value in values)
 
 
