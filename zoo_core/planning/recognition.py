@@ -84,7 +84,7 @@ def recognise(
     steps = effective_preprocess(usual, protocol, outline.size).to_data()
     texts = (
         f"taken for a network of decoder {name}: {found.why}",
-        f"preprocess is not in the file, assumed as is usual for {name}: {_in_words(steps)}",
+        f"does not state its preprocessing, that of {name} is assumed: {_in_words(steps)}",
         *told,
     )
     card = replace(
@@ -219,14 +219,17 @@ def _labels(
     alike = [each for each in registry.models.values() if each.decoder == decoder]
     for each in (card, *alike):
         if len(each.labels) == count:
-            told = f"taken for {some(each.labels)}, as card {each.id} has them"
-            return each.labels, (f"{odd}classes have no names in it, {told}; or give --names FILE",)
-    told = f"classes have no names in it, called class0 to class{count - 1}; or give --names FILE"
+            told = f"taken for {some(each.labels)}, as in card {each.id}; else give --names FILE"
+            return each.labels, (f"{odd}does not name its {count} classes, {told}",)
+    told = f"does not name its classes, called class0 to class{count - 1}; else give --names FILE"
     return tuple(f"class{number}" for number in range(count)), (odd + told,)
 
 
 def _own_names(text: str) -> tuple[str, ...]:
-    """Names in metadata, which are a list or a mapping by number in Python's spelling."""
+    """Names in metadata, which are a list or a mapping by number in Python's spelling.
+
+    Numbers from 0, as Ultralytics writes where it knows no names, are none.
+    """
     try:
         names = ast.literal_eval(text) if len(text) <= _LONGEST else None
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
@@ -234,6 +237,8 @@ def _own_names(text: str) -> tuple[str, ...]:
     if isinstance(names, dict):
         names = [names.get(number) for number in range(len(names))]
     if not isinstance(names, list | tuple) or not all(isinstance(n, str) and n for n in names):
+        return ()
+    if all(name in (f"{at}", f"class{at}") for at, name in enumerate(names)):
         return ()
     return tuple(printable(name) for name in names)
 
@@ -257,7 +262,7 @@ _WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = MappingProxyType(
         "decode": lambda step: step["colour"] + ("" if step["exif"] else " as stored"),
         "resize": _resize,
         "centre_crop": lambda _: "centre crop",
-        "scale": lambda step: f"times {step['factor']:.4g}",
+        "scale": lambda step: f"divided by {1 / step['factor']:.4g}",
         "normalise": lambda step: f"mean {_row(step['mean'])} std {_row(step['std'])}",
         "to_tensor": lambda _: "",
     }

@@ -121,9 +121,9 @@ def test_the_only_decoder_that_fits_makes_the_card(planned: Any, tmp_path: Path)
     assert resolved.preprocess.size == (64, 96)
     assert resolved.warnings == (
         "n.onnx: taken for a network of decoder cells: one output of 24 cells",
-        "n.onnx: preprocess is not in the file, assumed as is usual for cells: rgb, "
-        "letterbox (bilinear) padded with 127.5 (centre), times 0.003922",
-        "n.onnx: classes have no names in it, called class0 to class2; or give --names FILE",
+        "n.onnx: does not state its preprocessing, that of cells is assumed: rgb, letterbox "
+        "(bilinear) padded with 127.5 (centre), divided by 255",
+        "n.onnx: does not name its classes, called class0 to class2; else give --names FILE",
     )
     assert card.labels == ("class0", "class1", "class2")
 
@@ -199,6 +199,8 @@ def test_a_file_is_needed(planned: Any, weights: str | None) -> None:
         ("{0: 'a', 1: \"b's\", 2: 'c'}", ("a", "b's", "c")),
         ("['a', 'b', 'c']", ("a", "b", "c")),
         ("{0: 'a', 1: 'b'}", None),
+        ("{0: '0', 1: '1', 2: '2'}", None),
+        ("['class0', 'class1', 'class2']", None),
         ("{1: 'a', 2: 'b', 3: 'c'}", None),
         ("{0: 'a', 1: 'b', 2: 3}", None),
         ("__import__('os').getcwd()", None),
@@ -222,7 +224,7 @@ def test_80_classes_are_taken_for_those_of_coco(planned: Any, tmp_path: Path) ->
     resolved = planned(file, {"cells": Cells(24)})
 
     assert resolved.card.labels[:2] == ("person", "bicycle")
-    told = "taken for person, bicycle, car and 77 more, as card any-onnx has them"
+    told = "taken for person, bicycle, car and 77 more, as in card any-onnx"
     assert told in resolved.warnings[2]
 
 
