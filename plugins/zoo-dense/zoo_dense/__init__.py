@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo_core.api import Provider
@@ -30,6 +31,13 @@ def zoo_decoders() -> Iterable[Provider[Decoder]]:
         yield Provider(name=name, summary=summary, load=partial(_anchors, name))
     summary = "peaks of a heat map with sides and centre offsets"
     yield Provider(name="centernet", summary=summary, load=_centernet)
+
+
+@hookimpl
+def zoo_registry_files() -> Iterable[Path]:
+    """The families of RetinaNet, CenterNet and YOLOF, and their cards."""
+    for name in ("retinanet", "centernet", "yolof"):
+        yield Path(__file__).with_name(f"{name}.yaml")
 
 
 def _anchors(name: str) -> Decoder:

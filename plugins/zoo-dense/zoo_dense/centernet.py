@@ -33,8 +33,7 @@ _PREPROCESS = (
 )
 _PROTOCOL = {
     "conf": 0.0,
-    "nms": 1.0,
-    "nms_kind": "iou",
+    "nms_kind": "none",
     "box_labels": "multi",
     "max_detections": 100,
 }
