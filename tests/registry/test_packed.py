@@ -86,7 +86,7 @@ def test_figures_are_those_of_the_vendor(
 def test_every_row_says_where_it_is_from(packed: Registry) -> None:
     rows = [(card.id, row) for card in packed.models.values() for row in card.published]
 
-    assert len(rows) > 60
+    assert rows
     for name, row in rows:
         assert row.provenance, (name, row.id)
         assert row.metrics or row.performance, (name, row.id)
