@@ -215,7 +215,8 @@ def _is_obtainable(card: ModelCard, option: WeightsOption, answers: Callable[[st
         return True
     if any(source.path for source in absent) and not _is_clonable(card, answers):
         return False
-    return all(answers(source.url) for source in absent if source.url)
+    places = (each.url or (card.repository.url if each.path else None) for each in absent)
+    return all(answers(place) for place in places if place)
 
 
 def _offline() -> bool:
