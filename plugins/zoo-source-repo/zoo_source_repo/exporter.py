@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -60,7 +60,7 @@ class SourceRepoExporter:
 
 
 def _stages(card: ModelCard, request: ExportRequest, export: Export) -> list[Stage]:
-    clone = source_stage(card)
+    own = export.environment.requirements is not None
     environment = Stage(
         name="environment",
         run="zoo_source_repo.script:environment",
@@ -68,47 +68,70 @@ def _stages(card: ModelCard, request: ExportRequest, export: Export) -> list[Sta
         outputs=("environment.json",),
         isolated=True,
     )
+    tree = _tree(card, request.source)
     height, width = request.size
-    params: dict[str, Any] = {
-        **export.to_data(),
-        "environment": export.environment.to_data(),
-        "values": {"height": height, "width": width, "classes": request.classes, "batch": 1},
-        "seed": request.seed if request.weights == "random" else None,
-        "suffix": _suffix(card, request),
-    }
-    inputs = {"environment": "environment/environment.json"}
-    if request.weights != "random":
-        inputs["weights"] = request.files["weights"]
-    locations: dict[str, str] = {}
-    before = [clone, environment]
-    if request.source in _CLONED:
-        inputs["source"] = REPOSITORY
-        params["source"] = dict(clone.params)
-        whose = f"{card.repository.name} at commit {clone.params['commit'][:12]}"
-    else:
-        folder = Path(request.source).expanduser().absolute()
-        locations["source"] = str(folder)
-        params["source"] = describe_tree(folder)
-        whose = f"the checkout {folder}"
-        before = [environment]
-    own = export.environment.requirements is not None
-    place = "an environment of its own" if own else "zoo's own environment"
+    random = request.weights == "random"
     script = Stage(
         name="script",
         run="zoo_source_repo.script:export",
-        params=params,
-        inputs=inputs,
+        params={
+            **export.to_data(),
+            "environment": export.environment.to_data(),
+            "values": {"height": height, "width": width, "classes": request.classes, "batch": 1},
+            "seed": request.seed if random else None,
+            "suffix": _suffix(card, request),
+            "source": tree.record,
+        },
+        inputs={
+            **tree.inputs,
+            **({"environment": "environment/environment.json"} if own else {}),
+            **({} if random else {"weights": request.files["weights"]}),
+        },
         outputs=(_MODEL, "script.json"),
         versions=() if own else ("torch", "onnx", "numpy"),
         sources=tuple(f"zoo_source_repo.inside.{name}" for name in _INSIDE),
-        locations=locations,
+        locations=tree.locations,
         isolated=True,
         notice=(
-            f"note: this runs code of {whose} here, in {place}, "
+            f"note: this runs code of {tree.whose} here, in "
+            f"{'an environment of its own' if own else 'the environment of zoo'}, "
             "without your environment variables, but with your rights"
         ),
     )
-    return [*before, script]
+    return [*tree.stages, *([environment] if own else []), script]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Tree:
+    """Where the repository's files come from, and whose they are in words."""
+
+    record: dict[str, Any]
+    whose: str
+    stages: tuple[Stage, ...] = ()
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    locations: Mapping[str, str] = field(default_factory=dict)
+
+
+def _tree(card: ModelCard, source: str) -> _Tree:
+    """The clone at the card's commit, or a folder; the card names a commit in either case."""
+    clone, name = source_stage(card), card.repository.name
+    commit = str(clone.params["commit"])
+    if source in _CLONED:
+        return _Tree(
+            record=dict(clone.params),
+            whose=f"{name} at commit {commit[:12]}",
+            stages=(clone,),
+            inputs={"source": REPOSITORY},
+        )
+    folder = Path(source).expanduser().absolute()
+    record = describe_tree(folder)
+    head = record["commit"]
+    at = "" if head == commit else f" ({_head(head)}, the card names {commit[:12]})"
+    return _Tree(record=record, whose=f"{folder}{at}", locations={"source": str(folder)})
+
+
+def _head(commit: str | None) -> str:
+    return f"at {commit[:12]}" if commit else "at no commit that git tells"
 
 
 def _suffix(card: ModelCard, request: ExportRequest) -> str:

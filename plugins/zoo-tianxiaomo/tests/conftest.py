@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 import torch
+from zoo_onnx.exporter import OnnxExporter
+from zoo_source_repo.exporter import SourceRepoExporter
 from zoo_tianxiaomo.exporter import TianxiaomoExporter
 from zoo_tianxiaomo.params import NetworkSpec
 from zoo_tianxiaomo.weights import load_network
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from zoo_core.api import Stage
+    from zoo_core.api import Exporter, Stage
 
     Plan = Callable[..., Sequence[Stage]]
     RunStage = Callable[..., Path]
@@ -78,6 +80,11 @@ def _place(reference: str, done: Mapping[str, Path]) -> Path:
     return done[name] / file
 
 
+def _others(name: str) -> Exporter:
+    known: dict[str, Exporter] = {"source-repo": SourceRepoExporter(), "onnx": OnnxExporter()}
+    return known[name]
+
+
 @pytest.fixture(scope="session")
 def plan() -> Plan:
     """The stages of an export; `file` names the weights that stage `weights` has left."""
@@ -102,6 +109,7 @@ def plan() -> Plan:
             classes=classes,
             source=source,
             form=form,
+            others=_others,
         )
         return exporter.stages(card or model_card(labels=("thing",) * classes), request)
 

@@ -190,7 +190,7 @@ def test_requests_that_are_refused(changes: dict[str, Any], what: str, next_step
         (
             _card(repository=Repository(name="source", url="https://example.com/source")),
             "heads",
-            "source is not pinned to a commit",
+            "source is not pinned",
         ),
     ],
 )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,7 +16,6 @@ import onnxruntime
 import pytest
 import torch
 from zoo_tianxiaomo.layout import Layout
-from zoo_tianxiaomo.tree import describe_tree
 
 from zoo_core.api import Graph, Repository
 from zoo_core.errors import DataError, StageError, UsageError
@@ -144,6 +142,16 @@ def _outputs(path: Path, image: Any) -> dict[str, Any]:
     return dict(zip(names, session.run(names, {"input": image}), strict=True))
 
 
+def _run_all(
+    run_stage: RunStage, stages: Sequence[Stage], folder: Path, done: Mapping[str, Path]
+) -> dict[str, Path]:
+    """The folders of all stages by name."""
+    folders = dict(done)
+    for stage in stages:
+        folders[stage.name] = run_stage(stage, folder / stage.name, folders)
+    return folders
+
+
 def _images(count: int, height: int = 64, width: int = 96) -> Any:
     return np.random.default_rng(5).random((count, 3, height, width), np.float32)
 
@@ -158,9 +166,9 @@ def test_a_script_with_the_originals_faults(
     state: Mapping[str, Tensor] = torch.load(thin_pth, weights_only=True)
     renamed = {f"module.{key}".replace("neck.", "neek."): value for key, value in state.items()}
     torch.save(renamed, tmp_path / WEIGHTS)
-    done = {"weights": tmp_path}
-    export, verify = plan(_card(), file=WEIGHTS, source=str(fake), form=form)
-    done["export"] = run_stage(export, tmp_path / "export", done)
+    *stages, verify = plan(_card(), file=WEIGHTS, source=str(fake), form=form)
+    assert [stage.name for stage in stages] == ["checkpoint", "script", "export"]
+    done = _run_all(run_stage, stages, tmp_path, {"weights": tmp_path})
     graph = Graph.from_data(json.loads((done["export"] / "graph.json").read_text()))
     layout = Layout(form=form, size=(64, 96), classes=80)
     assert (graph.inputs, graph.outputs, graph.form) == ((layout.input,), layout.outputs, form)
@@ -169,7 +177,7 @@ def test_a_script_with_the_originals_faults(
     assert graph.facts["opset"] == 17
     assert graph.facts["source"]["commit"] is None
     assert graph.facts["source"]["note"] == "not a git repository"
-    log = (done["export"] / "log.txt").read_text()
+    log = (done["script"] / "log.txt").read_text()
     assert "Onnx model exporting done" in log
     assert ("namesfile" in log) == (status == 0)
     assert graph.facts["exit_status"] == status
@@ -186,7 +194,7 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("script", "what"),
     [
-        ("raise RuntimeError('no luck today')", "wrote no ONNX file: RuntimeError: no luck today"),
+        ("raise RuntimeError('no luck today')", "its last line: RuntimeError: no luck today"),
         ("import sys; open(NAME, 'wb').write(b'\\x08\\x08rubbish')", "the ONNX file is not whole"),
         ("import time; time.sleep(60)", "took more than 2 s and was stopped"),
     ],
@@ -202,14 +210,16 @@ def test_scripts_that_fail(
     out = fake.parent / "export"
     name = "'yolov4_-1_3_64_96_dynamic.onnx'"
     (fake / "demo_pytorch2onnx.py").write_text(script.replace("NAME", name))
-    export = plan(_card(), file=WEIGHTS, source=str(fake), form="e2e")[0]
+    checkpoint, command, *_ = plan(_card(), file=WEIGHTS, source=str(fake), form="e2e")
+    done = {"weights": thin_pth.parent}
+    done["checkpoint"] = run_stage(checkpoint, fake.parent / "checkpoint", done)
     if "sleep" in script:
-        export = replace(export, params={**export.params, "time_limit": 2})
+        command = replace(command, params={**command.params, "time_limit": 2})
     with pytest.raises(StageError) as caught:
-        run_stage(export, out, {"weights": thin_pth.parent})
+        run_stage(command, out, done)
     assert what in caught.value.what
     assert "\n" not in str(caught.value)
-    assert not list(out.glob(".source-*"))
+    assert not list(out.glob(".zoo-*"))
 
 
 def test_bad_weights_never_reach_the_script(
@@ -217,103 +227,23 @@ def test_bad_weights_never_reach_the_script(
 ) -> None:
     (tmp_path / WEIGHTS).write_bytes(b"<html>quota</html>")
     (fake / "demo_pytorch2onnx.py").write_text("open('ran', 'w')")
-    export = plan(_card(), file=WEIGHTS, source=str(fake))[0]
+    checkpoint, script, *_ = plan(_card(), file=WEIGHTS, source=str(fake))
+    assert script.inputs == {"weights": "checkpoint/weights.pth"}
     with pytest.raises(DataError, match="an HTML page"):
-        run_stage(export, tmp_path / "export", {"weights": tmp_path})
-    assert "demo_pytorch2onnx" not in _text(tmp_path / "export" / "log.txt")
+        run_stage(checkpoint, tmp_path / "checkpoint", {"weights": tmp_path})
 
 
-def _text(path: Path) -> str:
-    return path.read_text() if path.exists() else ""
+def test_the_repository_is_cloned_at_the_cards_commit(plan: Plan) -> None:
+    stages = plan(_card("https://example.com/a", COMMIT), file=WEIGHTS, source="repo")
+    names = [stage.name for stage in stages]
+    assert names == ["checkpoint", "source", "script", "export", "verify"]
+    assert stages[1].params == {"url": "https://example.com/a", "commit": COMMIT}
 
 
-@pytest.fixture
-def hooked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What hooks of the user's own git configuration would make."""
-    mark, hook = tmp_path / "hooked", tmp_path / "hooks" / "post-checkout"
-    hook.parent.mkdir()
-    hook.write_text(f"#!/bin/sh\ntouch {mark}\n")
-    hook.chmod(0o755)
-    (tmp_path / "gitconfig").write_text(f"[core]\nhooksPath = {hook.parent}\n")
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
-    return mark
-
-
-def test_clone_takes_the_pinned_commit_only(
-    plan: Plan, run_stage: RunStage, fake: Path, tmp_path: Path, hooked: Path
-) -> None:
-    commit = _commit(fake)
-    (fake / "models.py").write_text("later = True\n")
-    later = _commit(fake)
-    stages = plan(_card(str(fake), commit), file=WEIGHTS, source="repo")
-    assert [stage.name for stage in stages] == ["source", "export", "verify"]
-    assert stages[0].params == {"url": str(fake), "commit": commit}
-    out = run_stage(stages[0], tmp_path / "source")
-    assert (out / "repository" / "models.py").read_text() == MODELS
-    head = (out / "repository" / ".git" / "HEAD").read_text().strip()
-    assert head == commit != later
-    assert not hooked.exists()
-
-
-def test_clone_writes_links_as_files(
-    plan: Plan, run_stage: RunStage, fake: Path, tmp_path: Path
-) -> None:
-    (fake / "link.py").symlink_to("/etc/passwd")
-    stage = plan(_card(str(fake), _commit(fake)), file=WEIGHTS, source="repo")[0]
-    link = run_stage(stage, tmp_path / "source") / "repository" / "link.py"
-    assert not link.is_symlink()
-    assert link.read_text() == "/etc/passwd"
-
-
-@pytest.mark.parametrize(
-    "case",
-    [
-        ("{fake}", "0" * 40, DataError, "git fetch|git checkout"),
-        ("{fake}-gone", COMMIT, DataError, "git fetch"),
-        ("{fake}", "master", UsageError, "not a full commit id"),
-        ("ext::sh -c touch% boom", COMMIT, UsageError, "must be https, file"),
-        ("--upload-pack=touch boom", COMMIT, UsageError, "must be https, file"),
-        ("git@example.com:a/b", COMMIT, UsageError, "must be https, file"),
-        ("https://example.invalid/a/b", COMMIT, DataError, "ZOO_OFFLINE is set"),
-    ],
-)
-@pytest.mark.usefixtures("offline")
-def test_clones_that_are_refused(
-    plan: Plan, run_stage: RunStage, fake: Path, case: tuple[str, str, type[Exception], str]
-) -> None:
-    url, commit, kind, what = case
-    _commit(fake)
-    stage = plan(_card(url.format(fake=fake), commit), file=WEIGHTS, source="repo")[0]
-    with pytest.raises(kind, match=what):
-        run_stage(stage, fake.parent / "source")
-    assert not list(fake.parent.rglob("boom"))
-
-
-def test_a_clone_without_the_script_is_refused(
-    plan: Plan, run_stage: RunStage, fake: Path, tmp_path: Path
-) -> None:
-    (fake / "demo_pytorch2onnx.py").unlink()
-    stage = plan(_card(str(fake), _commit(fake)), file=WEIGHTS, source="repo")[0]
-    with pytest.raises(DataError, match=r"holds no demo_pytorch2onnx\.py"):
-        run_stage(stage, tmp_path / "source")
-
-
-def test_a_folder_is_recorded_as_it_is(fake: Path) -> None:
-    plain = describe_tree(fake)
-    assert plain["commit"] is None
-    commit = _commit(fake)
-    committed = describe_tree(fake)
-    assert committed == {"commit": commit, "note": "", "tree": plain["tree"]}
-    _git(fake, "pack-refs", "--all")
-    assert describe_tree(fake)["commit"] == commit
-    _git(fake, "checkout", "--quiet", "--detach")
-    assert describe_tree(fake)["commit"] == commit
-    _git(fake, "worktree", "add", "--quiet", "-b", "side", "../side")
-    assert describe_tree(fake.parent / "side")["commit"] == commit
-    (fake / "tool" / "helpers.py").write_text("changed = True\n")
-    assert describe_tree(fake)["tree"] != plain["tree"]
-    (fake / ".git" / "HEAD").write_text("ref: refs/heads/gone")
-    assert describe_tree(fake)["note"] == "its HEAD cannot be read"
+@pytest.mark.parametrize("commit", [None, "master", COMMIT[:12]])
+def test_a_commit_that_is_not_pinned_is_refused(plan: Plan, commit: str | None) -> None:
+    with pytest.raises(UsageError, match="is not pinned"):
+        plan(_card("https://example.com/a", commit), file=WEIGHTS, source="repo")
 
 
 def test_folders_that_are_refused(plan: Plan, tmp_path: Path) -> None:
@@ -321,15 +251,6 @@ def test_folders_that_are_refused(plan: Plan, tmp_path: Path) -> None:
         with pytest.raises(UsageError) as caught:
             plan(_card(), file=WEIGHTS, source=str(tmp_path / source))
         assert caught.value.what == what
-
-
-def test_the_shim_imports_nothing_of_zoo() -> None:
-    path = Path(__file__).parents[1] / "zoo_tianxiaomo" / "shim.py"
-    code = f"import runpy, sys; runpy.run_path({str(path)!r}); print(*sys.modules)"
-    done = subprocess.run(
-        [sys.executable, "-c", code], check=True, capture_output=True, text=True
-    ).stdout.split()
-    assert not [name for name in done if name.startswith(("zoo", "torch"))]
 
 
 @needs_real
@@ -340,7 +261,7 @@ def test_the_real_script_agrees_with_our_definition(
     assert REAL is not None
     case = rule.CASES[0]
     image, golden = rule.golden_input(case), rule.golden_output(case)
-    source = plan(_card(REAL), file="yolov4.pth", source="repo")[0]
+    source = plan(_card(REAL), file="yolov4.pth", source="repo")[1]
     with TemporaryDirectory(prefix="zoo-source-") as name:
         done = {"weights": Path(name), "source": run_stage(source, Path(name, "source"))}
         state = {
@@ -351,12 +272,13 @@ def test_the_real_script_agrees_with_our_definition(
         del state
         for form, atol in (("heads", 1e-4), ("e2e", 2e-5)):
             stages = plan(_card(REAL), file="yolov4.pth", source="repo", form=form, size=(96, 96))
-            done["export"] = run_stage(stages[1], Path(name, form), done)
+            rest = [stage for stage in stages[:-1] if stage.name != "source"]
+            done |= _run_all(run_stage, rest, Path(name, form), done)
             found = _outputs(done["export"] / "model.onnx", image)
             for output, values in found.items():
                 np.testing.assert_allclose(values, golden[output], atol=atol, rtol=2e-5)
             _check_file(done["export"] / "model.onnx")
-            verified = run_stage(stages[2], Path(name, f"verify-{form}"), done)
+            verified = run_stage(stages[-1], Path(name, f"verify-{form}"), done)
             assert json.loads((verified / "verify.json").read_text())["max_abs"] < 1e-4
             if form == "heads":
                 builtin = plan(_card(), file="yolov4.pth", size=(96, 96))[0]

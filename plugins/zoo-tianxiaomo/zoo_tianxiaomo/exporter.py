@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from zoo_core.api import GivenSettings, Stage
 from zoo_core.errors import RegistryError, UsageError, check_one_of, did_you_mean
@@ -20,7 +21,6 @@ from zoo_tianxiaomo.params import (
     scales,
     strides,
 )
-from zoo_tianxiaomo.tree import describe_tree
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,6 +33,10 @@ _PACKAGE = "zoo_tianxiaomo"
 _SCALE = "scale_x_y"
 _DECODER = "tianxiaomo-yolov4"
 _SEEDS = 1 << 128
+_SOURCE_REPO = "source-repo"
+_WRAPPER = Path(__file__).with_name("wrapper.py")
+_IMAGE = "data/dog.jpg"
+_NEEDED = ("demo_pytorch2onnx.py", "models.py")
 
 
 class TianxiaomoExporter:
@@ -59,7 +63,7 @@ class TianxiaomoExporter:
         )
 
     def stages(self, card: ModelCard, request: ExportRequest) -> Sequence[Stage]:
-        """`export` and `verify`; before them `source` where the repository is to be cloned.
+        """`export` and `verify`; before them, if asked for, what runs the repository's script.
 
         Raises RegistryError for the card's parameters, UsageError for a request that cannot be
         met: another weights format, a size that is not a multiple of 32, the source's own script
@@ -155,6 +159,11 @@ def _check_source(params: ExporterParams, spec: ExportSpec, request: ExportReque
     if request.form == "e2e" and (params.scale_x_y, spec.anchors) != (UNSCALED, ANCHORS):
         what = "the source repository decodes with scale_x_y 1 and its own anchors only"
         raise UsageError(what, where=f"--source {request.source}", next=next_step)
+    folder = Path(request.source).expanduser()
+    missing = [name for name in _NEEDED if not (folder / name).is_file()]
+    if request.source != "repo" and folder.is_dir() and missing:
+        step = "give a checkout of Tianxiaomo/pytorch-YOLOv4, or 'repo'"
+        raise UsageError(f"holds no {missing[0]}", where=f"--source {folder}", next=step)
 
 
 def _builtin(spec: ExportSpec, weights: Mapping[str, str]) -> Stage:
@@ -171,41 +180,47 @@ def _builtin(spec: ExportSpec, weights: Mapping[str, str]) -> Stage:
 def _by_script(
     card: ModelCard, request: ExportRequest, spec: ExportSpec, weights: Mapping[str, str]
 ) -> list[Stage]:
-    before: list[Stage] = []
-    inputs, locations = dict(weights), {}
-    params: dict[str, Any] = spec.to_data()
-    if request.source == "repo":
-        before = [_clone(card)]
-        inputs["source"] = "source/repository"
-        params["source"] = dict(before[0].params)
-    else:
-        folder = Path(request.source).expanduser().absolute()
-        params["source"] = describe_tree(folder)
-        locations["source"] = str(folder)
+    """The script of the repository, run by exporter `source-repo` on checked weights."""
+    if request.others is None:
+        raise UsageError("the source repository's script needs the exporter source-repo")
+    checkpoint = Stage(
+        name="checkpoint",
+        run=f"{_PACKAGE}.source:checkpoint",
+        params={"network": spec.network.to_data()},
+        inputs=weights,
+        outputs=("weights.pth", "network.json"),
+        versions=_VERSIONS,
+    )
+    height, width = spec.size
+    params = {
+        "requirements": "installed",
+        "shims": ["imghdr", "torch-load", "onnx-export"],
+        "files": {"zoo_export.py": _WRAPPER.read_text(encoding="utf-8")},
+        "run": f"python zoo_export.py {spec.form} {{weights}} {_IMAGE} -1 "
+        "{classes} {height} {width}",
+        "opset": spec.opset,
+        "onnx": {"form": spec.form},
+        "output": f"yolov4_-1_3_{height}_{width}_dynamic.onnx",
+    }
+    handed = replace(card, exporter=_SOURCE_REPO, exporter_params=params)
+    taken = replace(
+        request, weights="given", format="torch", files={"weights": "checkpoint/weights.pth"}
+    )
+    made = list(request.others(_SOURCE_REPO).stages(handed, taken))
+    names = [stage.name for stage in made]
     export = Stage(
         name="export",
         run=f"{_PACKAGE}.source:export",
-        params=params,
-        inputs=inputs,
+        params=spec.to_data(),
+        inputs={
+            "network": "checkpoint/network.json",
+            "made": "script/model.onnx",
+            "script": "script/script.json",
+        },
         outputs=GRAPH_OUTPUTS,
         versions=_VERSIONS,
-        sources=(f"{_PACKAGE}.shim",),
-        locations=locations,
     )
-    return [*before, export]
-
-
-def _clone(card: ModelCard) -> Stage:
-    repository = card.repository
-    if not repository.commit:
-        what = f"{repository.name} is not pinned to a commit"
-        raise UsageError(what, where=f"{card.origin}: models.{card.id}.source")
-    return Stage(
-        name="source",
-        run=f"{_PACKAGE}.clone:clone",
-        params={"url": repository.url, "commit": repository.commit},
-        outputs=("repository",),
-    )
+    return [checkpoint, *made[: names.index("script") + 1], export]
 
 
 def _verify(spec: ExportSpec, weights: Mapping[str, str]) -> Stage:
