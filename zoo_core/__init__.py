@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from zoo_core.commands.public import ImagePrediction as ImagePrediction
     from zoo_core.commands.public import backends as backends
     from zoo_core.commands.public import bench as bench
+    from zoo_core.commands.public import compare as compare
     from zoo_core.commands.public import eval as eval
     from zoo_core.commands.public import load as load
     from zoo_core.commands.public import models as models
@@ -18,7 +19,17 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_PUBLIC = ("ImagePrediction", "backends", "bench", "eval", "load", "models", "predict", "run")
+_PUBLIC = (
+    "ImagePrediction",
+    "backends",
+    "bench",
+    "compare",
+    "eval",
+    "load",
+    "models",
+    "predict",
+    "run",
+)
 
 
 def __getattr__(name: str) -> object:

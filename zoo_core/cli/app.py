@@ -27,6 +27,7 @@ VERBS = {
     "predict": "Run a model on images; write prediction files and annotated pictures.",
     "eval": "Like run, without the benchmark.",
     "bench": "Measure latency and throughput of a compiled model.",
+    "compare": "Compare the figures of runs: differences with intervals, and what went in.",
     "models": "List the models of the registry.",
     "backends": "List all backends, and why some are not available here.",
     "plugins": "List plugins and what they provide; or test, enable or disable them.",

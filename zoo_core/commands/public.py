@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from zoo_core.api import Prediction
     from zoo_core.commands.progress import ProgressReporter
+    from zoo_core.reporting.compared import CompareReport
     from zoo_core.reporting.report import BenchReport, PredictReport, RunReport
 
     Lines = Callable[[str], None]
@@ -67,6 +68,20 @@ def eval(model: str, **options: Any) -> RunReport:
     if options.pop("bench", False):
         raise UsageError("`eval` runs no benchmark", where="bench", next="use `run`")
     return run(model, bench=False, **options)
+
+
+def compare(*runs: str | Path, gates: Iterable[str] = (), strict: bool = False) -> CompareReport:
+    """`zoo compare`: differences of the last of some runs from the first, with intervals.
+
+    A run is a run folder or "MODEL:BACKEND:PRECISION". Raises AccuracyGateError for a gate
+    ("drop<=0.01") that is missed; `strict`: or is not decided.
+    """
+    from zoo_core.commands.compare import compare as compare_references
+    from zoo_core.reporting.compare_gates import check_gates
+
+    report = compare_references([str(run) for run in runs], gates)
+    check_gates(report, strict)
+    return report
 
 
 def bench(

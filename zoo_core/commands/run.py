@@ -17,6 +17,7 @@ from zoo_core.reporting.markdown import markdown
 from zoo_core.reporting.run_folder import (
     RAW,
     REPORT,
+    RESAMPLES,
     RESULTS,
     RUNS,
     check_free,
@@ -98,6 +99,8 @@ def _write_folder(
     predictions = outcome.path("predictions")
     if predictions:
         deliver(predictions, folder)
+    if samples := outcome.path(RESAMPLES):
+        deliver(samples, folder / RESAMPLES)
     if raw:
         write_json(folder / RAW, raw)
     write_report(folder / "manifest.json", manifest(outcome, report.header.versions, sys.argv))

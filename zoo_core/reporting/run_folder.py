@@ -48,6 +48,9 @@ BENCH_REPORT = "bench.json"
 RAW = "latency_ms.json"
 """Every sample of the benchmark."""
 
+RESAMPLES = "resamples.npz"
+"""The metrics on halves of the images, for the intervals of a comparison."""
+
 RESULTS = "results"
 """The kind of the output folders of `zoo run`, `eval` and `predict`."""
 

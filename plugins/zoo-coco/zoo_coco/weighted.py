@@ -117,17 +117,14 @@ def _average(found: Floats, seen: Floats, total: Floats) -> Floats:
 
     Precision falls between hits, so its envelope is made of its values at hits.
     """
-    repeats, hits = found.shape
-    if not hits:
-        return np.zeros(repeats)
+    if not found.shape[1]:
+        return np.zeros(len(found))
     precision = found / (seen + _TINY)
     envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-    # Rows are told apart by 2, which is more than any recall.
-    steps = np.arange(repeats)[:, None] * 2.0
-    at = np.searchsorted((found / total[:, None] + steps).ravel(), (_RECALLS + steps).ravel())
-    at = at.reshape(repeats, -1) - np.arange(repeats)[:, None] * hits
-    padded = np.concatenate([envelope, np.zeros((repeats, 1))], axis=1)
-    return np.asarray(np.take_along_axis(padded, at, axis=1).mean(axis=1))
+    # A hit's envelope counts for each recall that it reaches and the hit before it does not.
+    reached = np.searchsorted(_RECALLS, found / total[:, None], side="right")
+    steps = np.diff(reached, axis=1, prepend=0)
+    return np.asarray((envelope * steps).sum(axis=1) / len(_RECALLS))
 
 
 def _summary(precision: Floats, recall: Floats) -> Floats:

@@ -96,7 +96,7 @@ def score(context: StageContext) -> None:
     if isinstance(evaluator, ReweightsImages):
         weights = halves(len(predictions))
         samples = evaluator.reweighted(predictions, truth, labels, weights)
-        arrays: dict[str, Any] = dict(samples)
+        arrays: dict[str, Any] = {name: rows.astype(np.float32) for name, rows in samples.items()}
         np.savez_compressed(context.out / RESAMPLES, **arrays)
         found = intervals(metrics.values, samples, len(predictions))
     write_json(context.out / METRICS, {**metrics.to_data(), "intervals": found})
