@@ -1,0 +1,110 @@
+"""What the decoders of this plugin share: outputs by shape, scores, candidates, recognition."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zoo_core.errors import StageError, UsageError
+from zoo_core.toolkit.detection import Candidates
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from zoo_core.api import Arrays, FileOutline
+    from zoo_core.vision import Geometry
+
+    Floats = NDArray[np.float32]
+
+WHERE = "decoder_params"
+_MEAN, _STD = [103.53, 116.28, 123.675], [57.375, 57.12, 58.395]
+
+
+class Pool:
+    """The outputs of one image, in the graph's order; each is taken once, by its shape."""
+
+    def __init__(self, outputs: Arrays, decoder: str) -> None:
+        self._left = list(outputs.values())
+        self._told = ", ".join(f"{name} {list(array.shape)}" for name, array in outputs.items())
+        self._decoder = decoder
+
+    def take(self, *shape: int) -> Floats | None:
+        """The first output that is left and has this shape, as float32; None if there is none."""
+        for place, array in enumerate(self._left):
+            if array.shape == shape:
+                return np.asarray(self._left.pop(place), np.float32)
+        return None
+
+    def every(self, *shapes: tuple[int, ...]) -> list[Floats] | None:
+        """The first outputs of these shapes, in order; None, and none taken, if one is missing."""
+        before = list(self._left)
+        found = [self.take(*shape) for shape in shapes]
+        taken = [array for array in found if array is not None]
+        if len(taken) == len(shapes):
+            return taken
+        self._left = before
+        return None
+
+    def refuse(self, expected: str) -> StageError:
+        """The error for outputs that are not of the expected shapes."""
+        return StageError(
+            f"no outputs are {expected}: {self._told}",
+            where=f"decoder {self._decoder}",
+            next="check the labels (the card's, or those of --names), the size and decoder_params",
+        )
+
+
+def candidates(boxes: Floats, scores: Floats, geometry: Geometry, floor: float) -> Arrays:
+    """Candidates of one image from its boxes xyxy [n, 4] in network pixels, scores [n, classes]."""
+    places = geometry.to_image(boxes)
+    return Candidates.from_dense(places, scores, floor, geometry.source).to_arrays()
+
+
+def rows(array: Floats) -> Floats:
+    """A map [channels, height, width] as [height * width, channels]."""
+    return np.ascontiguousarray(array.reshape(len(array), -1).T)
+
+
+def sigmoid(values: Floats) -> Floats:
+    """The logistic function."""
+    with np.errstate(over="ignore"):
+        return np.float32(1) / (np.float32(1) + np.exp(-values))
+
+
+def softmax(values: Floats) -> Floats:
+    """Softmax over the last axis."""
+    grown = np.exp(values - values.max(axis=-1, keepdims=True))
+    return np.asarray(grown / grown.sum(axis=-1, keepdims=True))
+
+
+def strides_of(params: Mapping[str, Any], default: Sequence[int]) -> tuple[int, ...]:
+    """The parameter `strides`; raises `UsageError` for anything but positive whole numbers."""
+    strides = params.get("strides", default)
+    good = isinstance(strides, list | tuple) and strides
+    if not good or not all(type(stride) is int and stride > 0 for stride in strides):
+        raise UsageError(f"strides must be whole numbers, are {strides!r}", where=WHERE)
+    return tuple(strides)
+
+
+def shapes(outline: FileOutline) -> list[tuple[int, ...]]:
+    """The shapes of a file's outputs, in their order, without the batch axis; open sides are 0."""
+    return [
+        tuple(side if isinstance(side, int) else 0 for side in spec.shape[1:])
+        for spec in outline.outputs
+    ]
+
+
+def stretched_bgr(size: Sequence[int], normalised: bool = False) -> tuple[Mapping[str, Any], ...]:
+    """BGR stretched to `size` (height, width); 0..1, or normalised by ImageNet's mean and std."""
+    last: Mapping[str, Any] = {"op": "scale", "factor": 1 / 255}
+    if normalised:
+        last = {"op": "normalise", "mean": _MEAN, "std": _STD}
+    return (
+        {"op": "decode", "colour": "bgr"},
+        {"op": "resize", "mode": "stretch", "size": list(size), "interpolation": "bilinear"},
+        last,
+        {"op": "to_tensor"},
+    )
