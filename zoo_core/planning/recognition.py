@@ -20,7 +20,6 @@ from zoo_core.vision import Preprocess
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
 
     from zoo_core.api import FileOutline, ModelCard, Recognition, ScoringProtocol, TensorSpec
     from zoo_core.planning.request import RunRequest
@@ -57,7 +56,7 @@ def recognise(
     Raises UsageError where no file is given, where several decoders fit and none is chosen, and for
     a `--decoder` that does not belong here; DataError where none fits.
     """
-    card = _labelled(_runnable(registry.model(request.model)), request.names)
+    card = _card(request, registry)
     if card.decoder != AUTO:
         if request.decoder:
             what = f"{card.id} has the decoder {card.decoder}"
@@ -108,10 +107,13 @@ def _runnable(card: ModelCard) -> ModelCard:
     return card
 
 
-def _labelled(card: ModelCard, names: Path | None) -> ModelCard:
-    if names is None:
-        return card
-    return replace(card, labels=read_names(names))
+def _card(request: RunRequest, registry: Registry) -> ModelCard:
+    """The card, with the labels of `--names`."""
+    if request.model.endswith(".onnx") and request.model not in registry.models:
+        step = f"a file is run by the model any-onnx: any-onnx --weights {request.model}"
+        raise UsageError(f"no model '{request.model}'", next=step)
+    card = _runnable(registry.model(request.model))
+    return replace(card, labels=read_names(request.names)) if request.names else card
 
 
 def _outline(request: RunRequest, card: ModelCard, plugins: Plugins) -> tuple[FileOutline, str]:

@@ -187,6 +187,11 @@ def test_a_decoder_that_is_named_must_exist_and_fit(planned: Any, tmp_path: Path
         planned(file, decoders, decoder="one", model="toy-detector")
 
 
+def test_a_file_in_place_of_a_model_is_told_how_to_run(planned: Any) -> None:
+    with pytest.raises(UsageError, match=r"no model 'a/n\.onnx'; .*any-onnx --weights a/n\.onnx"):
+        planned(None, {}, model="a/n.onnx")
+
+
 @pytest.mark.parametrize("weights", [None, "random", "random:3"])
 def test_a_file_is_needed(planned: Any, weights: str | None) -> None:
     with pytest.raises(UsageError, match=r"runs a file of yours.*--weights FILE\.onnx"):
