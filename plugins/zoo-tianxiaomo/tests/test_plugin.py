@@ -1,11 +1,14 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pytest
 import zoo_tianxiaomo
-from zoo_tianxiaomo.layout import ANCHORS, HEADS, STRIDES
+from zoo_tianxiaomo.decoder import TianxiaomoDecoder
+from zoo_tianxiaomo.layout import ANCHORS, HEADS, STRIDES, Layout
 
+from zoo_core.api import FileOutline, TensorSpec
 from zoo_core.testing import DecoderContract, ExporterContract, PluginContract
 
 if TYPE_CHECKING:
@@ -72,6 +75,29 @@ class TestDecoderOfBoxes(DecoderContract):
             places[row, 0] = np.array(box.xyxy) / [width, height, width, height]
             scores[row, box.label] = box.score
         return {"boxes": places, "confs": scores}
+
+
+@pytest.mark.parametrize(
+    ("boxes", "confs", "classes"),
+    [
+        ((1, 10647, 1, 4), (1, 10647, 80), 80),
+        (("batch", 10647, 1, 4), ("batch", 10647, 2), 2),
+        ((1, 10647, 4), (1, 10647, 80), None),
+        ((1, 8400, 1, 4), (1, 8400, 80), None),
+        ((1, 10647, 1, 4), (1, 10647, "n"), None),
+        ((1, 10647, 1, 4), (1,), None),
+    ],
+)
+def test_boxes_and_confs_are_recognised(boxes: Any, confs: Any, classes: int | None) -> None:
+    outputs = (TensorSpec(name="boxes", shape=boxes), TensorSpec(name="confs", shape=confs))
+    found = TianxiaomoDecoder().recognise(FileOutline(inputs=(), outputs=outputs, size=(416, 416)))
+    assert (found and found.classes) == classes
+
+
+def test_heads_are_not_recognised_since_their_anchors_are_not_told() -> None:
+    outputs = Layout(form="heads", size=(416, 416), classes=80).outputs
+    outline = FileOutline(inputs=(), outputs=outputs, size=(416, 416))
+    assert TianxiaomoDecoder().recognise(outline) is None
 
 
 def _logit(part: float) -> NDArray[np.float64]:

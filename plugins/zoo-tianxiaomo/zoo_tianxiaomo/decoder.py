@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from zoo_core.api import Recognition
 from zoo_core.errors import RegistryError, StageError, check_known
 from zoo_core.toolkit.detection import AnchorHead, decode_boxes, decode_heads
-from zoo_tianxiaomo.layout import ANCHORS, BOXES, CONFS, HEADS, STRIDES
+from zoo_tianxiaomo.layout import ANCHORS, BOXES, CONFS, HEADS, STRIDES, Layout
 from zoo_tianxiaomo.params import UNSCALED, anchors, scales, strides
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from zoo_core.api import Arrays, Decode
+    from zoo_core.api import Arrays, Decode, FileOutline
     from zoo_core.vision import Geometry
 
 _WHERE = "decoder_params"
@@ -46,6 +47,30 @@ class TianxiaomoDecoder:
             raise StageError(what, where="decoder tianxiaomo-yolov4")
 
         return decode
+
+    def recognise(self, outline: FileOutline) -> Recognition | None:
+        """By the outputs boxes and confs of the repository's own export; heads are not told."""
+        shapes = {spec.name: spec.shape[1:] for spec in outline.outputs}
+        classes = next(reversed(shapes.get(CONFS, ())), None)
+        if not isinstance(classes, int) or classes < 1:
+            return None
+        due = Layout(form="e2e", size=outline.size, classes=classes).outputs
+        if shapes != {spec.name: spec.shape[1:] for spec in due}:
+            return None
+        resize = {"op": "resize", "mode": "stretch", "size": list(outline.size)}
+        return Recognition(
+            why=f"outputs {BOXES} and {CONFS}: {shapes[CONFS][0]} boxes as parts of the input's "
+            f"sides, {classes} classes each, as the export of Tianxiaomo/pytorch-YOLOv4 names them",
+            params={},
+            classes=classes,
+            preprocess=(
+                {"op": "decode", "colour": "rgb"},
+                {**resize, "interpolation": "bilinear"},
+                {"op": "scale", "factor": 1 / 255},
+                {"op": "to_tensor"},
+            ),
+            protocol={"conf": 0.001, "nms": 0.6, "nms_kind": "iou", "box_labels": "best"},
+        )
 
 
 def _heads(params: Mapping[str, Any]) -> tuple[AnchorHead, ...]:
