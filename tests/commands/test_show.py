@@ -87,7 +87,8 @@ def test_a_backend_with_a_protocol_of_its_own_changes_the_preprocessing(
 def test_a_listed_model_comes_to_its_size_and_protocol(
     registry: Registry, plugins: Plugins
 ) -> None:
-    effective = show(registry, plugins, "detr", ShowOptions(size=(800, 800)))["effective"]
+    listed = next(name for name, card in registry.models.items() if card.exporter == "none")
+    effective = show(registry, plugins, listed, ShowOptions(size=(800, 800)))["effective"]
 
     assert effective["size"] == [800, 800]
     assert "preprocess" not in effective

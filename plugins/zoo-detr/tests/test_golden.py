@@ -9,7 +9,10 @@ an image of 427 x 640 pixels (height, width):
   rtdetr/rtdetr_postprocessor.py, `RTDETRPostProcessor()(outputs, [[640, 427]])`, and the same after
   `.deploy()` for 640 x 640 as `chosen_*`. The same bits are returned by rtdetrv2_pytorch of that
   repository at 068dfde65f2667ad6555883c69d73de886518cad, and by `DFINEPostProcessor` of
-  Peterande/D-FINE at 4a1f73a8bcfac736a88abde9596d87f116d780a7.
+  Peterande/D-FINE at 4a1f73a8bcfac736a88abde9596d87f116d780a7;
+- grounding.npz: IDEA-Research/GroundingDINO at 856dde20aee659246248e20734ef9ba5214f5e44,
+  demo/test_ap_on_coco.py, `PostProcessCocoGrounding(...)(outputs, [[427, 640]])` for the prompt of
+  COCO's 80 names, with a stand-in for the tokeniser that splits them as the card's `tokens` says.
 """
 
 from __future__ import annotations
@@ -19,8 +22,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import zoo_detr
+from zoo_detr.grounding import GroundingDinoDecoder
 from zoo_detr.heads import DetrDecoder, RtDetrDecoder
 
+from zoo_core.registry import load_registry
 from zoo_core.toolkit.coco import COCO_IDS
 from zoo_core.toolkit.detection import Candidates, DetectionRules, Detections, postprocess
 from zoo_core.vision import Geometry
@@ -91,3 +97,17 @@ def test_what_the_file_has_chosen_is_equal() -> None:
     found = settled(RtDetrDecoder().bind({}, 80, 0.0)(outputs, square), "multi")
     assert len(found) == 300
     check(found, {name: wanted[f"chosen_{name}"] for name in ("labels", "scores", "boxes")})
+
+
+def test_grounding_dino_is_equal() -> None:
+    """With the card's numbers of tokens: 195 with the first, the last and 80 dots."""
+    cards = load_registry([Path(zoo_detr.__file__).with_name("detr.yaml")]).models
+    params = cards["grounding-dino"].decoder_params
+    assert sum(params["tokens"]) + 80 + 2 == 195
+    outputs = heads(3, 900, 256)
+    outputs["pred_logits"][:, 195:] = -np.inf
+    wanted = golden("grounding")
+    wanted["labels"] = np.searchsorted(COCO_IDS, wanted["labels"])
+    found = settled(GroundingDinoDecoder().bind(params, 80, 0.0)(outputs, STRETCH), "multi")
+    assert len(found) == 300
+    check(found, wanted)

@@ -53,6 +53,27 @@ class TestRtDetrOfManyQueries(_Heads):
     params = MappingProxyType({"top": 4})
 
 
+class TestGroundingDino(DecoderContract):
+    """Labels of two, one and three tokens."""
+
+    plugin, name = zoo_detr, "grounding-dino"
+    params = MappingProxyType({"tokens": (2, 1, 3)})
+    spans = (slice(1, 3), slice(4, 5), slice(6, 9))
+
+    def encode(self, boxes: Sequence[Box]) -> Arrays:
+        """A query for each box, sure of all tokens of its label."""
+        logits = np.full((QUERIES, 256), FAR, np.float32)
+        logits[:, 10:] = -np.inf
+        places = np.full((QUERIES, 4), 0.5, np.float32)
+        height, width = self.size
+        for row, box in enumerate(boxes):
+            logits[row, self.spans[box.label]] = 20
+            x1, y1, x2, y2 = box.xyxy
+            centre = ((x1 + x2) / 2 / width, (y1 + y2) / 2 / height)
+            places[row] = (*centre, (x2 - x1) / width, (y2 - y1) / height)
+        return {"logits": logits, "boxes": places}
+
+
 class TestChosen(DecoderContract):
     plugin, name = zoo_detr, "rtdetr"
 

@@ -67,7 +67,7 @@ def test_chosen_boxes_are_told() -> None:
     assert found is not None
     assert (found.classes, found.params) == (80, {})
     assert "80 are assumed" in found.why
-    open_ended = tuple((name, ("N", *shape[1:])) for name, shape in CHOSEN)
+    open_ended = (("labels", ("N", "a")), ("boxes", ("N", "b", "c")), ("scores", ("N", "d")))
     assert RtDetrDecoder().recognise(outline(*open_ended)) is not None
 
 
@@ -76,6 +76,7 @@ def test_chosen_boxes_are_told() -> None:
     [
         CHOSEN[:2],
         (CHOSEN[0], CHOSEN[1], ("scores", (1, 100))),
+        (CHOSEN[0], ("boxes", (1, 300, 5)), CHOSEN[2]),
         (("a", (1, 300)), CHOSEN[1], CHOSEN[2]),
         (("labels", (300,)), ("boxes", (300, 4)), ("scores", (300,))),
         (*CHOSEN, ("more", (1, 300))),

@@ -29,6 +29,11 @@ def zoo_decoders() -> Iterable[Provider[Decoder]]:
         summary="logits of independent classes (sigmoid), the best 300, and boxes",
         load=_rtdetr,
     )
+    yield Provider(
+        name="grounding-dino",
+        summary="logits of the tokens of a fixed prompt, the best 300 labels, and boxes",
+        load=_grounding,
+    )
 
 
 @hookimpl
@@ -47,3 +52,9 @@ def _rtdetr() -> Decoder:
     from zoo_detr.heads import RtDetrDecoder
 
     return RtDetrDecoder()
+
+
+def _grounding() -> Decoder:
+    from zoo_detr.grounding import GroundingDinoDecoder
+
+    return GroundingDinoDecoder()

@@ -47,13 +47,13 @@ class DetrDecoder:
 
         def decode(outputs: Arrays, geometry: Geometry) -> Arrays:
             width = _width(params, labels, _ONE_MORE)
-            logits, boxes = _heads(outputs, width, name, "decoder detr")
+            logits, boxes = pair_of(outputs, width, name, "decoder detr")
             shares = _softmax(logits)[:, :-1]
             best = shares.argmax(axis=1)
             kept = np.isin(best, columns)[:, None]
             scores = np.where(kept, shares[:, columns], 0)
-            placed = geometry.to_image(_placed(boxes, geometry.network))
-            return Candidates.from_dense(placed, scores, floor, geometry.source).to_arrays()
+            corners = geometry.to_image(placed(boxes, geometry.network))
+            return Candidates.from_dense(corners, scores, floor, geometry.source).to_arrays()
 
         return decode
 
@@ -80,19 +80,17 @@ class RtDetrDecoder:
     def bind(self, params: Mapping[str, Any], classes: int, floor: float) -> Decode:
         """The decode function; raises `UsageError` for wrong parameters."""
         check_known(params, ("columns", "boxes", "top"), "decoder_params")
-        labels, name, top = label_of(params, classes), _name(params), _top(params)
+        labels, name, top = label_of(params, classes), _name(params), top_of(params)
 
         def decode(outputs: Arrays, geometry: Geometry) -> Arrays:
             found = chosen(outputs, labels, "columns" in params, floor)
             if found is None:
                 width = _width(params, labels, 0)
-                logits, boxes = _heads(outputs, width, name, "decoder rtdetr")
-                with np.errstate(over="ignore"):
-                    scores = np.asarray(1 / (1 + np.exp(-logits)), np.float32)
-                found = _placed(boxes, geometry.network), _best(scores, top, labels, floor)
-            corners, pairs = found
-            placed = geometry.to_image(corners)
-            return Candidates.from_pairs(placed, pairs, floor, geometry.source).to_arrays()
+                logits, boxes = pair_of(outputs, width, name, "decoder rtdetr")
+                pairs = best_pairs(sigmoid(logits), top, labels, floor)
+                found = placed(boxes, geometry.network), pairs
+            corners, pairs = geometry.to_image(found[0]), found[1]
+            return Candidates.from_pairs(corners, pairs, floor, geometry.source).to_arrays()
 
         return decode
 
@@ -109,7 +107,8 @@ def _name(params: Mapping[str, Any]) -> str | None:
     return name
 
 
-def _top(params: Mapping[str, Any]) -> int:
+def top_of(params: Mapping[str, Any]) -> int:
+    """How many pairs of query and class stay; raises `UsageError`."""
     top = params.get("top", _TOP)
     if type(top) is not int or top < 1:
         raise UsageError(f"must be 1 or more, is {top!r}", where="decoder_params.top")
@@ -129,7 +128,7 @@ def _width(params: Mapping[str, Any], labels: NDArray[np.intp], more: int) -> tu
     return len(labels) + more, "columns" in params
 
 
-def _heads(
+def pair_of(
     outputs: Arrays, width: tuple[int, bool], name: str | None, where: str
 ) -> tuple[Floats, Floats]:
     """Logits and boxes: the only two outputs that fit each other, or fit the boxes' name."""
@@ -161,13 +160,19 @@ def _heads(
     return logits, boxes
 
 
+def sigmoid(logits: Floats) -> Floats:
+    """1 / (1 + exp(-x))."""
+    with np.errstate(over="ignore"):
+        return np.asarray(1 / (1 + np.exp(-logits)), np.float32)
+
+
 def _softmax(logits: Floats) -> Floats:
     with np.errstate(over="ignore", invalid="ignore"):
         powers = np.exp(logits - logits.max(axis=1, keepdims=True))
         return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
 
 
-def _best(scores: Floats, top: int, labels: NDArray[np.intp], floor: float) -> Pairs:
+def best_pairs(scores: Floats, top: int, labels: NDArray[np.intp], floor: float) -> Pairs:
     """The `top` highest pairs of query and class, without those of no label; ordered by query."""
     flat = np.nan_to_num(scores.ravel(), nan=-1)
     if len(flat) > top:
@@ -185,7 +190,7 @@ def _best(scores: Floats, top: int, labels: NDArray[np.intp], floor: float) -> P
     return Pairs(row[order], label[order], scores[row, column][order])
 
 
-def _placed(boxes: Floats, network: tuple[int, int]) -> NDArray[Any]:
+def placed(boxes: Floats, network: tuple[int, int]) -> NDArray[Any]:
     """Centre and sides as parts of the network's input -> corners in pixels of it."""
     height, width = network
     with np.errstate(over="ignore", invalid="ignore"):

@@ -72,12 +72,19 @@ def recognise_chosen(outline: FileOutline) -> Recognition | None:
 
 
 def chosen_places(outputs: Mapping[str, tuple[Shape, str]]) -> tuple[str, str, str] | None:
-    """The names of labels [n], boxes [n, 4] and scores [n], for shapes and dtypes by name."""
-    boxes = [name for name, (shape, _) in outputs.items() if len(shape) == 2 and shape[1] == 4]
+    """The names of labels [n], boxes [n, 4] and scores [n], for shapes and dtypes by name.
+
+    A dimension that a file leaves open fits any number.
+    """
+    boxes = [name for name, (shape, _) in outputs.items() if len(shape) == 2]
     if len(outputs) != 3 or len(boxes) != 1:
         return None
-    count = outputs[boxes[0]][0][:1]
-    flat = [name for name, (shape, _) in outputs.items() if shape == count]
+    count, sides = outputs[boxes[0]][0]
+    if not _fits(sides, 4):
+        return None
+    flat = [
+        name for name, (shape, _) in outputs.items() if len(shape) == 1 and _fits(shape[0], count)
+    ]
     labels = [name for name in flat if "int" in outputs[name][1]]
     if not labels:
         labels = [name for name in flat if "label" in name.lower() or "class" in name.lower()]
@@ -85,6 +92,10 @@ def chosen_places(outputs: Mapping[str, tuple[Shape, str]]) -> tuple[str, str, s
         return None
     (scores,) = (name for name in flat if name != labels[0])
     return labels[0], boxes[0], scores
+
+
+def _fits(one: int | str, other: int | str) -> bool:
+    return isinstance(one, str) or isinstance(other, str) or one == other
 
 
 def _pair(outputs: tuple[TensorSpec, ...]) -> tuple[TensorSpec, TensorSpec] | None:
