@@ -57,21 +57,14 @@ def recognise(
     a `--decoder` that does not belong here; DataError where none fits.
     """
     card = _card(request, registry)
-    if card.decoder != AUTO:
-        if request.decoder:
-            what = f"{card.id} has the decoder {card.decoder}"
-            step = "leave it out, or run the card any-onnx, which takes files of any family"
-            raise UsageError(what, where=f"--decoder {request.decoder}", next=step)
+    if not _is_open(card, request):
         return Recognised(card=card, protocols=registry.protocols)
-    if not request.weights or request.weights.partition(":")[0] == "random":
-        what = f"{card.id} runs a file of yours, and none is given"
-        raise UsageError(what, next="give --weights FILE.onnx")
     outline, where = _outline(request, card, plugins)
     answers = _answers(outline, plugins, request.decoder)
     if not (decodes or any(answers.values())):
         only = f"{where}: no decoder recognises it: it can be exported, compiled and timed only"
-        card = replace(card, size=outline.size)
-        return Recognised(card=card, protocols=registry.protocols, warnings=(only,))
+        sized = replace(card, size=outline.size)
+        return Recognised(card=sized, protocols=registry.protocols, warnings=(only,))
     name, found = _only(answers, outline, where)
     card = _of_task(card, plugins.decoder(name).task, name, registry)
     labels, told = _labels(request, card, name, found, outline, registry)
@@ -86,18 +79,19 @@ def recognise(
         f"does not state its preprocessing, that of {name} is assumed: {_in_words(steps)}",
         *told,
     )
-    card = replace(
-        card,
-        decoder=name,
-        decoder_params=found.params,
-        labels=labels,
-        size=outline.size,
-        preprocess=tuple(steps),
-        protocol=protocol.name,
+    return Recognised(
+        card=replace(
+            card,
+            decoder=name,
+            decoder_params=found.params,
+            labels=labels,
+            size=outline.size,
+            preprocess=tuple(steps),
+            protocol=protocol.name,
+        ),
+        protocols={**registry.protocols, protocol.name: protocol},
+        warnings=tuple(f"{where}: {text}" for text in texts),
     )
-    warnings = tuple(f"{where}: {text}" for text in texts)
-    protocols = {**registry.protocols, protocol.name: protocol}
-    return Recognised(card=card, protocols=protocols, warnings=warnings)
 
 
 def _runnable(card: ModelCard) -> ModelCard:
@@ -114,6 +108,20 @@ def _card(request: RunRequest, registry: Registry) -> ModelCard:
         raise UsageError(f"no model '{request.model}'", next=step)
     card = _runnable(registry.model(request.model))
     return replace(card, labels=read_names(request.names)) if request.names else card
+
+
+def _is_open(card: ModelCard, request: RunRequest) -> bool:
+    """Whether the card leaves the decoder open; raises UsageError for options that do not fit."""
+    if card.decoder == AUTO:
+        if not request.weights or request.weights.partition(":")[0] == "random":
+            what = f"{card.id} runs a file of yours, and none is given"
+            raise UsageError(what, next="give --weights FILE.onnx")
+        return True
+    if request.decoder:
+        what = f"{card.id} has the decoder {card.decoder}"
+        step = "leave it out, or run the card any-onnx, which takes files of any family"
+        raise UsageError(what, where=f"--decoder {request.decoder}", next=step)
+    return False
 
 
 def _outline(request: RunRequest, card: ModelCard, plugins: Plugins) -> tuple[FileOutline, str]:
