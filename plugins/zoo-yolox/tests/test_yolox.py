@@ -197,7 +197,7 @@ def test_rows_of_cells_are_recognised(
 
 
 def test_the_family_is_small() -> None:
-    """A detector family with its decoder is at most 150 lines of Python, a card 35 of YAML."""
+    """Two forms of a family with their decoder are at most 170 lines of Python."""
     folder = Path(__file__).parents[1] / "zoo_yolox"
     lines = sum(path.read_text().count("\n") for path in folder.glob("*.py"))
-    assert lines <= 150
+    assert lines <= 170

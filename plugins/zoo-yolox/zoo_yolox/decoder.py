@@ -26,8 +26,9 @@ class YoloxDecoder:
     """Decodes one output [n, 5 + classes], a row per cell, stride by stride, then row by row.
 
     A row is x, y, w, h, object, classes; object and classes are sigmoids already, as the official
-    export leaves them. `strides` are those of the network's maps. `decoded: true` is for a file
-    exported with --decode_in_inference, whose boxes are in pixels.
+    export leaves them. MMYOLO's leaves maps instead, without sigmoids: [classes, rows, columns] of
+    each stride, then [4, ...], then [1, ...]. `strides` are those of the network's maps.
+    `decoded: true` is for a file exported with --decode_in_inference, whose boxes are in pixels.
     """
 
     task = "detection"
@@ -38,7 +39,8 @@ class YoloxDecoder:
 
         def decode(outputs: Arrays, geometry: Geometry) -> Arrays:
             grid = _grid(geometry.network, strides)
-            rows = _rows(outputs, len(grid), classes)
+            maps = _maps(outputs, classes, geometry.network, strides)
+            rows = _rows(outputs, len(grid), classes) if maps is None else maps
             with np.errstate(over="ignore", invalid="ignore"):
                 places = rows[:, :4] if decoded else _placed(rows[:, :4], grid)
             return decode_rows(places, rows[:, 4:], geometry, floor).to_arrays()
@@ -100,6 +102,24 @@ def _rows(outputs: Arrays, cells: int, classes: int) -> NDArray[np.float32]:
         step = "check the labels (the card's, or those of --names), the size and the strides"
         raise StageError(what, where="decoder yolox", next=step)
     return np.asarray(found[0], np.float32)
+
+
+def _maps(
+    outputs: Arrays, classes: int, network: tuple[int, int], strides: Sequence[int]
+) -> NDArray[np.float32] | None:
+    """MMYOLO's maps as rows, with sigmoids (yolox_head.py); None where the outputs are others."""
+    grids = [(network[0] // stride, network[1] // stride) for stride in strides]
+    wanted = [(channels, *grid) for channels in (classes, 4, 1) for grid in grids]
+    if [array.shape for array in outputs.values()] != wanted:
+        return None
+    flat = [np.asarray(one, np.float32).reshape(len(one), -1) for one in outputs.values()]
+    each = len(strides)
+    scores, boxes, objects = (
+        np.concatenate(flat[at : at + each], axis=1).T for at in (0, each, 2 * each)
+    )
+    with np.errstate(over="ignore"):
+        sure = 1 / (1 + np.exp(-np.concatenate([objects, scores], axis=1)))
+    return np.concatenate([boxes, sure], axis=1)
 
 
 def _placed(raw: NDArray[np.float32], grid: NDArray[np.float32]) -> NDArray[np.float32]:
