@@ -251,7 +251,9 @@ def _random(text: str, request: RunRequest, card: ModelCard, exporter: Exporter)
     elif exporter.companions and card.weights:
         roles = card.weights[0].files
         files = {role: source for role, source in roles.items() if role in exporter.companions}
-    form = card.weights[0].format if card.weights else ""
+    formats = [option.format for option in card.weights]
+    own = (one for one in formats if one in exporter.suffixes.values())
+    form = next(own, formats[0] if formats else "")
     return Weights(kind="random", format=form, files=files, locations=locations, seed=int(seed))
 
 

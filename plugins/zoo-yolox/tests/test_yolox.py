@@ -78,7 +78,9 @@ def one_row(cell: tuple[int, int], stride: int, raw: tuple[float, ...]) -> NDArr
 
 @pytest.fixture
 def commands(zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> Zoo:
-    plugins = "zoo_yolox,zoo_onnx,zoo_coco,zoo_onnxruntime,zoo_vastai,zoo_vastai_emulator"
+    plugins = (
+        "zoo_yolox,zoo_onnx,zoo_source_repo,zoo_coco,zoo_onnxruntime,zoo_vastai,zoo_vastai_emulator"
+    )
     for name in plugins.split(","):
         pytest.importorskip(name)
     monkeypatch.setenv("ZOO_PLUGINS", plugins)
