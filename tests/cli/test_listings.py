@@ -10,6 +10,7 @@ import jsonschema
 import pytest
 
 import zoo_core
+from zoo_core.cli.models import _cells
 from zoo_core.system.terminal import WIDTH
 
 if TYPE_CHECKING:
@@ -72,6 +73,19 @@ def test_what_runs_comes_first_and_columns_go_where_they_do_not_fit(
     assert "repository" not in tables[80][4]
     none = zoo("models", "--source", "zoo", "--size", "416").stdout
     assert none.startswith("0 models run here\n")
+
+
+def test_a_long_name_of_a_file_is_shortened_in_the_middle() -> None:
+    row = {"id": "m", "task": "t", "size": (480, 640), "source": "a/b"}
+    name = "file retinanet_r101_caffe_fpn_mstrain_3x_coco_20210721_063439-88a8a944.pth"
+    assert _cells(row, name) == [
+        "m",
+        "t",
+        "480x640",
+        "file retinanet_r101_ca...88a8a944.pth",
+        "a/b",
+    ]
+    assert _cells(row, "")[3] == "-"
 
 
 def test_an_unknown_filter_exits_2(zoo: Zoo) -> None:

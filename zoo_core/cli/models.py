@@ -23,6 +23,9 @@ _HEAD = ("model", "task", "input", "weights", "repository")
 _LEAST_NEEDED = (4, 1, 2)
 """Columns of the table that go first where the terminal is narrow."""
 
+_FIRST, _LAST = 22, 12
+"""Letters that stay of a long text, such as `file NAME`, before and after `...`."""
+
 
 _Size = Annotated[
     str | None,
@@ -113,4 +116,5 @@ def _lines(rows: Sequence[dict[str, Any]]) -> list[str]:
 def _cells(row: dict[str, Any], what: str) -> list[str]:
     from zoo_core.commands.models import size_text
 
-    return [row["id"], row["task"], size_text(row["size"]), what or "-", row["source"]]
+    short = f"{what[:_FIRST]}...{what[-_LAST:]}" if len(what) > _FIRST + _LAST + 3 else what
+    return [row["id"], row["task"], size_text(row["size"]), short or "-", row["source"]]
