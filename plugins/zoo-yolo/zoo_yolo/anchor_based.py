@@ -35,8 +35,8 @@ class AnchorDecoder:
     pixels of the network's input, object, classes, the logistic function applied.
 
     `strides` are those of the heads (8, 16, 32 without a word), `anchors` the (width, height) pairs
-    of each, in pixels. With anchors heads are decoded, also where the graph gives rows as well:
-    scores of rows share an integer's range with pixels, those of heads do not. Without, rows are.
+    of each, in pixels. With anchors heads are decoded, also where the graph gives rows as well: an
+    engine that quantises rows gives pixels and scores one range. Without, rows are.
     """
 
     task = "detection"

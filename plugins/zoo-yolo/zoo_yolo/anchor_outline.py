@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.api import Recognition
-from zoo_yolo.outlines import names_of, preprocess
+from zoo_yolo.outlines import PROTOCOL, names_of, preprocess
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,7 +36,7 @@ _ANCHORS: Mapping[tuple[int, ...], tuple[str, tuple[tuple[tuple[int, int], ...],
 }
 """Strides -> whose anchors these are, and the anchors; used where a file tells none."""
 
-_PROTOCOL = {"conf": 0.001, "nms": 0.65, "nms_kind": "iou", "box_labels": "multi"}
+_PROTOCOL = {**PROTOCOL, "nms": 0.65, "clip": True}
 
 
 def recognised(outline: FileOutline, *, squares: bool) -> Recognition | None:
