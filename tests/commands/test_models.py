@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from zoo_core.api import ModelCard, Source, WeightsOption
+from zoo_core.api import ModelCard, Repository, Source, WeightsOption
+from zoo_core.api.repository import source_stage
 from zoo_core.cli import completion
 from zoo_core.commands.models import NO_EXPORTER, Lack, ModelFilter, lack_of, models, weights_from
 from zoo_core.errors import UsageError
@@ -135,6 +136,32 @@ def test_weights_elsewhere_run_but_offline(
     monkeypatch.setenv("ZOO_OFFLINE", "1")
     assert "not in the cache" in lack_of(card, plugins).reason
     assert lack_of(registry.model("toy-detector"), plugins) == Lack()
+
+
+def test_weights_in_a_repository_need_it(
+    registry: Registry, plugins: Plugins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = Source(name="w.toy", path="weights/w.toy")
+    unpinned = with_weights(registry.model("toy-detector"), source)
+    unpinned = replace(unpinned, repository=Repository(name="o/net", url="https://example.com/net"))
+    card = replace(unpinned, repository=replace(unpinned.repository, commit="0" * 40))
+
+    assert weights_from(card) == "in its repository"
+    assert lack_of(unpinned, plugins).thing == "a commit in the card"
+    assert lack_of(card, plugins, lambda _url: True) == Lack()
+    told = "no network, and o/net is not in the cache: give --source DIR"
+    assert lack_of(card, plugins, lambda _url: False) == Lack("network", told)
+    by_hand = with_weights(card, Source(name="w.toy", by_hand="a page"))
+    assert lack_of(by_hand, plugins, lambda _url: False).thing == "file w.toy"
+
+    monkeypatch.setenv("ZOO_OFFLINE", "1")
+    assert lack_of(card, plugins).reason.startswith("ZOO_OFFLINE is set, and o/net")
+    store = Store(home() / "store")
+    (clone,) = make_plan([source_stage(card)])
+    work = store.work(clone.key, "source")
+    (work / "repository").mkdir()
+    store.commit(clone.key, work, ("repository",), {})
+    assert lack_of(card, plugins) == Lack()
 
 
 def test_weights_in_the_store_are_here(

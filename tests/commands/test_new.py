@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
 from zoo_core.commands.new import KINDS, Naming, new_card, new_plugin
+from zoo_core.commands.new.source_card import answered
 from zoo_core.errors import DataError, UsageError
 from zoo_core.plugins.manager import Plugins
 from zoo_core.registry import load_registry
@@ -329,3 +331,92 @@ def test_the_schema_of_plugins_holds_for_new_ones(
 
 
 ORDER = ["exporter", "compiler", "runtime", "decoder", "evaluator", "dataset", "backend"].index
+
+
+ANSWERS = {
+    "commit": "0123456789" * 4,
+    "run": "python export.py --weights {weights} --output {output}",
+    "requirements": "torch==2.13.0, numpy==2.4.1",
+    "weights": "weights/net.pth",
+    "size": "352,320",
+    "decoder": "yolox",
+}
+URL = "https://example.com/owner/net.git"
+
+
+def _answers(**changes: str) -> list[str]:
+    given = {**ANSWERS, **changes}
+    return [word for key, value in given.items() for word in ("--answer", f"{key}={value}")]
+
+
+@pytest.mark.parametrize(
+    ("weights", "stated"),
+    [
+        ("weights/net.pth", {"path": "weights/net.pth"}),
+        ("https://example.com/a.pt", {"name": "a.pt", "by_hand": "https://example.com/a.pt"}),
+        ("ask the author", {"name": "weights.pth", "by_hand": "ask the author"}),
+        ("", None),
+    ],
+)
+def test_a_card_of_a_source_repository(
+    zoo: Zoo, monkeypatch: pytest.MonkeyPatch, weights: str, stated: dict[str, str] | None
+) -> None:
+    given = _answers(weights=weights, stubs="seaborn")
+    outcome = zoo("new", "model", "my-net", "--source-repo", URL, *given)
+    assert outcome.code == 0, outcome.stderr
+    text = Path("my-net.yaml").read_text(encoding="utf-8")
+    assert text.count("\n") <= 40
+    document = yaml.safe_load(text)["models"]["my-net"]
+    assert document["source"]["name"] == "owner/net"
+    assert document["exporter_params"]["requirements"] == ["torch==2.13.0", "numpy==2.4.1"]
+    options = document.get("weights", [])
+    assert [option["files"]["weights"] for option in options] == ([stated] if stated else [])
+
+    monkeypatch.setenv("ZOO_REGISTRY", "my-net.yaml")
+    assert zoo("check", "my-net").code == 0
+    Path("w.pth").touch()
+    planned = zoo("export", "my-net", "--weights", "w.pth", "--source", "nowhere")
+    assert "no such folder" in planned.stderr
+    again = zoo("new", "model", "my-net", "--source-repo", URL, *given)
+    assert "already exists" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"commit": "main"}, "owner/net is not pinned"),
+        ({"requirements": "torch"}, "must be NAME==VERSION"),
+        ({"requirements": "'torch"}, "cannot be split into words"),
+        ({"run": "python x {weight}"}, "no placeholder '{weight}'"),
+        ({"shims": "no-such"}, "no shim 'no-such'"),
+        ({"decoder": "no-such"}, "no card has a decoder 'no-such'"),
+        ({"size": "352"}, "invalid size '352'"),
+        ({"weights": "../net.pth"}, "must be a path inside the source repository"),
+        ({"colour": "red"}, "is no KEY=VALUE that is asked"),
+    ],
+)
+def test_answers_that_are_refused(zoo: Zoo, changes: dict[str, str], what: str) -> None:
+    outcome = zoo("new", "model", "my-net", "--source-repo", URL, *_answers(**changes))
+    assert outcome.code == 2
+    assert what in outcome.stderr
+    assert not list(Path().glob("*my-net*"))
+
+
+def test_questions_that_nobody_answers(zoo: Zoo) -> None:
+    outcome = zoo("new", "model", "my-net", "--source-repo", URL, "--answer", "run=x")
+    assert "not answered: commit, requirements, decoder" in outcome.stderr
+    other = zoo("new", "decoder", "my-net", "--source-repo", URL)
+    assert "belongs to a new model without --family" in other.stderr
+
+
+def test_questions_on_a_terminal() -> None:
+    asked: list[str] = []
+
+    def ask(question: str, default: str) -> str:
+        asked.append(question)
+        return default or "typed"
+
+    answers = answered(["commit=abc"], ask)
+    assert answers["commit"] == "abc"
+    assert (answers["run"], answers["size"]) == ("typed", "640,640")
+    assert len(asked) == len(answers) - 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -25,6 +26,14 @@ def new(
     family: Annotated[
         str | None, typer.Option(metavar="NAME", help="Family of the new model.")
     ] = None,
+    source_repo: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Repository that exports the model; asks for the rest."),
+    ] = None,
+    answer: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="Answer to a question of --source-repo."),
+    ] = None,
 ) -> int:
     """Create a model card, or a working plugin to start from.
 
@@ -36,7 +45,20 @@ def new(
     from zoo_core.registry import load_registry
 
     plugins = Plugins.installed()
-    if kind == "model":
+    if source_repo is not None and (kind, family) == ("model", None):
+        from zoo_core.commands.new import source_card
+
+        answers = source_card.answered(answer or [], _ask if sys.stdin.isatty() else None)
+        place = source_card.Workplace(
+            registry=load_registry(plugins.registry_files()), plugins=plugins
+        )
+        result = source_card.new_source_card(name, source_repo, answers, output, place)
+    elif source_repo is not None or answer:
+        step = "a model whose repository exports it has no family yet"
+        raise UsageError(
+            "belongs to a new model without --family", where="--source-repo", next=step
+        )
+    elif kind == "model":
         registry = load_registry(plugins.registry_files())
         result = new.new_card(name, family, output, registry, plugins)
     elif family is not None:
@@ -47,3 +69,8 @@ def new(
         echo(path)
     say("\n".join(["next:", *(f"  {step}" for step in result.steps)]))
     return 0
+
+
+def _ask(question: str, default: str) -> str:
+    """The answer of the person at the terminal; questions go to stderr."""
+    return str(typer.prompt(question, default=default, show_default=bool(default), err=True))

@@ -126,6 +126,8 @@ def lack_of(
     if card.sample:
         return Lack()
     repository = _missing_repository(card, plugins, answers)
+    if repository.thing not in ("", _NETWORK):
+        return repository
     if any(_is_obtainable(card, option, answers) for option in card.weights):
         return repository
     weights = _missing_weights(card)

@@ -1,4 +1,4 @@
-"""`zoo new`: creates a working plugin, or the card of a model of a known family."""
+"""`zoo new`: creates a working plugin, or the card of a model."""
 
 from __future__ import annotations
 
