@@ -26,6 +26,19 @@ ONES = np.ones(4, np.float32)
 
 
 @pytest.mark.parametrize(
+    ("precision", "step"), [("fp32", "another --backend"), ("int8", "--precision fp32")]
+)
+def test_rows_that_a_graph_ranks_itself_are_no_proof(precision: str, step: str) -> None:
+    outputs = (TensorSpec(name="boxes", shape=(1, 4)),)
+    facts = {"ranks": True}
+    graph = Graph(format="onnx", path="m.onnx", inputs=(), outputs=outputs, facts=facts)
+    (told,) = poor(precision, graph, [3.0])
+    assert told.startswith(f"{precision}: 1 of 1 outputs ('boxes' 3.0 dB) differ")
+    assert "ranks values itself (TopK)" in told
+    assert told.endswith(f"compare the accuracy with {step}")
+
+
+@pytest.mark.parametrize(
     ("reference", "measured", "expected"),
     [
         (ONES, ONES, math.inf),

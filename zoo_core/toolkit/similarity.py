@@ -71,7 +71,7 @@ def poor(
     """A warning where outputs of the graph keep less of the signal than `limit` dB asks for.
 
     The limit is that of the precision, unless it is given. A second warning names outputs that
-    cannot be compared.
+    cannot be compared. `facts["ranks"]` of a graph says that it ranks values itself (TopK).
     """
     wanted = LIMITS_DB.get(precision, LIMITS_DB["int8"]) if limit is None else limit
     pairs = list(zip((spec.name for spec in graph.outputs), ratios, strict=True))
@@ -79,13 +79,24 @@ def poor(
     lost = [f"'{name}'" for name, ratio in pairs if ratio == -math.inf]
     warnings = []
     if low:
-        warnings.append(f"{precision}: {_outputs(low, len(pairs))} {_advice(precision, wanted)}")
+        ranks = bool(graph.facts.get("ranks"))
+        advice = _of_ranks(precision) if ranks else _advice(precision, wanted)
+        warnings.append(f"{precision}: {_outputs(low, len(pairs))} {advice}")
     if lost:
         what = (
             "cannot be compared with the graph's: shapes differ, or values are not finite or all 0"
         )
         warnings.append(f"{precision}: {_outputs(lost, len(pairs))} {what}")
     return warnings
+
+
+def _of_ranks(precision: str) -> str:
+    other = "another --backend" if precision == "fp32" else "--precision fp32"
+    return (
+        "differ from those of the graph, which ranks values itself (TopK): where two are nearly "
+        "equal, another order moves whole rows, so this does not tell; compare the accuracy with "
+        f"{other}"
+    )
 
 
 def _advice(precision: str, wanted: float) -> str:

@@ -82,6 +82,7 @@ def _described(intake: Intake, trial: BatchTrial, form: str) -> Graph:
             "pixels": {"kind": intake.image.kind, "channels_last": intake.image.last},
             "constants": intake.constants,
             "float16": intake.half,
+            "ranks": any(node.op_type == "TopK" for node in intake.model.graph.node),
         },
         warnings=tuple(intake.warnings),
     )

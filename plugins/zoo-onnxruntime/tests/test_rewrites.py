@@ -421,3 +421,59 @@ def test_what_is_no_graph_is_refused(content: bytes, tmp_path: Path) -> None:
     with pytest.raises(DataError) as error:
         list(rewrite(source, tmp_path / "b.onnx", FEEDS, REWRITES))
     assert str(source) in str(error.value)
+
+
+def ranking(first: int, factor: float = 1.0) -> onnx.ModelProto:
+    """Two scores near 1e9 that differ by one step of float32; the row of the higher one, scaled."""
+    steps = np.zeros((1, 2), np.float32)
+    steps[0, first] = 64
+    nodes = [
+        helper.make_node("Add", ["x", "steps"], ["scores"], "one"),
+        helper.make_node("TopK", ["scores", "one_of"], ["best", "index"], "two"),
+        helper.make_node("Gather", ["table", "index"], ["rows"], "three"),
+        helper.make_node("Mul", ["rows", "factor"], ["y"], "four"),
+    ]
+    constants = {
+        "steps": steps,
+        "table": np.array([3, 50], np.float32),
+        "factor": np.array([factor], np.float32),
+        "one_of": np.array([1], np.int64),
+    }
+    graph = helper.make_graph(
+        nodes,
+        "ranking",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 2])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 1])],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+@pytest.mark.parametrize(("factor", "passes"), [(1.0, True), (1.01, False)])
+def test_ties_that_a_rewrite_ranks_in_another_order_are_no_lie(
+    tmp_path: Path, factor: float, passes: bool
+) -> None:
+    """The rows differ, what is ranked does not; what is computed of the rows still counts."""
+    feeds = {"x": np.full((1, 2), 1e9, np.float32)}
+    onnx.save(ranking(0), tmp_path / "a.onnx")
+    assert outputs(tmp_path / "a.onnx", feeds, "a", plain=True)[0].tolist() == [[3]]
+    changed = ranking(1, factor)
+    change = Rewrite("change", lambda _model, _scratch: (changed, 1))
+    chain = rewrite(tmp_path / "a.onnx", tmp_path / "b.onnx", feeds, (change,))
+    if passes:
+        (applied,) = chain
+        assert applied.agreement.snr_db > 100
+    else:
+        with pytest.raises(StageError, match="'change' changes what the graph computes: 40"):
+            list(chain)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.onnx", "b.onnx"]
+
+
+def test_a_graph_that_ranks_something_else_is_held_to_its_outputs(tmp_path: Path) -> None:
+    onnx.save(ranking(0), tmp_path / "a.onnx")
+    other = ranking(1)
+    other.graph.node[0].output[0] = other.graph.node[1].input[0] = "others"
+    change = Rewrite("change", lambda _model, _scratch: (other, 1))
+    feeds = {"x": np.full((1, 2), 1e9, np.float32)}
+    with pytest.raises(StageError, match="'change' changes what the graph computes"):
+        list(rewrite(tmp_path / "a.onnx", tmp_path / "b.onnx", feeds, (change,)))

@@ -14,6 +14,7 @@ from zoo_onnxruntime.rewrites.fold import fold
 from zoo_onnxruntime.rewrites.mish import rewrite_mish
 from zoo_onnxruntime.rewrites.opset import lift
 from zoo_onnxruntime.rewrites.proof import Agreement, Reference, demand, outputs
+from zoo_onnxruntime.rewrites.ranks import agreement_of_ranked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -85,6 +86,8 @@ def rewrite(
         name_nodes(model)
         save(model, target)
         found = reference.agreement(outputs(target, feeds, str(source), plain=True))
+        if found.snr_db < found.limit_db and source != target:
+            found = agreement_of_ranked(source, target, feeds, str(source)) or found
         demand(each.name, found)
         done += count
         yield Applied(each.name, count, found)
