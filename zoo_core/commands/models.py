@@ -217,8 +217,7 @@ def _is_obtainable(card: ModelCard, option: WeightsOption, answers: Callable[[st
         return True
     if any(source.path for source in absent) and not _is_clonable(card, answers):
         return False
-    places = (each.url or (card.repository.url if each.path else None) for each in absent)
-    return all(answers(place) for place in places if place)
+    return all(answers(source.url) for source in absent if source.url)
 
 
 def _offline() -> bool:
