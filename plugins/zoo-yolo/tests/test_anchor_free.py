@@ -292,7 +292,13 @@ def test_a_choice_is_recognised(given: FileOutline, classes: int, words: str) ->
 
 
 @pytest.mark.parametrize(
-    "given", [outline((1, 84, 8400)), outline((1, 300, 38), (1, 32, 160, 160)), outline((1, 6))]
+    "given",
+    [
+        outline((1, 84, 8400)),
+        outline((1, 300, 38), (1, 32, 160, 160)),
+        outline((1, 6)),
+        outline(()),
+    ],
 )
 def test_what_is_no_choice_is_left(given: FileOutline) -> None:
     assert EndToEndDecoder().recognise(given) is None

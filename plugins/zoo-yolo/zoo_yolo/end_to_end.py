@@ -64,7 +64,7 @@ class EndToEndDecoder:
         if not is_task(outline, "detect"):
             return None
         shapes = [spec.shape for spec in outline.outputs]
-        row = shapes[0][-1] if len(shapes) == 1 else None
+        row = shapes[0][-1] if len(shapes) == 1 and shapes[0] else None
         rank = len(shapes[0])
         is_rows = (row, rank) in {(_COLUMNS, 3), (_WITH_IMAGE, 2)}
         if not is_rows and _four([spec.shape[1:] for spec in outline.outputs]) is None:
