@@ -62,7 +62,9 @@ def recognise(
     outline, where = _outline(request, card, plugins)
     answers = _answers(outline, plugins, request.decoder)
     if not (decodes or any(answers.values())):
-        only = f"{where}: no decoder recognises it: it can be exported, compiled and timed only"
+        words = _in_words(Preprocess.from_data(card.preprocess).to_data())
+        only = f"{where}: no decoder recognises it, so it is exported, compiled and timed only"
+        only += f"; calibration prepares images as {words}"
         sized = replace(card, size=outline.size)
         return Recognised(card=sized, protocols=registry.protocols, warnings=(only,))
     name, found = _only(answers, outline, where)
