@@ -1,0 +1,185 @@
+"""The evaluator `miou`: how much of what is found and what is true is the same, class by class."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zoo_core.api import Metrics
+from zoo_core.errors import DataError, UsageError, check_known, some
+from zoo_core.toolkit.files import text_names
+from zoo_segmentation.masks import read_mask, write_mask
+from zoo_segmentation.picture import painted
+from zoo_segmentation.png_masks import mask_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from zoo_core.api import Arrays, Prediction, Predictions
+
+_FIELDS = {"ignore": 255, "first": 0}
+_LARGEST = (1 << 16) - 1
+_LEAST_SHARE = 0.005
+
+
+class MeanIou:
+    """Settled predictions are `classes` [height, width] and `rule` int64 [2]: ignore and first.
+
+    The IoU of a class is intersection over union of its pixels over the whole set, by one table of
+    confusion; mIoU is its mean over the classes that the truth has. Classes that it does not have
+    are None, and what is taken for one of them counts as missed of its true class.
+    """
+
+    task = "semantic-segmentation"
+    versions: tuple[str, ...] = ("numpy", "pillow")
+    metrics: tuple[str, ...] = ("mIoU", "pixel_accuracy", "mean_accuracy")
+
+    def check(self, values: Mapping[str, Any]) -> None:
+        """Fields: `ignore`, the value of a mask's pixels that do not count; `first`, of label 0.
+
+        Values below `first` do not count either. Raises `UsageError` for others.
+        """
+        check_known(values, _FIELDS, "protocol")
+        for name in _FIELDS.keys() & values.keys():
+            value = values[name]
+            if type(value) is not int or not 0 <= value <= _LARGEST:
+                raise UsageError(f"{name} must be a whole number up to {_LARGEST}, is {value!r}")
+
+    def floor(self, values: Mapping[str, Any]) -> float:
+        """Every pixel has a class, whatever its score."""
+        return 0.0
+
+    def postprocess(self, candidates: Arrays, values: Mapping[str, Any]) -> Arrays:
+        """The map as it is, and how the truth's numbers are read."""
+        rule = [values.get(name, default) for name, default in _FIELDS.items()]
+        return {"classes": candidates["classes"], "rule": np.array(rule, np.int64)}
+
+    def score(self, predictions: Predictions, truth: Path, labels: Sequence[str]) -> Metrics:
+        """mIoU, pixel accuracy and mean accuracy over all pixels that count.
+
+        Raises `DataError` for a mask that is missing, of another size than its image, or that has a
+        number that is no label's.
+        """
+        count = len(labels)
+        table = np.zeros((count, count), np.int64)
+        for prediction in predictions:
+            known, found = _pixels(prediction, truth, count)
+            pairs = np.bincount(known * count + found, minlength=count * count)
+            table += pairs.reshape(count, count)
+        right, true, told = table.diagonal(), table.sum(1), table.sum(0)
+        ious = [_share(*row) for row in zip(right, true + told - right, true, strict=True)]
+        recalls = [_share(*row) for row in zip(right, true, true, strict=True)]
+        values = {
+            "mIoU": _mean(ious),
+            "pixel_accuracy": _share(right.sum(), true.sum(), true.sum()),
+            "mean_accuracy": _mean(recalls),
+        }
+        rows = zip(labels, ious, recalls, strict=True)
+        return Metrics(
+            values=values,
+            lines=tuple(_lines(values, len(predictions), sum(v is not None for v in ious))),
+            per_class={name: {"IoU": iou, "accuracy": recall} for name, iou, recall in rows},
+            warnings=tuple(_warnings(labels, true, told)),
+        )
+
+    def write(
+        self,
+        predictions: Predictions,
+        labels: Sequence[str],
+        folder: Path,
+        truth: Path | None = None,
+    ) -> None:
+        """Leaves masks/NAME.png of each image, in the numbers of the truth."""
+        names = text_names([prediction.sample.name for prediction in predictions])
+        for name, prediction in zip(names, predictions, strict=True):
+            classes, first = prediction.arrays["classes"], int(prediction.arrays["rule"][1])
+            most = len(labels) - 1 + first
+            values = classes.astype(np.uint8 if most < 256 else np.uint16) + first
+            write_mask(folder / "masks" / mask_name(name), values.astype(values.dtype))
+
+    def draw(
+        self, image: NDArray[Any], prediction: Arrays, labels: Sequence[str], least: float
+    ) -> NDArray[Any]:
+        """A copy of the image, uint8 [h, w, 3] RGB, under the classes' colours, with a key."""
+        return painted(image, prediction["classes"], labels)
+
+    def describe(self, prediction: Arrays, labels: Sequence[str], least: float) -> str:
+        """The share of the picture of each class, the largest first; not below half a percent."""
+        counts = np.bincount(prediction["classes"].ravel(), minlength=len(labels))
+        shares = counts / max(prediction["classes"].size, 1)
+        order = np.argsort(-shares, kind="stable").tolist()
+        return ", ".join(
+            f"{labels[number]} {shares[number]:.0%}"
+            for number in order
+            if shares[number] >= _LEAST_SHARE
+        )
+
+
+def _pixels(prediction: Prediction, truth: Path, count: int) -> tuple[Any, Any]:
+    """True and found class of each pixel that counts."""
+    ignore, first = prediction.arrays["rule"].tolist()
+    path = truth / mask_name(prediction.sample.name)
+    if not path.is_file():
+        raise DataError("no such mask", where=str(path), next="check --annotations")
+    mask, found = read_mask(path), prediction.arrays["classes"]
+    if mask.shape != found.shape:
+        sides, own = (f"{shape[1]}x{shape[0]}" for shape in (mask.shape, found.shape))
+        raise DataError(
+            f"is {sides}, but image {prediction.sample.name} is {own}",
+            where=str(path),
+            next="give masks of the size of the images as they are read (EXIF turns some)",
+        )
+    known = mask - first
+    counts = (mask != ignore) & (known >= 0)
+    strange = counts & (known >= count)
+    if strange.any():
+        raise DataError(
+            f"has the value {mask[strange].max()}, but there are {count} labels: "
+            f"{first} to {first + count - 1}, and {ignore} for what does not count",
+            where=str(path),
+            next="check the labels, or the fields ignore and first of the protocol",
+        )
+    return known[counts], found[counts].astype(np.int64)
+
+
+def _share(part: Any, whole: Any, true: Any) -> float | None:
+    """None where the truth has nothing."""
+    return float(part) / float(whole) if true else None
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def _warnings(labels: Sequence[str], true: Any, told: Any) -> Iterator[str]:
+    absent = np.flatnonzero(true == 0).tolist()
+    if len(absent) == len(labels):
+        yield "no pixel of the masks counts: the figures are undefined"
+    elif absent:
+        names = some([labels[number] for number in absent])
+        yield (
+            f"{len(absent)} of {len(labels)} classes are in no mask ({names}): they are not in the "
+            f"means; {int(told[absent].sum())} pixels were taken for them"
+        )
+    if len(labels) > 1 and (told > 0).sum() == 1 < (true > 0).sum():
+        name = labels[int(told.argmax())]
+        yield (
+            f"every pixel was taken for '{name}'; check the weights, the card's `preprocess` and "
+            "`decoder_params`"
+        )
+
+
+def _lines(values: Mapping[str, float | None], images: int, classes: int) -> Iterator[str]:
+    titles = {
+        "mIoU": "Mean IoU",
+        "pixel_accuracy": "Pixel accuracy",
+        "mean_accuracy": "Mean accuracy",
+    }
+    for name, value in values.items():
+        shown = "-" if value is None else f"{value:.4f}"
+        yield f" {titles[name]:<14} @[ images = {images} | classes = {classes} ] = {shown}"
