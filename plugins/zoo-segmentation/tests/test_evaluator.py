@@ -76,6 +76,28 @@ def test_figures_are_those_of_a_count_by_hand(tmp_path: Path) -> None:
     assert found.lines[0].startswith(" Mean IoU       @[ images = 4 | classes = 3 ] = 0.")
 
 
+def test_images_can_be_weighed_anew(tmp_path: Path) -> None:
+    """Two of the second and none of the first is the figure of such a set."""
+    rng = np.random.default_rng(1)
+    masks = rng.integers(0, 3, (3, *SIZE)).astype(np.uint8)
+    masks[0, :5] = 3
+    maps = np.where(rng.random(masks.shape) < 0.6, masks, rng.integers(0, 4, masks.shape))
+    rows = predictions(maps.astype(np.uint8))
+    truth(tmp_path, masks)
+    evaluator = MeanIou()
+    weights = np.array([[1.0, 1, 1], [0, 2, 1], [0, 0, 0]])
+    found = evaluator.reweighted(rows, tmp_path, LABELS, weights)
+    for row, chosen in enumerate((rows, [rows[1], rows[1], rows[2]])):
+        wanted = evaluator.score(chosen, tmp_path, LABELS)
+        for name, value in wanted.values.items():
+            assert found[name][row] == pytest.approx(value)
+        for label, figures in wanted.per_class.items():
+            for name, value in figures.items():
+                told = found[f"{name}/{label}"][row]
+                assert np.isnan(told) if value is None else told == pytest.approx(value)
+    assert np.isnan(found["mIoU"][2]) and np.isnan(found["pixel_accuracy"][2])
+
+
 def test_numbers_may_begin_at_one(tmp_path: Path) -> None:
     """As ADE20K's, where 0 is what does not count."""
     masks = np.array([[[0, 1, 2], [3, 4, 0]]], np.uint8)

@@ -29,9 +29,9 @@ _LEAST_SHARE = 0.005
 class MeanIou:
     """Settled predictions are `classes` [height, width] and `rule` int64 [2]: ignore and first.
 
-    The IoU of a class is intersection over union of its pixels over the whole set, by one table of
-    confusion; mIoU is its mean over the classes that the truth has. Classes that it does not have
-    are None, and what is taken for one of them counts as missed of its true class.
+    The IoU of a class is intersection over union of its pixels over the whole set; mIoU is its mean
+    over the classes that the truth has. Classes that it does not have are None, and what is taken
+    for one of them counts as missed of its true class.
     """
 
     task = "semantic-segmentation"
@@ -64,13 +64,7 @@ class MeanIou:
         Raises `DataError` for a mask that is missing, of another size than its image, or that has a
         number that is no label's.
         """
-        count = len(labels)
-        table = np.zeros((count, count), np.int64)
-        for prediction in predictions:
-            known, found = _pixels(prediction, truth, count)
-            pairs = np.bincount(known * count + found, minlength=count * count)
-            table += pairs.reshape(count, count)
-        right, true, told = table.diagonal(), table.sum(1), table.sum(0)
+        right, true, told = _counts(predictions, truth, len(labels)).sum(axis=0)
         ious = [_share(*row) for row in zip(right, true + told - right, true, strict=True)]
         recalls = [_share(*row) for row in zip(right, true, true, strict=True)]
         values = {
@@ -85,6 +79,28 @@ class MeanIou:
             per_class={name: {"IoU": iou, "accuracy": recall} for name, iou, recall in rows},
             warnings=tuple(_warnings(labels, true, told)),
         )
+
+    def reweighted(
+        self,
+        predictions: Predictions,
+        truth: Path,
+        labels: Sequence[str],
+        weights: NDArray[np.float64],
+    ) -> Mapping[str, NDArray[np.float64]]:
+        """Each metric of `score` for R rows of weights of the images; NaN where it is undefined."""
+        counts = _counts(predictions, truth, len(labels))
+        right, true, told = np.tensordot(weights, counts, axes=1).transpose(1, 0, 2)
+        known = np.where(true > 0, 1.0, np.nan)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            ious, recalls = known * right / (true + told - right), known * right / true
+            shares = right.sum(axis=1) / true.sum(axis=1)
+        means = {"mIoU": ious, "mean_accuracy": recalls}
+        return {
+            **{name: _mean_of_known(table) for name, table in means.items()},
+            "pixel_accuracy": shares,
+            **{f"IoU/{label}": ious[:, row] for row, label in enumerate(labels)},
+            **{f"accuracy/{label}": recalls[:, row] for row, label in enumerate(labels)},
+        }
 
     def write(
         self,
@@ -117,6 +133,23 @@ class MeanIou:
             for number in order
             if shares[number] >= _LEAST_SHARE
         )
+
+
+def _counts(predictions: Predictions, truth: Path, count: int) -> NDArray[np.int64]:
+    """Of each image and class the pixels that are right, true and told, [images, 3, classes]."""
+    rows = []
+    for prediction in predictions:
+        known, found = _pixels(prediction, truth, count)
+        parts = (known[known == found], known, found)
+        rows.append([np.bincount(part, minlength=count) for part in parts])
+    return np.array(rows, np.int64).reshape(-1, 3, count)
+
+
+def _mean_of_known(table: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The mean of each row over what is not NaN; NaN where nothing is."""
+    known = ~np.isnan(table)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.where(known, table, 0).sum(axis=1) / known.sum(axis=1))
 
 
 def _pixels(prediction: Prediction, truth: Path, count: int) -> tuple[Any, Any]:
