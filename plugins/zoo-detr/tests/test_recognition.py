@@ -21,7 +21,7 @@ def outline(*outputs: tuple[str, tuple[Any, ...]]) -> FileOutline:
     return FileOutline(inputs=(IMAGE,), outputs=specs, size=(640, 640))
 
 
-def heads(queries: int, columns: int | str, boxes: str = "pred_boxes") -> FileOutline:
+def heads(queries: int | str, columns: int | str, boxes: str = "pred_boxes") -> FileOutline:
     return outline(("logits", (1, queries, columns)), (boxes, (1, queries, 4)))
 
 
@@ -36,6 +36,7 @@ def heads(queries: int, columns: int | str, boxes: str = "pred_boxes") -> FileOu
         (heads(100, 3), (2, {}), (3, {})),
         (heads(100, 4), (3, {}), (4, {})),
         (heads(100, 1), None, (1, {})),
+        (heads("q", 92), (80, {"columns": "coco91"}), None),
         (heads(300, "c"), None, None),
         (heads(100, 4, "places"), None, None),
         (outline(("logits", (1, 300, 80)), ("boxes", (1, 100, 4))), None, None),

@@ -154,7 +154,7 @@ def pair_of(
         what = f"no {'single ' if found else ''}pair of outputs is [n, {many}] and [n, 4]: {told}"
         if where == "decoder rtdetr":
             what += "; nor are they labels [n], boxes [n, 4] and scores [n]"
-        step = "check the labels (the card's, or those of --names), or name decoder_params.boxes"
+        step = "check the labels (the card's, or those of --names) and decoder_params"
         raise StageError(what, where=where, next=step)
     logits, boxes = (np.asarray(outputs[key], np.float32) for key in found[0])
     return logits, boxes

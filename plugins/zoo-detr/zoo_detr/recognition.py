@@ -44,8 +44,9 @@ def recognise_heads(outline: FileOutline, no_object: bool) -> Recognition | None
     what = "the last is no object" if no_object else "independent of each other"
     ids = ", as many as COCO's ids" if coco else ""
     told = f"{_told(logits)} and {_told(boxes)}"
+    each = f"{queries} queries" if isinstance(queries, int) else "each query"
     return Recognition(
-        why=f"{told}: {columns} classes of {queries} queries ({what}{ids}), and their boxes",
+        why=f"{told}: {columns} classes of {each} ({what}{ids}), and their boxes",
         params={"columns": COCO_WORD} if coco else {},
         classes=_COCO if coco else classes,
         preprocess=_preprocess(outline.size, normalised=no_object),
