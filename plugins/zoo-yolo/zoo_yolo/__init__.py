@@ -39,6 +39,21 @@ def zoo_decoders() -> Iterable[Provider[Decoder]]:
         summary="boxes that the file itself chose: YOLOv10, YOLO26, exports with NMS inside",
         load=_end_to_end,
     )
+    yield Provider(
+        name="yolo-segment",
+        summary="boxes with masks of prototypes: Ultralytics' -seg networks",
+        load=_segment,
+    )
+    yield Provider(
+        name="yolo-pose",
+        summary="boxes with key points: Ultralytics' -pose networks",
+        load=_pose,
+    )
+    yield Provider(
+        name="yolo-oriented",
+        summary="boxes at an angle, decoded or raw: Ultralytics' -obb networks",
+        load=_oriented,
+    )
 
 
 @hookimpl
@@ -64,3 +79,21 @@ def _end_to_end() -> Decoder:
     from zoo_yolo.end_to_end import EndToEndDecoder
 
     return EndToEndDecoder()
+
+
+def _segment() -> Decoder:
+    from zoo_yolo.further import SegmentDecoder
+
+    return SegmentDecoder()
+
+
+def _pose() -> Decoder:
+    from zoo_yolo.further import PoseDecoder
+
+    return PoseDecoder()
+
+
+def _oriented() -> Decoder:
+    from zoo_yolo.further import OrientedDecoder
+
+    return OrientedDecoder()

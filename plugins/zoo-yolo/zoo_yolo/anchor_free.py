@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.api import Recognition
-from zoo_yolo.cells import Layout
+from zoo_core.errors import check_known
+from zoo_yolo.cells import KEYS, Layout
 from zoo_yolo.outlines import (
     PROTOCOL,
     STRIDES,
@@ -42,6 +43,7 @@ class AnchorFreeDecoder:
 
     def bind(self, params: Mapping[str, Any], classes: int, floor: float) -> Decode:
         """The decode function; raises `UsageError` for wrong parameters."""
+        check_known(params, KEYS, "decoder_params")
         layout = Layout.from_params(NAME, params, classes)
 
         def decode(outputs: Arrays, geometry: Geometry) -> Arrays:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo_core.errors import StageError, UsageError, check_known
+from zoo_core.errors import StageError, UsageError
 from zoo_core.toolkit.detection import Candidates
 from zoo_core.toolkit.detection.detections import Pairs
 from zoo_yolo.outlines import STRIDES, cells
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _SIDES = 4
 _MAP = 3
+KEYS = ("strides", "object", "output")
 _NEXT = "check the labels (the card's, or those of --names), the size and the strides"
 
 
@@ -96,9 +97,8 @@ class Layout:
     def from_params(
         cls, name: str, params: Mapping[str, Any], classes: int, extras: int = 0
     ) -> Layout:
-        """From a card's `decoder_params`; raises `UsageError` for wrong ones."""
+        """From a card's `decoder_params` `KEYS`; raises `UsageError` for wrong values."""
         where = "decoder_params"
-        check_known(params, ("strides", "object", "output"), where)
         strides, output = params.get("strides", STRIDES[0]), params.get("output")
         good = isinstance(strides, list | tuple) and strides
         if not good or not all(type(stride) is int and stride > 0 for stride in strides):
@@ -115,6 +115,11 @@ class Layout:
         """How many values a decoded row has."""
         return _SIDES + self.has_object + self.classes + self.extras
 
+    def fits(self, shape: tuple[int, ...], network: tuple[int, int]) -> bool:
+        """Whether an output of this shape holds decoded rows."""
+        count = cells(network, self.strides)
+        return shape in ((self.width, count), (count, self.width))
+
     def read(self, outputs: Arrays, network: tuple[int, int]) -> Cells:
         """The cells of one image's outputs, without the batch axis, in any order.
 
@@ -128,7 +133,7 @@ class Layout:
             found = list(self._maps(taken, network))
             if all(found):
                 return self._raw(found, grid(network, self.strides))
-        return self._decoded(self._rows(taken, cells(network, self.strides)))
+        return self._decoded(self._rows(taken, network))
 
     def _taken(self, outputs: Arrays) -> Arrays:
         if self.output is None:
@@ -137,19 +142,17 @@ class Layout:
             raise self._error(f"there is no output '{self.output}'", outputs)
         return {self.output: outputs[self.output]}
 
-    def _rows(self, outputs: Arrays, count: int) -> Floats:
-        found = [
-            array if array.shape == (count, self.width) else array.T
-            for array in outputs.values()
-            if array.shape in ((self.width, count), (count, self.width))
-        ]
+    def _rows(self, outputs: Arrays, network: tuple[int, int]) -> Floats:
+        found = [each for each in outputs.values() if self.fits(each.shape, network)]
+        count = cells(network, self.strides)
         if len(found) != 1:
             shape = f"[{self._text()}, {count} cells]"
             more = ", nor are there raw maps" if not found else ""
             what = f"no single output is {shape} or its transpose{more}"
             step = "write output: NAME in the card's decoder_params" if found else _NEXT
             raise self._error(what, outputs, step)
-        return np.asarray(found[0], np.float32)
+        rows = found[0] if found[0].shape == (count, self.width) else found[0].T
+        return np.asarray(rows, np.float32)
 
     def _decoded(self, rows: Floats) -> Cells:
         start = _SIDES + self.has_object

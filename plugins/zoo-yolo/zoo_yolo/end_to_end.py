@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from zoo_core.api import Arrays, Decode, FileOutline
     from zoo_core.vision import Geometry
 
-    Rows = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
+    Floats = NDArray[np.float32]
 
 NAME = "yolo-end-to-end"
+THRESHOLDS = ("conf", "iou")
 _MOST = 1.001
 """A score that rounding took above 1 is still one."""
 _COLUMNS, _WITH_IMAGE = 6, 7
@@ -46,15 +47,13 @@ class EndToEndDecoder:
 
     def bind(self, params: Mapping[str, Any], classes: int, floor: float) -> Decode:
         """The decode function; raises `UsageError` for wrong parameters."""
-        suppressed = _suppressed(params)
+        check_known(params, THRESHOLDS, "decoder_params")
+        suppressed = thresholds(params)
 
         def decode(outputs: Arrays, geometry: Geometry) -> Arrays:
-            boxes, scores, labels = _rows(outputs)
-            with np.errstate(invalid="ignore"):
-                keep = np.flatnonzero((scores > np.float32(floor)) & (scores <= np.float32(_MOST)))
-            pairs = Pairs(keep, _labels(labels[keep], classes), np.minimum(scores[keep], 1))
-            placed = geometry.to_image(boxes)
-            found = Candidates.from_pairs(placed, pairs, floor, geometry.source)
+            chosen = Chosen.read(outputs)
+            boxes = geometry.to_image(chosen.boxes)
+            found = chosen.candidates(boxes, classes, floor, geometry)
             return replace(found, suppressed=suppressed).to_arrays()
 
         return decode
@@ -84,39 +83,76 @@ class EndToEndDecoder:
         )
 
 
-def _suppressed(params: Mapping[str, Any]) -> tuple[float, float] | None:
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Boxes that a file chose: float32 `boxes` [n, 4], `scores` [n], `labels` [n], `extras` [n, E].
+
+    Extras stand after the label.
+    """
+
+    boxes: Floats
+    scores: Floats
+    labels: Floats
+    extras: Floats
+
+    @classmethod
+    def of(cls, table: NDArray[Any]) -> Chosen:
+        """From rows of 4 sides, score, label and extras, [n, 6 + E]."""
+        rows = np.asarray(table, np.float32)
+        return cls(rows[:, :4], rows[:, 4], rows[:, 5], rows[:, _COLUMNS:])
+
+    @classmethod
+    def read(cls, outputs: Arrays) -> Chosen:
+        """From a detector's outputs; raises `StageError` for those of another form."""
+        arrays = list(outputs.values())
+        none = np.zeros((0, 0), np.float32)
+        if len(arrays) == 1 and arrays[0].ndim == 2:
+            rows = np.asarray(arrays[0], np.float32)
+            if rows.shape[1] == _COLUMNS:
+                return cls.of(rows)
+            if rows.shape[1] == _WITH_IMAGE:
+                return cls(rows[:, 1:5], rows[:, 6], rows[:, 5], none)
+        places = _four([array.shape for array in arrays])
+        if places is None:
+            given = ", ".join(f"{name} {list(array.shape)}" for name, array in outputs.items())
+            what = f"outputs are neither [n, 6], nor [n, 7], nor those of EfficientNMS: {given}"
+            step = "export the file with boxes inside, or choose another decoder"
+            raise StageError(what, where=f"decoder {NAME}", next=step)
+        count, *others = (arrays[place] for place in places)
+        stop = int(np.clip(np.ravel(count)[0], 0, len(others[0])))
+        boxes, scores, labels = (np.asarray(each, np.float32)[:stop] for each in others)
+        return cls(boxes, scores, labels, none)
+
+    def candidates(
+        self, boxes: Floats, classes: int, floor: float, geometry: Geometry
+    ) -> Candidates:
+        """Those above the floor, with boxes xyxy [n, 4] that were placed in the image.
+
+        Raises `StageError` for a label that the model does not have.
+        """
+        scores = self.scores
+        with np.errstate(invalid="ignore"):
+            keep = np.flatnonzero((scores > np.float32(floor)) & (scores <= np.float32(_MOST)))
+        labels = _labels(self.labels[keep], classes)
+        pairs = Pairs(keep, labels, np.minimum(scores[keep], 1))
+        return Candidates.from_pairs(boxes, pairs, floor, geometry.source)
+
+
+def thresholds(params: Mapping[str, Any]) -> tuple[float, float] | None:
+    """(conf, iou) at which the file did NMS, from a card's parameters; None where it did none.
+
+    Raises `UsageError` for one without the other, and for values out of range.
+    """
     where = "decoder_params"
-    check_known(params, ("conf", "iou"), where)
-    for key, value in params.items():
+    given = {key: params[key] for key in THRESHOLDS if key in params}
+    for key, value in given.items():
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if not number or not 0 <= value <= 1:
             raise UsageError(f"must lie within 0..1, not {value!r}", where=f"{where}.{key}")
-    if len(params) == 1:
-        what = f"gives '{next(iter(params))}' alone"
+    if len(given) == 1:
+        what = f"gives '{next(iter(given))}' alone"
         raise UsageError(what, where=where, next="give conf and iou, or neither")
-    return (float(params["conf"]), float(params["iou"])) if params else None
-
-
-def _rows(outputs: Arrays) -> Rows:
-    """Boxes [n, 4], scores [n] and labels [n]."""
-    arrays = list(outputs.values())
-    if len(arrays) == 1 and arrays[0].ndim == 2:
-        rows = np.asarray(arrays[0], np.float32)
-        if rows.shape[1] == _COLUMNS:
-            return rows[:, :4], rows[:, 4], rows[:, 5]
-        if rows.shape[1] == _WITH_IMAGE:
-            return rows[:, 1:5], rows[:, 6], rows[:, 5]
-    places = _four([array.shape for array in arrays])
-    if places is None:
-        given = ", ".join(f"{name} {list(array.shape)}" for name, array in outputs.items())
-        what = f"outputs are neither [n, 6], nor [n, 7], nor those of EfficientNMS: {given}"
-        step = "export the file with boxes inside, or choose another decoder"
-        raise StageError(what, where=f"decoder {NAME}", next=step)
-    count, boxes, scores, labels = (arrays[place] for place in places)
-    stop = int(np.clip(np.ravel(count)[0], 0, len(boxes)))
-    parts = (np.asarray(each, np.float32)[:stop] for each in (boxes, scores, labels))
-    box, score, label = parts
-    return box, score, label
+    return (float(given["conf"]), float(given["iou"])) if given else None
 
 
 def _four(shapes: list[tuple[Any, ...]]) -> tuple[int, int, int, int] | None:
