@@ -214,6 +214,8 @@ def test_a_stand_in_for_torchvision(inside: Inside) -> None:
         "except NotImplementedError as error: print(error)\n"
         "try: T.ToTensor()\n"
         "except NotImplementedError as error: print(error)\n"
+        "from importlib import metadata\n"
+        "print(T.InterpolationMode.BILINEAR, metadata.version('torchvision'))\n"
     )
     # Whether or not torchvision is installed here: the stand-in is asked for itself.
     begin = (
@@ -232,6 +234,7 @@ def test_a_stand_in_for_torchvision(inside: Inside) -> None:
         "[50.0, 5.0, 55.0, 5.0]",
         "torchvision.models.resnet50: zoo's stand-in has it by name only",
         "torchvision.transforms.ToTensor: zoo's stand-in has it by name only",
+        "BILINEAR 0.0.0",
     ], done.stderr
 
 

@@ -61,9 +61,11 @@ def chosen(outputs: Arrays, **params: Any) -> Candidates:
     return Candidates.from_arrays(decode(outputs, Geometry.identity(SIZE)))
 
 
-def rows(found: Candidates, nms: float, labels: Any) -> NDArray[np.float32]:
+def rows(found: Candidates, nms: float | None, labels: Any) -> NDArray[np.float32]:
     """Boxes, scores and labels that a protocol leaves, in the rows of the repositories."""
-    kept = postprocess(found, DetectionRules(0.05, nms, box_labels=labels, max_detections=300))
+    kind: Any = "iou" if nms else "none"
+    rules = DetectionRules(0.05, nms, kind, box_labels=labels, max_detections=300)
+    kept = postprocess(found, rules)
     return np.column_stack([kept.boxes, kept.scores, kept.labels])
 
 
@@ -108,7 +110,7 @@ def test_raw_maps_give_the_repository_s_detections(
 
 @pytest.mark.parametrize("name", ["v10", "v26"])
 def test_chosen_rows_are_taken_as_they_are(name: str) -> None:
-    found = rows(chosen(named(GOLDEN[f"{name}_e2e"])), 1.0, "multi")
+    found = rows(chosen(named(GOLDEN[f"{name}_e2e"])), None, "multi")
     expected = GOLDEN[f"{name}_e2e_kept"]
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
@@ -116,7 +118,7 @@ def test_chosen_rows_are_taken_as_they_are(name: str) -> None:
 def test_raw_maps_of_the_one_to_one_head_give_what_the_file_would_choose() -> None:
     """YOLOv10 cut before its choice: the best 100 pairs of box and label are the same."""
     found = decoded(named(*raw_maps(6, 16)))
-    rules = DetectionRules(0.05, 1.0, box_labels="multi", max_detections=100)
+    rules = DetectionRules(0.05, None, "none", box_labels="multi", max_detections=100)
     kept = postprocess(found, rules)
     table = np.column_stack([kept.boxes, kept.scores, kept.labels])
     np.testing.assert_allclose(table, GOLDEN["v10_e2e_kept"], atol=1e-4)
@@ -288,7 +290,8 @@ def test_a_choice_is_recognised(given: FileOutline, classes: int, words: str) ->
     assert found is not None
     assert found.classes == classes
     assert words in found.why
-    assert found.protocol["nms"] == 1.0
+    assert "nms" not in found.protocol
+    assert DetectionRules(**found.protocol).nms_kind == "none"
 
 
 @pytest.mark.parametrize(

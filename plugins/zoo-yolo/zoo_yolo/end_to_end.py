@@ -29,8 +29,7 @@ _MOST = 1.001
 """A score that rounding took above 1 is still one."""
 _COLUMNS, _WITH_IMAGE = 6, 7
 _COCO = 80
-_WITHOUT_NMS = 1.0
-"""No overlap is above it."""
+_KEPT = ("conf", "box_labels", "max_detections")
 
 
 class EndToEndDecoder:
@@ -63,10 +62,8 @@ class EndToEndDecoder:
         if not is_task(outline, "detect"):
             return None
         shapes = [spec.shape for spec in outline.outputs]
-        row = shapes[0][-1] if len(shapes) == 1 and shapes[0] else None
-        rank = len(shapes[0])
-        is_rows = (row, rank) in {(_COLUMNS, 3), (_WITH_IMAGE, 2)}
-        if not is_rows and _four([spec.shape[1:] for spec in outline.outputs]) is None:
+        is_rows = [(shape[-1:], len(shape)) for shape in shapes] in ([((6,), 3)], [((7,), 2)])
+        if not is_rows and _four([shape[1:] for shape in shapes]) is None:
             return None
         what = " and ".join(told(spec) for spec in outline.outputs)
         chosen = (
@@ -79,7 +76,7 @@ class EndToEndDecoder:
             params={},
             classes=names or _COCO,
             preprocess=preprocess(outline.size),
-            protocol={**PROTOCOL, "nms": _WITHOUT_NMS},
+            protocol={**{key: PROTOCOL[key] for key in _KEPT}, "nms_kind": "none"},
         )
 
 

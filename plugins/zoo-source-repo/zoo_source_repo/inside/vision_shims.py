@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from importlib import metadata
 from types import ModuleType
 from typing import Any
 
@@ -24,6 +25,21 @@ def provide_torchvision(_opset: int) -> None:
         parent = sys.modules[f"torchvision.{name}".rpartition(".")[0]]
         setattr(parent, name.rpartition(".")[2], module)
     sys.modules["torchvision"] = root
+    known = metadata.version
+
+    def version(distribution_name: str) -> str:
+        return "0.0.0" if distribution_name == "torchvision" else known(distribution_name)
+
+    metadata.version = version
+
+
+class _Names(type):
+    """Its members in capitals, such as InterpolationMode.BILINEAR, are their names."""
+
+    def __getattr__(cls, name: str) -> str:
+        if name.isupper():
+            return name
+        raise AttributeError(name)
 
 
 class _Missing(ModuleType):
@@ -36,7 +52,7 @@ class _Missing(ModuleType):
         def fail(*_args: Any, **_options: Any) -> Any:
             raise NotImplementedError(f"{self.__name__}.{name}: zoo's stand-in has it by name only")
 
-        return type(name, (), {"__init__": fail})
+        return _Names(name, (), {"__init__": fail})
 
 
 def _module(name: str, members: Any) -> Any:
