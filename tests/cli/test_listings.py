@@ -116,14 +116,14 @@ def test_show_tells_origins_and_effective_values(zoo: Zoo) -> None:
 
 def test_one_model_is_checked_alone(zoo: Zoo) -> None:
     fine = zoo("check", "toy-detector")
-    disputed = zoo("check", "yolo11s", "--json").json
+    disputed = zoo("check", "yolov4x-mish-darknet", "--json").json
 
     assert fine.code == 0
     assert fine.stdout.startswith("no findings: toy-detector")
     assert {row["severity"] for row in disputed["findings"]} == {"warning"}
     count = len(disputed["findings"])
-    last = zoo("check", "yolo11s").stdout.splitlines()[-1]
-    assert last.startswith(f"{count} warning{'s' * (count != 1)}: yolo11s, ")
+    last = zoo("check", "yolov4x-mish-darknet").stdout.splitlines()[-1]
+    assert last.startswith(f"{count} warning{'s' * (count != 1)}: yolov4x-mish-darknet, ")
     assert last.endswith(" plugins")
     assert zoo("check", "toy-detectr").code == 2
 

@@ -11,7 +11,7 @@ import pytest
 from zoo_core.api import ModelCard, Repository, Source, WeightsOption
 from zoo_core.api.repository import source_stage
 from zoo_core.cli import completion
-from zoo_core.commands.models import NO_EXPORTER, Lack, ModelFilter, lack_of, models, weights_from
+from zoo_core.commands.models import Lack, ModelFilter, lack_of, models, weights_from
 from zoo_core.errors import UsageError
 from zoo_core.pipeline.plan import make_plan
 from zoo_core.pipeline.store import Store
@@ -54,8 +54,8 @@ def test_a_row_says_who_takes_it_and_that_it_runs(registry: Registry, plugins: P
 
     assert rows["toy-detector"]["backends"] == ["toy"]
     assert (rows["toy-detector"]["runnable"], rows["toy-detector"]["reason"]) == (True, "")
-    assert rows["yolov8s"]["backends"] == []
-    assert (rows["yolov8s"]["runnable"], rows["yolov8s"]["reason"]) == (False, NO_EXPORTER)
+    assert rows["yolov4-darknet"]["backends"] == []
+    assert rows["yolov4-darknet"]["runnable"] is False
     assert "no exporter 'darknet' is installed" in rows["yolov4-darknet"]["reason"]
 
 
@@ -285,4 +285,4 @@ def test_the_shell_offers_models_that_can_run(
     monkeypatch.setenv("ZOO_PLUGINS", "zoo_core.testing.toy")
     assert completion.runnable("") == completion.runnable("toy") == ["toy-detector"]
     assert completion.runnable("yolo") == []
-    assert "yolov8s" in completion.models("yolo")
+    assert "yolov4-darknet" in completion.models("yolo")

@@ -84,25 +84,10 @@ def test_labels_by_name_lead_to_the_list(own: Path) -> None:
 
 def test_the_last_file_that_has_the_model_counts(own: Path, tmp_path: Path) -> None:
     over = tmp_path / "registry.yaml"
-    body = "yolov8s: {family: vastmodelzoo, size: [1, 2], source: {name: a/b, url: u}}"
+    body = "yolov4-darknet: {family: yolov4-tianxiaomo, size: [1, 2], license: MIT}"
     over.write_text(f"schema: 1\nmodels: {{{body}}}\n", encoding="utf-8")
 
-    places = origins(load_registry(), "yolov8s")
+    places = origins(load_registry(), "yolov4-darknet")
 
     assert places["size"].where == f"{over}:2"
     assert "published" not in places
-
-
-def test_rows_that_a_plugin_took_over_name_both_places(own: Path, tmp_path: Path) -> None:
-    path = tmp_path / "plugin.yaml"
-    row = "{id: r, protocol: vastai, dataset: s, size: [1, 2], weights: w, precision: p, device: d}"
-    path.write_text(
-        f"schema: 1\nmodels:\n  yolov8s:\n    family: yolov4-tianxiaomo\n    license: MIT\n"
-        f"    published: [{row}]\n",
-        encoding="utf-8",
-    )
-
-    origin = origins(load_registry([path]), "yolov8s")["published"]
-
-    assert origin.where == f"{path}:6"
-    assert "vastmodelzoo.yaml:" in origin.layer

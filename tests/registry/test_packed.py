@@ -74,7 +74,6 @@ def test_every_file_that_is_downloaded_can_be_recognised(packed: Registry) -> No
     [
         ("yolov4-darknet", "vastai-fp16", [0.472, 0.702, 0.517, 0.272, 0.531, 0.636]),
         ("yolov4-darknet", "vastai-int8", [0.440, 0.686, 0.486, 0.242, 0.488, 0.606]),
-        ("yolov8s", "vastai-int8", [0.428, 0.592, 0.462, 0.235, 0.479, 0.591]),
     ],
 )
 def test_figures_are_those_of_the_vendor(
@@ -97,32 +96,15 @@ def test_check_finds_no_error_and_names_the_known_contradictions(packed: Registr
     messages = {row["message"] for row in findings}
 
     assert [row for row in findings if row["severity"] == "error"] == []
-    assert any("AP 0.447, there 0.437" in text for text in messages)
+    assert any("AP 0.503, there 0.501" in text for text in messages)
     assert not any("no exporter 'none'" in text for text in messages)
 
 
 def test_one_model_can_be_checked_alone(packed: Registry) -> None:
-    findings = check(packed, Plugins(), "yolo11s")
+    findings = check(packed, Plugins(), "yolov4x-mish-darknet")
 
     assert findings
-    assert all("models.yolo11s" in row["where"] for row in findings)
-
-
-def test_a_plugin_takes_a_listed_model_over_with_its_figures(
-    packed: Registry, tmp_path: Path
-) -> None:
-    row = (
-        "{id: own, protocol: vastai, dataset: s, size: [1, 2], weights: w, device: d, precision: p}"
-    )
-    path = plugin_file(tmp_path, "yolov8s", f"    published: [{row}]\n")
-
-    card = load_registry([path]).model("yolov8s")
-
-    assert (card.exporter, card.origin) == ("e", str(path))
-    ids = [item.id for item in packed.model("yolov8s").published]
-    assert [item.id for item in card.published] == ["own", *ids]
-    empty = load_registry([plugin_file(tmp_path, "yolov8s", "    published:\n")]).model("yolov8s")
-    assert [item.id for item in empty.published] == ids
+    assert all("models.yolov4x-mish-darknet" in row["where"] for row in findings)
 
 
 @pytest.mark.parametrize("entry", ["[x]", "text", "{published: 3}", "{published: text}"])
@@ -142,13 +124,6 @@ def test_a_plugin_does_not_take_a_model_that_can_be_run(packed: Registry, tmp_pa
 
 def test_listed_models_are_in_files_of_their_own() -> None:
     assert [path.name for path in packed_folder()] == ["vastmodelzoo.yaml"]
-
-
-def test_a_listed_model_is_not_held_to_what_only_a_run_needs(packed: Registry) -> None:
-    listed = [name for name, card in packed.models.items() if card.exporter == "none"]
-    findings = check(packed, Plugins([toy]), listed[-1])
-
-    assert findings == []
 
 
 def test_a_model_that_can_be_run_is(packed: Registry) -> None:
