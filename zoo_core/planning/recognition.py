@@ -232,7 +232,9 @@ def _labels(
     for each in (card, *alike):
         if len(each.labels) == count:
             told = f"taken for {some(each.labels)}, as in card {each.id}; else give --names FILE"
-            return each.labels, (f"{odd}does not name its {count} classes, {told}",)
+            return each.labels, (
+                f"{odd}does not name its {counted(count, 'class', 'classes')}, {told}",
+            )
     told = f"does not name its classes, called class0 to class{count - 1}; else give --names FILE"
     return tuple(f"class{number}" for number in range(count)), (odd + told,)
 

@@ -249,6 +249,10 @@ def test_a_decoder_of_another_task_brings_that_tasks_evaluator(
     file = network(tmp_path / "n.onnx")
     with pytest.raises(UsageError, match="decoder cells is for juggling, and no card is"):
         planned(file, {"cells": Cells(24, "juggling")})
+    found = planned(file, {"cells": Cells(24, "keypoints")})
+    assert (found.card.task, found.card.evaluator) == ("keypoints", "coco-keypoints")
+    assert found.protocol.name == "assumed-keypoints-cells"
+    assert found.data.dataset == "folder"
 
 
 def test_a_file_that_nothing_decodes_can_be_exported(planned: Any, tmp_path: Path) -> None:
@@ -257,7 +261,7 @@ def test_a_file_that_nothing_decodes_can_be_exported(planned: Any, tmp_path: Pat
 
     told = "n.onnx: no decoder recognises it, so it is exported, compiled and timed only"
     (warning,) = run.warnings
-    assert warning == f"{told}; calibration prepares images as rgb, stretch (bilinear)"
+    assert warning.startswith(f"{told}; calibration prepares images as rgb, letterbox (bilinear)")
     assert run.size == (64, 96)
 
 
