@@ -71,7 +71,7 @@ def poor(
     """A warning where outputs of the graph keep less of the signal than `limit` dB asks for.
 
     The limit is that of the precision, unless it is given. A second warning names outputs that
-    cannot be compared. `facts["ranks"]` of a graph says that it ranks values itself (TopK).
+    cannot be compared. `facts["ranks"]` of a graph says that it ranks values itself (TopK, NMS).
     """
     wanted = LIMITS_DB.get(precision, LIMITS_DB["int8"]) if limit is None else limit
     pairs = list(zip((spec.name for spec in graph.outputs), ratios, strict=True))
@@ -93,7 +93,7 @@ def poor(
 def _of_ranks(precision: str) -> str:
     other = "another --backend" if precision == "fp32" else "--precision fp32"
     return (
-        "differ from those of the graph, which ranks values itself (TopK): where two are nearly "
+        "differ from those of the graph, which ranks values itself: where two are nearly "
         "equal, another order moves whole rows, so this does not tell; compare the accuracy with "
         f"{other}"
     )

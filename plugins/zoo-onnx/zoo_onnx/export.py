@@ -9,6 +9,7 @@ from zoo_core.api import Graph
 from zoo_core.errors import DataError
 from zoo_core.toolkit.artefact import write_graph
 from zoo_core.toolkit.onnx_file import domains, facts, save
+from zoo_onnx import chosen
 from zoo_onnx.file import check, load, parts
 from zoo_onnx.image import spec
 from zoo_onnx.shapes import infer, try_batch
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from zoo_onnx.take import Intake
 
 MODEL_FILE = "model.onnx"
+_RANKING = ("TopK", "NonMaxSuppression")
 
 
 def export(context: StageContext) -> None:
@@ -38,6 +40,7 @@ def export(context: StageContext) -> None:
     params, model = context.params, load(source)
     check_pixels(look(model, stated, source.name)[0], params["preprocess"], source.name)
     intake = take(model, stated, params["size"], params["channels"], source.name)
+    intake.warnings += chosen.warnings(intake.model, source.name)
     if others:
         intake.done.insert(0, f"the values of {', '.join(others)} written into the file")
     trial = _written(intake, source, target)
@@ -82,7 +85,7 @@ def _described(intake: Intake, trial: BatchTrial, form: str) -> Graph:
             "pixels": {"kind": intake.image.kind, "channels_last": intake.image.last},
             "constants": intake.constants,
             "float16": intake.half,
-            "ranks": any(node.op_type == "TopK" for node in intake.model.graph.node),
+            "ranks": any(node.op_type in _RANKING for node in intake.model.graph.node),
         },
         warnings=tuple(intake.warnings),
     )
