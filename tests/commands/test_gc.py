@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
-from zoo_core.commands.gc import clean, clean_claims
+from zoo_core.commands.gc import clean, clean_claims, clean_environments
 from zoo_core.pipeline.store import LOG, MANIFEST, Store
 from zoo_core.system.locks import held_or_none
 
@@ -100,3 +101,26 @@ def test_claims_of_commands_that_were_killed_go_and_others_stay(tmp_path: Path) 
         assert mine
         assert {path.name for path in tmp_path.iterdir()} == {"alive.lock", "alive.lock.owner"}
     clean_claims(tmp_path / "nowhere")
+
+
+def test_environments_go_as_a_whole_unless_they_are_used(tmp_path: Path) -> None:
+    assert clean_environments(tmp_path / "none", 0, dry_run=False) == []
+    for name in ("old", "new", "running"):
+        (tmp_path / name / "bin").mkdir(parents=True)
+        (tmp_path / name / "environment.json").write_text("{}")
+        (tmp_path / name / "bin" / "python").write_text("x" * 98)
+    shutil.copyfile("/bin/sleep", tmp_path / "running" / "bin" / "python")
+    (tmp_path / "running" / "bin" / "python").chmod(0o755)
+    for name in ("old", "running"):
+        os.utime(tmp_path / name / "environment.json", (0, 0))
+    running = subprocess.Popen([tmp_path / "running" / "bin" / "python", "60"])
+    try:
+        (row,) = clean_environments(tmp_path, 30, dry_run=True)
+        assert (row["files"], row["removed"], row["removed_bytes"]) == (6, 2, 100)
+        assert clean_environments(tmp_path, 30, dry_run=False) == [row]
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["new", "running"]
+        clean_environments(tmp_path, 0, dry_run=False)
+        assert [path.name for path in tmp_path.iterdir()] == ["running"]
+    finally:
+        running.kill()
+        running.wait()

@@ -25,15 +25,18 @@ def gc(
     as_json: JsonFlag = False,
 ) -> int:
     """Remove unused results, remains of failed stages and unused cache files."""
-    from zoo_core.commands.gc import clean, clean_caches, clean_claims
+    from zoo_core.commands.gc import clean, clean_caches, clean_claims, clean_environments
     from zoo_core.pipeline.store import Store
-    from zoo_core.system.paths import CACHES, CLAIMS, home
+    from zoo_core.system.paths import CACHES, CLAIMS, ENVIRONMENTS, home
 
     report = clean(Store(home() / "store"), 0 if everything else days, dry_run, say)
     if not dry_run:
         clean_claims(home() / CLAIMS)
     age = 0 if everything or caches else days
-    report["caches"] = clean_caches(home() / CACHES, age, dry_run)
+    report["caches"] = [
+        *clean_caches(home() / CACHES, age, dry_run),
+        *clean_environments(home() / ENVIRONMENTS, age, dry_run),
+    ]
     if as_json:
         return print_json({"schema": "zoo.gc/1", **report})
     verb = "would remove" if dry_run else "removed"

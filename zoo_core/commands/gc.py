@@ -67,6 +67,39 @@ def clean_caches(root: Path, days: int, dry_run: bool) -> list[dict[str, Any]]:
     return [_clean_cache(folder, before if days else None, dry_run) for folder in folders]
 
 
+def clean_environments(root: Path, days: int, dry_run: bool) -> list[dict[str, Any]]:
+    """Remove virtual environments, each as a whole, that no export has used for `days`.
+
+    One whose Python runs stays. Returns no row if there are none, else one as `clean_caches` does.
+    """
+    before = time.time() - days * _DAY
+    row: dict[str, Any] = {"name": root.name, "files": 0, "bytes": 0, "removed": 0}
+    row["removed_bytes"] = 0
+    places = sorted(path for path in root.glob("*") if path.is_dir())
+    for place in places:
+        with held_or_none(root / f"{place.name}.lock") as free:
+            files = [path for path in place.rglob("*") if path.is_file() and not path.is_symlink()]
+            size = sum(path.stat().st_size for path in files)
+            row["files"], row["bytes"] = row["files"] + len(files), row["bytes"] + size
+            record = place / "environment.json"
+            used = (record if record.exists() else place).stat().st_mtime
+            if not free or used > before or _runs(place):
+                continue
+            row["removed"] += len(files)
+            row["removed_bytes"] += size
+            if not dry_run:
+                shutil.rmtree(place, ignore_errors=True)
+    return [row] if places else []
+
+
+def _runs(place: Path) -> bool:
+    """Whether some process is a program of this folder."""
+    import psutil
+
+    lines = (process.info["cmdline"] or [""] for process in psutil.process_iter(["cmdline"]))
+    return any(line and line[0].startswith(f"{place}/") for line in lines)
+
+
 def _clean_cache(folder: Path, before: float | None, dry_run: bool) -> dict[str, Any]:
     sizes: list[int] = []
     removed: list[int] = []

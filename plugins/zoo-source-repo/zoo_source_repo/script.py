@@ -147,7 +147,11 @@ def _run(
         scratch / "repository" / params["folder"],
         {**clean_variables(scratch, python.parent), **own},
         context.log,
-        Limits(seconds=params["time_limit"], name=job["command"][0]),
+        Limits(
+            seconds=params["time_limit"],
+            name=job["command"][0],
+            beat=lambda spent: context.progress(2, 3, f"the repository's command, {spent:.0f} s"),
+        ),
     )
 
 

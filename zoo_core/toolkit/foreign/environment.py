@@ -20,6 +20,7 @@ from zoo_core.system.files import write_json
 from zoo_core.system.hashing import digest
 from zoo_core.system.locks import held
 from zoo_core.system.paths import ENVIRONMENTS, folder
+from zoo_core.toolkit.foreign.process import Limits, waited
 from zoo_core.toolkit.machine import is_installed
 
 if TYPE_CHECKING:
@@ -102,7 +103,8 @@ def prepare_environment(
         if record is None:
             tell("making the environment")
             shutil.rmtree(place, ignore_errors=True)
-            record = _make(environment, place, log)
+            record = _make(environment, place, log, tell)
+        os.utime(place / RECORD)  # `zoo gc` removes what has not been used for long
     return python, record
 
 
@@ -117,24 +119,28 @@ def _record(place: Path) -> dict[str, Any] | None:
     return found if _python_of(place).exists() else None
 
 
-def _make(environment: Environment, place: Path, log: Path) -> dict[str, Any]:
+def _make(
+    environment: Environment, place: Path, log: Path, tell: Callable[[str], object]
+) -> dict[str, Any]:
     python, uv = _python_of(place), shutil.which("uv")
     wanted = list(environment.requirements or ())
     place.mkdir(parents=True)
     if uv:
-        _run([uv, "venv", "--quiet", "--python", environment.python, str(place)], log)
+        _run([uv, "venv", "--quiet", "--python", environment.python, str(place)], log, tell)
         install = [uv, "pip", "install", "--python", str(python), "--only-binary", ":all:"]
         listing = [uv, "pip", "list", "--python", str(python), "--format", "json"]
     else:
         base = _base_python(environment.python)
         pip = _pip(python)
-        _run([base, "-m", "venv", "--without-pip", str(place)], log)
+        _run([base, "-m", "venv", "--without-pip", str(place)], log, tell)
         install = [*pip, "install", "--only-binary", ":all:", "--no-input"]
         listing = [*pip, "list", "--format", "json"]
     if wanted:
-        _run([*install, *wanted], log)
-    packages = _packages(_run(listing, log)) if wanted else {}
-    version = _run([str(python), "-c", "import platform; print(platform.python_version())"], log)
+        _run([*install, *wanted], log, tell)
+    packages = _packages(_run(listing, log, tell)) if wanted else {}
+    version = _run(
+        [str(python), "-c", "import platform; print(platform.python_version())"], log, tell
+    )
     maker = "uv" if uv else "pip"
     record = {"python": version.strip(), "packages": packages, "maker": maker}
     write_json(place / RECORD, record)
@@ -167,32 +173,37 @@ def _pip(python: Path) -> list[str]:
     return [sys.executable, "-m", "pip", "--python", str(python), "--disable-pip-version-check"]
 
 
-def _run(command: Sequence[str], log: Path) -> str:
-    """What a program wrote to stdout; it is in the process group of zoo, which ends it."""
-    with log.open("a", encoding="utf-8") as stream:
-        stream.write(f"$ {' '.join(command)}\n")
+def _run(command: Sequence[str], log: Path, tell: Callable[[str], object]) -> str:
+    """What a program wrote; it is in the process group of zoo, which ends it."""
+    with log.open("a+b") as stream:
+        stream.write(f"$ {' '.join(command)}\n".encode())
         stream.flush()
+        began = stream.tell()
+        process = subprocess.Popen(
+            command,
+            env={**os.environ, "PIP_REQUIRE_VIRTUALENV": "0"},
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+        )
+        limits = Limits(
+            seconds=_TIME_LIMIT,
+            name=Path(command[0]).name,
+            beat=lambda seconds: tell(f"making the environment, {seconds:.0f} s"),
+        )
         try:
-            done = subprocess.run(
-                command,
-                env={**os.environ, "PIP_REQUIRE_VIRTUALENV": "0"},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
-                timeout=_TIME_LIMIT,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise StageError(f"{Path(command[0]).name} took more than an hour") from None
-        stream.write(done.stdout)
-    if done.returncode:
+            status = waited(process, limits)
+        finally:
+            process.kill()
+            process.wait()
+        stream.seek(began)
+        text = stream.read().decode("utf-8", errors="replace")
+    if status:
         raise StageError(
-            f"the environment cannot be made: {_reason(done.stdout)}",
+            f"the environment cannot be made: {_reason(text)}",
             next=f"check the network and the requirements; all of it is in {log.name}",
         )
-    return done.stdout
+    return text
 
 
 def _reason(text: str) -> str:

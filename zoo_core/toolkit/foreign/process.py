@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 from zoo_core.errors import StageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
 WATCH = "ZOO_WATCH"
@@ -27,14 +28,19 @@ _PASSED = frozenset(
 )
 _PROXIES = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
 _TAIL = 4096
+_BEAT = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How long a program may take, in seconds, and what it is called in a message."""
+    """How long a program may take, in seconds, and what it is called in a message.
+
+    `beat` hears every ten seconds for how long it has run.
+    """
 
     seconds: float
     name: str
+    beat: Callable[[float], object] = lambda _seconds: None
 
 
 def clean_variables(folder: Path, programs: Path) -> dict[str, str]:
@@ -101,14 +107,22 @@ def run_program(
 
 def _waited(process: subprocess.Popen[bytes], limits: Limits) -> int:
     try:
-        return process.wait(limits.seconds)
-    except subprocess.TimeoutExpired:
-        what = f"{limits.name} took more than {limits.seconds:.0f} s and was stopped"
-        raise StageError(what) from None
+        return waited(process, limits)
     finally:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+def waited(process: subprocess.Popen[bytes], limits: Limits) -> int:
+    """The exit status; raises StageError at the time limit, and leaves the process running."""
+    began = time.monotonic()
+    while (spent := time.monotonic() - began) < limits.seconds:
+        try:
+            return process.wait(min(_BEAT, limits.seconds - spent))
+        except subprocess.TimeoutExpired:
+            limits.beat(time.monotonic() - began)
+    raise StageError(f"{limits.name} took more than {limits.seconds:.0f} s and was stopped")
 
 
 def _last_line(log: Path, began: int) -> str:
