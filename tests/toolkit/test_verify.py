@@ -210,3 +210,37 @@ def test_a_graph_that_does_not_run_here_leaves_a_build_without_comparison(
     facts, (warning,) = found.compare("fp32", given, [])
     assert facts == {}
     assert warning.startswith("fp32: not compared with what the graph means: ONNX Runtime cannot")
+
+
+@pytest.mark.parametrize(
+    ("steep", "db", "told"),
+    [(1e5, 40, False), (1e5, 25, True), (1.0, 40, True), (1.0, 70, False)],
+)
+def test_an_engine_is_not_blamed_for_what_the_last_bit_of_the_image_moves_as_much(
+    tmp_path: Path, steep: float, db: float, told: bool
+) -> None:
+    """sin(100000 x) of numbers below 1: their last bits are worth about 45 dB."""
+    from zoo_core.api import Graph, TensorSpec
+
+    make = onnx.helper
+    nodes = [make.make_node("Mul", ["x", "steep"], ["z"]), make.make_node("Sin", ["z"], ["y"])]
+    ends = (make.make_tensor_value_info(name, 1, [1, 4096]) for name in "xy")
+    factor = onnx.numpy_helper.from_array(np.array(steep, np.float32), "steep")
+    body = make.make_graph(nodes, "sine", *([end] for end in ends), [factor])
+    opsets = [make.make_opsetid("", 17)]
+    onnx.save(make.make_model(body, opset_imports=opsets, ir_version=8), tmp_path / "m.onnx")
+    x, y = (TensorSpec(name=name, shape=(1, 4096)) for name in "xy")
+    given = Graph(format="onnx", path="m.onnx", inputs=(x,), outputs=(y,), facts={})
+    write_graph(tmp_path, given)
+    generator = np.random.default_rng(0)
+    meaning = Meaning.of(
+        tmp_path / "graph.json", {"x": generator.random((1, 4096), dtype=np.float32)}
+    )
+    assert meaning.outputs is not None
+    (right,) = meaning.outputs
+    noise = generator.normal(size=right.shape) * np.sqrt(np.mean(right**2)) * 10 ** (-db / 20)
+    facts, warnings = meaning.compare("fp32", given, [(right + noise).astype(np.float32)])
+    assert len(warnings) == told
+    assert ("last_bit_db" in facts) == (db < 60)
+    if steep > 1:
+        assert 35 < facts["last_bit_db"] < 50

@@ -39,6 +39,9 @@ VERIFY_FILE = "verify.json"
 TOLERANCE = 1e-3
 """Largest difference that passes, as a fraction of an output's largest magnitude."""
 
+_ENGINES_DB = 10.0
+"""How much more than the last bit of its input an engine's own order of sums may move a network."""
+
 _BATCH = 2
 _FATAL = 4
 """ONNX Runtime's level of messages that are not printed: what goes wrong is raised as well."""
@@ -115,17 +118,22 @@ class Meaning:
     """What a graph means on some feeds, whatever an engine makes of it.
 
     `outputs` are None where nothing here can tell; `engine` says what computed them, or why not.
+    `nudged` computes them again for feeds that differ in their last bit.
     """
 
     outputs: list[NDArray[Any]] | None
     engine: str
+    nudged: Callable[[], list[NDArray[Any]]] | None = None
 
     @classmethod
     def of(cls, listing: Path, feeds: Feeds) -> Meaning:
         """For the graph at `graph.json`; what does not run here may still run on the engine."""
         graph = read_graph(listing)
+        model = listing.parent / graph.path
+        near = {name: np.nextafter(array, np.float32(np.inf)) for name, array in feeds.items()}
         try:
-            return cls(*run_onnx(listing.parent / graph.path, graph, feeds))
+            outputs, engine = run_onnx(model, graph, feeds)
+            return cls(outputs, engine, lambda: run_onnx(model, graph, near)[0])
         except (DataError, UnavailableError) as error:
             return cls(None, error.what)
 
@@ -135,7 +143,8 @@ class Meaning:
         """How near an engine's outputs are, for precision.json: facts and warnings.
 
         Every engine rounds the integers of a file that is quantised already in its own way: the
-        limit for it is that of int8.
+        limit for it is that of int8. A float engine is not at fault for what the last bit of the
+        image moves as much.
         """
         quantised = graph.facts.get("quantised")
         facts = {"quantised": quantised} if quantised else {}
@@ -143,7 +152,12 @@ class Meaning:
             return facts, [f"{precision}: not compared with what the graph means: {self.engine}"]
         ratios = ratios_db(self.outputs, outputs)
         facts |= {"output_snr_db": by_output(graph, ratios), "compared_with": self.engine}
-        return facts, poor(precision, graph, ratios, LIMITS_DB["int8"] if quantised else None)
+        limit = LIMITS_DB["int8"] if quantised else LIMITS_DB.get(precision)
+        if self.nudged and precision == "fp32" and limit and min(ratios) < limit:
+            spread = min(ratios_db(self.outputs, self.nudged()))
+            (facts["last_bit_db"],) = rounded([spread])
+            limit = min(limit, max(spread - _ENGINES_DB, LIMITS_DB["fp16"]))
+        return facts, poor(precision, graph, ratios, limit)
 
 
 def run_onnx(model: Path, graph: Graph, feeds: Feeds) -> tuple[list[NDArray[Any]], str]:
