@@ -156,7 +156,9 @@ def test_figures_are_those_of_pycocotools_on_the_written_files(
     values = [-1 if value is None else value for value in found.values.values()]
     stats = evaluation.stats.tolist()
     assert values[: len(stats)] == stats and 0 < stats[0] < 1
-    assert list(found.lines[: len(stats)]) == printed
+    assert list(found.lines[1 : 1 + len(stats)]) == printed
+    assert found.lines[0] == {"segm": "masks:", "keypoints": "key points:"}[kind]
+    assert "boxes:" in found.lines
     boxes = tmp_path / "out" / "predictions-boxes.json"
     _, evaluation = by_pycocotools(truth, boxes, "bbox")
     evaluation.summarize()

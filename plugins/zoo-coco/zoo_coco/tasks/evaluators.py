@@ -53,6 +53,7 @@ class _WithBoxes:
     task: str
     kind: ClassVar[Kind]
     names: ClassVar[tuple[str, ...]]
+    what: ClassVar[str]
     versions: tuple[str, ...] = ("hotcoco", "pycocotools")
     viewing: Mapping[str, Any] = MappingProxyType({"conf": 0.25, "nms": 0.45, "box_labels": "best"})
     postprocess_label = "NMS"
@@ -103,7 +104,7 @@ class _WithBoxes:
         }
         return Metrics(
             values=own | _box_figures(boxes.values),
-            lines=self._lines(stats) + boxes.lines,
+            lines=(f"{self.what}:", *self._lines(stats), "boxes:", *boxes.lines),
             per_class=per_class,
             warnings=boxes.warnings,
         )
@@ -133,7 +134,7 @@ class CocoSegmentation(_WithBoxes):
     """Boxes with masks; the twelve figures of COCO's `segm`, and those of the boxes."""
 
     task = "instance-segmentation"
-    kind = "segm"
+    kind, what = "segm", "masks"
     names = NAMES
     metrics: tuple[str, ...] = (*NAMES, *(f"box_{name}" for name in NAMES))
 
@@ -171,7 +172,7 @@ class CocoOriented(_WithBoxes):
     """Oriented boxes; the twelve figures by their own overlap, and those of the upright boxes."""
 
     task = "oriented-detection"
-    kind = "obb"
+    kind, what = "obb", "oriented boxes"
     names = NAMES
     versions: tuple[str, ...] = ("hotcoco", "opencv-python-headless")
     metrics: tuple[str, ...] = (*NAMES, *(f"box_{name}" for name in NAMES))
@@ -216,7 +217,7 @@ class CocoKeypoints(_WithBoxes):
     """Boxes with key points; the ten figures of COCO's `keypoints`, and those of the boxes."""
 
     task = "keypoints"
-    kind = "keypoints"
+    kind, what = "keypoints", "key points"
     names = KEYPOINT_NAMES
     metrics: tuple[str, ...] = (*KEYPOINT_NAMES, *(f"box_{name}" for name in NAMES))
 
