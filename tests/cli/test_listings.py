@@ -35,22 +35,6 @@ def test_filters_hold_for_the_table_and_for_json(zoo: Zoo) -> None:
     assert [row["id"] for row in document["models"]] == ["toy-detector"]
 
 
-def test_a_model_that_nothing_exports_says_so(
-    zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "listed.yaml"
-    path.write_text(
-        "schema: 1\nmodels:\n  idea: {task: detection, exporter: none, size: [64, 64], "
-        "license: MIT, source: {name: me/idea, url: u}, evaluator: e, dataset: d, "
-        "protocol: vastai}\n"
-    )
-    monkeypatch.setenv("ZOO_REGISTRY", str(path))
-    outcome = zoo("models", "--source", "me/idea")
-
-    assert outcome.code == 0
-    assert outcome.stdout.count("an exporter") == 1
-
-
 def test_what_runs_comes_first_and_columns_go_where_they_do_not_fit(
     zoo: Zoo, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -54,8 +54,9 @@ def test_a_row_says_who_takes_it_and_that_it_runs(registry: Registry, plugins: P
 
     assert rows["toy-detector"]["backends"] == ["toy"]
     assert (rows["toy-detector"]["runnable"], rows["toy-detector"]["reason"]) == (True, "")
+    assert (rows["toy-detector"]["size"], rows["toy-detector"]["missing"]) == ([32, 32], "")
     assert rows["yolov4-darknet"]["backends"] == []
-    assert rows["yolov4-darknet"]["runnable"] is False
+    assert rows["yolov4-darknet"]["missing"] == "a plugin: exporter darknet"
     assert "no exporter 'darknet' is installed" in rows["yolov4-darknet"]["reason"]
 
 
@@ -64,7 +65,7 @@ def test_filters_combine(registry: Registry, plugins: Plugins) -> None:
     assert names(registry, plugins, backend="toy", precision="int8") == ["toy-detector"]
     assert names(registry, plugins, backend="toy", source="AlexeyAB/darknet") == []
     darknet = names(registry, plugins, source="AlexeyAB/darknet")
-    assert len(darknet) == 6
+    assert len(darknet) == 9
     assert names(registry, plugins, source="darknet") == darknet
     assert names(registry, plugins, source="alexeyab", runnable=True) == []
     assert names(registry, plugins, task="detection") == list(registry.models)

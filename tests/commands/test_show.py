@@ -84,16 +84,6 @@ def test_a_backend_with_a_protocol_of_its_own_changes_the_preprocessing(
     assert (resize["mode"], resize["pad"]) == ("letterbox", 114)
 
 
-def test_a_listed_model_comes_to_its_size_and_protocol(
-    registry: Registry, plugins: Plugins
-) -> None:
-    listed = next(name for name, card in registry.models.items() if card.exporter == "none")
-    effective = show(registry, plugins, listed, ShowOptions(size=(800, 800)))["effective"]
-
-    assert effective["size"] == [800, 800]
-    assert "preprocess" not in effective
-
-
 @pytest.mark.parametrize(
     ("asked", "message"),
     [

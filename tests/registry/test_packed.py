@@ -10,7 +10,6 @@ import pytest
 from zoo_core.commands.check import check
 from zoo_core.plugins.manager import Plugins
 from zoo_core.registry import Registry, load_registry
-from zoo_core.registry.load import packed_folder
 from zoo_core.testing import toy
 
 if TYPE_CHECKING:
@@ -97,7 +96,6 @@ def test_check_finds_no_error_and_names_the_known_contradictions(packed: Registr
 
     assert [row for row in findings if row["severity"] == "error"] == []
     assert any("AP 0.503, there 0.501" in text for text in messages)
-    assert not any("no exporter 'none'" in text for text in messages)
 
 
 def test_one_model_can_be_checked_alone(packed: Registry) -> None:
@@ -120,10 +118,6 @@ def test_a_plugin_does_not_take_a_model_that_can_be_run(packed: Registry, tmp_pa
     (fault,) = registry.faults
     assert "yolov4-darknet already exists in" in fault.what
     assert registry.model("yolov4-darknet") == packed.model("yolov4-darknet")
-
-
-def test_listed_models_are_in_files_of_their_own() -> None:
-    assert [path.name for path in packed_folder()] == ["vastmodelzoo.yaml"]
 
 
 def test_a_model_that_can_be_run_is(packed: Registry) -> None:

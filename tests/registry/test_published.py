@@ -22,7 +22,10 @@ models:
     task: detection
     license: MIT
     source: {name: a/b, url: "https://example.org"}
-    exporter: none
+    exporter: e
+    decoder: d
+    preprocess: []
+    labels: [cat]
     evaluator: v
     dataset: s
     size: [32, 64]
@@ -114,15 +117,3 @@ def test_what_is_wrong_is_named(read: Reading, rest: str, message: str) -> None:
 
     assert message in str(caught.value)
     assert "models.listed.published[0]" in str(caught.value)
-
-
-def test_a_listed_model_needs_no_decoder_and_others_do(read: Reading) -> None:
-    card, _ = read(row("a"))
-    assert (card.exporter, card.decoder, card.preprocess, card.labels) == ("none", "none", (), ())
-
-    read.path.write_text(
-        read.path.read_text(encoding="utf-8").replace("exporter: none", "exporter: e"),
-        encoding="utf-8",
-    )
-    with pytest.raises(RegistryError, match="'decoder' is missing"):
-        load_registry()

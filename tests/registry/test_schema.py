@@ -15,7 +15,7 @@ import yaml
 import zoo_core
 from zoo_core.errors import ZooError
 from zoo_core.registry import cards, load_registry, published
-from zoo_core.registry.load import PARTS, packed_folder, packed_registry
+from zoo_core.registry.load import PARTS, packed_registry
 from zoo_core.vision import Preprocess, steps
 
 ROOT = Path(__file__).parents[2]
@@ -24,7 +24,6 @@ SCHEMA: dict[str, Any] = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
 OURS = sorted(
     [
         packed_registry(),
-        *packed_folder(),
         ROOT / "zoo_core" / "testing" / "toy.yaml",
         *ROOT.glob("plugins/*/zoo_*/*.yaml"),
     ]
@@ -66,15 +65,6 @@ models:
         elsewhere: [{where: there, text: "0.6", metrics: {AP: 0.6}}]
         build: {conf: 0.2}
   of-family: {family: f, license: MIT, source: {name: a/b, url: u}, size: [1, 1], preprocess: []}
-  listed:
-    task: detection
-    license: MIT
-    source: {name: a/b, url: u}
-    exporter: none
-    evaluator: v
-    dataset: s
-    size: [1, 1]
-    protocol: p
 """
 BAD = [
     ("schema: 1", "schema: 2"),
@@ -153,10 +143,10 @@ def test_our_files_are_accepted(path: Path) -> None:
 
 
 def test_the_packed_files_name_their_schema() -> None:
-    for path in (packed_registry(), *packed_folder()):
-        first = path.read_text(encoding="utf-8").splitlines()[0]
-        named = first.removeprefix("# yaml-language-server: $schema=")
-        assert (path.parent / named).resolve() == SCHEMA_FILE.resolve()
+    path = packed_registry()
+    first = path.read_text(encoding="utf-8").splitlines()[0]
+    named = first.removeprefix("# yaml-language-server: $schema=")
+    assert (path.parent / named).resolve() == SCHEMA_FILE.resolve()
 
 
 def test_both_accept_a_good_file(own: Path) -> None:

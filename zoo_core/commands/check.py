@@ -12,8 +12,7 @@ from zoo_core.commands.models import missing_providers
 from zoo_core.errors import RegistryError, ZooError
 from zoo_core.planning.resolve import default_device
 from zoo_core.plugins.manager import KINDS
-from zoo_core.registry.cards import NONE
-from zoo_core.registry.load import packed_folder, packed_registry
+from zoo_core.registry.load import packed_registry
 from zoo_core.registry.protocols import choose, effective_preprocess, overridden, task_values
 from zoo_core.registry.published import contradictions
 from zoo_core.vision import Preprocess
@@ -57,12 +56,12 @@ def check(registry: Registry, plugins: Plugins, model: str | None = None) -> lis
 
 def _shipped(plugins: Plugins) -> set[str]:
     """Registry files of zoo and of plugins, spelt as in a card's origin."""
-    return {str(path) for path in (packed_registry(), *packed_folder(), *plugins.registry_files())}
+    return {str(path) for path in (packed_registry(), *plugins.registry_files())}
 
 
 def _check_card(card: ModelCard, registry: Registry, plugins: Plugins) -> list[dict[str, Any]]:
     where = f"{card.origin}: models.{card.id}"
-    findings = [] if card.exporter == NONE else _check_parts(card, registry, plugins, where)
+    findings = _check_parts(card, registry, plugins, where)
     place = f"{where}.published"
     disputes = contradictions(card, registry.protocols)
     return [*findings, *(_finding(place, "warning", what, step) for what, step in disputes)]

@@ -13,7 +13,6 @@ from zoo_core.api import AUTO
 from zoo_core.api.repository import source_stage
 from zoo_core.errors import UsageError, ZooError, check_known
 from zoo_core.planning.weights import absent_files, nearest_option
-from zoo_core.registry.cards import NONE
 from zoo_core.system.files import write_json
 from zoo_core.system.paths import home
 from zoo_core.system.terminal import host_of
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from zoo_core.plugins.manager import Plugins
     from zoo_core.registry import Registry
 
-NO_EXPORTER = "no exporter yet"
 _NETWORK, _NO_NETWORK = "network", "no network"
 _REACH_SECONDS = 300.0
 
@@ -87,11 +85,7 @@ def missing_providers(card: ModelCard, plugins: Plugins) -> list[tuple[str, str]
         ("evaluator", card.evaluator),
         ("dataset", card.dataset),
     ]
-    return [
-        (kind, name)
-        for kind, name in names
-        if name not in (NONE, AUTO) and name not in plugins.all(kind)
-    ]
+    return [(kind, name) for kind, name in names if name != AUTO and name not in plugins.all(kind)]
 
 
 class Lack(NamedTuple):
@@ -113,8 +107,6 @@ def lack_of(
     not set.
     """
     answers = answers or (lambda _url: not _offline())
-    if card.exporter == NONE:
-        return Lack("an exporter", NO_EXPORTER)
     missing = missing_providers(card, plugins)
     if missing:
         told = "; ".join(f"no {kind} '{name}' is {_state(plugins)}" for kind, name in missing)

@@ -12,7 +12,6 @@ from zoo_core.errors import DataError, UnavailableError, UsageError, check_known
 from zoo_core.planning.exporters import card_for_format, exporters
 from zoo_core.planning.settings import given_settings
 from zoo_core.planning.weights import user_weights
-from zoo_core.registry.cards import NONE
 from zoo_core.registry.protocols import derive, effective_preprocess
 from zoo_core.system.names_file import read_names
 from zoo_core.system.terminal import printable
@@ -96,19 +95,12 @@ def recognise(
     )
 
 
-def _runnable(card: ModelCard) -> ModelCard:
-    if card.exporter == NONE:
-        step = "`zoo models --runnable` lists the models that can run"
-        raise UsageError(f"{card.id} cannot run: it has no exporter yet", next=step)
-    return card
-
-
 def _card(request: RunRequest, registry: Registry) -> ModelCard:
     """The card, with the labels of `--names`."""
     if request.model.endswith(".onnx") and request.model not in registry.models:
         step = f"a file is run by the model any-onnx: any-onnx --weights {request.model}"
         raise UsageError(f"no model '{request.model}'", next=step)
-    card = _runnable(registry.model(request.model))
+    card = registry.model(request.model)
     return replace(card, labels=read_names(request.names)) if request.names else card
 
 

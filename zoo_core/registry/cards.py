@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 
     from zoo_core.registry.reader import Reader
 
-NONE = "none"
-"""Exporter and decoder of a card that only states facts: none has been written yet."""
-
 PROTOCOL_KEYS = ("task", "values", "unknown", "note")
 REPOSITORY_KEYS = ("name", "url", "commit", "license")
 WEIGHTS_KEYS = ("format", "files")
@@ -84,12 +81,8 @@ def merge(family: Mapping[str, Any], model: Mapping[str, Any]) -> dict[str, Any]
 def card(
     model: str, reader: Reader, labels: Mapping[str, tuple[str, ...]], origin: str
 ) -> ModelCard:
-    """One entry of `models:`, merged with its family.
-
-    An entry whose exporter is `none` may omit decoder, preprocessing and labels.
-    """
+    """One entry of `models:`, merged with its family."""
     reader.only(*MODEL_KEYS)
-    facts_only = reader.text("exporter") == NONE
     protocols = {key: str(value) for key, value in reader.mapping("protocols").items()}
     return ModelCard(
         id=model,
@@ -100,14 +93,14 @@ def card(
         license=reader.text("license"),
         exporter=reader.text("exporter"),
         exporter_params=reader.mapping("exporter_params"),
-        decoder=reader.text("decoder", NONE) if facts_only else reader.text("decoder"),
+        decoder=reader.text("decoder"),
         decoder_params=reader.mapping("decoder_params"),
         evaluator=reader.text("evaluator"),
         dataset=reader.text("dataset"),
         given_dataset=reader.optional("given_dataset", str),
         size=reader.size("size"),
-        preprocess=_preprocess(reader, facts_only),
-        labels=_labels(reader, labels, facts_only),
+        preprocess=tuple(reader.get("preprocess", list)),
+        labels=_labels(reader, labels),
         protocol=reader.text("protocol"),
         protocols=protocols,
         weights=tuple(_weights(row) for row in reader.rows("weights")),
@@ -131,17 +124,7 @@ def _repository(reader: Reader) -> Repository:
     )
 
 
-def _preprocess(reader: Reader, optional: bool) -> tuple[Mapping[str, Any], ...]:
-    if optional and reader.optional("preprocess", list) is None:
-        return ()
-    return tuple(reader.get("preprocess", list))
-
-
-def _labels(
-    reader: Reader, known: Mapping[str, tuple[str, ...]], optional: bool
-) -> tuple[str, ...]:
-    if optional and reader.optional("labels", object) is None:
-        return ()
+def _labels(reader: Reader, known: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
     if not isinstance(reader.get("labels", (str, list)), str):
         return reader.strings("labels")
     name = reader.text("labels")

@@ -12,7 +12,7 @@ from zoo_core.registry.cards import card, merge, protocol
 from zoo_core.registry.reader import Reader, read_yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Iterable
 
     from zoo_core.api import ModelCard, ScoringProtocol
 
@@ -32,13 +32,8 @@ class _Merged:
         other.entries = {part: dict(entries) for part, entries in self.entries.items()}
         return other
 
-    def add(
-        self, path: Path, document: Any, override: bool = False, facts: Collection[Path] = ()
-    ) -> None:
-        """Add a file; raises RegistryError for a name that exists, except a model of `facts`.
-
-        `facts` are files with facts-only models, which the models of plugins replace.
-        """
+    def add(self, path: Path, document: Any, override: bool = False) -> None:
+        """Add a file; raises RegistryError for a name that exists, unless it may override."""
         reader = Reader(document, str(path))
         reader.only("schema", *PARTS)
         version = reader.get("schema", int)
@@ -49,9 +44,6 @@ class _Merged:
         for part in PARTS:
             for name, value in reader.mapping(part).items():
                 known = self.entries[part].get(str(name))
-                if known and part == "models" and known[1] in facts:
-                    self.entries[part][str(name)] = (_with_rows(value, known[0]), path)
-                    continue
                 if known and not override:
                     what = f"{part}.{name} already exists in {known[1]}"
                     raise RegistryError(what, where=str(path), next="rename one of them")
@@ -77,24 +69,22 @@ class Registry:
 
 
 def load_registry(plugin_files: Iterable[Path] = ()) -> Registry:
-    """The bundled files and the plugins', overridden by `./registry.yaml` and ZOO_REGISTRY.
+    """The bundled file and the plugins', overridden by `./registry.yaml` and ZOO_REGISTRY.
 
-    A plugin may not use a name that exists, except that of a facts-only model, whose published
-    results then follow the plugin's own; a plugin's file that is wrong is left out. The user's
+    A plugin may not use a name that exists; a plugin's file that is wrong is left out. The user's
     files override entry by entry. ZOO_REGISTRY is one file, or several separated as in PATH. Raises
-    RegistryError for these and for the bundled ones.
+    RegistryError for these and for the bundled one.
     """
     merged = _Merged()
     faults: list[RegistryError] = []
     used: list[Path] = []
-    packed, facts = packed_registry(), packed_folder()
+    packed = packed_registry()
     own = _own_files(packed)
-    for path, document in zip((packed, *facts), read_yaml((packed, *facts)), strict=True):
-        merged.add(path, document)
+    merged.add(packed, read_yaml([packed])[0])
     for path in plugin_files:
         trial = merged.copy()
         try:
-            trial.add(path, read_yaml([path])[0], facts=facts)
+            trial.add(path, read_yaml([path])[0])
             _build(trial, ())
         except RegistryError as error:
             faults.append(error)
@@ -103,31 +93,13 @@ def load_registry(plugin_files: Iterable[Path] = ()) -> Registry:
             used.append(path)
     for path, document in zip(own, read_yaml(own), strict=True):
         merged.add(path, document, override=True)
-    return _build(merged, (packed, *facts, *used, *own), faults)
+    return _build(merged, (packed, *used, *own), faults)
 
 
 def packed_registry() -> Path:
     """The bundled registry: in the wheel, or at the top of the checkout."""
     inside = Path(__file__).parent.parent / "registry.yaml"
     return inside if inside.exists() else inside.parent.parent / "registry.yaml"
-
-
-def packed_folder() -> list[Path]:
-    """Bundled files with facts about models that no plugin can run yet."""
-    return sorted((Path(__file__).parent / "packed").glob("*.yaml"))
-
-
-def _with_rows(value: Any, facts: Any) -> Any:
-    """A plugin's entry, with the published rows of the facts-only entry after its own.
-
-    Invalid entries are returned unchanged; parsing them raises the error.
-    """
-    if not isinstance(value, dict) or not isinstance(facts, dict):
-        return value
-    own, rows = value.get("published") or [], facts.get("published") or []
-    if not isinstance(own, list) or not isinstance(rows, list):
-        return value
-    return {**value, "published": [*own, *rows]}
 
 
 def _own_files(packed: Path) -> list[Path]:

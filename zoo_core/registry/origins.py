@@ -70,7 +70,6 @@ def origins(registry: Registry, model: str) -> dict[str, Origin]:
         merged = family is not None and family.inner(key) and own.inner(key)
         layers[key] = (layers[key] if merged else {}) | own.origins(key, "card")
     _add_labels(layers, documents, own if "labels" in own.keys else family)
-    _add_published(layers, documents, model, len(registry.models[model].published))
     flat: dict[str, Origin] = {}
     for key, parts in layers.items():
         flat |= _flat(_FIELDS.get(key, key), parts)
@@ -94,17 +93,6 @@ def _add_labels(
         use = layers["labels"][_ITSELF]
         layer = f"{use.layer} ({use.where}), labels {name}"
         layers["labels"] = {_ITSELF: part.origin(name, layer)}
-
-
-def _add_published(
-    layers: dict[str, dict[str, Origin]], documents: list[_Entry], model: str, rows: int
-) -> None:
-    """The origin of published rows that a plugin's card took over from a facts-only card."""
-    cards = [part for doc in documents if (part := _find([doc], "models", model))]
-    entries = [entry for entry in cards if "published" in entry.keys]
-    if len(entries) > 1 and len(entries[-1].keys["published"][1].value) < rows:
-        own, rest = layers["published"][_ITSELF], entries[-2].origin("published", "")
-        layers["published"] = {_ITSELF: Origin(f"{own.layer} and {rest.where}", own.where)}
 
 
 def _find(documents: list[_Entry], part: str, name: str) -> _Entry | None:
