@@ -29,6 +29,7 @@ _MOST = 1.001
 """A score that rounding took above 1 is still one."""
 _COLUMNS, _WITH_IMAGE = 6, 7
 _COCO = 80
+_NAMES = ("num_dets", "det_boxes", "det_scores", "det_classes")
 _KEPT = ("conf", "box_labels", "max_detections")
 
 
@@ -37,8 +38,7 @@ class EndToEndDecoder:
 
     Either one output [n, 6]: x1, y1, x2, y2, score, label (YOLOv10, YOLO26, Ultralytics' nms=True);
     or four: the number of boxes [1], boxes [n, 4], scores [n], labels [n] (TensorRT's EfficientNMS
-    in exports of YOLOv6 and v7); or one [n, 7]: image, x1, y1, x2, y2, label, score (their exports
-    for ONNX Runtime). `conf` and `iou` say, both or neither, at which thresholds the file did NMS
+    in exports of YOLOv6 and v7); or one [n, 7]: image, x1, y1, x2, y2, label, score. `conf` and `iou` say, both or neither, at which thresholds the file did NMS
     for each class; a protocol of a lower conf is then refused.
     """
 
@@ -58,23 +58,24 @@ class EndToEndDecoder:
         return decode
 
     def recognise(self, outline: FileOutline) -> Recognition | None:
-        """One output 1xnx6 or nx7, or the four of EfficientNMS by their shapes."""
+        """One output 1xnx6, or the four of EfficientNMS by their names or shapes."""
         if not is_task(outline, "detect"):
             return None
         shapes = [spec.shape for spec in outline.outputs]
-        is_rows = [(shape[-1:], len(shape)) for shape in shapes] in ([((6,), 3)], [((7,), 2)])
-        if not is_rows and _four([shape[1:] for shape in shapes]) is None:
+        is_rows = [(shape[-1:], len(shape)) for shape in shapes] == [((_COLUMNS,), 3)]
+        names = [spec.name for spec in outline.outputs]
+        if not is_rows and _four(names, [shape[1:] for shape in shapes]) is None:
             return None
         what = " and ".join(told(spec) for spec in outline.outputs)
         chosen = (
             "without NMS" if outline.metadata.get("end2end") == "True" else "by the file itself"
         )
-        names = names_of(outline)
-        lacking = "" if names else f"; their number of classes is not stated, {_COCO} are assumed"
+        classes = names_of(outline)
+        lacking = "" if classes else f"; their number of classes is not stated, {_COCO} are assumed"
         return Recognition(
             why=f"{what}: boxes, scores and labels, chosen {chosen}{lacking}",
             params={},
-            classes=names or _COCO,
+            classes=classes or _COCO,
             preprocess=preprocess(outline.size),
             protocol={**{key: PROTOCOL[key] for key in _KEPT}, "nms_kind": "none"},
         )
@@ -109,7 +110,7 @@ class Chosen:
                 return cls.of(rows)
             if rows.shape[1] == _WITH_IMAGE:
                 return cls(rows[:, 1:5], rows[:, 6], rows[:, 5], none)
-        places = _four([array.shape for array in arrays])
+        places = _four(list(outputs), [array.shape for array in arrays])
         if places is None:
             given = ", ".join(f"{name} {list(array.shape)}" for name, array in outputs.items())
             what = f"outputs are neither [n, 6], nor [n, 7], nor those of EfficientNMS: {given}"
@@ -152,8 +153,14 @@ def thresholds(params: Mapping[str, Any]) -> tuple[float, float] | None:
     return (float(given["conf"]), float(given["iou"])) if given else None
 
 
-def _four(shapes: list[tuple[Any, ...]]) -> tuple[int, int, int, int] | None:
-    """Where number, boxes, scores and labels are; scores come before labels, as the plugin's do."""
+def _four(names: list[str], shapes: list[tuple[Any, ...]]) -> tuple[int, int, int, int] | None:
+    """Where number, boxes, scores and labels are, by their usual names or by their shapes.
+
+    By shape, scores come before labels, as in the plugin EfficientNMS.
+    """
+    if sorted(names) == sorted(_NAMES):
+        number, box, score, label = (names.index(name) for name in _NAMES)
+        return number, box, score, label
     if len(shapes) != 4:
         return None
     boxes = [at for at, shape in enumerate(shapes) if len(shape) == 2 and shape[1] == 4]

@@ -71,4 +71,4 @@ def is_task(outline: FileOutline, task: str) -> bool:
 
 def told(spec: TensorSpec) -> str:
     """An output as words: output0 1x84x8400."""
-    return f"{spec.name} {'x'.join(map(str, spec.shape))}"
+    return f"{spec.name} {'x'.join(map(str, spec.shape))}".strip()
