@@ -226,6 +226,7 @@ def test_maps_of_retinanet_fit_three_repositories(source: str) -> None:
     assert answer is not None
     assert answer.classes == 80
     assert "80 scores and 4 deltas for 9 anchors" in answer.why
+    assert answer.params == {"scores": "logits"}
     assert recognised("yolof", outline(shapes)) is None
 
 

@@ -60,7 +60,10 @@ class AnchorDecoder:
         return decode
 
     def recognise(self, outline: FileOutline) -> Recognition | None:
-        """Maps of every level, in number and size those of the family's strides."""
+        """Maps of every level, in number and size those of the family's strides.
+
+        Maps are a network's last convolutions: they hold logits, whatever rows hold.
+        """
         rules = AnchorRules.read({}, self.defaults)
         grids = rules.grids(outline.size)
         shapes = [output.shape[1:] for output in outline.outputs]
@@ -87,7 +90,7 @@ class AnchorDecoder:
         )
         return Recognition(
             why=why,
-            params={},
+            params={"scores": "logits"},
             classes=classes,
             preprocess=sized(self.preprocess, outline.size),
             protocol=self.protocol,
