@@ -38,8 +38,9 @@ class EndToEndDecoder:
 
     Either one output [n, 6]: x1, y1, x2, y2, score, label (YOLOv10, YOLO26, Ultralytics' nms=True);
     or four: the number of boxes [1], boxes [n, 4], scores [n], labels [n] (TensorRT's EfficientNMS
-    in exports of YOLOv6 and v7); or one [n, 7]: image, x1, y1, x2, y2, label, score. `conf` and `iou` say, both or neither, at which thresholds the file did NMS
-    for each class; a protocol of a lower conf is then refused.
+    in exports of YOLOv6 and v7); or one [n, 7]: image, x1, y1, x2, y2, label, score. `conf` and
+    `iou` say, both or neither, at which thresholds the file did NMS for each class; a protocol of a
+    lower conf is then refused.
     """
 
     task = "detection"
