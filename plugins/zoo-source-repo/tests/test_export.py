@@ -176,6 +176,7 @@ def test_random_weights_without_a_command(plan: Plan, plain: Path, tmp_path: Pat
         ("import sys; sys.exit('no luck')", "{output}", "exit status 1, its last line: no luck"),
         ("", "made.onnx", "no ONNX file came out (made.onnx)"),
         ("open('x.onnx', 'wb').write(b'\\x08\\x08rubbish')", "x.onnx", "is not whole"),
+        ("open('x.onnx', 'wb'); raise SystemExit(1)", "x.onnx", "is empty"),
         ("[open(n, 'w') for n in ('1.onnx', '2.onnx')]", "[12].onnx", "2 files came out (1.onnx"),
         ("import os; os.symlink('made.onnx', 'x.onnx')", "x.onnx", "no ONNX file came out"),
         ("import time; time.sleep(60)", "{output}", "took more than 3 s and was stopped"),

@@ -182,6 +182,10 @@ def _take(made: Path, target: Path) -> None:
         model = onnx.load(made, load_external_data=False)
     except (DecodeError, OSError) as error:
         raise StageError(f"the ONNX file is not whole: {error}"[:300], where=made.name) from error
+    if not model.graph.node:
+        raise StageError(
+            "the ONNX file is empty; see how the command ended in log.txt", where=made.name
+        )
     if not any(uses_external_data(tensor) for tensor in model.graph.initializer):
         shutil.copyfile(made, target)
         return
