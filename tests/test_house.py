@@ -24,7 +24,7 @@ LAYERS = {
 BESIDE = {"toolkit", "testing", "schemas"}
 MOST_MODULES = 16
 MOST_LINES = {"file": 500, "function": 50}
-MOST_CODE = {"core": 14_500, "toolkit": 3_000, "testing": 2_900}
+MOST_CODE = {"core": 14_900, "toolkit": 3_400, "testing": 2_800}
 NO_CODE = {
     *(tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT),
     tokenize.ENDMARKER,

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from zoo_core.cli.options import Output
 from zoo_core.cli.output import echo, say
 from zoo_core.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from zoo_core.commands.new import NewFiles
+    from zoo_core.plugins.manager import Plugins
 
 
 def new(
@@ -46,18 +52,11 @@ def new(
 
     plugins = Plugins.installed()
     if source_repo is not None and (kind, family) == ("model", None):
-        from zoo_core.commands.new import source_card
-
-        answers = source_card.answered(answer or [], _ask if sys.stdin.isatty() else None)
-        place = source_card.Workplace(
-            registry=load_registry(plugins.registry_files()), plugins=plugins
-        )
-        result = source_card.new_source_card(name, source_repo, answers, output, place)
+        result = _source_card(name, source_repo, answer or [], output, plugins)
     elif source_repo is not None or answer:
+        what = "belongs to a new model without --family"
         step = "a model whose repository exports it has no family yet"
-        raise UsageError(
-            "belongs to a new model without --family", where="--source-repo", next=step
-        )
+        raise UsageError(what, where="--source-repo", next=step)
     elif kind == "model":
         registry = load_registry(plugins.registry_files())
         result = new.new_card(name, family, output, registry, plugins)
@@ -69,6 +68,19 @@ def new(
         echo(path)
     say("\n".join(["next:", *(f"  {step}" for step in result.steps)]))
     return 0
+
+
+def _source_card(
+    name: str, url: str, answers: list[str], output: Path | None, plugins: Plugins
+) -> NewFiles:
+    """A card of a repository; a person at a terminal is asked what the answers leave open."""
+    from zoo_core.commands.new import source_card
+    from zoo_core.registry import load_registry
+
+    given = source_card.answered(answers, _ask if sys.stdin.isatty() else None)
+    registry = load_registry(plugins.registry_files())
+    place = source_card.Workplace(registry=registry, plugins=plugins)
+    return source_card.new_source_card(name, url, given, output, place)
 
 
 def _ask(question: str, default: str) -> str:
