@@ -6,7 +6,7 @@ coco              annotation files in COCO's form; labels and categories of one 
 darknet_cfg       darknet's `.cfg`: sections of options, with their lines
 darknet_weights   darknet's `.weights`: read from a memory map, written
 datasets          what data sets share: limits, shards, folders of images
-detection         anchors, candidates, NMS, the rules of a protocol, drawing
+detection         what decoders share, candidates, NMS, the rules of a protocol, drawing
 detection_txt     detections as one text file per image
 download          downloads that resume and are checked
 files             digests, kinds, names, the cache, reading with limits (YAML too), writing

@@ -9,6 +9,7 @@ import numpy as np
 from zoo_core.api import Recognition
 from zoo_core.errors import StageError, UsageError, check_known
 from zoo_core.toolkit.detection import Candidates
+from zoo_core.toolkit.detection.decoding import shapes_told, sigmoid
 from zoo_core.toolkit.detection.detections import Pairs
 from zoo_dense.decoder import sized
 
@@ -57,7 +58,7 @@ class CenternetDecoder:
             height, width = geometry.network
             grid = (-(-height // stride), -(-width // stride))
             heat, sides, offsets = _maps(outputs, classes, grid)
-            scores = _sigmoid(heat) if logits else np.minimum(heat, np.float32(1))
+            scores = sigmoid(heat) if logits else np.minimum(heat, np.float32(1))
             label, row, column = _peaks(scores, floor, top)
             with np.errstate(over="ignore", invalid="ignore"):
                 centre = np.stack([column, row], axis=1).astype(np.float32)
@@ -120,21 +121,15 @@ def _maps(
     names = named if len(named) == len(outputs) else list(outputs)
     shapes = [outputs[name].shape for name in names]
     if shapes not in ([(classes, *grid), (2, *grid)], [(classes, *grid), (2, *grid), (2, *grid)]):
-        told = ", ".join(f"{name} {list(array.shape)}" for name, array in outputs.items())
         rows, columns = grid
         what = (
             f"the outputs are not [{classes}, {rows}, {columns}], [2, {rows}, {columns}] and "
-            f"perhaps a further [2, {rows}, {columns}]: {told}"
+            f"perhaps a further [2, {rows}, {columns}]: {shapes_told(outputs)}"
         )
         step = "check the labels (the card's, or those of --names), the size and the stride"
         raise StageError(what, where="decoder centernet", next=step)
     heat, sides, *offsets = (np.asarray(outputs[name], np.float32) for name in names)
     return heat, sides, offsets[0] if offsets else None
-
-
-def _sigmoid(values: Floats) -> Floats:
-    with np.errstate(over="ignore"):
-        return np.asarray(np.float32(1) / (np.float32(1) + np.exp(-values)))
 
 
 def _peaks(

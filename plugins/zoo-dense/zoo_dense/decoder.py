@@ -9,6 +9,7 @@ import numpy as np
 
 from zoo_core.api import Recognition
 from zoo_core.toolkit.detection import Candidates
+from zoo_core.toolkit.detection.decoding import sigmoid
 from zoo_core.toolkit.detection.detections import Pairs
 from zoo_core.vision.geometry import clip_boxes
 from zoo_dense.anchors import AnchorRules
@@ -151,8 +152,7 @@ def _scored(
     with np.errstate(divide="ignore"):
         limit = float(np.log(floor) - np.log1p(-floor)) - 1e-3
     row, label, logit = level.above(limit)
-    with np.errstate(over="ignore"):
-        score = np.float32(1) / (np.float32(1) + np.exp(-logit))
+    score = sigmoid(logit)
     above = score > np.float32(floor)
     return row[above], label[above], score[above]
 

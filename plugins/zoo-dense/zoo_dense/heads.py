@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo_core.errors import StageError
+from zoo_core.toolkit.detection.decoding import shapes_told
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -132,7 +133,6 @@ def _with_objects(scores: Floats, objects: Floats) -> Floats:
 def _misfit(
     outputs: Arrays, rules: AnchorRules, network: tuple[int, int], classes: int, decoder: str
 ) -> StageError:
-    told = ", ".join(f"{name} {list(array.shape)}" for name, array in outputs.items())
     rows, columns = rules.grids(network)[0]
     wanted = (
         f"[{rules.each * classes}, {rows}, {columns}] and [{rules.each * 4}, {rows}, {columns}]"
@@ -140,7 +140,7 @@ def _misfit(
     total = sum(rows * columns * rules.each for rows, columns in rules.grids(network))
     what = (
         f"the outputs are neither maps (first level {wanted}) nor rows ([{total}, {classes}] and "
-        f"[{total}, 4]): {told}"
+        f"[{total}, 4]): {shapes_told(outputs)}"
     )
     step = "check the labels (the card's, or those of --names), the size, strides and sizes"
     return StageError(what, where=f"decoder {decoder}", next=step)

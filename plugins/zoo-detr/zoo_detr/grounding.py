@@ -8,7 +8,8 @@ import numpy as np
 
 from zoo_core.errors import UsageError, check_known
 from zoo_core.toolkit.detection import Candidates
-from zoo_detr.heads import best_pairs, pair_of, placed, sigmoid, top_of
+from zoo_core.toolkit.detection.decoding import sigmoid
+from zoo_detr.heads import best_pairs, pair_of, placed, top_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

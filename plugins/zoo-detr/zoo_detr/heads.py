@@ -8,6 +8,7 @@ import numpy as np
 
 from zoo_core.errors import StageError, UsageError, check_known
 from zoo_core.toolkit.detection import Candidates
+from zoo_core.toolkit.detection.decoding import shapes_told, sigmoid, softmax
 from zoo_core.toolkit.detection.detections import Pairs
 from zoo_core.vision import cxcywh_to_xyxy
 from zoo_detr.chosen import chosen
@@ -48,7 +49,7 @@ class DetrDecoder:
         def decode(outputs: Arrays, geometry: Geometry) -> Arrays:
             width = _width(params, labels, _ONE_MORE)
             logits, boxes = pair_of(outputs, width, name, "decoder detr")
-            shares = _softmax(logits)[:, :-1]
+            shares = softmax(logits)[:, :-1]
             best = shares.argmax(axis=1)
             kept = np.isin(best, columns)[:, None]
             scores = np.where(kept, shares[:, columns], 0)
@@ -149,7 +150,7 @@ def pair_of(
     named = [pair for pair in found if "box" in pair[1].lower() and "box" not in pair[0].lower()]
     found = named if len(named) == 1 else found
     if len(found) != 1:
-        told = ", ".join(f"{key} {list(array.shape)}" for key, array in outputs.items())
+        told = shapes_told(outputs)
         many = f"{least}{' or more' if open_ended else ''}"
         what = f"no {'single ' if found else ''}pair of outputs is [n, {many}] and [n, 4]: {told}"
         if where == "decoder rtdetr":
@@ -158,18 +159,6 @@ def pair_of(
         raise StageError(what, where=where, next=step)
     logits, boxes = (np.asarray(outputs[key], np.float32) for key in found[0])
     return logits, boxes
-
-
-def sigmoid(logits: Floats) -> Floats:
-    """1 / (1 + exp(-x))."""
-    with np.errstate(over="ignore"):
-        return np.asarray(1 / (1 + np.exp(-logits)), np.float32)
-
-
-def _softmax(logits: Floats) -> Floats:
-    with np.errstate(over="ignore", invalid="ignore"):
-        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
 
 
 def best_pairs(scores: Floats, top: int, labels: NDArray[np.intp], floor: float) -> Pairs:

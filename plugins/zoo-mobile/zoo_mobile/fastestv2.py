@@ -8,6 +8,7 @@ import numpy as np
 
 from zoo_core.api import Recognition
 from zoo_core.errors import UsageError, check_known
+from zoo_core.toolkit.detection.decoding import sigmoid, softmax, strides_of
 from zoo_core.vision import cxcywh_to_xyxy
 from zoo_mobile.maps import (
     WHERE,
@@ -15,10 +16,7 @@ from zoo_mobile.maps import (
     candidates,
     rows,
     shapes,
-    sigmoid,
-    softmax,
     stretched_bgr,
-    strides_of,
 )
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""What the decoders of this plugin share: outputs by shape, scores, candidates, recognition."""
+"""What the decoders of this plugin share: outputs by shape, candidates, recognition."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo_core.errors import StageError, UsageError
+from zoo_core.errors import StageError
 from zoo_core.toolkit.detection import Candidates
+from zoo_core.toolkit.detection.decoding import shapes_told
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,7 +29,7 @@ class Pool:
 
     def __init__(self, outputs: Arrays, decoder: str) -> None:
         self._left = list(outputs.values())
-        self._told = ", ".join(f"{name} {list(array.shape)}" for name, array in outputs.items())
+        self._told = shapes_told(outputs)
         self._decoder = decoder
 
     def take(self, *shape: int) -> Floats | None:
@@ -66,27 +67,6 @@ def candidates(boxes: Floats, scores: Floats, geometry: Geometry, floor: float) 
 def rows(array: Floats) -> Floats:
     """A map [channels, height, width] as [height * width, channels]."""
     return np.ascontiguousarray(array.reshape(len(array), -1).T)
-
-
-def sigmoid(values: Floats) -> Floats:
-    """The logistic function."""
-    with np.errstate(over="ignore"):
-        return np.float32(1) / (np.float32(1) + np.exp(-values))
-
-
-def softmax(values: Floats) -> Floats:
-    """Softmax over the last axis."""
-    grown = np.exp(values - values.max(axis=-1, keepdims=True))
-    return np.asarray(grown / grown.sum(axis=-1, keepdims=True))
-
-
-def strides_of(params: Mapping[str, Any], default: Sequence[int]) -> tuple[int, ...]:
-    """The parameter `strides`; raises `UsageError` for anything but positive whole numbers."""
-    strides = params.get("strides", default)
-    good = isinstance(strides, list | tuple) and strides
-    if not good or not all(type(stride) is int and stride > 0 for stride in strides):
-        raise UsageError(f"strides must be whole numbers, are {strides!r}", where=WHERE)
-    return tuple(strides)
 
 
 def shapes(outline: FileOutline) -> list[tuple[int, ...]]:

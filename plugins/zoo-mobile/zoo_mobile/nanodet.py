@@ -9,16 +9,14 @@ import numpy as np
 
 from zoo_core.api import Recognition
 from zoo_core.errors import UsageError, check_known, check_one_of
+from zoo_core.toolkit.detection.decoding import sigmoid, softmax, strides_of
 from zoo_mobile.maps import (
     WHERE,
     Pool,
     candidates,
     rows,
     shapes,
-    sigmoid,
-    softmax,
     stretched_bgr,
-    strides_of,
 )
 
 if TYPE_CHECKING:

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from zoo_core.errors import StageError, UsageError, check_known
 from zoo_core.toolkit.detection import AnchorHead, decode_heads, decode_rows
+from zoo_core.toolkit.detection.decoding import shapes_told, strides_of
 from zoo_yolo.anchor_outline import recognised
+from zoo_yolo.outlines import STRIDES, listed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
     from zoo_core.vision import Geometry
 
 _PARAMS = ("anchors", "strides")
-_STRIDES = (8, 16, 32)
 _PER_CELL = 3
 _WHERE = "decoder_params"
 
@@ -72,20 +73,18 @@ class AnchorDecoder:
 
 def _checked(params: Mapping[str, Any]) -> tuple[tuple[int, ...], Anchors]:
     check_known(params, _PARAMS, _WHERE)
-    strides, anchors = params.get("strides", _STRIDES), params.get("anchors", ())
-    if not _is_list(strides) or not all(type(item) is int and item > 0 for item in strides):
-        raise UsageError(f"strides must be whole numbers, are {strides!r}", where=_WHERE)
+    strides, anchors = strides_of(params, STRIDES[0]), params.get("anchors", ())
     if len(set(strides)) != len(strides):
         raise UsageError(f"strides must differ, are {strides!r}", where=_WHERE)
     if "anchors" not in params:
-        return tuple(strides), ()
+        return strides, ()
     fine = _is_list(anchors) and all(
         _is_list(head) and all(_is_pair(pair) for pair in head) for head in anchors
     )
     if not fine or len(anchors) != len(strides):
         what = f"anchors must be lists of [width, height], one list for each of {len(strides)}"
         raise UsageError(f"{what} strides, are {anchors!r}", where=_WHERE)
-    return tuple(strides), tuple(
+    return strides, tuple(
         tuple((float(width), float(height)) for width, height in head) for head in anchors
     )
 
@@ -123,11 +122,9 @@ def _rows(
     shape = (sum(cells[stride] * count for stride, count in per_cell.items()), 5 + classes)
     found = [array for array in outputs.values() if array.shape == shape]
     if len(found) != 1:
-        told = ", ".join(f"{name} {list(array.shape)}" for name, array in outputs.items())
-        names = ", ".join(map(str, per_cell))
         raise StageError(
-            f"outputs are neither a head for each of the strides {names} nor rows [{shape[0]}, "
-            f"5 + {classes} classes]: {told}",
+            f"outputs are neither a head for each of the strides {listed(per_cell)} nor rows "
+            f"[{shape[0]}, 5 + {classes} classes]: {shapes_told(outputs)}",
             where="decoder of YOLO with anchors",
             next="check labels, size, and anchors and strides in decoder_params; raw heads cannot "
             "be decoded without anchors",

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.api import Recognition
 from zoo_core.errors import check_known
 from zoo_yolo.cells import KEYS, Layout
 from zoo_yolo.outlines import (
-    PROTOCOL,
     STRIDES,
     is_task,
+    listed,
     names_of,
-    preprocess,
+    recognition,
     stride_of,
-    strides_of,
+    strides_for,
     told,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from zoo_core.api import Arrays, Decode, FileOutline, TensorSpec
+    from zoo_core.api import Arrays, Decode, FileOutline, Recognition, TensorSpec
     from zoo_core.vision import Geometry
 
 NAME = "yolo-anchor-free"
@@ -70,7 +69,7 @@ def _decoded(outline: FileOutline, spec: TensorSpec) -> Recognition | None:
     names = names_of(outline)
     _, one, other = spec.shape
     for width, count, is_last in ((one, other, False), (other, one, True)):
-        strides = strides_of(outline, count)
+        strides = strides_for(outline, count)
         if strides is None or isinstance(width, str) or width <= _SIDES:
             continue
         classes = width - _SIDES
@@ -79,11 +78,11 @@ def _decoded(outline: FileOutline, spec: TensorSpec) -> Recognition | None:
         if names not in (None, classes) or (isinstance(count, str) and names is None):
             continue
         parts = f"4 sides{', an object score' if with_object else ''} and {classes} scores"
-        why = f"one output {told(spec)}: {parts} for each cell of strides {_listed(strides)}"
+        why = f"one output {told(spec)}: {parts} for each cell of strides {listed(strides)}"
         params: dict[str, Any] = {"strides": list(strides)}
         if with_object:
             params["object"] = True
-        return _recognition(outline, why, params, classes)
+        return recognition(outline, why, params, classes)
     return None
 
 
@@ -104,8 +103,8 @@ def _raw(outline: FileOutline) -> Recognition | None:
     if classes is None or names not in (None, classes):
         return None
     what = " and ".join(map(str, parts))
-    why = f"maps of {what} channels for strides {_listed(strides)}: 4 x 16 bins, {classes} classes"
-    return _recognition(outline, why, {"strides": list(strides)}, classes)
+    why = f"maps of {what} channels for strides {listed(strides)}: 4 x 16 bins, {classes} classes"
+    return recognition(outline, why, {"strides": list(strides)}, classes)
 
 
 def _classes(channels: tuple[int, ...], names: int | None) -> int | None:
@@ -116,19 +115,3 @@ def _classes(channels: tuple[int, ...], names: int | None) -> int | None:
     if len(channels) == 2 and _DFL in channels:
         return channels[1] if channels[0] == _DFL else channels[0]
     return None
-
-
-def _recognition(
-    outline: FileOutline, why: str, params: Mapping[str, Any], classes: int
-) -> Recognition:
-    return Recognition(
-        why=why,
-        params=params,
-        classes=classes,
-        preprocess=preprocess(outline.size),
-        protocol=PROTOCOL,
-    )
-
-
-def _listed(strides: tuple[int, ...]) -> str:
-    return ", ".join(map(str, strides))

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.api import Recognition
-from zoo_yolo.outlines import PROTOCOL, names_of, preprocess
+from zoo_yolo.outlines import PROTOCOL, listed, names_of, recognition
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from zoo_core.api import FileOutline
+    from zoo_core.api import FileOutline, Recognition
 
 _PER_CELL = 3
 
@@ -37,6 +36,7 @@ _ANCHORS: Mapping[tuple[int, ...], tuple[str, tuple[tuple[tuple[int, int], ...],
 """Strides -> whose anchors these are, and the anchors; used where a file tells none."""
 
 _PROTOCOL = {**PROTOCOL, "nms": 0.65, "clip": True}
+"""That of ultralytics/yolov5, val.py."""
 
 
 def recognised(outline: FileOutline, *, squares: bool) -> Recognition | None:
@@ -64,12 +64,13 @@ def _as_rows(
             continue
         classes = shape[1] - 5
         if names_of(outline) in (None, classes):
-            return _recognition(
+            return recognition(
+                outline,
                 f"an output 1x{count}x{shape[1]}: decoded boxes, object and {classes} classes for "
-                f"{_PER_CELL} anchors in each cell of the strides {_listed(strides)}",
+                f"{_PER_CELL} anchors in each cell of the strides {listed(strides)}",
                 {"strides": list(strides)},
                 classes,
-                outline.size,
+                _PROTOCOL,
             )
     return None
 
@@ -86,13 +87,14 @@ def _as_heads(
         return None
     whose, anchors = _ANCHORS[strides]
     how = "(2 sigmoid)^2, as YOLOv5 and later" if squares else "exp, as Darknet's YOLOv3"
-    return _recognition(
-        f"a raw head for each of the strides {_listed(strides)}, {classes} classes for {_PER_CELL} "
+    return recognition(
+        outline,
+        f"a raw head for each of the strides {listed(strides)}, {classes} classes for {_PER_CELL} "
         f"anchors. Assumed, since no file tells it: sides grow by {how}; anchors of {whose} (a "
         "card states others as decoder_params: anchors)",
         {"strides": list(strides), "anchors": [[list(pair) for pair in head] for head in anchors]},
         classes,
-        outline.size,
+        _PROTOCOL,
     )
 
 
@@ -111,20 +113,3 @@ def _heads(shapes: Sequence[tuple[Any, ...]], size: tuple[int, int]) -> dict[int
 
 def _depth(shape: tuple[Any, ...]) -> int:
     return int(shape[0]) // _PER_CELL if len(shape) == 3 else int(shape[3])
-
-
-def _listed(strides: Sequence[int]) -> str:
-    return ", ".join(map(str, strides))
-
-
-def _recognition(
-    why: str, params: Mapping[str, Any], classes: int, size: tuple[int, int]
-) -> Recognition:
-    """With the preprocess and protocol of ultralytics/yolov5, detect.py and val.py."""
-    return Recognition(
-        why=why,
-        params=params,
-        classes=classes,
-        preprocess=preprocess(size),
-        protocol=_PROTOCOL,
-    )

@@ -10,6 +10,7 @@ import numpy as np
 
 from zoo_core.errors import StageError, UsageError
 from zoo_core.toolkit.detection import Candidates
+from zoo_core.toolkit.detection.decoding import shapes_told, sigmoid, softmax, strides_of
 from zoo_core.toolkit.detection.detections import Pairs
 from zoo_yolo.outlines import STRIDES, cells
 
@@ -55,10 +56,7 @@ class Cells:
         raw = self.sides[rows].reshape(len(rows), _SIDES, self.sides.shape[1] // _SIDES)
         if raw.shape[2] == 1:
             return raw[:, :, 0]
-        with np.errstate(over="ignore", invalid="ignore"):
-            weights = np.exp(raw - raw.max(axis=2, keepdims=True))
-            weights /= weights.sum(axis=2, keepdims=True)
-        return np.asarray(weights @ np.arange(raw.shape[2], dtype=np.float32))
+        return np.asarray(softmax(raw) @ np.arange(raw.shape[2], dtype=np.float32))
 
     def boxes(self, rows: NDArray[np.intp]) -> Floats:
         """The boxes xyxy of some rows, in network pixels, [n, 4]."""
@@ -99,16 +97,13 @@ class Layout:
     ) -> Layout:
         """From a card's `decoder_params` `KEYS`; raises `UsageError` for wrong values."""
         where = "decoder_params"
-        strides, output = params.get("strides", STRIDES[0]), params.get("output")
-        good = isinstance(strides, list | tuple) and strides
-        if not good or not all(type(stride) is int and stride > 0 for stride in strides):
-            raise UsageError(f"strides must be whole numbers, are {strides!r}", where=where)
+        strides, output = strides_of(params, STRIDES[0]), params.get("output")
         has_object = params.get("object", False)
         if type(has_object) is not bool:
             raise UsageError(f"object must be true or false, is {has_object!r}", where=where)
         if not isinstance(output, str | None):
             raise UsageError(f"output must be a name, is {output!r}", where=where)
-        return cls(name, classes, extras, tuple(strides), has_object, output)
+        return cls(name, classes, extras, strides, has_object, output)
 
     @property
     def width(self) -> int:
@@ -186,8 +181,7 @@ class Layout:
 
     def _raw(self, found: list[list[Floats]], places: Floats) -> Cells:
         parts = [np.concatenate(rows) for rows in zip(*found, strict=True)]
-        with np.errstate(over="ignore"):
-            scores = 1 / (1 + np.exp(-parts[1]))
+        scores = sigmoid(parts[1])
         extras = parts[2] if self.extras else np.zeros((len(scores), 0), np.float32)
         return Cells(scores, parts[0], extras, places)
 
@@ -199,8 +193,8 @@ class Layout:
         return " + ".join(parts)
 
     def _error(self, what: str, outputs: Arrays, step: str = _NEXT) -> StageError:
-        given = ", ".join(f"{name} {list(array.shape)}" for name, array in outputs.items())
-        return StageError(f"{what}: {given}", where=f"decoder {self.name}", next=step)
+        told = f"{what}: {shapes_told(outputs)}"
+        return StageError(told, where=f"decoder {self.name}", next=step)
 
 
 def grid(network: tuple[int, int], strides: Sequence[int]) -> Floats:

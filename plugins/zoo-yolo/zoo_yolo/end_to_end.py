@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo_core.api import Recognition
 from zoo_core.errors import StageError, UsageError, check_known
 from zoo_core.toolkit.detection import Candidates
+from zoo_core.toolkit.detection.decoding import shapes_told
 from zoo_core.toolkit.detection.detections import Pairs
-from zoo_yolo.outlines import PROTOCOL, is_task, names_of, preprocess, told
+from zoo_yolo.outlines import PROTOCOL, is_task, names_of, recognition, told
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-    from zoo_core.api import Arrays, Decode, FileOutline
+    from zoo_core.api import Arrays, Decode, FileOutline, Recognition
     from zoo_core.vision import Geometry
 
     Floats = NDArray[np.float32]
@@ -73,13 +73,9 @@ class EndToEndDecoder:
         )
         classes = names_of(outline)
         lacking = "" if classes else f"; their number of classes is not stated, {_COCO} are assumed"
-        return Recognition(
-            why=f"{what}: boxes, scores and labels, chosen {chosen}{lacking}",
-            params={},
-            classes=classes or _COCO,
-            preprocess=preprocess(outline.size),
-            protocol={**{key: PROTOCOL[key] for key in _KEPT}, "nms_kind": "none"},
-        )
+        why = f"{what}: boxes, scores and labels, chosen {chosen}{lacking}"
+        protocol = {**{key: PROTOCOL[key] for key in _KEPT}, "nms_kind": "none"}
+        return recognition(outline, why, {}, classes or _COCO, protocol)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +109,7 @@ class Chosen:
                 return cls(rows[:, 1:5], rows[:, 6], rows[:, 5], none)
         places = _four(list(outputs), [array.shape for array in arrays])
         if places is None:
-            given = ", ".join(f"{name} {list(array.shape)}" for name, array in outputs.items())
+            given = shapes_told(outputs)
             what = f"outputs are neither [n, 6], nor [n, 7], nor those of EfficientNMS: {given}"
             step = "export the file with boxes inside, or choose another decoder"
             raise StageError(what, where=f"decoder {NAME}", next=step)

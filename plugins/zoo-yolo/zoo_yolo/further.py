@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo_core.api import Recognition
 from zoo_core.errors import StageError, UsageError, check_known
 from zoo_core.toolkit.detection import KeypointCandidates, MaskCandidates, OrientedCandidates
+from zoo_core.toolkit.detection.decoding import shapes_told, sigmoid
 from zoo_yolo.cells import KEYS, Layout
 from zoo_yolo.end_to_end import THRESHOLDS, Chosen, thresholds
-from zoo_yolo.outlines import PROTOCOL, is_task, names_of, preprocess, strides_of, told
+from zoo_yolo.outlines import is_task, listed, names_of, recognition, strides_for, told
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-    from zoo_core.api import Arrays, Decode, FileOutline
+    from zoo_core.api import Arrays, Decode, FileOutline, Recognition
     from zoo_core.toolkit.detection import Candidates
     from zoo_core.vision import Geometry
     from zoo_yolo.cells import Cells
@@ -81,7 +81,7 @@ class SegmentDecoder:
         def decode(outputs: Arrays, geometry: Geometry) -> Arrays:
             maps = {key: array for key, array in outputs.items() if array.ndim == 3}
             if len(maps) != 1:
-                given = ", ".join(f"{key} {list(array.shape)}" for key, array in outputs.items())
+                given = shapes_told(outputs)
                 what = f"no single output is the prototypes [k, h, w]: {given}"
                 step = "export the -seg network with both of its outputs"
                 raise StageError(what, where=f"decoder {name}", next=step)
@@ -186,7 +186,7 @@ def _turned(cells: Cells) -> Floats:
         return np.concatenate([cells.sides, cells.extras], axis=1)
     far = cells.distances(np.arange(len(cells.scores)))
     with np.errstate(over="ignore", invalid="ignore"):
-        angle = (1 / (1 + np.exp(-cells.extras)) - np.float32(_ANGLE)) * np.float32(pi)
+        angle = (sigmoid(cells.extras) - np.float32(_ANGLE)) * np.float32(pi)
         x, y = ((far[:, 2:] - far[:, :2]) / 2).T[:, :, None]
         cosine, sine = np.cos(angle), np.sin(angle)
         middle = np.concatenate([x * cosine - y * sine, x * sine + y * cosine], axis=1)
@@ -222,27 +222,15 @@ def _recognised(
         return None
     names, (_, one, other) = names_of(outline), spec.shape
     for width, count in ((one, other), (other, one)):
-        strides = strides_of(outline, count)
+        strides = strides_for(outline, count)
         classes = 0 if isinstance(width, str) else width - _SIDES - extras
         if strides is not None and classes > 0 and names in (None, classes):
-            listed = ", ".join(map(str, strides))
-            parts = f"4 sides, {classes} scores and {what} for each cell of strides {listed}"
+            each = f"each cell of strides {listed(strides)}"
+            parts = f"4 sides, {classes} scores and {what} for {each}"
             known = {"strides": list(strides), **params}
-            return _recognition(outline, f"{told(spec)}: {parts}", known, classes)
+            return recognition(outline, f"{told(spec)}: {parts}", known, classes)
     if other != _CHOSEN + extras:
         return None
     lacking = "" if names else "; their number of classes is not stated, 1 is assumed"
     parts = f"box, score, label and {what}, chosen by the file{lacking}"
-    return _recognition(outline, f"{told(spec)}: {parts}", params, names or 1)
-
-
-def _recognition(
-    outline: FileOutline, why: str, params: Mapping[str, Any], classes: int
-) -> Recognition:
-    return Recognition(
-        why=why,
-        params=params,
-        classes=classes,
-        preprocess=preprocess(outline.size),
-        protocol=PROTOCOL,
-    )
+    return recognition(outline, f"{told(spec)}: {parts}", params, names or 1)

@@ -6,8 +6,10 @@ import ast
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from zoo_core.api import Recognition
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from zoo_core.api import FileOutline, TensorSpec
 
@@ -38,7 +40,7 @@ def cells(network: tuple[int, int], strides: Sequence[int]) -> int:
     return sum(-(-network[0] // stride) * -(-network[1] // stride) for stride in strides)
 
 
-def strides_of(outline: FileOutline, count: int | str) -> tuple[int, ...] | None:
+def strides_for(outline: FileOutline, count: int | str) -> tuple[int, ...] | None:
     """The strides whose cells are as many; the usual ones where the count is open."""
     if isinstance(count, str):
         return STRIDES[0] if outline.metadata.get("stride") == str(STRIDES[0][-1]) else None
@@ -72,3 +74,25 @@ def is_task(outline: FileOutline, task: str) -> bool:
 def told(spec: TensorSpec) -> str:
     """An output as words: output0 1x84x8400."""
     return f"{spec.name} {'x'.join(map(str, spec.shape))}".strip()
+
+
+def listed(strides: Iterable[int]) -> str:
+    """Strides in words: 8, 16, 32."""
+    return ", ".join(map(str, strides))
+
+
+def recognition(
+    outline: FileOutline,
+    why: str,
+    params: Mapping[str, Any],
+    classes: int,
+    protocol: Mapping[str, Any] = PROTOCOL,
+) -> Recognition:
+    """A network of this family, prepared as Ultralytics does."""
+    return Recognition(
+        why=why,
+        params=params,
+        classes=classes,
+        preprocess=preprocess(outline.size),
+        protocol=protocol,
+    )

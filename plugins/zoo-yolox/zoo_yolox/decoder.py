@@ -9,6 +9,7 @@ import numpy as np
 from zoo_core.api import Recognition
 from zoo_core.errors import StageError, UsageError, check_known
 from zoo_core.toolkit.detection import decode_rows
+from zoo_core.toolkit.detection.decoding import shapes_told, sigmoid, strides_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -76,13 +77,10 @@ class YoloxDecoder:
 def _checked(params: Mapping[str, Any]) -> tuple[tuple[int, ...], bool]:
     where = "decoder_params"
     check_known(params, _PARAMS, where)
-    strides, decoded = params.get("strides", _STRIDES), params.get("decoded", False)
-    good = isinstance(strides, list | tuple) and strides
-    if not good or not all(type(stride) is int and stride > 0 for stride in strides):
-        raise UsageError(f"strides must be whole numbers, are {strides!r}", where=where)
+    strides, decoded = strides_of(params, _STRIDES), params.get("decoded", False)
     if type(decoded) is not bool:
         raise UsageError(f"decoded must be true or false, is {decoded!r}", where=where)
-    return tuple(strides), decoded
+    return strides, decoded
 
 
 def _grid(network: tuple[int, int], strides: Sequence[int]) -> NDArray[np.float32]:
@@ -97,8 +95,7 @@ def _grid(network: tuple[int, int], strides: Sequence[int]) -> NDArray[np.float3
 def _rows(outputs: Arrays, cells: int, classes: int) -> NDArray[np.float32]:
     found = [array for array in outputs.values() if array.shape == (cells, 5 + classes)]
     if len(found) != 1:
-        told = ", ".join(f"{name} {list(array.shape)}" for name, array in outputs.items())
-        what = f"no single output is [{cells}, 5 + {classes} classes]: {told}"
+        what = f"no single output is [{cells}, 5 + {classes} classes]: {shapes_told(outputs)}"
         step = "check the labels (the card's, or those of --names), the size and the strides"
         raise StageError(what, where="decoder yolox", next=step)
     return np.asarray(found[0], np.float32)
@@ -117,9 +114,7 @@ def _maps(
     scores, boxes, objects = (
         np.concatenate(flat[at : at + each], axis=1).T for at in (0, each, 2 * each)
     )
-    with np.errstate(over="ignore"):
-        sure = 1 / (1 + np.exp(-np.concatenate([objects, scores], axis=1)))
-    return np.concatenate([boxes, sure], axis=1)
+    return np.concatenate([boxes, sigmoid(np.concatenate([objects, scores], axis=1))], axis=1)
 
 
 def _placed(raw: NDArray[np.float32], grid: NDArray[np.float32]) -> NDArray[np.float32]:

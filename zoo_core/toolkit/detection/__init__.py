@@ -1,4 +1,4 @@
-"""Objects in images: candidates, anchors, non-maximum suppression, protocol rules, drawing.
+"""Objects in images: decoding, candidates, non-maximum suppression, protocol rules, drawing.
 
 Tasks beside `detection` keep further arrays of each box: `masks` (instance-segmentation),
 `keypoints` (keypoints) and `oriented` (oriented-detection).

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo_core.errors import UsageError
+from zoo_core.toolkit.detection.decoding import sigmoid
 from zoo_core.toolkit.detection.detections import Candidates, Pairs, firsts
 from zoo_core.vision.geometry import cxcywh_to_xyxy
 
@@ -161,7 +162,7 @@ def _cells(
     anchors = rows = 0
     for head, spec in zip(heads, specs, strict=True):
         maps = _maps(head, spec, classes, geometry)
-        objects = maps[:, 4] if spec.new_coords else _sigmoid(maps[:, 4])
+        objects = maps[:, 4] if spec.new_coords else sigmoid(maps[:, 4])
         anchor, cell = np.nonzero(objects > floor)
         chosen = [_columns(plane, cell[anchor == number]) for number, plane in enumerate(maps)]
         said.append(_applied(np.concatenate(chosen, axis=1), spec))
@@ -190,7 +191,7 @@ def _columns(plane: Floats, places: NDArray[np.intp]) -> Floats:
 def _applied(raw: Floats, spec: AnchorHead) -> tuple[Floats, Floats]:
     """Boxes [4, k] and scores [classes, k], as `_Cells` has them, of raw [5 + classes, k]."""
     with np.errstate(over="ignore", invalid="ignore"):
-        shares = raw if spec.new_coords else _sigmoid(raw)
+        shares = raw if spec.new_coords else sigmoid(raw)
         squares = spec.new_coords or spec.squares
         sides = np.square(shares[2:4] * 2) if squares else np.exp(raw[2:4])
         return np.concatenate([shares[:2], sides]), shares[_BOX_AND_OBJECT:] * shares[4]
@@ -208,8 +209,3 @@ def _boxes(cells: _Cells, used: NDArray[np.intp], specs: Sequence[AnchorHead]) -
         centre = (values[:2] * scale - shift + cells.corner[:, used]) * stride
         first = centre - sides / 2
         return np.concatenate([first, first + sides]).T
-
-
-def _sigmoid(values: Floats) -> Floats:
-    with np.errstate(over="ignore"):
-        return np.float32(1) / (np.float32(1) + np.exp(-values))

@@ -1,0 +1,46 @@
+"""What decoders share: outputs in words, the functions of scores, the parameter `strides`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zoo_core.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from zoo_core.api import Arrays
+
+    Floats = NDArray[np.float32]
+
+
+def shapes_told(outputs: Arrays) -> str:
+    """The outputs in words: boxes [100, 4], scores [100]."""
+    return ", ".join(f"{name} {list(array.shape)}" for name, array in outputs.items())
+
+
+def sigmoid(values: Floats) -> Floats:
+    """The logistic function, in float32."""
+    with np.errstate(over="ignore", under="ignore"):
+        return np.asarray(np.float32(1) / (np.float32(1) + np.exp(-values)), np.float32)
+
+
+def softmax(values: Floats) -> Floats:
+    """Softmax over the last axis, in float32; NaN where all or one is infinite."""
+    with np.errstate(under="ignore", invalid="ignore"):
+        powers = np.exp(values - values.max(axis=-1, keepdims=True))
+        return np.asarray(powers / powers.sum(axis=-1, keepdims=True), np.float32)
+
+
+def strides_of(params: Mapping[str, Any], usual: Sequence[int]) -> tuple[int, ...]:
+    """The parameter `strides`; raises `UsageError` for anything but positive whole numbers."""
+    strides = params.get("strides", usual)
+    listed = isinstance(strides, list | tuple) and len(strides) > 0
+    if not listed or not all(type(stride) is int and stride > 0 for stride in strides):
+        what = f"strides must be whole numbers, are {strides!r}"
+        raise UsageError(what, where="decoder_params")
+    return tuple(strides)
