@@ -181,6 +181,8 @@ def test_random_weights_without_a_command(plan: Plan, plain: Path, tmp_path: Pat
         ("import os; os.symlink('made.onnx', 'x.onnx')", "x.onnx", "no ONNX file came out"),
         ("import time; time.sleep(60)", "{output}", "took more than 3 s and was stopped"),
         ("import os; os.kill(os.getpid(), 9)", "{output}", "exit status -9"),
+        ("import shutil; shutil.rmtree('.', True)", "{output}", "no ONNX file came out"),
+        ("import os, shutil; shutil.rmtree(os.getcwd())", "{output}", "removed the folder"),
     ],
 )
 def test_scripts_that_fail(
@@ -228,6 +230,34 @@ def test_folder_files_and_variables(plan: Plan, plain: Path, tmp_path: Path) -> 
     assert run_stages(plan(card, weights, source=str(plain)), tmp_path / "run")["export"]
 
 
+def test_output_may_name_the_weights(plan: Plan, plain: Path, tmp_path: Path) -> None:
+    (plain / "export.py").write_text(
+        "import shutil, sys\nshutil.copyfile('made.onnx', sys.argv[1] + '.onnx')\n"
+    )
+    card = card_of(
+        plain, committed(plain), run="python export.py {weights}", output="{weights}.onnx"
+    )
+    assert run_stages(plan(card, plain / "made.onnx"), tmp_path / "run")["export"]
+
+
+@pytest.mark.parametrize(
+    ("params", "what"),
+    [
+        ({"folder": "nowhere"}, "no such folder"),
+        ({"folder": "export.py"}, "no such folder"),
+        ({"files": {"export.py/x": ""}}, "cannot be written: "),
+        ({"files": {"zoo-export": ""}}, "cannot be written: Is a directory"),
+    ],
+)
+def test_what_does_not_fit_the_repository_is_named(
+    plan: Plan, plain: Path, tmp_path: Path, params: Any, what: str
+) -> None:
+    card = card_of(plain, committed(plain), **params)
+    with pytest.raises(StageError, match=what) as caught:
+        run_stages(plan(card, plain / "made.onnx"), tmp_path / "run")
+    assert "failed: " not in str(caught.value)
+
+
 def test_a_source_that_cannot_be_had(plan: Plan, plain: Path, tmp_path: Path) -> None:
     card = card_of(plain, "0" * 40)
     with pytest.raises(DataError, match="git fetch"):
@@ -254,6 +284,16 @@ def test_a_source_that_cannot_be_had(plan: Plan, plain: Path, tmp_path: Path) ->
         ({"folder": "/tmp"}, "no path inside the repository"),
         ({"folder": 1}, "no path inside the repository"),
         ({"output": "../x.onnx"}, "no path inside the repository"),
+        ({"output": ""}, "no path inside the repository"),
+        ({"output": "."}, "no path inside the repository"),
+        ({"output": "**.onnx"}, "has ** inside a name"),
+        ({"files": {".": ""}}, "no path inside the repository"),
+        ({"files": {"a\0": ""}}, "has a null character"),
+        ({"folder": "a\0"}, "has a null character"),
+        ({"run": "python \0"}, "has a null character"),
+        ({"run": []}, "is empty"),
+        ({"environment": {"A=B": ""}}, "no name of a variable"),
+        ({"environment": {"": "x"}}, "no name of a variable"),
         ({"opset": 7}, "must be a whole number from"),
         ({"time_limit": 0}, "must be seconds"),
         ({"time_limit": True}, "must be seconds"),

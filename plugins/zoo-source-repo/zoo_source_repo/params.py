@@ -13,7 +13,7 @@ from zoo_core.toolkit.foreign import Environment
 from zoo_core.toolkit.options import opset
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 SHIMS = (
     "torch-load",
@@ -65,21 +65,27 @@ class Export:
         for key in ("run", "requirements"):
             if params.get(key) is None:
                 raise RegistryError(f"key '{key}' is missing", where=where)
-        files = _texts(params, "files", where)
-        for path in (*files, params.get("folder", "."), params.get("output", OUTPUT)):
-            _check_inside(path, where)
+        files, variables = _texts(params, "files", where), _texts(params, "environment", where)
+        for path in files:
+            _check_inside(path, f"{where}.files", is_file=True)
+        _check_inside(params.get("folder", "."), f"{where}.folder")
+        _check_inside(params.get("output", OUTPUT), f"{where}.output", is_file=True)
+        for name in variables:
+            if not name or "=" in name:
+                what = f"'{name}' is no name of a variable"
+                raise RegistryError(what, where=f"{where}.environment")
         shims = _names(params, "shims", where)
         for name in shims:
             if name not in SHIMS:
                 hint = did_you_mean(name, SHIMS)
                 raise RegistryError(f"no shim '{name}'", where=f"{where}.shims", next=hint)
         return cls(
-            run=_commands(params["run"], f"{where}.run"),
+            run=_commands(params["run"] or [""], f"{where}.run"),
             random=_commands(params.get("random", []), f"{where}.random"),
             environment=Environment.stated(params["requirements"], params.get("python"), where),
             folder=params.get("folder", "."),
             files=files,
-            variables=_texts(params, "environment", where),
+            variables=variables,
             shims=shims,
             stubs=_names(params, "stubs", where),
             output=params.get("output", OUTPUT),
@@ -118,6 +124,7 @@ def _commands(value: Any, where: str) -> tuple[str, ...]:
     given = [value] if isinstance(value, str) else value
     if not isinstance(given, list) or not all(isinstance(item, str) for item in given):
         raise RegistryError(f"must be a command or a list of them, is {value!r}", where=where)
+    _check_whole(given, where)
     for command in given:
         for name in _ANY.findall(command):
             if name not in PLACEHOLDERS:
@@ -144,6 +151,7 @@ def _texts(params: Mapping[str, Any], key: str, where: str) -> dict[str, str]:
     if not all(isinstance(part, str) for row in value.items() for part in row):
         what = "must map names to texts; put numbers in quotes"
         raise RegistryError(what, where=f"{where}.{key}")
+    _check_whole([part for row in value.items() for part in row], f"{where}.{key}")
     return dict(value)
 
 
@@ -154,10 +162,21 @@ def _names(params: Mapping[str, Any], key: str, where: str) -> tuple[str, ...]:
     return tuple(value)
 
 
-def _check_inside(path: Any, where: str) -> None:
+def _check_inside(path: Any, where: str, *, is_file: bool = False) -> None:
     parts = PurePosixPath(path).parts if isinstance(path, str) else None
-    if parts is None or path.startswith("/") or ".." in parts:
+    if parts is None or path.startswith("/") or ".." in parts or (is_file and not parts):
         raise RegistryError(f"{path!r} is no path inside the repository", where=where)
+    if any("**" in part and part != "**" for part in parts):
+        step = "write it as a folder of its own, such as **/*.onnx"
+        raise RegistryError(f"{path!r} has ** inside a name", where=where, next=step)
+    _check_whole([path], where)
+
+
+def _check_whole(texts: Iterable[str], where: str) -> None:
+    """No program takes a text with a null character."""
+    for text in texts:
+        if "\0" in text:
+            raise RegistryError(f"{text!r} has a null character", where=where)
 
 
 def _seconds(value: Any, where: str) -> float:

@@ -53,10 +53,8 @@ def export(context: StageContext) -> None:
         _copy(context.paths()["source"], root)
         values = _values(context, root)
         for name, text in params["files"].items():
-            path = root / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(filled(text, values), encoding="utf-8")
-        pattern = filled(params["output"], {**values, "output": f"{_OWN}/{_MODEL}"})
+            _write(root, name, filled(text, values))
+        pattern = filled(params["output"], {**values, **_inside(values, root)})
         before = {path: _stamp(path) for path in root.glob(pattern)}
         context.progress(2, 3, "the repository's command")
         status, last = _run_all(context, python, scratch, values)
@@ -104,6 +102,22 @@ def _values(context: StageContext, root: Path) -> dict[str, Any]:
     }
 
 
+def _inside(values: Mapping[str, Any], root: Path) -> dict[str, str]:
+    """The paths among the values as seen from the repository."""
+    paths = {name: value for name, value in values.items() if isinstance(value, Path)}
+    return {name: path.relative_to(root).as_posix() for name, path in paths.items()}
+
+
+def _write(root: Path, name: str, text: str) -> None:
+    path = root / name
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        what = f"`files` of the card cannot be written: {error.strerror}"
+        raise StageError(what, where=name) from error
+
+
 def _run_all(
     context: StageContext, python: Path, scratch: Path, values: Mapping[str, Any]
 ) -> tuple[int, str]:
@@ -122,7 +136,9 @@ def _run_all(
             )
     for command in params["run"]:
         ended = _run(command, context, python, scratch, values)
-    assert root.is_dir()
+    if not root.is_dir():
+        what = f"removed the folder in which it ran; its last line: {ended[1]}"
+        raise StageError(what, where=params["run"][-1])
     return ended
 
 
@@ -137,6 +153,10 @@ def _run(
         "opset": params["opset"],
         "seed": params["seed"],
     }
+    folder = scratch / "repository" / params["folder"]
+    if not folder.is_dir():
+        what = "the repository has no such folder"
+        raise StageError(what, where=f"`folder` of the card: {params['folder']}")
     path = scratch / "job.json"
     path.write_text(json.dumps(job), encoding="utf-8")
     with context.log.open("a", encoding="utf-8") as stream:
@@ -144,7 +164,7 @@ def _run(
     own = {name: filled(text, values) for name, text in params["variables"].items()}
     return run_program(
         [str(python), str(_RUNNER), str(path)],
-        scratch / "repository" / params["folder"],
+        folder,
         {**clean_variables(scratch, python.parent), **own},
         context.log,
         Limits(
