@@ -198,8 +198,9 @@ def test_a_program_sees_no_credentials(
         "PIP_INDEX_URL": "https://me:s@example.com",
         "https_proxy": "http://me:s@example.com:1",
         "PYTHONPATH": "/somewhere",
+        "LC_TOKEN": "s",
     }
-    for name, value in {**secrets, "http_proxy": "http://example.com:1", "LC_X": "de"}.items():
+    for name, value in {**secrets, "http_proxy": "http://example.com:1", "LC_TIME": "de"}.items():
         monkeypatch.setenv(name, value)
     code = "import json, os, sys; print(json.dumps({**os.environ, 'stdin': sys.stdin.read()}))"
     status, last = run(code)
@@ -208,7 +209,11 @@ def test_a_program_sees_no_credentials(
     seen = json.loads(log)
     assert log.startswith(last)
     assert not seen.keys() & secrets.keys()
-    assert (seen["http_proxy"], seen["LC_X"], seen["stdin"]) == ("http://example.com:1", "de", "")
+    assert (seen["http_proxy"], seen["LC_TIME"], seen["stdin"]) == (
+        "http://example.com:1",
+        "de",
+        "",
+    )
     assert seen["HOME"] == str(tmp_path / "home")
     assert seen["CUDA_VISIBLE_DEVICES"] == ""
 

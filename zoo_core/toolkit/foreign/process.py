@@ -23,6 +23,8 @@ _PASSED = frozenset(
     (
         *("LANG", "LANGUAGE", "TZ", "SYSTEMROOT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"),
         *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
+        *("LC_ALL", "LC_COLLATE", "LC_CTYPE", "LC_MESSAGES"),
+        *("LC_MONETARY", "LC_NUMERIC", "LC_TIME"),
         *("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "no_proxy", "NO_PROXY"),
     )
 )
@@ -54,7 +56,7 @@ def clean_variables(folder: Path, programs: Path) -> dict[str, str]:
     own = {
         name: value
         for name, value in os.environ.items()
-        if name in _PASSED or name.startswith("LC_") or (name in _PROXIES and "@" not in value)
+        if name in _PASSED or (name in _PROXIES and "@" not in value)
     }
     return {
         **own,
