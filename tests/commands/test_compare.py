@@ -158,6 +158,57 @@ def test_damaged_halves_are_told(zoo: Zoo, pair: tuple[Path, Path]) -> None:
 
 
 @pytest.mark.parametrize(
+    "values",
+    [np.zeros(0), np.zeros((2, 2)), np.array(["a"]), np.zeros(3, bool), np.zeros(3, "M8[s]")],
+)
+def test_halves_that_are_no_figures_are_told(
+    zoo: Zoo, pair: tuple[Path, Path], values: Any
+) -> None:
+    np.savez_compressed(pair[1] / "resamples.npz", F1=values)
+    done = zoo("compare", "a", "b")
+
+    assert done.code == 6
+    assert "resamples.npz: holds no row of figures for F1" in done.stderr
+
+
+def test_one_array_in_place_of_the_halves_is_told(zoo: Zoo, pair: tuple[Path, Path]) -> None:
+    with (pair[1] / "resamples.npz").open("wb") as stream:
+        np.save(stream, np.zeros(3))
+    done = zoo("compare", "a", "b")
+
+    assert done.code == 6
+    assert "resamples.npz: cannot be read" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"metrics": {"F1": "0.8"}},
+        {"metrics": {"F1": {}}},
+        {"metrics": {"F1": True}},
+        {"metrics": {"F1": float("nan")}},
+        {"metrics": {"F1": 1e308}},
+        {"metrics": ["F1"]},
+        {"per_class": 3},
+        {"per_class": {"square": 3}},
+        {"provenance": None},
+        {"provenance": {"data": 3}},
+        {"size": 3},
+        {"options": []},
+        {"versions": {"numpy": ["2"]}},
+        {"model": None},
+    ],
+)
+def test_a_damaged_report_is_told(zoo: Zoo, pair: tuple[Path, Path], keys: dict[str, Any]) -> None:
+    change(pair[1], **keys)
+    for runs in (("a", "b"), ("b", "a")):
+        done = zoo("compare", *runs)
+        assert done.code == 6
+        assert str(Path("b", "report.json")) in done.stderr
+        assert "is damaged" in done.stderr
+
+
+@pytest.mark.parametrize(
     "text", ["drop", "drop<=", "drop<=x", "AP>=0.3", "drop<=-0.1", "drop<=nan"]
 )
 def test_other_gates_are_refused(text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
@@ -11,11 +12,11 @@ import numpy as np
 
 from zoo_core.errors import DataError, some
 from zoo_core.pipeline.resampling import CONFIDENCE, interval
-from zoo_core.reporting.run_folder import RESAMPLES
-from zoo_core.system.terminal import columns, titled
+from zoo_core.reporting.run_folder import REPORT, RESAMPLES
+from zoo_core.system.terminal import columns, printable, titled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -28,6 +29,9 @@ SCHEMA = "zoo.compare/1"
 _WORST = 5
 """How many classes the terminal shows."""
 
+_MOST = 1e12
+"""No figure is larger."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
@@ -39,21 +43,17 @@ class Run:
 
     @classmethod
     def load(cls, folder: Path) -> Run:
-        """Raises DataError for a folder without the report of a run that was scored."""
+        """Raises DataError for a folder without the whole report of a run that was scored."""
         from zoo_core.reporting.report import RunReport, load
 
         report = load(folder)
         if not isinstance(report, RunReport) or not report.metrics:
             what = "holds no accuracy to compare"
             raise DataError(what, where=str(folder), next="name folders of `zoo run` or `zoo eval`")
+        if not _is_whole(report):
+            raise DataError("is damaged", where=str(folder / REPORT), next="run it again")
         path = folder / RESAMPLES
-        try:
-            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-                return cls(folder=folder, report=report, samples=dict(file))
-        except FileNotFoundError:
-            return cls(folder=folder, report=report)
-        except (OSError, ValueError, EOFError, BadZipFile, zlib.error) as error:
-            raise DataError(f"cannot be read: {error}", where=str(path)) from error
+        return cls(folder=folder, report=report, samples=_samples(path) if path.exists() else {})
 
     @property
     def content(self) -> str:
@@ -73,6 +73,41 @@ class Run:
             "protocol": head.protocol.name if head.protocol else None,
             "images": self.report.images,
         }
+
+
+def _samples(path: Path) -> Samples:
+    try:
+        with path.open("rb") as stream, np.lib.npyio.NpzFile(stream) as file:
+            found = {name: np.asarray(file[name]) for name in file.files}
+    except (OSError, ValueError, EOFError, BadZipFile, zlib.error) as error:
+        step = "run it again; without this file a difference has no interval"
+        raise DataError("cannot be read as figures", where=str(path), next=step) from error
+    for name, values in found.items():
+        if values.dtype.kind != "f" or values.ndim != 1 or not values.size:
+            what = f"holds no row of figures for {printable(name)}"
+            raise DataError(what, where=str(path), next="run it again")
+    return found
+
+
+def _is_whole(report: RunReport) -> bool:
+    """Whether what is compared is of the types that zoo writes."""
+    head, metrics, classes = report.header, report.metrics, report.per_class
+    values = head.protocol.values if head.protocol else {}
+    tables = (metrics, classes, values, head.options, head.versions, report.provenance)
+    if not all(isinstance(table, Mapping) for table in tables):
+        return False
+    rows = (metrics, *classes.values())
+    texts = (head.model, head.backend, head.device, head.precision)
+    further = (*head.versions.values(), *report.provenance.values())
+    return (
+        all(isinstance(row, Mapping) and all(map(_is_figure, row.values())) for row in rows)
+        and all(isinstance(text, str) for text in (*texts, *further))
+        and isinstance(head.size, tuple)
+    )
+
+
+def _is_figure(value: object) -> bool:
+    return value is None or (type(value) in (int, float) and abs(value) <= _MOST)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,7 +234,7 @@ def _difference(
     if before is None or after is None or before.shape != after.shape:
         return Difference(metric=key, values=values, difference=change)
     paired = np.asarray(after - before, np.float64)
-    if np.isnan(paired).any():
+    if not np.isfinite(paired).all():
         return Difference(metric=key, values=values, difference=change)
     low, high = interval(change, paired)
     return Difference(metric=key, values=values, difference=change, low=low, high=high)
@@ -248,7 +283,7 @@ def _facts(report: RunReport) -> dict[str, str]:
         "precision": head.precision,
         "batch": str(head.batch),
         "size": "x".join(map(str, head.size)),
-        **{f"option {key}": value for key, value in head.options.items()},
+        **{f"option {key}": str(value) for key, value in head.options.items()},
     }
     digests = {key: _short(text) for key, text in report.provenance.items() if key != "when"}
     return {**settings, **digests, **{f"version {k}": v for k, v in head.versions.items()}}
