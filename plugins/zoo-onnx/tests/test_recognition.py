@@ -283,3 +283,12 @@ def test_the_size_of_training_in_the_metadata_counts_for_open_sides(
     assert planned(file, {}, decodes=False, size="64,64").size == (64, 64)
     fixed = network(tmp_path / "f.onnx", imgsz=imgsz)
     assert planned(fixed, {}, decodes=False).size == (64, 96)
+
+
+@pytest.mark.parametrize("size", [(10**9, 10**9), (64, 20_000)])
+def test_an_image_of_no_usual_size_is_refused(
+    planned: Any, tmp_path: Path, size: tuple[int, int]
+) -> None:
+    file = network(tmp_path / "n.onnx", size)
+    with pytest.raises(DataError, match="more than 16384 images or pixels of a side"):
+        planned(file, {"odd": Cells(7)})

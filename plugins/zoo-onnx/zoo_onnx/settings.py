@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from zoo_core.api import AUTO, FileOutline, GivenSettings
+from zoo_core.errors import DataError
 from zoo_core.toolkit.onnx_file import quantisation
 from zoo_onnx.file import load, outline
 from zoo_onnx.image import inputs, spec
@@ -40,6 +41,7 @@ def settings(path: Path, stated: Stated, card: ModelCard) -> GivenSettings:
     model = outline(path)
     image, text = look(model, stated, path.name)
     check_pixels(image, card.preprocess, path.name)
+    _check_sides(image, text, path.name)
     height, width = image.sides
     size = (height or card.size[0], width or card.size[1]) if height or width else None
     origins = dict.fromkeys(("size", "channels", "batch"), f"{path.name}: input {text}")
@@ -57,6 +59,13 @@ def settings(path: Path, stated: Stated, card: ModelCard) -> GivenSettings:
         origins={name: origins[name] for name, value in known.items() if value},
         outline=_tensors(path, model, image, stated, size or card.size) if is_open else None,
     )
+
+
+def _check_sides(image: ImageInput, text: str, where: str) -> None:
+    known = [side for side in (*image.sides, image.batch) if isinstance(side, int)]
+    if any(side > _MOST for side in known):
+        what = f"input {text}: more than {_MOST} images or pixels of a side"
+        raise DataError(what, where=where, next="export it for images of a usual size")
 
 
 def _trained(model: ModelProto) -> tuple[int, int] | None:

@@ -71,7 +71,7 @@ def test_rows_beside_heads_need_no_anchors() -> None:
     assert AnchorDecoder(squares=False).recognise(outline([ROWS, *DEEP])) is None
 
 
-@pytest.mark.parametrize("names", [EIGHTY, "not Python", "[", "5"])
+@pytest.mark.parametrize("names", [EIGHTY, "not Python", "[", "5", "{[1]: 2}"])
 def test_names_that_fit_or_say_nothing(names: str) -> None:
     for shapes in ([ROWS], HEADS):
         found = AnchorDecoder(squares=True).recognise(outline(shapes, metadata={"names": names}))

@@ -161,6 +161,7 @@ MASKS = (1, 32, 160, 160)
         (PoseDecoder(), outline((1, 56, 8400)), 1),
         (PoseDecoder(), outline((1, 11, 8400), task="pose", kpt_shape="[3, 2]"), 1),
         (PoseDecoder(), outline((1, 300, 57), task="pose", kpt_shape="broken"), 1),
+        (PoseDecoder(), outline((1, 300, 57), task="pose", kpt_shape="{[1]: 2}"), 1),
         (OrientedDecoder(), outline((1, 10, 8400), task="obb", **NAMES), 5),
         (OrientedDecoder(), outline((1, 300, 7), task="obb", **NAMES), 5),
     ],

@@ -209,7 +209,7 @@ def _points(value: Any) -> tuple[int, int]:
 def _noted_points(outline: FileOutline) -> tuple[int, int]:
     try:
         return _points(ast.literal_eval(outline.metadata.get("kpt_shape", repr(_POINTS))[:100]))
-    except (ValueError, SyntaxError, MemoryError, RecursionError, UsageError):
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError, UsageError):
         return _POINTS
 
 

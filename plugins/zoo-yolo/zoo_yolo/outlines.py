@@ -61,7 +61,7 @@ def names_of(outline: FileOutline) -> int | None:
         return None
     try:
         names = ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return None
     return len(names) if isinstance(names, dict | list | tuple) and names else None
 
