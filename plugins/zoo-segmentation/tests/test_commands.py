@@ -92,3 +92,14 @@ def test_options_of_detection_are_refused(commands: Zoo) -> None:
     assert (
         "--conf: scenes-segmenter is for semantic-segmentation, whose evaluator miou" in done.stderr
     )
+
+
+def test_images_in_place_of_masks_are_told(commands: Zoo, tmp_path: Path) -> None:
+    for name in ("images", "masks"):
+        (tmp_path / name).mkdir()
+    write_image(tmp_path / "images" / "1.jpg", np.full((50, 90, 3), 120, np.uint8))
+    write_mask(tmp_path / "masks" / "1.png", np.zeros((50, 90), np.uint8))
+    folders = ("--images", tmp_path / "masks", "--annotations", tmp_path / "images")
+    done = commands("eval", CARD, *folders)
+    assert done.code == 6
+    assert "holds no .png file; check --annotations, and that it is not swapped" in done.stderr

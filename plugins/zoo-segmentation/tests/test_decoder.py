@@ -100,3 +100,9 @@ def test_parameters_are_checked() -> None:
         ClassMap().bind({"form": "logits"}, 5, 0.0)
     with pytest.raises(UsageError, match="65537 classes"):
         ClassMap().bind({}, 65537, 0.0)
+
+
+@pytest.mark.parametrize("name", [3, ["a"], True])
+def test_an_output_without_a_name_is_refused(name: Any) -> None:
+    with pytest.raises(UsageError, match="output must be a name"):
+        ClassMap().bind({"output": name}, 5, 0.0)

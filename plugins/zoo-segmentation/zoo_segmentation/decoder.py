@@ -38,6 +38,8 @@ class ClassMap:
         """The decode function; raises `UsageError` for an unknown parameter."""
         check_known(params, _PARAMS, "decoder_params")
         name, form = params.get("output"), params.get("form")
+        if not isinstance(name, str | None):
+            raise UsageError(f"output must be a name, is {name!r}", where="decoder_params")
         if form is not None:
             check_one_of("form", form, _FORMS)
         if not 1 <= classes <= 1 << 16:

@@ -91,6 +91,9 @@ def paired(folder: Path, masks: Path | None) -> tuple[list[str], tuple[str, ...]
         return names, tuple(texts)
     found = {name for name in walk(masks).files if name.endswith(".png")}
     known = [name for name in names if mask_name(name) in found]
+    if not found:
+        step = "check --annotations, and that it is not swapped with --images"
+        raise DataError("holds no .png file", where=str(masks), next=step)
     if not known:
         raise DataError(
             f"has no mask of any of the {len(names)} images: '{names[0]}' needs "
