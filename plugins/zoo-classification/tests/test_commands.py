@@ -84,14 +84,14 @@ def test_options_of_detection_are_refused(commands: Zoo) -> None:
     done = commands("run", CARD, *FEW, "--conf", "0.5")
 
     assert done.code == 2
-    assert "unknown 'conf'" in done.stderr
+    assert "--conf: crops-classifier is for classification" in done.stderr
 
 
 def test_the_truth_of_another_task_is_refused(commands: Zoo) -> None:
     done = commands("run", CARD, *FEW, "--dataset", "sample-scenes")
 
     assert done.code == 2
-    assert "is for detection, but " in done.stderr
+    assert "is for detection and instance-segmentation, but " in done.stderr
     assert "use --dataset sample-crops" in done.stderr
 
 
