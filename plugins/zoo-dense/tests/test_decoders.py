@@ -117,9 +117,15 @@ def test_outputs_of_another_network_are_refused(name: str) -> None:
     assert "labels" in caught.value.next
 
 
-def test_a_row_of_another_class_than_the_cards_is_left_out() -> None:
+def test_a_chosen_row_of_a_class_without_a_label_is_refused() -> None:
     table = np.array([[1, 2, 30, 40, 0.9], [1, 2, 30, 40, 0.8]], np.float32)
-    one = found("retinanet-mmdet", {"dets": table, "labels": np.array([5, 1])}, 2)
+    with pytest.raises(StageError, match="the file gives class 5, the model has 2 labels"):
+        found("retinanet-mmdet", {"dets": table, "labels": np.array([5, 1])}, 2)
+
+
+def test_chosen_rows_that_only_fill_up_are_left_out() -> None:
+    table = np.array([[1, 2, 30, 40, 0.9], [1, 2, 30, 40, 0.8]], np.float32)
+    one = found("retinanet-mmdet", {"dets": table, "labels": np.array([-1, 1])}, 2)
     assert one.label.tolist() == [1]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from zoo_core.api import Recognition
 from zoo_core.toolkit.detection import Candidates
-from zoo_core.toolkit.detection.decoding import sigmoid
+from zoo_core.toolkit.detection.decoding import labels_of, sigmoid
 from zoo_core.toolkit.detection.detections import Pairs
 from zoo_core.vision.geometry import clip_boxes
 from zoo_dense.anchors import AnchorRules
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from zoo_dense.heads import Level
 
     Floats = NDArray[np.float32]
+
+_FILL = -1
 
 
 @dataclass(slots=True)
@@ -49,7 +51,8 @@ class AnchorDecoder:
             finished = _finished(outputs)
             if finished is not None:
                 boxes, scores = geometry.to_image(finished[0]), finished[1]
-                return _dense(boxes, scores, finished[2], classes, floor, geometry).to_arrays()
+                labels = finished[2], classes, self.name
+                return _dense(boxes, scores, labels, floor, geometry).to_arrays()
             found = levels(outputs, rules, geometry.network, classes, self.name)
             grids = rules.grids(geometry.network)
             parts = [
@@ -187,16 +190,19 @@ def _finished(outputs: Arrays) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]
 def _dense(
     boxes: Floats,
     scores: NDArray[Any],
-    labels: NDArray[Any],
-    classes: int,
+    labels: tuple[NDArray[Any], int, str],
     floor: float,
     geometry: Geometry,
 ) -> Candidates:
+    """Those above the floor; `labels` are given, with the number of classes and the decoder.
+
+    Rows of label -1 only fill up.
+    """
+    given, classes, name = labels
     with np.errstate(invalid="ignore"):
-        whole = np.rint(labels)
-        fit = (whole >= 0) & (whole < classes) & (scores > np.float32(floor))
-    row = np.flatnonzero(fit)
-    pairs = Pairs(row, whole[row].astype(np.intp), np.minimum(scores[row], 1).astype(np.float32))
+        row = np.flatnonzero((scores > np.float32(floor)) & (given != _FILL))
+    kept = np.minimum(scores[row], 1).astype(np.float32)
+    pairs = Pairs(row, labels_of(given[row], classes, name), kept)
     return Candidates.from_pairs(boxes, pairs, floor, geometry.source)
 
 

@@ -116,6 +116,14 @@ def raw_maps(seed: int) -> list[NDArray[np.float32]]:
     return maps
 
 
+def test_raw_maps_of_key_points_are_refused() -> None:
+    sizes = [(8, 12), (4, 6), (2, 3)]
+    maps = {f"map{at}": np.zeros((64 + 1 + 51, *one), np.float32) for at, one in enumerate(sizes)}
+
+    with pytest.raises(StageError, match=r"raw maps are not decoded: map0 \[116, 8, 12\]"):
+        PoseDecoder().bind({}, 1, 0.05)(maps, PLACE)
+
+
 @pytest.mark.parametrize("is_split", [False, True])
 def test_raw_maps_give_the_repository_s_oriented_boxes(is_split: bool) -> None:
     maps = raw_maps(8)

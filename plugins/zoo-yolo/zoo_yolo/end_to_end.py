@@ -9,7 +9,7 @@ import numpy as np
 
 from zoo_core.errors import StageError, UsageError, check_known
 from zoo_core.toolkit.detection import Candidates
-from zoo_core.toolkit.detection.decoding import shapes_told
+from zoo_core.toolkit.detection.decoding import labels_of, shapes_told
 from zoo_core.toolkit.detection.detections import Pairs
 from zoo_yolo.outlines import PROTOCOL, is_task, names_of, recognition, told
 
@@ -128,7 +128,7 @@ class Chosen:
         scores = self.scores
         with np.errstate(invalid="ignore"):
             keep = np.flatnonzero((scores > np.float32(floor)) & (scores <= np.float32(_MOST)))
-        labels = _labels(self.labels[keep], classes)
+        labels = labels_of(self.labels[keep], classes, NAME)
         pairs = Pairs(keep, labels, np.minimum(scores[keep], 1))
         return Candidates.from_pairs(boxes, pairs, floor, geometry.source)
 
@@ -167,13 +167,3 @@ def _four(names: list[str], shapes: list[tuple[Any, ...]]) -> tuple[int, int, in
     number = next((at for at in flat if shapes[at] == (1,)), flat[0])
     scores, labels = (at for at in flat if at != number)
     return number, boxes[0], scores, labels
-
-
-def _labels(values: NDArray[np.float32], classes: int) -> NDArray[np.intp]:
-    with np.errstate(invalid="ignore"):
-        wrong = values[~((values >= 0) & (values < classes) & (values == np.floor(values)))]
-    if wrong.size:
-        what = f"the file gives class {wrong[0]:g}, the model has {classes} labels"
-        step = "check the labels: the card's, or those of --names"
-        raise StageError(what, where=f"decoder {NAME}", next=step)
-    return values.astype(np.intp)

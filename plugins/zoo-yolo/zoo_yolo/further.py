@@ -42,10 +42,17 @@ class _Reader:
     floor: float
 
     def boxes(self, outputs: Arrays, geometry: Geometry) -> tuple[Candidates, Floats]:
-        """Candidates, and the extras [N, E] of all rows of the output."""
+        """Candidates, and the extras [N, E] of all rows of the output.
+
+        Raises `StageError` for raw maps: their extras are not those of an image yet.
+        """
         chosen = self.chosen(outputs, geometry)
         if chosen is None:
             cells = self.layout.read(outputs, geometry.network)
+            if cells.grid is not None:
+                what = f"raw maps are not decoded: {shapes_told(outputs)}"
+                step = "export the network with its boxes and key points decoded"
+                raise StageError(what, where=f"decoder {self.layout.name}", next=step)
             return cells.candidates(self.floor, geometry), cells.extras
         boxes = geometry.to_image(chosen.boxes)
         found = chosen.candidates(boxes, self.layout.classes, self.floor, geometry)

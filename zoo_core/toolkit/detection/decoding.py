@@ -1,4 +1,4 @@
-"""What decoders share: outputs in words, the functions of scores, the parameter `strides`."""
+"""What decoders share: outputs in words, functions of scores, labels, the parameter `strides`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo_core.errors import UsageError
+from zoo_core.errors import StageError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,3 +44,14 @@ def strides_of(params: Mapping[str, Any], usual: Sequence[int]) -> tuple[int, ..
         what = f"strides must be whole numbers, are {strides!r}"
         raise UsageError(what, where="decoder_params")
     return tuple(strides)
+
+
+def labels_of(values: NDArray[Any], classes: int, decoder: str) -> NDArray[np.intp]:
+    """The labels that a file gives as numbers; raises `StageError` for one that is no label's."""
+    with np.errstate(invalid="ignore"):
+        wrong = values[~((values >= 0) & (values < classes) & (values == np.floor(values)))]
+    if wrong.size:
+        what = f"the file gives class {wrong[0]:g}, the model has {classes} labels"
+        step = "check the labels: the card's, or those of --names"
+        raise StageError(what, where=f"decoder {decoder}", next=step)
+    return values.astype(np.intp)
