@@ -56,6 +56,7 @@ def keypoints_of(row: Row, count: int, where: str) -> list[float]:
     good = isinstance(values, list) and len(values) == 3 * count
     if not good or not all(_is_within(value, 1e9) for value in values):
         told = f"{len(values)} values" if isinstance(values, list) else repr(values)[:40]
+        told = f"{told} that are not all numbers" if good else told
         raise DataError(
             f"keypoints of annotation {row.get('id')!r} are {told}, not x, y and visibility of "
             f"{count} points",
