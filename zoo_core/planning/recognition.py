@@ -30,6 +30,7 @@ _NAMES = "names"
 
 _LONGEST = 1 << 20
 _SHOWN = 12
+_MOST_CLASSES = 1 << 16
 _SCALING = ("scale", "normalise")
 
 
@@ -67,6 +68,10 @@ def recognise(
         sized = replace(card, size=outline.size)
         return Recognised(card=sized, protocols=registry.protocols, warnings=(only,))
     name, found = _only(answers, outline, where)
+    if not 1 <= found.classes <= _MOST_CLASSES:
+        what = f"would have {found.classes} classes as a network of decoder {name}: {found.why}"
+        step = "choose another with --decoder NAME, or write a card (`zoo new model NAME`)"
+        raise DataError(what, where=where, next=step)
     card = _of_task(card, plugins.decoder(name).task, name, registry)
     labels, told = _labels(request, card, name, found, outline, registry)
     whole = any(spec.dtype == "uint8" for spec in outline.inputs)  # it scales pixels itself
@@ -167,7 +172,7 @@ def _only(
     left = len(outline.outputs) - len(outputs)
     told = ", ".join(outputs) + (f" and {left} more" if left else "")
     raise DataError(
-        f"no installed decoder recognises its outputs: {told}",
+        f"no installed decoder recognises its outputs: {told or 'it has none'}",
         where=where,
         next="write a card that says how they are decoded (`zoo new model NAME`; for outputs of a "
         f"new kind `zoo new decoder NAME`); asked: {', '.join(answers) or 'none is installed'}",

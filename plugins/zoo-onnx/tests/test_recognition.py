@@ -292,3 +292,28 @@ def test_an_image_of_no_usual_size_is_refused(
     file = network(tmp_path / "n.onnx", size)
     with pytest.raises(DataError, match="more than 16384 images or pixels of a side"):
         planned(file, {"odd": Cells(7)})
+
+
+class Greedy(Cells):
+    """Says that the file has a thousand million classes, as its shapes may."""
+
+    def recognise(self, outline: FileOutline) -> Recognition | None:
+        found = super().recognise(outline)
+        return replace(found, classes=10**9) if found else None
+
+
+def test_more_classes_than_any_network_has_are_refused(planned: Any, tmp_path: Path) -> None:
+    file = network(tmp_path / "n.onnx")
+    with pytest.raises(DataError, match="would have 1000000000 classes as a network of decoder g"):
+        planned(file, {"greedy": Greedy(24)})
+
+
+def test_an_output_of_texts_is_refused(planned: Any, tmp_path: Path) -> None:
+    file = network(tmp_path / "n.onnx")
+    model = onnx.load(file)
+    kind = onnx.TensorProto.STRING
+    model.graph.node.append(helper.make_node("Cast", ["y"], ["t"], to=kind))
+    model.graph.output[0].CopyFrom(helper.make_tensor_value_info("t", kind, ["batch", 7, 24]))
+    onnx.save(model, file)
+    with pytest.raises(DataError, match="'t' is of texts, not of numbers"):
+        planned(file, {"odd": Cells(24)})

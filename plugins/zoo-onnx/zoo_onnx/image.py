@@ -129,11 +129,14 @@ def in_words(value: ValueInfoProto) -> str:
 
 def dtype_of(value: ValueInfoProto) -> np.dtype[Any]:
     """NumPy's type of a tensor; raises `DataError` for what is none, such as a sequence."""
+    step = "export it with tensors alone as inputs and outputs"
     try:
-        return helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)
+        found = helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)
     except KeyError as error:
-        step = "export it with tensors alone as inputs and outputs"
         raise DataError(f"'{value.name}' is {_kind(value)}, not a tensor", next=step) from error
+    if found.kind == "O":
+        raise DataError(f"'{value.name}' is of texts, not of numbers", next=step)
+    return found
 
 
 def _kind(value: ValueInfoProto) -> str:
