@@ -151,3 +151,12 @@ def test_a_protocol_that_replaces_the_cards_own_resize_is_told(
          "has interpolation area, but protocol toy has bilinear, which runs use"),
     ]  # fmt: skip
     assert findings(registry, plugins) == []
+
+
+def test_what_the_exporter_says_of_its_parameters_is_told_before_a_run(
+    registry: Registry, plugins: Plugins
+) -> None:
+    (found,) = findings(registry, plugins, exporter_params={"strid": 4})
+    assert found[1:] == ("error", "unknown 'strid'", "did you mean 'stride'?")
+    assert not findings(registry, plugins, exporter_params={"stride": 4})
+    assert not findings(registry, plugins, exporter_params={"stride": 999})  # of the size

@@ -6,10 +6,11 @@ from difflib import get_close_matches
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.api import AUTO, CompileRequest, Target
+from zoo_core.api import AUTO, CompileRequest, ExportRequest, Target
 from zoo_core.api.graph import GRAPH_FILE
 from zoo_core.commands.models import missing_providers
 from zoo_core.errors import RegistryError, ZooError
+from zoo_core.planning.exporters import card_for_format
 from zoo_core.planning.resolve import default_device
 from zoo_core.plugins.manager import KINDS
 from zoo_core.registry.load import packed_registry
@@ -91,7 +92,7 @@ def _check_parts(
                 plugins.decoder(card.decoder).bind(card.decoder_params, len(card.labels), 0.001)
     except ZooError as error:
         findings.append(_finding(error.where or where, "error", error.what, error.next))
-    errors = _backend_errors(card, registry, plugins)
+    errors = [*_exporter_errors(card, plugins, where), *_backend_errors(card, registry, plugins)]
     return [*findings, *(_finding(e.where or where, "error", e.what, e.next) for e in errors)]
 
 
@@ -122,6 +123,35 @@ def _unknown_names(
             what = f"no exporter '{name}' is installed, so weights for it are refused"
             yield f"exporters.{name}", what, _hint(name, exporters)
     yield from _unknown_in_published(card, plugins, shipped)
+
+
+def _exporter_errors(card: ModelCard, plugins: Plugins, where: str) -> Iterator[ZooError]:
+    """Errors that the card's exporters raise for what it says to them, as before a run."""
+    if card.exporter not in plugins.all("exporter"):
+        return
+    told = set()
+    for option in card.weights:
+        own = card_for_format(card, plugins, option.format)
+        request = ExportRequest(
+            weights="published",
+            format=option.format,
+            files={role: f"weights/{source.name}" for role, source in option.files.items()},
+            seed=0,
+            size=card.size,
+            classes=len(card.labels),
+            source="builtin",
+            form="heads",
+            others=plugins.exporter,
+        )
+        try:
+            plugins.exporter(own.exporter).stages(own, request)
+        except ZooError as error:
+            place = error.where or ""
+            about = place.startswith(where) or "exporter_params" in place
+            about = about or isinstance(error, RegistryError)
+            if about and str(error) not in told:  # of the rest a run tells
+                told.add(str(error))
+                yield error
 
 
 def _backend_errors(
