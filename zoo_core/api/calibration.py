@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-IMAGES_FILE = "images.json"
-
 
 @dataclass(frozen=True, slots=True)
 class CalibrationImage:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from zoo_core.api.stage import Stage
 from zoo_core.errors import UsageError
+from zoo_core.system.repository import is_commit
 
 if TYPE_CHECKING:
     from zoo_core.api.card import ModelCard
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 SOURCE_STAGE = "source"
 REPOSITORY = f"{SOURCE_STAGE}/repository"
 """The folder with the repository's tree, as a stage's input names it."""
-
-_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 def source_stage(card: ModelCard) -> Stage:
@@ -25,7 +23,7 @@ def source_stage(card: ModelCard) -> Stage:
     stranger's code and files are taken at a commit that someone has looked at.
     """
     repository = card.repository
-    if not repository.commit or not _COMMIT.fullmatch(repository.commit):
+    if not repository.commit or not is_commit(repository.commit):
         stated = f"commit '{repository.commit}'" if repository.commit else "no commit"
         raise UsageError(
             f"{repository.name} is not pinned: the card states {stated}",

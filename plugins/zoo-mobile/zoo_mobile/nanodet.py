@@ -9,7 +9,7 @@ import numpy as np
 
 from zoo_core.api import Recognition
 from zoo_core.errors import UsageError, check_known, check_one_of
-from zoo_core.toolkit.detection.decoding import sigmoid, softmax, strides_of
+from zoo_core.toolkit.detection.decoding import cell_grid, sigmoid, softmax, strides_of
 from zoo_mobile.maps import (
     WHERE,
     Pool,
@@ -100,12 +100,10 @@ def _cells(network: tuple[int, int], stride: int) -> tuple[int, int]:
 
 def _points(network: tuple[int, int], strides: Sequence[int], place: tuple[float, float]) -> Floats:
     """x, y and stride of each point in network pixels, [n, 3]."""
-    parts = []
-    for stride in strides:
-        row, column = np.indices(_cells(network, stride)).reshape(2, -1)
-        x, y = ((cells + place[0]) * stride + place[1] for cells in (column, row))
-        parts.append(np.stack([x, y, np.full(len(x), stride)], axis=1))
-    return np.concatenate(parts).astype(np.float32)
+    grid = cell_grid(network, strides)
+    centre, offset = (np.float32(value) for value in place)
+    middle = (grid[:, :2] + centre) * grid[:, 2:] + offset
+    return np.concatenate([middle, grid[:, 2:]], axis=1)
 
 
 def _parts(

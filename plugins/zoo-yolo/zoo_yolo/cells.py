@@ -10,12 +10,12 @@ import numpy as np
 
 from zoo_core.errors import StageError, UsageError
 from zoo_core.toolkit.detection import Candidates
-from zoo_core.toolkit.detection.decoding import shapes_told, sigmoid, softmax, strides_of
+from zoo_core.toolkit.detection.decoding import cell_grid, shapes_told, sigmoid, softmax, strides_of
 from zoo_core.toolkit.detection.detections import Pairs
 from zoo_yolo.outlines import STRIDES, cells
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -127,7 +127,7 @@ class Layout:
         if all(array.ndim == _MAP for array in taken.values()):
             found = list(self._maps(taken, network))
             if all(found):
-                return self._raw(found, grid(network, self.strides))
+                return self._raw(found, cell_grid(network, self.strides))
         return self._decoded(self._rows(taken, network))
 
     def _taken(self, outputs: Arrays) -> Arrays:
@@ -195,16 +195,6 @@ class Layout:
     def _error(self, what: str, outputs: Arrays, step: str = _NEXT) -> StageError:
         told = f"{what}: {shapes_told(outputs)}"
         return StageError(told, where=f"decoder {self.name}", next=step)
-
-
-def grid(network: tuple[int, int], strides: Sequence[int]) -> Floats:
-    """Column, row and stride of each cell, [N, 3]."""
-    parts = []
-    for stride in strides:
-        row, column = np.indices((-(-network[0] // stride), -(-network[1] // stride)))
-        each = np.stack([column, row, np.full_like(row, stride)], axis=2)
-        parts.append(each.reshape(-1, 3))
-    return np.concatenate(parts).astype(np.float32)
 
 
 def _flat(part: NDArray[Any]) -> Floats:

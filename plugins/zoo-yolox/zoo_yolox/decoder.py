@@ -9,7 +9,7 @@ import numpy as np
 from zoo_core.api import Recognition
 from zoo_core.errors import StageError, UsageError, check_known
 from zoo_core.toolkit.detection import decode_rows
-from zoo_core.toolkit.detection.decoding import shapes_told, sigmoid, strides_of
+from zoo_core.toolkit.detection.decoding import cell_grid, shapes_told, sigmoid, strides_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,7 +39,7 @@ class YoloxDecoder:
         strides, decoded = _checked(params)
 
         def decode(outputs: Arrays, geometry: Geometry) -> Arrays:
-            grid = _grid(geometry.network, strides)
+            grid = cell_grid(geometry.network, strides)
             maps = _maps(outputs, classes, geometry.network, strides)
             rows = _rows(outputs, len(grid), classes) if maps is None else maps
             with np.errstate(over="ignore", invalid="ignore"):
@@ -54,7 +54,7 @@ class YoloxDecoder:
         if len(shapes) != 1 or len(shapes[0]) != 2:
             return None
         count, values = shapes[0]
-        cells = len(_grid(outline.size, _STRIDES))
+        cells = len(cell_grid(outline.size, _STRIDES))
         if count != cells or not isinstance(values, int) or values < 6:
             return None
         height, width = outline.size
@@ -83,15 +83,6 @@ def _checked(params: Mapping[str, Any]) -> tuple[tuple[int, ...], bool]:
     return strides, decoded
 
 
-def _grid(network: tuple[int, int], strides: Sequence[int]) -> NDArray[np.float32]:
-    """Column, row and stride of each cell, [n, 3]."""
-    parts = []
-    for stride in strides:
-        row, column = np.indices((network[0] // stride, network[1] // stride)).reshape(2, -1)
-        parts.append(np.stack([column, row, np.full_like(row, stride)], axis=1))
-    return np.concatenate(parts).astype(np.float32)
-
-
 def _rows(outputs: Arrays, cells: int, classes: int) -> NDArray[np.float32]:
     found = [array for array in outputs.values() if array.shape == (cells, 5 + classes)]
     if len(found) != 1:
@@ -105,7 +96,7 @@ def _maps(
     outputs: Arrays, classes: int, network: tuple[int, int], strides: Sequence[int]
 ) -> NDArray[np.float32] | None:
     """MMYOLO's maps as rows, with sigmoids (yolox_head.py); None where the outputs are others."""
-    grids = [(network[0] // stride, network[1] // stride) for stride in strides]
+    grids = [(-(-network[0] // stride), -(-network[1] // stride)) for stride in strides]
     wanted = [(channels, *grid) for channels in (classes, 4, 1) for grid in grids]
     if [array.shape for array in outputs.values()] != wanted:
         return None

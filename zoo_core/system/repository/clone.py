@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from zoo_core.errors import DataError, UsageError
 from zoo_core.system.download import offline
+from zoo_core.system.repository import is_commit
 from zoo_core.system.repository.git import GitError, git
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _NEXT = "check the network and the card's source, or give a checkout with --source DIR"
-
-
-def is_commit(text: str) -> bool:
-    """Whether a text is a full commit id."""
-    return _COMMIT.fullmatch(text) is not None
 
 
 def clone(url: str, commit: str, folder: Path, note: Callable[[str], object]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from zoo_core.errors import UsageError
 from zoo_core.system.file_cache import file_digests
 from zoo_core.system.hashing import digest
-from zoo_core.system.repository.clone import is_commit
+from zoo_core.system.repository import is_commit
 
 _MOST_FILES = 20_000
 _LEFT_OUT = ("__pycache__",)

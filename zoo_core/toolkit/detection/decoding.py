@@ -1,4 +1,4 @@
-"""What decoders share: outputs in words, functions of scores, labels, the parameter `strides`."""
+"""What decoders share: outputs in words, functions of scores, labels, cells, strides."""
 
 from __future__ import annotations
 
@@ -55,3 +55,15 @@ def labels_of(values: NDArray[Any], classes: int, decoder: str) -> NDArray[np.in
         step = "check the labels: the card's, or those of --names"
         raise StageError(what, where=f"decoder {decoder}", next=step)
     return values.astype(np.intp)
+
+
+def cell_grid(network: tuple[int, int], strides: Sequence[int]) -> Floats:
+    """Column, row and stride of each cell, [n, 3]: stride by stride, then row by row.
+
+    Where a stride does not divide a side, the part of a cell at the edge is a cell.
+    """
+    parts = []
+    for stride in strides:
+        row, column = np.indices((-(-network[0] // stride), -(-network[1] // stride)))
+        parts.append(np.stack([column, row, np.full_like(row, stride)], axis=2).reshape(-1, 3))
+    return np.concatenate(parts).astype(np.float32)
