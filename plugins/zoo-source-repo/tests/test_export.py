@@ -230,6 +230,28 @@ def test_folder_files_and_variables(plan: Plan, plain: Path, tmp_path: Path) -> 
     assert run_stages(plan(card, weights, source=str(plain)), tmp_path / "run")["export"]
 
 
+def test_links_of_a_checkout_that_lead_back_are_left_out(
+    plan: Plan, plain: Path, tmp_path: Path
+) -> None:
+    card = card_of(plain, committed(plain), run="python export.py {output}")
+    for name, other in (("a", "b"), ("b", "a")):
+        (plain / name).mkdir()
+        (plain / name / "there").symlink_to(f"../{other}")
+        (plain / f"{name}-back").symlink_to(".")
+    (plain / "itself").symlink_to("itself")
+    made = plan(card, plain / "made.onnx", source=str(plain))
+    assert run_stages(made, tmp_path / "run")["export"]
+
+
+def test_a_file_in_place_of_zoos_own_folder_is_told(
+    plan: Plan, plain: Path, tmp_path: Path
+) -> None:
+    (plain / "zoo-export").touch()
+    card = card_of(plain, committed(plain))
+    with pytest.raises(DataError, match="cannot be copied: .*zoo-export"):
+        run_stages(plan(card, plain / "made.onnx"), tmp_path / "run")
+
+
 def test_output_may_name_the_weights(plan: Plan, plain: Path, tmp_path: Path) -> None:
     (plain / "export.py").write_text(
         "import shutil, sys\nshutil.copyfile('made.onnx', sys.argv[1] + '.onnx')\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,12 +80,20 @@ def _copy(source: Path, root: Path) -> None:
         shutil.copytree(
             source,
             root,
-            ignore=shutil.ignore_patterns(".git", "__pycache__"),
+            ignore=_left_out,
             ignore_dangling_symlinks=True,
         )
+        (root / _OWN).mkdir(exist_ok=True)
     except (OSError, shutil.Error) as error:
         raise DataError(f"cannot be copied: {error}"[:300], where=str(source)) from error
-    (root / _OWN).mkdir(exist_ok=True)
+
+
+def _left_out(place: str, names: list[str]) -> set[str]:
+    """Also links to a folder that the link is in: copies of these would never end."""
+    above = {os.path.realpath(each) for each in (Path(place), *Path(place).parents)}
+    links = (name for name in names if Path(place, name).is_symlink())
+    loops = {name for name in links if os.path.realpath(Path(place, name)) in above}
+    return loops | shutil.ignore_patterns(".git", "__pycache__")(place, names)
 
 
 def _values(context: StageContext, root: Path) -> dict[str, Any]:
