@@ -248,7 +248,7 @@ def test_a_file_in_place_of_zoos_own_folder_is_told(
 ) -> None:
     (plain / "zoo-export").touch()
     card = card_of(plain, committed(plain))
-    with pytest.raises(DataError, match="cannot be copied: .*zoo-export"):
+    with pytest.raises(DataError, match=r"cannot be copied: .*zoo-export"):
         run_stages(plan(card, plain / "made.onnx"), tmp_path / "run")
 
 
