@@ -68,10 +68,6 @@ def recognise(
         sized = replace(card, size=outline.size)
         return Recognised(card=sized, protocols=registry.protocols, warnings=(only,))
     name, found = _only(answers, outline, where)
-    if not 1 <= found.classes <= _MOST_CLASSES:
-        what = f"would have {found.classes} classes as a network of decoder {name}: {found.why}"
-        step = "choose another with --decoder NAME, or write a card (`zoo new model NAME`)"
-        raise DataError(what, where=where, next=step)
     card = _of_task(card, plugins.decoder(name).task, name, registry)
     labels, told = _labels(request, card, name, found, outline, registry)
     whole = any(spec.dtype == "uint8" for spec in outline.inputs)  # it scales pixels itself
@@ -160,10 +156,15 @@ def _answers(
 def _only(
     answers: Mapping[str, Recognition | None], outline: FileOutline, where: str
 ) -> tuple[str, Recognition]:
-    """The decoder that fits; raises the error where none or several do."""
+    """The decoder that fits; raises the error where none or several do, or too many classes."""
     fitting = [(name, found) for name, found in answers.items() if found is not None]
     if len(fitting) == 1:
-        return fitting[0]
+        name, found = fitting[0]
+        if not 1 <= found.classes <= _MOST_CLASSES:
+            what = f"would have {found.classes} classes as a network of decoder {name}: {found.why}"
+            step = "choose another with --decoder NAME, or write a card (`zoo new model NAME`)"
+            raise DataError(what, where=where, next=step)
+        return name, found
     if fitting:
         told = "; ".join(f"{name}: {found.why}" for name, found in fitting)
         step = f"choose with {' or '.join(f'--decoder {name}' for name, _ in fitting)}"
