@@ -1,4 +1,4 @@
-"""Set prediction for zoo: decoders and cards of DETR, RT-DETR and D-FINE."""
+"""Set prediction for zoo: decoders and cards of DETR, RT-DETR, D-FINE and Grounding DINO."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ZOO_API = 1
 
 @hookimpl
 def zoo_decoders() -> Iterable[Provider[Decoder]]:
-    """With a class for no object, or with independent classes."""
+    """With a class for no object, with independent classes, or with tokens of a prompt."""
     yield Provider(
         name="detr",
         summary="logits with a class for no object (softmax), and boxes",

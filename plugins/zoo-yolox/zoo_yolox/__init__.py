@@ -1,4 +1,4 @@
-"""YOLOX: the decoder of its raw outputs, and cards of the official ONNX files."""
+"""YOLOX: the decoder of its raw outputs, and cards of its two repositories."""
 
 from __future__ import annotations
 
