@@ -217,6 +217,9 @@ def test_folders_that_do_not_fit_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="holds no image"):
         PngMasks().plan(asked(tmp_path / "images", tmp_path / "masks"))
     write_image(tmp_path / "images" / "a.jpg", np.zeros((4, 4, 3), np.uint8))
+    with pytest.raises(DataError, match=r"holds no \.png file"):
+        PngMasks().plan(asked(tmp_path / "images", tmp_path / "masks"))
+    write_mask(tmp_path / "masks" / "b.png", np.zeros((4, 4), np.uint8))
     with pytest.raises(DataError, match=r"no mask of any of the 1 images: 'a\.jpg' needs 'a\.png'"):
         PngMasks().plan(asked(tmp_path / "images", tmp_path / "masks"))
     with pytest.raises(DataError, match="no such folder"):

@@ -115,7 +115,7 @@ class MeanIou:
             classes, first = prediction.arrays["classes"], int(prediction.arrays["rule"][1])
             most = len(labels) - 1 + first
             values = classes.astype(np.uint8 if most < 256 else np.uint16) + first
-            write_mask(folder / "masks" / mask_name(name), values.astype(values.dtype))
+            write_mask(folder / "masks" / mask_name(name), values)
 
     def draw(
         self, image: NDArray[Any], prediction: Arrays, labels: Sequence[str], least: float
