@@ -57,6 +57,7 @@ def test_outputs_of_another_network_are_refused(
         ("yolo-fastestv2", {"strides": [16]}, "for each of 1 strides"),
         ("yolo-fastestv2", {"anchors": 3}, "anchors must be a list"),
         ("yolo-fastestv2", {"anchors": [[[1, 2]], [[1, -2]]]}, "anchors must be a list"),
+        ("yolo-fastestv2", {"anchors": [[[1, 2]], [[1, float("inf")]]]}, "anchors must be a list"),
         ("yolo-fastestv2", {"anchors": [[1, 2], [3, 4]]}, "anchors must be a list"),
         ("nanodet", {"strides": []}, "strides must be whole numbers"),
         ("nanodet", {"reg_max": 0}, "reg_max must be a whole number of at least 1"),

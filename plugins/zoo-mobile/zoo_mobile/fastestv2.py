@@ -108,7 +108,8 @@ def _anchors(given: Any, maps: int) -> tuple[Floats, ...]:
     except (TypeError, ValueError):
         anchors = ()
     if len(anchors) != maps or not all(
-        sides.ndim == 2 and sides.shape[1] == 2 and (sides > 0).all() for sides in anchors
+        sides.ndim == 2 and sides.shape[1] == 2 and ((sides > 0) & np.isfinite(sides)).all()
+        for sides in anchors
     ):
         what = (
             f"anchors must be a list of [width, height] for each of {maps} strides, are {given!r}"
