@@ -113,6 +113,15 @@ def test_unlike_runs_are_not_compared(zoo: Zoo, pair: tuple[Path, Path]) -> None
     assert zoo("compare", "a", "b", "--gate", "drop<=0.5").code == 3
 
 
+def test_a_run_does_not_differ_from_itself(zoo: Zoo, pair: tuple[Path, Path]) -> None:
+    sampled(pair[0], 0.80, 0.0)
+    done = zoo("compare", "a", "a", "--json", "-", "--gate", "drop<=0")
+
+    assert valid(done.json)["sentence"] == "F1 does not differ: 0.8000"
+    assert done.json["gates"][0]["sentence"] == "drop<=0: F1 drops by 0.0000 (0.0000 to 0.0000)"
+    assert done.code == 0
+
+
 def test_without_halves_there_is_no_interval(zoo: Zoo, pair: tuple[Path, Path]) -> None:
     done = zoo("compare", "a", "b", "--json", "-", "--gate", "drop<=0.01")
 

@@ -106,7 +106,7 @@ def test_a_repository_without_a_full_commit(zoo_home: Path, commit: str | None) 
         published_weights(card("https://example.com/net", commit))
 
 
-@pytest.mark.parametrize("path", ["/etc/x", "../x", "a/../../x", "a\\b"])
+@pytest.mark.parametrize("path", ["/etc/x", "../x", "a/../../x", "a\\b", "a\0b"])
 def test_a_path_stays_in_the_repository(path: str) -> None:
     with pytest.raises(RegistryError, match="must be a path inside the source repository"):
         _source(Reader({"path": path}, "card"))

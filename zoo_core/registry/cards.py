@@ -169,11 +169,17 @@ def _source(reader: Reader) -> Source:
     )
 
 
+_STRANGE = {"\\", "\0"}
+"""Characters that no path of a repository has on all systems."""
+
+
 def _check_path(path: str | None, reader: Reader) -> None:
     """A path of the repository stays in it."""
     parts = PurePosixPath(path or "x").parts
-    if path is not None and (not parts or path.startswith("/") or ".." in parts or "\\" in path):
-        what = f"must be a path inside the source repository, is '{path}'"
+    if path is not None and (
+        not parts or path.startswith("/") or ".." in parts or _STRANGE & {*path}
+    ):
+        what = f"must be a path inside the source repository, is {path!r}"
         raise RegistryError(what, where=f"{reader.where}.path")
 
 

@@ -61,8 +61,8 @@ def _judged(report: CompareReport, gate: DropGate) -> dict[str, Any]:
     if report.why or row.difference is None:
         why = report.sentence if report.why else f"{row.metric} is not defined in each run"
         return {**told, "value": None, "verdict": "missed", "sentence": f"{gate.text}: {why}"}
-    drop = -row.difference
-    bounds = (drop, drop) if row.low is None or row.high is None else (-row.high, -row.low)
+    drop = 0.0 - row.difference
+    bounds = (drop, drop) if row.low is None or row.high is None else (0 - row.high, 0 - row.low)
     verdict = "passed" if bounds[1] <= gate.limit else UNDECIDED
     verdict = "missed" if bounds[0] > gate.limit else verdict
     span = f"{bounds[0]:.4f} to {bounds[1]:.4f}" if row.low is not None else "no interval"

@@ -157,6 +157,8 @@ class CompareReport:
         if row.difference is None:
             return f"{row.metric} is not defined in each run"
         names = _names(first, last)
+        if row.difference == row.low == row.high == 0 or (row.low is None and not row.difference):
+            return f"{row.metric} does not differ: {row.values[0]:.4f}"
         verb = "gains" if row.difference > 0 else "loses"
         amount = f"{abs(row.difference) * 100:.1f}"
         if row.low is None or row.high is None:

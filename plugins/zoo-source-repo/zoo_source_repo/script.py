@@ -29,6 +29,8 @@ _OWN = "zoo-export"
 """The folder in the repository's copy that holds the weights and, by default, the result."""
 
 _MODEL = "model.onnx"
+_SHOWN = 60
+"""How much of a command an error shows."""
 
 
 def environment(context: StageContext) -> None:
@@ -178,7 +180,7 @@ def _run(
         context.log,
         Limits(
             seconds=params["time_limit"],
-            name=job["command"][0],
+            name=f"`{' '.join(job['command'])[:_SHOWN]}` (the card's time_limit)",
             beat=lambda spent: context.progress(2, 3, f"the repository's command, {spent:.0f} s"),
         ),
     )
