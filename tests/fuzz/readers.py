@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import io
 import json
 import struct
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,18 +140,9 @@ def _npz(path: Path) -> None:
 
 
 def _names(path: Path) -> None:
-    from zoo_core.planning.resolve import _labelled
+    from zoo_core.system.names_file import read_names
 
-    _labelled(_card(), path)
-
-
-@cache
-def _card() -> Any:
-    from zoo_core.registry import load
-
-    merged = load._Merged()
-    merged.add(Path("registry.yaml"), copy.deepcopy(REGISTRY))
-    return load._build(merged, ()).models["m"]
+    read_names(path)
 
 
 def _detections(path: Path) -> None:

@@ -717,7 +717,25 @@ EMITTER = [
         emitted("(files / str(time.perf_counter())).write_text('x')")),
 ]  # fmt: skip
 
+RECOGNISED = """
+from zoo_core.api import Recognition
+resize = {"op": "resize", "mode": "stretch", "size": [32, 32], "interpolation": "bilinear"}
+steps = ({"op": "decode", "colour": "rgb"}, resize, {"op": "to_tensor"})
+return Recognition(why=WHY, params=PARAMS, classes=2, preprocess=steps)
+"""
+
+
+def recognising(why: str, params: str) -> str:
+    """A decoder that takes every file."""
+    body = RECOGNISED.replace("WHY", why).replace("PARAMS", params)
+    return part(body, method="recognise(self, outline)")
+
+
 DECODER = [
+    Row("ToyDecoder", "it_recognises_no_file_that_it_cannot_decode", "it does not say why",
+        recognising("''", "{}")),
+    Row("ToyDecoder", "it_recognises_no_file_that_it_cannot_decode", "strange",
+        recognising("'by chance'", "{'strange': 1}")),
     Row("ToyDecoder", "its_task_is_the_one_said", "its task is 'segmentation'",
         part("pass", method="unused(self)", before="task = 'segmentation'")),
     Row("ToyDecoder", "boxes_come_back_in_image_pixels", "comes back at",

@@ -31,7 +31,7 @@ def compare(
     ] = False,
     json_to: JsonTo = None,
 ) -> int:
-    """Compare the figures of runs: differences of the last from the first, with intervals."""
+    """Compare runs: differences of the last from the first, with intervals."""
     from zoo_core.commands.compare import compare as compare_references
     from zoo_core.reporting.compare_gates import check_gates
 

@@ -60,7 +60,7 @@ def models(
     ] = False,
     as_json: JsonFlag = False,
 ) -> int:
-    """List the models of the registry: what runs here, then the rest with what is missing.
+    """List the models: what runs here, then the rest with the one thing that is missing.
 
     The size is that of the images which the network takes, in pixels. A narrow terminal shows fewer
     columns; `--json` has all.
