@@ -390,7 +390,7 @@ def test_a_card_of_a_source_repository(
         ({"run": "python x {weight}"}, "no placeholder '{weight}'"),
         ({"shims": "no-such"}, "no shim 'no-such'"),
         ({"decoder": "no-such"}, "no card has a decoder 'no-such'"),
-        ({"size": "352"}, "invalid size '352'"),
+        ({"size": "352"}, "--answer size=: invalid size '352'"),
         ({"weights": "../net.pth"}, "must be a path inside the source repository"),
         ({"colour": "red"}, "is no KEY=VALUE that is asked"),
     ],

@@ -62,7 +62,7 @@ def test_imported_weights_are_not_reported_as_missing(card: ModelCard) -> None:
     import_file("m.weights")
     assert missing_weights(changed) == (
         "no network, and m.cfg of mine is not in the cache",
-        "run `zoo fetch` with network access, or give --weights FILE, or import m.cfg with "
+        "run `zoo fetch mine` with network access, or give --weights FILE, or import m.cfg with "
         "`zoo fetch mine --from-file FILE` (where to get it: https://there/m.cfg)",
     )
 
@@ -70,7 +70,8 @@ def test_imported_weights_are_not_reported_as_missing(card: ModelCard) -> None:
 def test_downloads_are_reported_as_missing_without_a_network(card: ModelCard) -> None:
     what, step = missing_weights(card)
     assert what == "no network, and the published weights of mine are not in the cache"
-    assert step.startswith("run `zoo fetch` with network access, or give --weights FILE, or import")
+    first = "run `zoo fetch mine` with network access, or give --weights FILE, or import"
+    assert step.startswith(first)
 
 
 def test_a_card_without_weights(card: ModelCard) -> None:

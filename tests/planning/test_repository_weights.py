@@ -95,7 +95,7 @@ def test_what_they_need_the_network_for(zoo_home: Path) -> None:
     told = missing_weights(card("https://example.com/net", COMMIT))
     assert told == (
         "no network, and the published weights of contract-model are not in the cache",
-        "run `zoo fetch` with network access, or give --weights FILE, "
+        "run `zoo fetch contract-model` with network access, or give --weights FILE, "
         "or give a checkout of owner/net with --source DIR",
     )
 

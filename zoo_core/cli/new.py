@@ -38,7 +38,11 @@ def new(
     ] = None,
     answer: Annotated[
         list[str] | None,
-        typer.Option(metavar="KEY=VALUE", help="Answer to a question of --source-repo."),
+        typer.Option(
+            metavar="KEY=VALUE",
+            help="Answer to a question of --source-repo: commit, run, requirements, decoder, "
+            "license, output, shims, stubs, weights or size.",
+        ),
     ] = None,
 ) -> int:
     """Create a model card, or a working plugin to start from.

@@ -129,7 +129,7 @@ def missing_weights(card: ModelCard) -> tuple[str, str]:
         what = f"{files} {verb} not in the cache and cannot be downloaded automatically"
     else:
         what = not_cached(files, verb)
-        steps.insert(0, "run `zoo fetch` with network access")
+        steps.insert(0, f"run `zoo fetch {card.id}` with network access")
     if inside:
         steps.append(f"give a checkout of {card.repository.name} with --source DIR")
     else:

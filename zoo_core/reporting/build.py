@@ -18,7 +18,7 @@ from zoo_core.reporting.report import (
     Subset,
     Verification,
 )
-from zoo_core.reporting.warnings import output_path, read_output, warnings_of
+from zoo_core.reporting.warnings import exported_by, output_path, read_output, warnings_of
 from zoo_core.system.distributions import requirements, version
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def _provenance(outcome: Outcome) -> dict[str, str]:
         rows["seed"] = str(weights.seed)
     source = resolved.card.repository
     rows["modelled on"] = f"{source.name} {source.commit or ''}".strip()
-    rows["exported by"] = outcome.run.request.source
+    rows["exported by"] = exported_by(outcome.run)
     if data:
         rows["data"] = f"{data.dataset} {data.content}"
     if used:

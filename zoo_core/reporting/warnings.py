@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from zoo_core.pipeline.plan import Plan
     from zoo_core.planning.build import Run
 
+_BY_THE_CARD = ("builtin", "repo")
 _DOCUMENTS = (
     *("images.json", "graph.json", "verify.json", "precision.json"),
     *("reading.json", "metrics.json"),
@@ -22,7 +23,8 @@ _DOCUMENTS = (
 
 def warnings_of(run: Run, results: Mapping[str, StageResult]) -> tuple[str, ...]:
     """One sentence each, in the order of the work: inputs, stages, what the figures are of."""
-    texts = [*run.resolved.warnings, *stage_warnings(run.plan, results), *_by_assets(run)]
+    stated = stage_warnings(run.plan, results)
+    texts = [*run.resolved.warnings, *stated, *_by_source(run), *_by_assets(run)]
     leaked = read_output(run.plan, results, "leakage.json")
     if leaked and leaked["shared"]:
         told = f"{leaked['shared']} calibration images are also evaluation images"
@@ -47,6 +49,28 @@ def read_output(plan: Plan, results: Mapping[str, StageResult], file: str) -> An
     """The JSON that the last stage to output `file` left; None if no stage did."""
     path = output_path(plan, results, file)
     return json.loads(path.read_text(encoding="utf-8")) if path else None
+
+
+def exported_by(run: Run) -> str:
+    """The `source` of the request; of a folder with the commit of its code, as the stages say."""
+    commit = _folder_commit(run)
+    return run.request.source if commit is None else f"{run.request.source} at {commit}"
+
+
+def _folder_commit(run: Run) -> str | None:
+    """The commit of a folder whose code exported the network; None where that is no folder."""
+    trees = [item.stage.params.get("source") for item in run.plan]
+    known = [tree for tree in trees if isinstance(tree, dict) and "commit" in tree]
+    if run.request.source in _BY_THE_CARD or not known:
+        return None
+    return str(known[0]["commit"] or "no commit")
+
+
+def _by_source(run: Run) -> Iterator[str]:
+    repository, commit = run.resolved.card.repository, _folder_commit(run)
+    if commit is not None and commit != repository.commit:
+        stated = f"{repository.name} at {repository.commit}"
+        yield f"exported by {exported_by(run)}, not by {stated} as the card states"
 
 
 def _by_assets(run: Run) -> Iterator[str]:

@@ -125,7 +125,10 @@ def _like(decoder: str, registry: Registry) -> ModelCard:
 
 
 def _lines(name: str, url: str, answers: Mapping[str, str], like: ModelCard) -> list[str]:
-    size = list(size_of(answers["size"]))
+    try:
+        size = list(size_of(answers["size"]))
+    except UsageError as error:
+        raise UsageError(error.what, where="--answer size=", next=error.next) from error
     repository = "/".join(PurePosixPath(url.removesuffix(".git").rstrip("/")).parts[-2:])
     needs = answers["requirements"]
     params = {

@@ -1,0 +1,45 @@
+"""What a report warns of, of whose code exported the network."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from zoo_core.reporting.warnings import _by_source, exported_by
+
+
+def run(source: str, *trees: dict[str, Any]) -> Any:
+    plan = [SimpleNamespace(stage=SimpleNamespace(params={"source": tree})) for tree in trees]
+    repository = SimpleNamespace(name="owner/net", commit="abc")
+    return SimpleNamespace(
+        request=SimpleNamespace(source=source),
+        plan=[SimpleNamespace(stage=SimpleNamespace(params={})), *plan],
+        resolved=SimpleNamespace(card=SimpleNamespace(repository=repository)),
+    )
+
+
+@pytest.mark.parametrize("source", ["builtin", "repo"])
+def test_the_card_says_whose_code_it_is(source: str) -> None:
+    asked = run(source, {"url": "https://example.com", "commit": "abc"})
+    assert exported_by(asked) == source
+    assert list(_by_source(asked)) == []
+
+
+def test_a_folder_is_named_with_its_own_commit() -> None:
+    same, other = run("look at me", {"commit": "abc"}), run("net", {"commit": "def"})
+    assert exported_by(same) == "look at me at abc"
+    assert list(_by_source(same)) == []
+    assert exported_by(other) == "net at def"
+    assert list(_by_source(other)) == [
+        "exported by net at def, not by owner/net at abc as the card states"
+    ]
+
+
+def test_a_folder_without_a_commit() -> None:
+    unknown = run("net", {"commit": None})
+    assert exported_by(unknown) == "net at no commit"
+    assert len(list(_by_source(unknown))) == 1
+    assert exported_by(run("net at home")) == "net at home"
+    assert list(_by_source(run("net at home"))) == []
