@@ -61,7 +61,9 @@ def _other_hooks() -> set[str]:
 def _exit_codes() -> Iterator[str]:
     yield "# Exit codes\n"
     yield "| code | name in JSON | meaning |\n| --- | --- | --- |\n| 0 | | success |"
-    kinds: list[type[errors.ZooError]] = [errors.ZooError, *_subclasses(errors.ZooError)]
+    found = [errors.ZooError, *_subclasses(errors.ZooError)]
+    # Those of other modules are there only where something has imported them.
+    kinds = [kind for kind in found if kind.__module__ == errors.__name__]
     for kind in sorted(kinds, key=lambda item: (item.exit_code, item.__name__)):
         said = (kind.__doc__ or "").splitlines()[0]
         yield f"| {kind.exit_code} | `{kind.code}` | {said} |"
