@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from zoo_core.commands.new import NewFiles
     from zoo_core.plugins.manager import Plugins
 
+_ANSWERS = (
+    "Answer to a question of --source-repo: commit, run, requirements, decoder, license, output, "
+    "shims, stubs, weights or size."
+)
+
 
 def new(
     kind: Annotated[
@@ -38,11 +43,7 @@ def new(
     ] = None,
     answer: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="KEY=VALUE",
-            help="Answer to a question of --source-repo: commit, run, requirements, decoder, "
-            "license, output, shims, stubs, weights or size.",
-        ),
+        typer.Option(metavar="KEY=VALUE", help=_ANSWERS),
     ] = None,
 ) -> int:
     """Create a model card, or a working plugin to start from.
