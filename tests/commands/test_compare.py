@@ -12,7 +12,7 @@ import pytest
 
 import zoo_core
 from zoo_core.errors import UsageError
-from zoo_core.reporting.compare_gates import parse_drop_gates
+from zoo_core.reporting.difference_gates import parse_drop_gates
 
 if TYPE_CHECKING:
     from zoo_core.testing.fixtures import Zoo

@@ -33,7 +33,7 @@ def compare(
 ) -> int:
     """Compare runs: differences of the last from the first, with intervals."""
     from zoo_core.commands.compare import compare as compare_references
-    from zoo_core.reporting.compare_gates import check_gates
+    from zoo_core.reporting.difference_gates import check_gates
 
     report = compare_references(runs, gate or ())
     print_report(report.to_data(), json_to, report.lines())

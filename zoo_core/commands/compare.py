@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo_core.errors import DataError, UsageError
-from zoo_core.reporting.compare_gates import judge, parse_drop_gates
-from zoo_core.reporting.compared import CompareReport, Run, compare_runs
+from zoo_core.reporting.difference_gates import judge, parse_drop_gates
+from zoo_core.reporting.differences import CompareReport, ScoredRun, compare_runs
 from zoo_core.reporting.history import remembered
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def compare(references: Sequence[str], gates: Iterable[str] = ()) -> CompareRepo
     limits = parse_drop_gates(gates)
     if len(references) < 2:
         raise UsageError("needs two runs or more", where="compare", next="see `zoo runs`")
-    runs = [Run.load(_folder(reference)) for reference in references]
+    runs = [ScoredRun.load(_folder(reference)) for reference in references]
     return judge(compare_runs(runs), limits)
 
 

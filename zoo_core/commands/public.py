@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from zoo_core.api import Prediction
     from zoo_core.commands.progress import ProgressReporter
-    from zoo_core.reporting.compared import CompareReport
+    from zoo_core.reporting.differences import CompareReport
     from zoo_core.reporting.report import BenchReport, PredictReport, RunReport
 
     Lines = Callable[[str], None]
@@ -77,7 +77,7 @@ def compare(*runs: str | Path, gates: Iterable[str] = (), strict: bool = False) 
     ("drop<=0.01") that is missed; `strict`: or is not decided.
     """
     from zoo_core.commands.compare import compare as compare_references
-    from zoo_core.reporting.compare_gates import check_gates
+    from zoo_core.reporting.difference_gates import check_gates
 
     report = compare_references([str(run) for run in runs], gates)
     check_gates(report, strict)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from zoo_core.reporting.warnings import exported_by
 from zoo_core.system.hashing import digest
 from zoo_core.system.machine import environment
 
@@ -31,7 +32,7 @@ def manifest(
         "source": {
             "modelled_on": card.repository.name,
             "commit": card.repository.commit,
-            "exported_by": outcome.run.request.source,
+            "exported_by": exported_by(outcome.run),
         },
         "weights": {
             "kind": resolved.weights.kind,

@@ -89,7 +89,7 @@ class CocoDetection:
         """
         table, index = _Table.of(predictions), image_index(truth)
         known = truth_of(truth, table.images)
-        numbers = _numbers(labels, index, known, truth)
+        numbers = numbers_of(labels, index, known, truth)
         rows = table.numbered(known, numbers)
         figures = evaluate(known.data, rows, list(known.numbers.values()))
         chosen = [image for image in index.images if image.id in known.numbers]
@@ -111,7 +111,7 @@ class CocoDetection:
         """The twelve figures and each class's AP ("AP/person") for weights of the images."""
         table = _Table.of(predictions)
         known = truth_of(truth, table.images)
-        rows = table.numbered(known, _numbers(labels, image_index(truth), known, truth))
+        rows = table.numbered(known, numbers_of(labels, image_index(truth), known, truth))
         rows[:, [0, 6]] -= 1
         boxes = Boxes.of(known.data)
         figures = WeightedFigures(boxes, match(boxes, rows), len(known.names))
@@ -216,7 +216,9 @@ class _Table:
         return np.asarray(rows)
 
 
-def _numbers(labels: Sequence[str], index: ImageIndex, truth: Truth, path: Path) -> dict[int, int]:
+def numbers_of(
+    labels: Sequence[str], index: ImageIndex, truth: Truth, path: Path
+) -> dict[int, int]:
     """The truth's number of each label that it knows."""
     ids = category_ids(labels, index.categories, index.used, str(path))
     return {label: truth.categories[category] for label, category in ids.items()}

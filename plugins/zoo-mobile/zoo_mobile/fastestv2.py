@@ -10,14 +10,7 @@ from zoo_core.api import Recognition
 from zoo_core.errors import UsageError, check_known
 from zoo_core.toolkit.detection.decoding import sigmoid, softmax, strides_of
 from zoo_core.vision import cxcywh_to_xyxy
-from zoo_mobile.maps import (
-    WHERE,
-    Pool,
-    candidates,
-    rows,
-    shapes,
-    stretched_bgr,
-)
+from zoo_mobile.maps import WHERE, Pool, candidates, rows, shapes, stretched_bgr
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

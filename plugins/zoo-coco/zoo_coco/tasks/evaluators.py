@@ -10,8 +10,8 @@ import numpy as np
 
 from zoo_coco.coco_json import image_index
 from zoo_coco.engine import evaluate
-from zoo_coco.evaluator import DROPPED, CocoDetection, defined, ids_of
-from zoo_coco.names import category_ids, coco_spelling
+from zoo_coco.evaluator import DROPPED, CocoDetection, defined, ids_of, numbers_of
+from zoo_coco.names import coco_spelling
 from zoo_coco.results import TEXT_FOLDER, write_results, write_texts
 from zoo_coco.summary import KEYPOINT_NAMES, NAMES, keypoint_lines, summary_lines
 from zoo_coco.tasks.drawing import draw_masks, draw_oriented, draw_points
@@ -52,6 +52,7 @@ class _WithBoxes:
 
     task: str
     kind: ClassVar[Kind]
+    candidates: ClassVar[type[MaskCandidates | OrientedCandidates | KeypointCandidates]]
     names: ClassVar[tuple[str, ...]]
     what: ClassVar[str]
     versions: tuple[str, ...] = ("hotcoco", "pycocotools")
@@ -65,6 +66,12 @@ class _WithBoxes:
     def floor(self, values: Mapping[str, Any]) -> float:
         """The protocol's conf."""
         return DetectionRules.from_values(values).conf
+
+    def postprocess(self, candidates: Arrays, values: Mapping[str, Any]) -> Arrays:
+        """One image's candidates -> what the protocol leaves, and how many were not finite."""
+        rules = DetectionRules.from_values(values)
+        left = self.candidates.from_arrays(candidates).settle(rules)
+        return {**left.to_arrays(), DROPPED: candidates[DROPPED]}
 
     def match(self, labels: Sequence[str], classes: Mapping[str, bool]) -> tuple[str, ...]:
         """What the truth and the labels do not have in common, one sentence each."""
@@ -85,9 +92,7 @@ class _WithBoxes:
         boxes = CocoDetection().score(predictions, truth, labels)
         sizes = {prediction.sample.id: _size(prediction.arrays) for prediction in predictions}
         known = truth_of(truth, sizes, sizes, further(sizes))
-        index = image_index(truth)
-        ids = category_ids(labels, index.categories, index.used, str(truth))
-        numbers = {label: known.categories[category] for label, category in ids.items()}
+        numbers = numbers_of(labels, image_index(truth), known, truth)
         rows = [
             {**row, "image_id": known.numbers[row["image_id"]]}
             for prediction in predictions
@@ -135,14 +140,9 @@ class CocoSegmentation(_WithBoxes):
 
     task = "instance-segmentation"
     kind, what = "segm", "masks"
+    candidates = MaskCandidates
     names = NAMES
     metrics: tuple[str, ...] = (*NAMES, *(f"box_{name}" for name in NAMES))
-
-    def postprocess(self, candidates: Arrays, values: Mapping[str, Any]) -> Arrays:
-        """One image's candidates -> its instances, and how many boxes were not finite."""
-        rules = DetectionRules.from_values(values)
-        settled = MaskCandidates.from_arrays(candidates).settle(rules)
-        return {**settled.to_arrays(), DROPPED: candidates[DROPPED]}
 
     def score(self, predictions: Predictions, truth: Path, labels: Sequence[str]) -> Metrics:
         """The figures over exactly the images that were predicted; see `CocoDetection.score`.
@@ -173,6 +173,7 @@ class CocoOriented(_WithBoxes):
 
     task = "oriented-detection"
     kind, what = "obb", "oriented boxes"
+    candidates = OrientedCandidates
     names = NAMES
     versions: tuple[str, ...] = ("hotcoco", "opencv-python-headless")
     metrics: tuple[str, ...] = (*NAMES, *(f"box_{name}" for name in NAMES))
@@ -183,12 +184,6 @@ class CocoOriented(_WithBoxes):
         if values.get("nms_kind") == "diou":
             step = "use nms_kind iou, or none"
             raise UsageError("nms_kind diou is not defined for oriented boxes", next=step)
-
-    def postprocess(self, candidates: Arrays, values: Mapping[str, Any]) -> Arrays:
-        """One image's candidates -> its oriented boxes, and how many were not finite."""
-        rules = DetectionRules.from_values(values)
-        settled = OrientedCandidates.from_arrays(candidates).settle(rules)
-        return {**settled.to_arrays(), DROPPED: candidates[DROPPED]}
 
     def score(self, predictions: Predictions, truth: Path, labels: Sequence[str]) -> Metrics:
         """The figures over exactly the images that were predicted; see `CocoDetection.score`.
@@ -218,14 +213,9 @@ class CocoKeypoints(_WithBoxes):
 
     task = "keypoints"
     kind, what = "keypoints", "key points"
+    candidates = KeypointCandidates
     names = KEYPOINT_NAMES
     metrics: tuple[str, ...] = (*KEYPOINT_NAMES, *(f"box_{name}" for name in NAMES))
-
-    def postprocess(self, candidates: Arrays, values: Mapping[str, Any]) -> Arrays:
-        """One image's candidates -> its poses, and how many boxes were not finite."""
-        rules = DetectionRules.from_values(values)
-        settled = KeypointCandidates.from_arrays(candidates).settle(rules)
-        return {**settled.to_arrays(), DROPPED: candidates[DROPPED]}
 
     def score(self, predictions: Predictions, truth: Path, labels: Sequence[str]) -> Metrics:
         """The figures over exactly the images that were predicted; see `CocoDetection.score`.

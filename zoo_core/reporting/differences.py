@@ -34,7 +34,7 @@ _MOST = 1e12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
+class ScoredRun:
     """A run folder's report, and its metrics on halves of the images; empty where it has none."""
 
     folder: Path
@@ -42,7 +42,7 @@ class Run:
     samples: Samples = field(default_factory=dict)
 
     @classmethod
-    def load(cls, folder: Path) -> Run:
+    def load(cls, folder: Path) -> ScoredRun:
         """Raises DataError for a folder without the whole report of a run that was scored."""
         from zoo_core.reporting.report import RunReport, load
 
@@ -140,7 +140,7 @@ class Difference:
 class CompareReport:
     """What `zoo compare` says; `why` is why the figures may not be compared."""
 
-    runs: tuple[Run, ...]
+    runs: tuple[ScoredRun, ...]
     why: tuple[str, ...]
     metrics: tuple[Difference, ...]
     classes: tuple[Difference, ...]
@@ -203,7 +203,7 @@ class CompareReport:
         return [*(line.rstrip() for line in lines), "", *told, self.sentence]
 
 
-def compare_runs(runs: Sequence[Run]) -> CompareReport:
+def compare_runs(runs: Sequence[ScoredRun]) -> CompareReport:
     """The runs side by side; differences are the last run's minus the first's."""
     why = tuple(dict.fromkeys(text for run in runs[1:] for text in _unlike(runs[0], run)))
     first = runs[0].report
@@ -224,15 +224,14 @@ def compare_runs(runs: Sequence[Run]) -> CompareReport:
 
 
 def _difference(
-    key: str, runs: Sequence[Run], unlike: bool, of_class: tuple[str, str] | None = None
+    key: str, runs: Sequence[ScoredRun], unlike: bool, of_class: tuple[str, str] | None = None
 ) -> Difference:
     values = tuple(_value(run.report, key, of_class) for run in runs)
     first, last = values[0], values[-1]
     if unlike or first is None or last is None:
         return Difference(metric=key, values=values)
     change = last - first
-    samples = [run.samples.get(key) for run in (runs[0], runs[-1])]
-    before, after = samples
+    before, after = (run.samples.get(key) for run in (runs[0], runs[-1]))
     if before is None or after is None or before.shape != after.shape:
         return Difference(metric=key, values=values, difference=change)
     paired = np.asarray(after - before, np.float64)
@@ -249,7 +248,7 @@ def _value(report: RunReport, key: str, of_class: tuple[str, str] | None) -> flo
     return report.per_class.get(name, {}).get(metric)
 
 
-def _unlike(first: Run, other: Run) -> Iterator[str]:
+def _unlike(first: ScoredRun, other: ScoredRun) -> Iterator[str]:
     """Why the figures of two runs may not be compared."""
     one, two = first.report.header, other.report.header
     if one.task != two.task:
@@ -267,7 +266,7 @@ def _unlike(first: Run, other: Run) -> Iterator[str]:
         yield f"the data sets or subsets differ: {counts} of {names}"
 
 
-def _inputs(runs: Sequence[Run]) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _inputs(runs: Sequence[ScoredRun]) -> Iterator[tuple[str, tuple[str, ...]]]:
     """What went into the runs and is not equal: settings, digests, versions."""
     tables = [_facts(run.report) for run in runs]
     for key in dict.fromkeys(key for table in tables for key in table):
@@ -303,14 +302,14 @@ def _speed(report: RunReport) -> dict[str, Any] | None:
     return {"median_ms": figures.latency_ms["median"], "throughput": figures.throughput}
 
 
-def _described(run: Run) -> tuple[str, ...]:
+def _described(run: ScoredRun) -> tuple[str, ...]:
     head, speed = run.report.header, _speed(run.report)
     what = f"{titled(head.name, head.model)} {head.precision} on {head.backend}/{head.device}"
     times = (f"{speed['median_ms']:.2f}", f"{speed['throughput']:.1f}") if speed else ("-", "-")
     return (what, str(run.report.images), *times, str(run.folder))
 
 
-def _names(first: Run, last: Run) -> str:
+def _names(first: ScoredRun, last: ScoredRun) -> str:
     """What the last run is called: by what differs from the first one."""
     one, two = first.report.header, last.report.header
     for key in ("precision", "backend", "name", "device"):

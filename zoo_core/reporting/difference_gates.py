@@ -12,7 +12,7 @@ from zoo_core.reporting.report import UNDECIDED
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from zoo_core.reporting.compared import CompareReport, Difference
+    from zoo_core.reporting.differences import CompareReport, Difference
 
 _GATE = re.compile(r"drop(?::(?P<metric>[^<=]+))?<=(?P<limit>[^<=]+)")
 
