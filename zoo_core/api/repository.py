@@ -11,6 +11,13 @@ from zoo_core.system.repository import is_commit
 if TYPE_CHECKING:
     from zoo_core.api.card import ModelCard
 
+CLONED = ("builtin", "repo")
+"""Values of `--source` that mean the repository that the card names; others are folders.
+
+A stage that runs the code of a folder says in its parameter `source` what is there, as
+`zoo_core.toolkit.foreign.describe_tree` does; reports name the commit of that.
+"""
+
 SOURCE_STAGE = "source"
 REPOSITORY = f"{SOURCE_STAGE}/repository"
 """The folder with the repository's tree, as a stage's input names it."""

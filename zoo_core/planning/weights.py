@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo_core.api import REPOSITORY, PartedExporter, Source, Stage, WeightsOption
-from zoo_core.api.repository import source_stage
+from zoo_core.api.repository import CLONED, source_stage
 from zoo_core.errors import DataError, UsageError
 from zoo_core.system.file_cache import file_digest_cached
 from zoo_core.system.hashing import file_digest
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from zoo_core.planning.request import RunRequest
 
 WEIGHTS_STAGE = "weights"
-SOURCES = ("builtin", "repo")
-"""Values of `--source` that are no folder."""
-
 _SEED_DIGITS = 18
 _FETCH = "zoo_core.pipeline.stages.weights:fetch"
 
@@ -281,7 +278,7 @@ def _published(card: ModelCard, option: WeightsOption, source: str) -> Weights |
     for role, file in option.files.items():
         files[role] = file
         path = by_hand_file(card.id, file.name)
-        if file.path and source not in SOURCES:
+        if file.path and source not in CLONED:
             path = Path(source).expanduser() / file.path
             if not path.is_file():
                 step = "give a checkout of the card's commit, or --weights FILE"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from zoo_core.api.repository import CLONED
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
@@ -13,7 +15,6 @@ if TYPE_CHECKING:
     from zoo_core.pipeline.plan import Plan
     from zoo_core.planning.build import Run
 
-_BY_THE_CARD = ("builtin", "repo")
 _DOCUMENTS = (
     *("images.json", "graph.json", "verify.json", "precision.json"),
     *("reading.json", "metrics.json"),
@@ -61,7 +62,7 @@ def _folder_commit(run: Run) -> str | None:
     """The commit of a folder whose code exported the network; None where that is no folder."""
     trees = [item.stage.params.get("source") for item in run.plan]
     known = [tree for tree in trees if isinstance(tree, dict) and "commit" in tree]
-    if run.request.source in _BY_THE_CARD or not known:
+    if run.request.source in CLONED or not known:
         return None
     return str(known[0]["commit"] or "no commit")
 

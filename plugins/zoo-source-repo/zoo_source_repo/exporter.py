@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.api import REPOSITORY, Stage
-from zoo_core.api.repository import source_stage
+from zoo_core.api.repository import CLONED, source_stage
 from zoo_core.errors import UsageError
 from zoo_core.toolkit.foreign import describe_tree
 from zoo_source_repo.params import Export
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 _ONNX = "onnx"
 _MODEL = "model.onnx"
 _INSIDE = ("__main__", "module_shims", "torch_shims", "vision_shims")
-_CLONED = ("builtin", "repo")
 
 
 class SourceRepoExporter:
@@ -116,7 +115,7 @@ def _tree(card: ModelCard, source: str) -> _Tree:
     """The clone at the card's commit, or a folder; the card names a commit in either case."""
     clone, name = source_stage(card), card.repository.name
     commit = str(clone.params["commit"])
-    if source in _CLONED:
+    if source in CLONED:
         return _Tree(
             record=dict(clone.params),
             whose=f"{name} at commit {commit[:12]}",
