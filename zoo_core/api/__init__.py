@@ -62,6 +62,10 @@ if TYPE_CHECKING:
     from zoo_core.api.repository import REPOSITORY as REPOSITORY
     from zoo_core.api.stage import Progress as Progress
     from zoo_core.api.stage import Stage as Stage
+    from zoo_core.api.tuning import LAYERS_FILE as LAYERS_FILE
+    from zoo_core.api.tuning import ComparesLayers as ComparesLayers
+    from zoo_core.api.tuning import Tunable as Tunable
+    from zoo_core.api.tuning import TuningStep as TuningStep
 
 _MODULES = (
     "provider",
@@ -75,6 +79,7 @@ _MODULES = (
     "context",
     "recognition",
     "repository",
+    "tuning",
 )
 """Modules of this package, those that a listing needs first."""
 

@@ -32,7 +32,7 @@ def compare(
     json_to: JsonTo = None,
 ) -> int:
     """Compare runs: differences of the last from the first, with intervals."""
-    from zoo_core.commands.compare import compare as compare_references
+    from zoo_core.commands.finished.compare import compare as compare_references
     from zoo_core.reporting.difference_gates import check_gates
 
     report = compare_references(runs, gate or ())

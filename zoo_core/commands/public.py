@@ -76,7 +76,7 @@ def compare(*runs: str | Path, gates: Iterable[str] = (), strict: bool = False) 
     A run is a run folder or "MODEL:BACKEND:PRECISION". Raises AccuracyGateError for a gate
     ("drop<=0.01") that is missed; `strict`: or is not decided.
     """
-    from zoo_core.commands.compare import compare as compare_references
+    from zoo_core.commands.finished.compare import compare as compare_references
     from zoo_core.reporting.difference_gates import check_gates
 
     report = compare_references([str(run) for run in runs], gates)

@@ -15,6 +15,7 @@ from zoo_core.reporting.gates import doubts, refuse
 from zoo_core.reporting.history import remember
 from zoo_core.reporting.markdown import markdown
 from zoo_core.reporting.run_folder import (
+    MANIFEST,
     RAW,
     REPORT,
     RESAMPLES,
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from zoo_core.reporting.report import RunReport
 
 
-_FILES = (REPORT, "report.md", "manifest.json", "log.txt")
+_FILES = (REPORT, "report.md", MANIFEST, "log.txt")
 
 
 @claiming
@@ -103,7 +104,7 @@ def _write_folder(
         deliver(samples, folder / RESAMPLES)
     if raw:
         write_json(folder / RAW, raw)
-    write_report(folder / "manifest.json", manifest(outcome, report.header.versions, sys.argv))
+    write_report(folder / MANIFEST, manifest(outcome, report.header.versions, sys.argv))
     write_text(folder / "report.md", shown(markdown(report)))
     write_text(folder / "log.txt", shown(_logs(outcome)))
     write_report(folder / REPORT, report.to_data())

@@ -9,7 +9,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
-from zoo_core.errors import UsageError, check_known
+from zoo_core.errors import DataError, UsageError, check_known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +61,25 @@ class RunRequest:
             if item.name == "predict" and value:
                 data[item.name] = [str(path) for path in value]
         return data
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any], where: str, base: Path) -> RunRequest:
+        """The inverse of `to_data`; relative paths start at the folder `base`.
+
+        Raises DataError, naming `where`, for what is not a request.
+        """
+        options = {name: value for name, value in data.items() if name != "model"}
+        try:
+            options["predict"] = tuple(base / path for path in options.get("predict", ()))
+            options |= {name: base / options[name] for name in _PATHS if name in options}
+            for name in ("weights", "source"):
+                if (base / options.get(name, "")).exists() and options.get(name):
+                    options[name] = str(base / options[name])
+            return make_request(data["model"], **options)
+        except (KeyError, TypeError, ValueError, UsageError) as error:
+            step = "run it again with this version of zoo"
+            what = f"holds a request that cannot be read: {error}"
+            raise DataError(what, where=where, next=step) from error
 
 
 ASSETS = ("auto", "published", "sample")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.reporting.warnings import exported_by
@@ -26,6 +27,7 @@ def manifest(
     return {
         "schema": SCHEMA,
         "command": list(command),
+        "directory": str(Path.cwd()),
         "request": outcome.run.request.to_data(),
         "model": card.id,
         "name": resolved.name,

@@ -45,6 +45,9 @@ REPORT = "report.json"
 BENCH_REPORT = "bench.json"
 """That of a benchmark, put there last too."""
 
+MANIFEST = "manifest.json"
+"""Hashes, keys and versions of a run, and its request."""
+
 RAW = "latency_ms.json"
 """Every sample of the benchmark."""
 

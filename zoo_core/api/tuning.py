@@ -1,0 +1,61 @@
+"""What a compiler offers to find out where a reduced precision loses accuracy, and to mend it.
+
+Both protocols are optional for a compiler.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from zoo_core.api.backend import CompileRequest, Target
+    from zoo_core.api.card import ModelCard
+    from zoo_core.api.stage import Stage
+
+LAYERS_FILE = "layers.json"
+"""How far each tensor of the compiled network is from the float one; see `ComparesLayers`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TuningStep:
+    """A setting to try: options of the backend, and in words what it changes.
+
+    `kind` is `calibrator`, `range`, `bias`, `equalisation` or another word for steps of one sort:
+    the best step of a kind is kept before the next kind is tried.
+    """
+
+    name: str
+    kind: str
+    summary: str
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Tunable(Protocol):
+    """A compiler whose options can win accuracy back."""
+
+    float_option: str
+    """The option whose value is a comma-separated list of layers that stay in float."""
+
+    def tuning(self, card: ModelCard, target: Target) -> Sequence[TuningStep]:
+        """The steps to try, those that cost no speed first."""
+
+
+@runtime_checkable
+class ComparesLayers(Protocol):
+    """A compiler that can say how far each layer of an artefact is from the float network."""
+
+    def layer_stages(self, request: CompileRequest, artefact: str) -> Sequence[Stage]:
+        """Stages after those of `Compiler.stages`; the last one is `layers`, outputs layers.json.
+
+        `artefact` is "stage/artefact.json"; the images are those of the calibration, streamed. The
+        file holds {"images", "reference", "layers": [{"tensor", "node", "operator", "module",
+        "precision", "snr_db", "cosine"}]}: for each compared tensor the ONNX node that makes it,
+        the module path of the source network where the node's name tells it, else null, the
+        precision of the node, 10 log10(signal power / error power) and the cosine similarity of all
+        values over all images. `node` is a name that `Tunable.float_option` takes, if that node can
+        stay in float.
+        """
