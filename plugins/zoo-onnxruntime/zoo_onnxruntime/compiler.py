@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.api import Stage
+from zoo_core.api.tuning import TuningStep
 from zoo_core.errors import UsageError, check_one_of
 from zoo_core.toolkit.artefact import ARTEFACT_FILE, PRECISION_FILE
 from zoo_core.toolkit.options import canonical_calibrator
@@ -18,7 +19,7 @@ from zoo_onnxruntime.options import CALIBRATORS, read_options
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from zoo_core.api import CompileRequest
+    from zoo_core.api import CompileRequest, ModelCard, Target
     from zoo_onnxruntime.options import Options
 
 _VERSIONS = ("onnxruntime", "onnx")
@@ -35,6 +36,7 @@ class OnnxRuntimeCompiler:
     form: str = "heads"
     calibrators: Mapping[str, str] = CALIBRATORS
     takes_quantised = True
+    float_option = "float_nodes"
 
     def needs_calibration(self, precision: str) -> bool:
         """Only int8 does."""
@@ -57,6 +59,25 @@ class OnnxRuntimeCompiler:
         if request.calibration is None:
             raise UsageError("int8 needs calibration images", next="give a folder: --calibration")
         return [first, _calibrate(request, options), _quantize(request, options)]
+
+    def tuning(self, card: ModelCard, target: Target) -> Sequence[TuningStep]:
+        """Calibrators, then ranges; none of these changes the speed."""
+        if target.precision != _INT8:
+            return ()
+        return [_calibrator(name, 99.99) for name in ("minmax", "entropy", "percentile")] + [
+            _calibrator("percentile", share) for share in (99.9, 99.999)
+        ]
+
+
+def _calibrator(name: str, share: float) -> TuningStep:
+    """A calibrator instead of the one whose outputs are nearest; a share beside 99.99 is a range."""
+    shared = name == "percentile"
+    return TuningStep(
+        name=f"{name} {share:g}" if shared else name,
+        kind="calibrator" if share == 99.99 else "range",
+        summary=f"ranges keep {share:g} % of the activations" if shared else f"ranges by {name}",
+        options={"calibrator": name, **({"percentile": f"{share:g}"} if shared else {})},
+    )
 
 
 def _taken(request: CompileRequest, run: str) -> Stage:
