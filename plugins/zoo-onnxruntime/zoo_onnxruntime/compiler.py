@@ -70,7 +70,7 @@ class OnnxRuntimeCompiler:
 
 
 def _calibrator(name: str, share: float) -> TuningStep:
-    """A calibrator instead of the one whose outputs are nearest; a share beside 99.99 is a range."""
+    """A calibrator instead of `auto`; a share other than the usual one is a range."""
     shared = name == "percentile"
     return TuningStep(
         name=f"{name} {share:g}" if shared else name,
