@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
 from zoo_core.errors import DataError, UsageError
+from zoo_core.system.repository import tree
 from zoo_core.system.repository.clone import clone
-from zoo_core.system.repository.tree import describe_tree
+from zoo_core.system.repository.tree import describe_tree, left_out
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -101,6 +103,40 @@ def test_clones_that_are_refused(
     with pytest.raises(kind, match=what):
         _clone(url.format(fake=fake), commit, fake.parent / "clone")
     assert not list(fake.parent.rglob("boom"))
+
+
+def test_what_links_lead_to_is_recorded_and_what_is_not_copied_is_not(fake: Path) -> None:
+    other = fake.parent / "other"
+    (other / "inner").mkdir(parents=True)
+    (other / "inner" / "net.py").write_text("first")
+    (fake / "linked").symlink_to(other)
+    for name in ("loop", "linked/back"):
+        (fake / name).symlink_to(fake)
+    before = describe_tree(fake)["tree"]
+    (fake / ".venv").mkdir()
+    (fake / ".venv" / "lib.py").touch()
+    assert describe_tree(fake)["tree"] == before
+
+    (other / "inner" / "net.py").write_text("other")
+    linked = describe_tree(fake)["tree"]
+    (fake / ".flags").touch()
+    assert len({before, linked, describe_tree(fake)["tree"]}) == 3
+
+    copy = fake.parent / "copy"
+    shutil.copytree(fake, copy, ignore=left_out)
+    assert describe_tree(copy)["tree"] == describe_tree(fake)["tree"]
+    assert not (copy / ".venv").exists()
+
+
+def test_links_that_multiply_are_refused(fake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tree, "_MOST_FILES", 200)
+    names = [f"d{number}" for number in range(9)]
+    for name in names:
+        (fake / name).mkdir()
+        for other in names:
+            (fake / name / f"to-{other}").symlink_to(fake / other)
+    with pytest.raises(UsageError, match="holds more than 200 files and folders"):
+        describe_tree(fake)
 
 
 def test_a_folder_is_recorded_as_it_is(fake: Path) -> None:

@@ -24,6 +24,7 @@ from zoo_core.toolkit.foreign import (
     run_program,
 )
 from zoo_core.toolkit.foreign import environment as module
+from zoo_core.toolkit.foreign import process as process_module
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -218,19 +219,73 @@ def test_a_program_sees_no_credentials(
     assert seen["CUDA_VISIBLE_DEVICES"] == ""
 
 
-def test_a_program_that_takes_too_long_ends_with_its_children(
-    run: Callable[..., tuple[int, str]], tmp_path: Path
+@pytest.fixture(params=["namespaces", "none"])
+def apart(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether programs have namespaces of their own: where they are allowed, and as elsewhere."""
+    if request.param == "none":
+        monkeypatch.setattr(process_module, "namespaces", tuple)
+    elif not process_module.namespaces():
+        pytest.skip("this system does not allow namespaces")
+    return bool(request.param == "namespaces")
+
+
+@pytest.mark.parametrize("session", ["", "own"])
+@pytest.mark.parametrize("ends", [False, True])
+def test_a_program_ends_with_its_children(
+    run: Callable[..., tuple[int, str]], apart: bool, session: str, ends: bool
 ) -> None:
+    """At the time limit and when it ends, in whatever session a child is, its parents gone."""
+    mark = f"sleeper-{os.getpid()}-{apart}-{session}-{ends}"
+    sleeper = f"import time; time.sleep(600)  # {mark}"
     code = (
-        "import subprocess, sys, time\n"
-        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
-        "print(child.pid, flush=True)\n"
-        "time.sleep(60)\n"
+        "import os, subprocess, sys, time\n"
+        "if os.fork() == 0:\n"
+        f"    subprocess.Popen([sys.executable, '-c', {sleeper!r}],\n"
+        f"                     start_new_session={bool(session)})\n"
+        "    os._exit(0)\n"
+        "os.wait()\n"
+        f"time.sleep({0 if ends else 600})\n"
     )
-    with pytest.raises(StageError, match="the command took more than 2 s and was stopped"):
-        run(code, seconds=2)
-    child = int((tmp_path / "log.txt").read_text().split()[-1])
-    _wait_for(lambda: not _runs(child))
+    if ends:
+        assert run(code)[0] == 0
+    else:
+        with pytest.raises(StageError, match="the command took more than 2 s and was stopped"):
+            run(code, seconds=2)
+    _wait_for(lambda: not _found(mark))
+
+
+def _found(mark: str) -> list[int]:
+    """The processes whose last word ends with the mark."""
+    words = {
+        each.pid: (each.info["cmdline"] or [""])[-1] for each in psutil.process_iter(["cmdline"])
+    }
+    return [pid for pid, word in words.items() if word.endswith(mark)]
+
+
+_READER = (
+    "from pathlib import Path\n"
+    "texts = []\n"
+    "for place in Path('/proc').glob('[0-9]*/environ'):\n"
+    "    try:\n"
+    "        texts.append(place.read_bytes())\n"
+    "    except OSError:\n"
+    "        continue\n"
+    "print(len(texts) > 0, any(b'very-secret' in text for text in texts))\n"
+)
+
+
+@pytest.mark.parametrize("apart", ["namespaces"], indirect=True)
+@pytest.mark.usefixtures("apart")
+def test_the_variables_of_other_processes_cannot_be_read(
+    run: Callable[..., tuple[int, str]],
+) -> None:
+    command = [sys.executable, "-c", "input()"]
+    environment = {**os.environ, "HF_TOKEN": "very-secret"}
+    with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE) as other:
+        try:
+            assert run(_READER) == (0, "True False")
+        finally:
+            other.kill()
 
 
 def test_a_program_that_cannot_be_started(tmp_path: Path) -> None:
@@ -244,13 +299,6 @@ def test_the_last_line_is_short(run: Callable[..., tuple[int, str]], said: str) 
     status, last = run(f"import sys; print('{said}', end=''); sys.exit(5)")
     assert status == 5
     assert last == ("x" * 300 if "x" in said else "no output")
-
-
-def _runs(pid: int) -> bool:
-    try:
-        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
 
 
 def _wait_for(holds: Callable[[], bool], seconds: float = 20) -> None:

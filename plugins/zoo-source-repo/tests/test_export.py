@@ -75,9 +75,9 @@ def write_model(path: Path, **options: Any) -> None:
     onnx.save(model, path, **options)
 
 
-def log_of(error: StageError, tmp_path: Path) -> str:
+def log_of(error: StageError, tmp_path: Path, run: str = "run") -> str:
     """The log that a failed stage left."""
-    (path,) = (tmp_path / "run" / "store" / "failed").glob("script-*/log.txt")
+    (path,) = (tmp_path / run / "store" / "failed").glob("script-*/log.txt")
     assert path.name in str(error)
     return path.read_text()
 
@@ -201,6 +201,36 @@ def test_scripts_that_fail(
     assert not list((tmp_path / "run").rglob(".zoo-*"))
 
 
+def test_all_modules_that_are_missing_are_named_at_once(
+    plan: Plan, plain: Path, tmp_path: Path
+) -> None:
+    """Of the script and the modules that it imports, but not those that it does without."""
+    texts = {
+        "export.py": "import os\nos.chdir('/')\nimport json, no_a.b\nfrom net.inner import x, no\n",
+        "net/__init__.py": "from . import inner\nif True:\n    from no_b import c\n",
+        "net/inner/__init__.py": "from .. import deep\nfrom ..deep import y\nx = 1\n",
+        "net/deep.py": (
+            "try:\n    import no_no1\nexcept ImportError:\n    pass\n"
+            "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import no_no2\n"
+            "def f():\n    import no_no3\n"
+            "import no_stub.inner\nimport no_c\ny = 2\n"
+        ),
+        "unused.py": "import no_no4\n",
+    }
+    for name, text in texts.items():
+        (plain / name).parent.mkdir(parents=True, exist_ok=True)
+        (plain / name).write_text(text)
+    commit = committed(plain)
+    runs = ("python export.py", "python -m export", "python -c 'import export'")
+    for number, run in enumerate(runs):
+        card = card_of(plain, commit, run=run, stubs=["no_stub"])
+        with pytest.raises(StageError) as caught:
+            run_stages(plan(card, plain / "made.onnx"), tmp_path / f"run{number}")
+        assert "its last line: missing modules: no_a, no_b, no_c" in str(caught.value)
+        assert "`requirements` of the card, or those that an export" in caught.value.next
+        assert "Traceback" in log_of(caught.value, tmp_path, f"run{number}")
+
+
 def test_values_beside_the_file_are_taken_in(plan: Plan, plain: Path, tmp_path: Path) -> None:
     write_model(plain / "x.onnx", save_as_external_data=True, size_threshold=0, location="x.data")
     (plain / "export.py").write_text("import os; os.rename('x.onnx', 'y.onnx')")
@@ -303,6 +333,14 @@ def test_a_source_that_cannot_be_had(plan: Plan, plain: Path, tmp_path: Path) ->
         ({"shims": ["torch-laod"]}, "no shim 'torch-laod'"),
         ({"shims": "torch-load"}, "must be a list of names"),
         ({"stubs": [1]}, "must be a list of names"),
+        ({"stubs": [".."]}, "'..' is no name of a module"),
+        ({"stubs": ["a/b"]}, "'a/b' is no name of a module"),
+        ({"stubs": [""]}, "'' is no name of a module"),
+        ({"stubs": ["a."]}, "'a.' is no name of a module"),
+        ({"run": "python"}, "'python' does not say what Python runs"),
+        ({"run": "python3 -m"}, "'python3 -m' does not say what Python runs"),
+        ({"run": ["python -c 'x'", "python -c"]}, "'python -c' does not say what Python runs"),
+        ({"random": "python -m"}, "'python -m' does not say what Python runs"),
         ({"files": {"../x": ""}}, "no path inside the repository"),
         ({"files": {"x": 1}}, "must map names to texts"),
         ({"files": "x"}, "must be a mapping"),

@@ -7,16 +7,18 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import onnx
+import psutil
 import pytest
 from zoo_source_repo.params import SHIMS
 
 from .conftest import INSIDE
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from .conftest import Inside
 
 NET = """
@@ -238,42 +240,42 @@ def test_a_stand_in_for_torchvision(inside: Inside) -> None:
     ], done.stderr
 
 
-def test_a_command_ends_with_zoo(tmp_path: Path) -> None:
-    """The process that started it is killed, and it and its children end."""
+@pytest.mark.parametrize("apart", [True, False])
+@pytest.mark.parametrize("session", [True, False])
+def test_a_command_ends_with_zoo(tmp_path: Path, apart: bool, session: bool) -> None:
+    """The process that started it is killed: it and its children end, whatever their session."""
+    mark = f"sleeper-{os.getpid()}-{apart}-{session}"
     (tmp_path / "sleep.py").write_text(
-        "import os, subprocess, sys, time\n"
-        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
-        "open('pids', 'w').write(f'{os.getpid()} {child.pid} ')\n"
-        "time.sleep(60)\n"
+        "import subprocess, sys, time\n"
+        f"code = 'import time; time.sleep(600)  # {mark}'\n"
+        f"subprocess.Popen([sys.executable, '-c', code], start_new_session={session})\n"
+        "open('started', 'w').close()\n"
+        f"exec(code)  # {mark}\n"
     )
     job = '{"command": ["python", "sleep.py"], "shims": [], "stubs": [], "opset": 17, "seed": null}'
     (tmp_path / "job.json").write_text(job)
     code = (
         "import sys; from pathlib import Path\n"
-        "from zoo_core.toolkit.foreign import Limits, run_program\n"
+        "from zoo_core.toolkit.foreign import Limits, process\n"
         "inside, folder = sys.argv[1:]\n"
-        "run_program([sys.executable, inside, folder + '/job.json'], Path(folder), {},\n"
-        "            Path(folder, 'log.txt'), Limits(seconds=60, name='x'))\n"
+        f"process.namespaces = process.namespaces if {apart} else tuple\n"
+        "process.run_program([sys.executable, inside, folder + '/job.json'], Path(folder), {},\n"
+        "                    Path(folder, 'log.txt'), Limits(seconds=60, name='x'))\n"
     )
     parent = subprocess.Popen([sys.executable, "-c", code, str(INSIDE), str(tmp_path)])
-    pids = tmp_path / "pids"
-    _wait_for(lambda: pids.exists() and pids.read_text().endswith(" "))
+    _wait_for((tmp_path / "started").exists)
+    _wait_for(lambda: _found(mark))
     parent.send_signal(signal.SIGKILL)
     parent.wait()
-    for pid in pids.read_text().split():
-        _wait_for(lambda pid=int(pid): not _runs(pid))  # type: ignore[misc]
+    _wait_for(lambda: not _found(mark) and not _found(str(tmp_path / "job.json")))
 
 
-def _runs(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return False
-        return not Path("/proc").exists()
-    return state.rpartition(")")[2].split()[0] != "Z"
+def _found(mark: str) -> list[int]:
+    """The processes whose last word ends with the mark."""
+    words = {
+        each.pid: (each.info["cmdline"] or [""])[-1] for each in psutil.process_iter(["cmdline"])
+    }
+    return [pid for pid, word in words.items() if word.endswith(mark)]
 
 
 def _wait_for(holds: Any, seconds: float = 30) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _ONNX = "onnx"
 _MODEL = "model.onnx"
-_INSIDE = ("__main__", "module_shims", "torch_shims", "vision_shims")
+_INSIDE = ("__main__", "missing_modules", "module_shims", "torch_shims", "vision_shims")
 
 
 class SourceRepoExporter:

@@ -30,6 +30,7 @@ PLACEHOLDERS = (
     "weights", "output", "height", "width", "opset", "classes", "batch", "seed",
 )  # fmt: skip
 OUTPUT = "{output}"
+PYTHON = ("python", "python3")
 
 _KEYS = (
     *("run", "requirements", "python", "random", "folder", "files", "environment", "shims"),
@@ -74,6 +75,11 @@ class Export:
             if not name or "=" in name:
                 what = f"'{name}' is no name of a variable"
                 raise RegistryError(what, where=f"{where}.environment")
+        stubs = _names(params, "stubs", where)
+        for name in stubs:
+            if not all(part.isidentifier() for part in name.split(".")):
+                what = f"{name!r} is no name of a module"
+                raise RegistryError(what, where=f"{where}.stubs", next="such as seaborn")
         shims = _names(params, "shims", where)
         for name in shims:
             if name not in SHIMS:
@@ -87,7 +93,7 @@ class Export:
             files=files,
             variables=variables,
             shims=shims,
-            stubs=_names(params, "stubs", where),
+            stubs=stubs,
             output=params.get("output", OUTPUT),
             opset=opset(params, where),
             time_limit=_seconds(params.get("time_limit", _TIME_LIMIT), where),
@@ -136,6 +142,9 @@ def _commands(value: Any, where: str) -> tuple[str, ...]:
             raise RegistryError(f"cannot be split into words: {error}", where=where) from None
         if not split:
             raise RegistryError("is empty", where=where)
+        if split[0] in PYTHON and len(split) < (3 if split[1:2] in (["-m"], ["-c"]) else 2):
+            what = f"'{command}' does not say what Python runs"
+            raise RegistryError(what, where=where, next="python FILE, -m MODULE or -c CODE")
     return tuple(given)
 
 

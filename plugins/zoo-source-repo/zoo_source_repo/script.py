@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from zoo_core.toolkit.foreign import (
     Environment,
     Limits,
     clean_variables,
+    left_out,
     prepare_environment,
     run_program,
 )
@@ -29,6 +29,7 @@ _OWN = "zoo-export"
 """The folder in the repository's copy that holds the weights and, by default, the result."""
 
 _MODEL = "model.onnx"
+_MISSING = "missing modules: "
 _SHOWN = 60
 """How much of a command an error shows."""
 
@@ -82,20 +83,12 @@ def _copy(source: Path, root: Path) -> None:
         shutil.copytree(
             source,
             root,
-            ignore=_left_out,
+            ignore=left_out,
             ignore_dangling_symlinks=True,
         )
         (root / _OWN).mkdir(exist_ok=True)
     except (OSError, shutil.Error) as error:
         raise DataError(f"cannot be copied: {error}"[:300], where=str(source)) from error
-
-
-def _left_out(place: str, names: list[str]) -> set[str]:
-    """Also links to a folder that the link is in: copies of these would never end."""
-    above = {os.path.realpath(each) for each in (Path(place), *Path(place).parents)}
-    links = (name for name in names if Path(place, name).is_symlink())
-    loops = {name for name in links if os.path.realpath(Path(place, name)) in above}
-    return loops | shutil.ignore_patterns(".git", "__pycache__")(place, names)
 
 
 def _values(context: StageContext, root: Path) -> dict[str, Any]:
@@ -195,6 +188,9 @@ def _none_came_out(
     fresh: list[Path], pattern: str, status: int, last: str, context: StageContext
 ) -> StageError:
     step = f"its whole output is in {context.log.name}"
+    if last.startswith(_MISSING):
+        step = "add what provides them to `requirements` of the card, or those that an export does "
+        step += f"not need to `stubs`; {context.log.name} has the whole output"
     if len(fresh) > 1:
         names = ", ".join(sorted(path.name for path in fresh)[:3])
         what = f"{len(fresh)} files came out ({names}), one is expected: {pattern}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zoo_core.system.repository.tree import describe_tree
+from zoo_core.system.repository.tree import describe_tree, left_out
 from zoo_core.toolkit.foreign.environment import INSTALLED, Environment, prepare_environment
 from zoo_core.toolkit.foreign.process import Limits, clean_variables, run_program
 
@@ -12,6 +12,7 @@ __all__ = [
     "Limits",
     "clean_variables",
     "describe_tree",
+    "left_out",
     "prepare_environment",
     "run_program",
 ]

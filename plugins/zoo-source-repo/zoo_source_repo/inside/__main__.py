@@ -17,6 +17,9 @@ import runpy
 import signal
 import sys
 import threading
+import traceback
+
+MARK = "ZOO_PROGRAM"
 
 SHIMS = {
     "torch-load": ("torch_shims", "load_tensors"),
@@ -37,21 +40,42 @@ def main(job_file: str) -> None:
         job = json.load(stream)
     end_with_zoo()
     apply(job)
+    look = importlib.import_module("missing_modules").missing_modules
     del sys.path[0]  # this folder
-    run(job["command"])
+    here = os.getcwd()  # noqa: PTH109
+    try:
+        run(job["command"])
+    except ModuleNotFoundError as error:
+        traceback.print_exc()
+        names = {(error.name or "").partition(".")[0], *look(job["command"], here)}
+        sys.exit("missing modules: " + ", ".join(sorted(names - {""})))
 
 
 def end_with_zoo() -> None:
-    """Kill this process group when the pipe from zoo ends, however zoo ended."""
+    """Kill this process group, and what carries its mark, when the pipe from zoo ends."""
     watched = os.environ.pop("ZOO_WATCH", "")
     if not watched:
         return
 
     def wait() -> None:
         os.read(int(watched), 1)
+        kill_marked()
         os.killpg(0, signal.SIGKILL)
 
     threading.Thread(target=wait, daemon=True, name="zoo-watch").start()
+
+
+def kill_marked() -> None:
+    """Kill processes that this one or its children began in sessions of their own (Linux)."""
+    mark = (MARK + "=" + os.environ.get(MARK, "")).encode()
+    for name in os.listdir("/proc") if os.path.isdir("/proc") else ():  # noqa: PTH112, PTH208
+        if name.isdigit() and int(name) != os.getpid():
+            try:
+                with open("/proc/" + name + "/environ", "rb") as stream:  # noqa: PTH123
+                    if mark in stream.read().split(b"\0"):
+                        os.kill(int(name), signal.SIGKILL)
+            except OSError:
+                continue
 
 
 def apply(job: dict) -> None:  # type: ignore[type-arg]
