@@ -48,14 +48,19 @@ class Tunable(Protocol):
 class ComparesLayers(Protocol):
     """A compiler that can say how far each layer of an artefact is from the float network."""
 
-    def layer_stages(self, request: CompileRequest, artefact: str) -> Sequence[Stage]:
+    def layer_stages(self, request: CompileRequest, artefact: str, images: int) -> Sequence[Stage]:
         """Stages after those of `Compiler.stages`; the last one is `layers`, outputs layers.json.
 
-        `artefact` is "stage/artefact.json"; the images are those of the calibration, streamed. The
-        file holds {"images", "reference", "layers": [{"tensor", "node", "operator", "module",
-        "precision", "snr_db", "cosine"}]}: for each compared tensor the ONNX node that makes it,
-        the module path of the source network where the node's name tells it, else null, the
+        `artefact` is "stage/artefact.json"; the first `images` of the calibration images run,
+        streamed. The file holds {"images", "reference", "layers": [{"tensor", "node", "operator",
+        "module", "precision", "snr_db", "cosine", "own_snr_db", "own_cosine"}]}, the lowest
+        `snr_db` first: for each compared tensor the ONNX node that makes it ("" for the network's
+        input), the module path of the source network where the exporter tells it, else null, the
         precision of the node, 10 log10(signal power / error power) and the cosine similarity of all
-        values over all images. `node` is a name that `Tunable.float_option` takes, if that node can
-        stay in float.
+        values over all images. `snr_db` and `cosine` compare the whole networks: the errors of all
+        earlier layers are in them. `own_snr_db` and `own_cosine` are those of a layer that gets the
+        float tensors, so that the error is its own; null for what computes in float. `snr_db` is
+        null where there is no error (then `cosine` is 1), and where the float tensor is 0.
+        `node` is a name that `Tunable.float_option` takes, if that node can stay in float.
+        Raises UsageError where the build has no float network to compare with.
         """

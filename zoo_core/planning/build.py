@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 from zoo_core.api import (
     ARTEFACT_FILE,
     GRAPH_FILE,
+    ComparesLayers,
     CompileRequest,
     Decoding,
     ExportRequest,
@@ -40,6 +42,9 @@ class Goal(StrEnum):
     FETCH = "fetch"
     EXPORT = "export"
     COMPILE = "compile"
+    LAYERS = "layers"
+    """How far each layer of the artefact is from the float network; see `ComparesLayers`."""
+
     EMIT = "emit"
     PREDICT = "predict"
     VIEW = "view"
@@ -102,9 +107,11 @@ class _Builder:
         if goal is Goal.EMIT:
             return _unique([*stages, *self._calibration(), *self._emitter().stages(request)])
         stages += [*self._calibration(), *self._compiler().stages(request)]
+        artefact = _reference(stages, ARTEFACT_FILE)
+        if goal is Goal.LAYERS:
+            return _unique([*stages, *self._layers(request, artefact)])
         if goal is Goal.COMPILE or self.resolved.data is None:
             return _unique(stages)
-        artefact = _reference(stages, ARTEFACT_FILE)
         stages += self._predict(self.resolved.data, request, artefact)
         if goal is Goal.SCORE and self.resolved.data.has_truth:
             stages += self._score(self.resolved.data)
@@ -115,6 +122,24 @@ class _Builder:
 
     def _compiler(self) -> Compiler:
         return self.plugins.compiler(self.resolved.backend.compiler)
+
+    def _layers(self, request: CompileRequest, artefact: str) -> Sequence[Stage]:
+        compiler = self._compiler()
+        if not isinstance(compiler, ComparesLayers):
+            able = self._comparing()
+            step = f"backends that do: {', '.join(able)}" if able else "install one that does"
+            what = f"backend '{self.resolved.backend.name}' does not compare layers"
+            raise UsageError(what, where="--layers", next=step)
+        return compiler.layer_stages(request, artefact, self.request.layer_images)
+
+    def _comparing(self) -> list[str]:
+        """Names of the backends that compare layers; one whose compiler is broken is none."""
+        found = []
+        for backend in self.plugins.backends().values():
+            with suppress(ZooError):
+                if isinstance(self.plugins.compiler(backend.compiler), ComparesLayers):
+                    found.append(backend.name)
+        return found
 
     def _emitter(self) -> OfflineBuilder:
         backend = self.resolved.backend

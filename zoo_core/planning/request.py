@@ -17,11 +17,11 @@ class RunRequest:
     """The options of `zoo run`; None if not set. `size` is (height, width).
 
     `weights` is a path, "random" or "random:SEED", and `decoder` chooses among those that fit a
-    file without a card. `predict` are images or folders without ground
-    truth, instead of `images`. `name` is what reports call the user's own weights, and
-    `compare_published` asks for published figures beside theirs. `changes` are the protocol values
-    that options such as `--conf` override. Without `batch` it is what a file of the user's has
-    fixed, else 1.
+    file without a card. `predict` are images or folders without ground truth, instead of `images`.
+    `name` is what reports call the user's own weights, and `compare_published` asks for published
+    figures beside theirs. `changes` are the protocol values that options such as `--conf` override.
+    `layer_images` are for `zoo explain --layers`. Without `batch` it is what a file of the user's
+    has fixed, else 1.
     """
 
     model: str
@@ -46,6 +46,7 @@ class RunRequest:
     calibration: Path | None = None
     calibration_images: int = 50
     calibrator: str | None = None
+    layer_images: int = 4
     protocol: str | None = None
     compare_published: bool = False
     changes: Mapping[str, Any] = field(default_factory=dict)
@@ -88,7 +89,7 @@ _MOST_SIDE = 1 << 16
 _LONGEST_NAME = 80
 RESIZE = ("stretch", "letterbox")
 _PATHS = ("cfg", "names", "images", "annotations", "calibration")
-_COUNTS = ("batch", "limit", "calibration_images")
+_COUNTS = ("batch", "limit", "calibration_images", "layer_images")
 _TEXTS = (
     *("backend", "precision", "device", "source", "dataset"),
     *("calibrator", "protocol", "decoder"),

@@ -1,11 +1,18 @@
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+
+from zoo_core.api import Graph, Stage, TensorSpec
+from zoo_core.system.hashing import file_digest
+from zoo_core.testing.examples import files_stage, noise
+from zoo_core.vision import write_image
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -111,6 +118,38 @@ class Nets:
         net.conv(point, "head0", 8, kernel=1)
         return net.model("head0")
 
+    def before(self, model: onnx.ModelProto, folder: Path, count: int) -> list[Stage]:
+        """An export of the model, and calibration images of noise with some structure."""
+        export, images = folder / "export", folder / "images"
+        export.mkdir()
+        images.mkdir()
+        onnx.save(model, export / "model.onnx")
+        inputs, outputs = (
+            tuple(
+                TensorSpec(
+                    name=value.name,
+                    shape=tuple(d.dim_value or "batch" for d in value.type.tensor_type.shape.dim),
+                )
+                for value in values
+            )
+            for values in (model.graph.input, model.graph.output)
+        )
+        graph = Graph(format="onnx", path="model.onnx", inputs=inputs, outputs=outputs, facts={})
+        (export / "graph.json").write_text(json.dumps(graph.to_data()), encoding="utf-8")
+        rows = []
+        for number in range(count):
+            path = images / f"{number}.png"
+            write_image(path, noise(8, 8, number).repeat(5, axis=0).repeat(6, axis=1))
+            rows.append({"path": path.name, "sha256": file_digest(path)})
+        (images / "images.json").write_text(json.dumps({"images": rows}), encoding="utf-8")
+        return [_given("export", export), _given("calibration", images)]
+
+
+def _given(name: str, folder: Path) -> Stage:
+    """A stage that leaves the files of a folder."""
+    files = {path.name: path for path in sorted(folder.iterdir())}
+    return replace(files_stage(files), name=name)
+
 
 @pytest.fixture
 def nets() -> Nets:
@@ -123,3 +162,9 @@ def images() -> NDArray[np.float32]:
     generator = np.random.default_rng(11)
     coarse = generator.random((5, 3, 8, 8), dtype=np.float32)
     return np.ascontiguousarray(coarse.repeat(4, axis=2).repeat(4, axis=3))
+
+
+@pytest.fixture
+def before(nets: Nets, tmp_path: Path) -> list[Stage]:
+    """The stages before those of the compiler, of a network with Mish."""
+    return nets.before(nets.mish(size=(32, 32)), tmp_path, count=6)

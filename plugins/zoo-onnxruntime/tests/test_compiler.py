@@ -12,58 +12,18 @@ from onnx.reference import ReferenceEvaluator
 from zoo_onnxruntime.compiler import OnnxRuntimeCompiler
 from zoo_onnxruntime.trial import CANDIDATES
 
-from zoo_core.api import CompileRequest, Graph, Stage, Target, TensorSpec
+from zoo_core.api import CompileRequest, Stage, Target, TensorSpec
 from zoo_core.errors import DataError, StageError, UsageError
 from zoo_core.pipeline.plan import make_plan
-from zoo_core.system.hashing import file_digest
 from zoo_core.testing import model_card, run_stages
-from zoo_core.testing.examples import files_stage, noise, preprocess, protocol
+from zoo_core.testing.examples import preprocess, protocol
 from zoo_core.toolkit.similarity import drawn_feeds, snr_db
-from zoo_core.vision import write_image
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
 HEADS = ("head0", "head1")
-
-
-def given(name: str, folder: Path) -> Stage:
-    """A stage that leaves the files of a folder."""
-    files = {path.name: path for path in sorted(folder.iterdir())}
-    return replace(files_stage(files), name=name)
-
-
-@pytest.fixture
-def before(nets: Any, tmp_path: Path) -> list[Stage]:
-    return before_with(nets.mish(size=(32, 32)), tmp_path, count=6)
-
-
-def before_with(model: onnx.ModelProto, folder: Path, count: int) -> list[Stage]:
-    """An export of the model, and calibration images of noise with some structure."""
-    export, images = folder / "export", folder / "images"
-    export.mkdir()
-    images.mkdir()
-    onnx.save(model, export / "model.onnx")
-    inputs, outputs = (
-        tuple(
-            TensorSpec(
-                name=value.name,
-                shape=tuple(d.dim_value or "batch" for d in value.type.tensor_type.shape.dim),
-            )
-            for value in values
-        )
-        for values in (model.graph.input, model.graph.output)
-    )
-    graph = Graph(format="onnx", path="model.onnx", inputs=inputs, outputs=outputs, facts={})
-    (export / "graph.json").write_text(json.dumps(graph.to_data()), encoding="utf-8")
-    rows = []
-    for number in range(count):
-        path = images / f"{number}.png"
-        write_image(path, noise(8, 8, number).repeat(5, axis=0).repeat(6, axis=1))
-        rows.append({"path": path.name, "sha256": file_digest(path)})
-    (images / "images.json").write_text(json.dumps({"images": rows}), encoding="utf-8")
-    return [given("export", export), given("calibration", images)]
 
 
 def request(
@@ -162,7 +122,7 @@ def test_rewrites_can_be_left_out(before: list[Stage], tmp_path: Path) -> None:
 def test_fp16_takes_half_the_bytes_and_says_what_it_computes_in(nets: Any, tmp_path: Path) -> None:
     net = nets.new()
     net.conv(net.mish(net.conv("input", "wide", 200)), "head0", 200)
-    before = before_with(net.model("head0"), tmp_path, count=1)
+    before = nets.before(net.model("head0"), tmp_path, count=1)
     full, _ = built(before, tmp_path, stages("fp32"))
     half, told = built(before, tmp_path, stages("fp16"))
     sizes = [(folder / "model.onnx").stat().st_size for folder in (full, half)]
@@ -226,7 +186,7 @@ def test_auto_takes_the_calibrator_that_keeps_most(before: list[Stage], tmp_path
 
 
 def test_no_calibration_image_is_a_data_error(nets: Any, tmp_path: Path) -> None:
-    before = before_with(nets.mish(), tmp_path, count=0)
+    before = nets.before(nets.mish(), tmp_path, count=0)
     with pytest.raises(DataError, match="no calibration image"):
         built(before, tmp_path, stages())
 
@@ -234,7 +194,7 @@ def test_no_calibration_image_is_a_data_error(nets: Any, tmp_path: Path) -> None
 def test_int8_of_nothing_is_an_error(nets: Any, tmp_path: Path) -> None:
     net = nets.new()
     net.conv("input", "head0", 4)
-    before = before_with(net.model("head0"), tmp_path, count=1)
+    before = nets.before(net.model("head0"), tmp_path, count=1)
     with pytest.raises(StageError) as caught:
         built(before, tmp_path, stages())
     told = "(1: only an output follows it, sensitive=outputs)"
@@ -254,7 +214,7 @@ def test_an_int8_graph_that_lost_the_signal_is_warned_of(nets: Any, tmp_path: Pa
     small = net.node("Slice", [first, "from", "to", "axis"], "small")
     net.channels[small] = 7
     net.conv(small, "head0", 4, kernel=1)
-    before = before_with(net.model("head0"), tmp_path, count=2)
+    before = nets.before(net.model("head0"), tmp_path, count=2)
     _, told = built(before, tmp_path, stages())
     (warning,) = [text for text in told["warnings"] if "outputs (" in text]
     ratio = told["output_snr_db"]["head0"]
@@ -262,7 +222,7 @@ def test_an_int8_graph_that_lost_the_signal_is_warned_of(nets: Any, tmp_path: Pa
 
 
 def test_an_opset_11_graph_can_be_quantised(nets: Any, tmp_path: Path) -> None:
-    before = before_with(nets.mish(opset=11), tmp_path, count=3)
+    before = nets.before(nets.mish(opset=11), tmp_path, count=3)
     folder, told = built(before, tmp_path, stages())
     assert told["int8_nodes"] == 6
     session = ort.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
@@ -300,8 +260,8 @@ def with_dropped_relu() -> onnx.ModelProto:
     return onnx.helper.make_model(graph, opset_imports=imports, ir_version=10)
 
 
-def test_what_the_engine_computes_wrongly_is_warned_of(tmp_path: Path) -> None:
-    before = before_with(with_dropped_relu(), tmp_path, count=0)
+def test_what_the_engine_computes_wrongly_is_warned_of(nets: Any, tmp_path: Path) -> None:
+    before = nets.before(with_dropped_relu(), tmp_path, count=0)
     folder, told = built(before, tmp_path, stages("fp32"))
     feeds = drawn_feeds(
         [TensorSpec(name="input", shape=("batch", 3, 32, 32))], preprocess((32, 32))
@@ -332,7 +292,7 @@ def test_a_fixed_batch_is_calibrated_in_batches(
     seen = []
     for folder, model in zip(folders, (fixed(nets.mish(), 4), nets.mish()), strict=True):
         folder.mkdir()
-        before = before_with(model, folder, count=count)
+        before = nets.before(model, folder, count=count)
         done = run_stages([*before, *stages("int8", calibrator)], folder / "zoo")
         seen.append(json.loads((done["calibrate"] / "ranges.json").read_text(encoding="utf-8")))
         told = json.loads((done["compile"] / "precision.json").read_text(encoding="utf-8"))
@@ -348,7 +308,7 @@ def test_a_fixed_batch_is_calibrated_in_batches(
 
 
 def test_int8_lifts_an_old_operator_set_even_without_rewrites(nets: Any, tmp_path: Path) -> None:
-    before = before_with(nets.mish(opset=11), tmp_path, count=2)
+    before = nets.before(nets.mish(opset=11), tmp_path, count=2)
     folder, told = built(before, tmp_path, stages(rewrites="none"))
 
     assert told["int8_nodes"] == 6
@@ -358,7 +318,7 @@ def test_int8_lifts_an_old_operator_set_even_without_rewrites(nets: Any, tmp_pat
 
 
 def test_fp32_without_rewrites_keeps_the_operator_set(nets: Any, tmp_path: Path) -> None:
-    before = before_with(nets.mish(opset=11), tmp_path, count=2)
+    before = nets.before(nets.mish(opset=11), tmp_path, count=2)
     folder, _ = built(before, tmp_path, stages("fp32", rewrites="none"))
 
     assert onnx.load(folder / "model.onnx").opset_import[0].version == 11
@@ -371,6 +331,6 @@ def test_what_cannot_be_lifted_is_told(
         raise onnx.version_converter.ConvertError("no adapter")
 
     monkeypatch.setattr(onnx.version_converter, "convert_version", refuse)
-    before = before_with(nets.mish(opset=11), tmp_path, count=2)
+    before = nets.before(nets.mish(opset=11), tmp_path, count=2)
     with pytest.raises(StageError, match="needs opset 13, the graph has 11, and onnx cannot"):
         built(before, tmp_path, stages())

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
-import zoo_onnxruntime.observe
+import zoo_onnxruntime.streamed
 from onnx import TensorProto, helper, numpy_helper
 from zoo_onnxruntime.histogram import HALF
 from zoo_onnxruntime.observe import Observer, quantisable
@@ -54,7 +54,7 @@ def test_statistics_equal_those_of_all_values_at_once(
 ) -> None:
     model = tmp_path / "a.onnx"
     onnx.save(nets.mish(), model)
-    monkeypatch.setattr(zoo_onnxruntime.observe, "HELD", limit)
+    monkeypatch.setattr(zoo_onnxruntime.streamed, "HELD", limit)
     found = observed(model, images)
     names = quantisable(model)
     assert names[:2] == ("input", "stem")
@@ -134,7 +134,7 @@ def test_an_inner_graph_keeps_what_it_captures(
     model = tmp_path / "a.onnx"
     graph = net.model("head0")
     onnx.save(graph, model)
-    monkeypatch.setattr(zoo_onnxruntime.observe, "HELD", 0)
+    monkeypatch.setattr(zoo_onnxruntime.streamed, "HELD", 0)
     found = observed(model, images)
     values = all_values(model, ("first", "second", "head0"), images)
     assert found["head0"].high == pytest.approx(values["head0"].max(), abs=1e-5)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.api import Stage
-from zoo_core.api.tuning import TuningStep
+from zoo_core.api.tuning import LAYERS_FILE, TuningStep
 from zoo_core.errors import UsageError, check_one_of
 from zoo_core.toolkit.artefact import ARTEFACT_FILE, PRECISION_FILE
+from zoo_core.toolkit.layers.rows import check_comparable
 from zoo_core.toolkit.options import canonical_calibrator
 from zoo_onnxruntime.files import (
     MODEL_FILE,
@@ -59,6 +60,28 @@ class OnnxRuntimeCompiler:
         if request.calibration is None:
             raise UsageError("int8 needs calibration images", next="give a folder: --calibration")
         return [first, _calibrate(request, options), _quantize(request, options)]
+
+    def layer_stages(self, request: CompileRequest, artefact: str, images: int) -> Sequence[Stage]:
+        """`layers`, for int8 that this compiler made; raises UsageError for anything else."""
+        check_comparable(request)
+        inputs = {
+            "graph": _GRAPH,
+            "exported": request.graph,
+            "artefact": artefact,
+            "images": str(request.calibration),
+        }
+        return [
+            Stage(
+                name="layers",
+                run="zoo_onnxruntime.layers:build",
+                params={"images": images, "preprocess": _plain(request)},
+                inputs=inputs,
+                outputs=(LAYERS_FILE,),
+                versions=_VERSIONS,
+                cost=images,
+                isolated=True,
+            )
+        ]
 
     def tuning(self, card: ModelCard, target: Target) -> Sequence[TuningStep]:
         """Calibrators, then ranges; none of these changes the speed."""

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from onnx import NodeProto
+
     from zoo_core.api import Graph
 
 _OPTIMISED = "optimised.onnx"
@@ -28,6 +30,9 @@ _UNFUSED = "the file quantises it, but ONNX Runtime runs it in float"
 _MATRIX = MATRIX_OPERATORS | INTEGER_OPERATORS.keys()
 _COPIED = re.compile(r"_token_\d+$")
 """What ONNX Runtime appends to the name of a node that it moves to another layout."""
+
+_ON_INTEGERS = ("QLinear", "QGemm")
+"""How the names of ONNX Runtime's operators on integers begin."""
 
 _PLUMBING = frozenset({"QuantizeLinear", "DequantizeLinear", "Constant"})
 
@@ -91,14 +96,28 @@ def processor_warnings(features: frozenset[str] | None = None) -> list[str]:
     ]
 
 
+def integer_nodes(model: Path, scratch: Path) -> frozenset[str]:
+    """Names of the nodes, of all kinds, that ONNX Runtime merged into operators on integers."""
+    nodes = _optimised(model, scratch)
+    return frozenset(
+        _COPIED.sub("", n.name) for n in nodes if n.op_type.startswith(_ON_INTEGERS) and n.name
+    )
+
+
 def _fused(model: Path, scratch: Path) -> frozenset[str]:
     """Names of ONNX Runtime's integer operators, and of the weights that they read."""
-    optimised = scratch / _OPTIMISED
-    session = open_session(model, 1, optimised=optimised, where=str(model))
-    del session
-    nodes = load(optimised).graph.node
-    optimised.unlink()
+    nodes = _optimised(model, scratch)
     integer = [n for n in nodes if INTEGER_OPERATORS.get(n.op_type) in ("QOperator", "dynamic")]
     return frozenset(
         name for node in integer for name in (_COPIED.sub("", node.name), *node.input) if name
     )
+
+
+def _optimised(model: Path, scratch: Path) -> list[NodeProto]:
+    """The nodes of the graph as the runtime optimises it."""
+    optimised = scratch / _OPTIMISED
+    session = open_session(model, 1, optimised=optimised, where=str(model))
+    del session
+    nodes = list(load(optimised).graph.node)
+    optimised.unlink()
+    return nodes

@@ -1,0 +1,1 @@
+"""Layers of a compiled network beside those of the float one."""
