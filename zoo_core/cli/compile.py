@@ -15,7 +15,7 @@ from zoo_core.errors import UsageError
 from zoo_core.planning.request import RunRequest
 
 
-@with_request(*options.COMPILING, options.protocol)
+@with_request(*options.COMPILING, options.protocol, options.rules)
 def compile_(
     request: RunRequest,
     emit_only: Annotated[

@@ -11,7 +11,7 @@ import typer
 
 from zoo_core.cli import completion
 from zoo_core.errors import UsageError
-from zoo_core.planning.request import RunRequest, make_request
+from zoo_core.planning.request import RunRequest, make_request, protocol_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -173,6 +173,12 @@ def protocol(
             help="Scoring protocol; see `zoo protocols`.", autocompletion=completion.protocols
         ),
     ] = None,
+) -> Fields:
+    """The scoring protocol."""
+    return {"protocol": protocol}
+
+
+def rules(
     resize: Annotated[
         str | None, typer.Option(metavar="stretch|letterbox", help="Resize mode (bilinear).")
     ] = None,
@@ -185,11 +191,11 @@ def protocol(
     ] = None,
     **values: Any,
 ) -> Fields:
-    """The scoring protocol; each option that overrides a value derives a new, named protocol.
+    """Values of the scoring protocol; each option derives a new, named protocol.
 
     `values` are the options of the installed evaluators.
     """
-    return {"protocol": protocol, "resize": resize, "interpolation": interpolation, **values}
+    return {"resize": resize, "interpolation": interpolation, **values}
 
 
 def _protocol_parameters() -> list[inspect.Parameter]:
@@ -210,7 +216,7 @@ def _protocol_parameters() -> list[inspect.Parameter]:
     ]
 
 
-EVERYTHING = (target, assets, data, calibration, protocol)
+EVERYTHING = (target, assets, data, calibration, protocol, rules)
 """The groups of a verb that runs a model on data and evaluates it."""
 
 COMPILING = (target, assets, calibration)
@@ -218,23 +224,28 @@ COMPILING = (target, assets, calibration)
 
 
 class RequestVerb:
-    """A verb whose first parameter is a `RunRequest`, made from groups of options.
+    """A verb whose first parameter is made from groups of options: by default a `RunRequest`.
 
     Signatures are composed here, so that no verb has to declare thirty options.
     """
 
-    def __init__(self, function: Callable[..., int], groups: Sequence[Callable[..., Fields]]):
-        self.function, self._groups = function, groups
+    def __init__(
+        self,
+        function: Callable[..., int],
+        groups: Sequence[Callable[..., Fields]],
+        make: Callable[..., object] = make_request,
+    ):
+        self.function, self._groups, self._make = function, groups, make
         self.__doc__ = function.__doc__
 
     def command(self) -> Callable[..., int]:
         """The function for typer, with the options of the groups and of installed evaluators."""
         shared = [(group, _parameters(group)) for group in self._groups]
         own = _parameters(self.function)[1:]
-        if protocol in self._groups:
+        if rules in self._groups:
             brought = _protocol_parameters()
             _refuse_twins([p for _, group in shared for p in group] + own, brought)
-            shared = [(g, ps + brought if g is protocol else ps) for g, ps in shared]
+            shared = [(g, ps + brought if g is rules else ps) for g, ps in shared]
 
         def command(**values: Any) -> int:
             from zoo_core.system.machine import keep_freed_memory
@@ -243,7 +254,7 @@ class RequestVerb:
             fields: Fields = {}
             for group, parameters in shared:
                 fields |= group(**{p.name: values.pop(p.name) for p in parameters})
-            return self.function(make_request(**fields), **values)
+            return self.function(self._make(**fields), **values)
 
         parameters = [p for _, group in shared for p in group] + own
         command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -255,6 +266,11 @@ class RequestVerb:
 def with_request(*groups: Callable[..., Fields]) -> Callable[[Callable[..., int]], RequestVerb]:
     """A decorator that adds the options of the groups to a verb."""
     return lambda function: RequestVerb(function, groups)
+
+
+def with_rules(*groups: Callable[..., Fields]) -> Callable[[Callable[..., int]], RequestVerb]:
+    """A decorator for a verb on a finished run: its first parameter maps protocol values."""
+    return lambda function: RequestVerb(function, (*groups, rules), protocol_values)
 
 
 def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:

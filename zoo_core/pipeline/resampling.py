@@ -43,6 +43,19 @@ def interval(value: float, samples: Floats) -> tuple[float, float]:
     return float(centre - (high - mean)), float(centre + (mean - low))
 
 
+def paired_interval(
+    change: float, before: Floats | None, after: Floats | None, images: int
+) -> tuple[float, float] | None:
+    """The bounds of a change, from the figures before and after it on the same halves.
+
+    None without figures of both on each half, and for fewer than ten images.
+    """
+    if images < _FEWEST or before is None or after is None or before.shape != after.shape:
+        return None
+    paired = np.asarray(after - before, np.float64)
+    return interval(change, paired) if np.isfinite(paired).all() else None
+
+
 def intervals(
     values: Mapping[str, float | None], samples: Mapping[str, Floats], images: int
 ) -> dict[str, Any] | None:

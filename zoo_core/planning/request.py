@@ -104,15 +104,25 @@ def make_request(model: str, **options: Any) -> RunRequest:
     """
     options = {name: value for name, value in options.items() if value is not None}
     known = {field.name for field in fields(RunRequest)}
-    values = {name: options.pop(name) for name in list(options) if name not in known}
-    if "resize" in values:
-        check_known([values["resize"]], RESIZE, "--resize")
-        values.setdefault("interpolation", "bilinear")
+    own = [name for name in options if name not in known]
+    values = protocol_values(**{name: options.pop(name) for name in own})
     check_known([options.get("assets", "auto")], ASSETS, "--assets")
     for name in options.keys() & _READERS.keys():
         options[name] = _READERS[name](options[name], f"--{name.replace('_', '-')}")
     model = as_text(model, "MODEL")
     return RunRequest(model=model, changes={**options.pop("changes", {}), **values}, **options)
+
+
+def protocol_values(**options: Any) -> dict[str, Any]:
+    """Protocol values from options; an option that is None is not set.
+
+    Raises UsageError for an unknown resize mode, which without another word is bilinear.
+    """
+    values = {name: value for name, value in options.items() if value is not None}
+    if "resize" in values:
+        check_known([values["resize"]], RESIZE, "--resize")
+        values.setdefault("interpolation", "bilinear")
+    return values
 
 
 def _name(value: object, where: str) -> str:

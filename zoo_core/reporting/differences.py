@@ -11,7 +11,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from zoo_core.errors import DataError, some
-from zoo_core.pipeline.resampling import CONFIDENCE, interval
+from zoo_core.pipeline.resampling import CONFIDENCE, paired_interval
 from zoo_core.reporting.run_folder import REPORT, RESAMPLES
 from zoo_core.system.terminal import columns, printable, titled
 
@@ -227,18 +227,26 @@ def _difference(
     key: str, runs: Sequence[ScoredRun], unlike: bool, of_class: tuple[str, str] | None = None
 ) -> Difference:
     values = tuple(_value(run.report, key, of_class) for run in runs)
-    first, last = values[0], values[-1]
-    if unlike or first is None or last is None:
+    if unlike:
         return Difference(metric=key, values=values)
-    change = last - first
     before, after = (run.samples.get(key) for run in (runs[0], runs[-1]))
-    if before is None or after is None or before.shape != after.shape:
-        return Difference(metric=key, values=values, difference=change)
-    paired = np.asarray(after - before, np.float64)
-    if not np.isfinite(paired).all():
-        return Difference(metric=key, values=values, difference=change)
-    low, high = interval(change, paired)
-    return Difference(metric=key, values=values, difference=change, low=low, high=high)
+    return change_of(key, values, before, after, runs[0].report.images)
+
+
+def change_of(
+    metric: str,
+    values: tuple[float | None, ...],
+    before: NDArray[np.float64] | None,
+    after: NDArray[np.float64] | None,
+    images: int,
+) -> Difference:
+    """The last value minus the first, and its interval from their figures on the same halves."""
+    first, last = values[0], values[-1]
+    if first is None or last is None:
+        return Difference(metric=metric, values=values)
+    change = last - first
+    low, high = paired_interval(change, before, after, images) or (None, None)
+    return Difference(metric=metric, values=values, difference=change, low=low, high=high)
 
 
 def _value(report: RunReport, key: str, of_class: tuple[str, str] | None) -> float | None:
