@@ -174,6 +174,23 @@ def _yolo(path: Path) -> None:
     read_labels(read_text(path), (480, 640), {0: "person", 1: "dog"}, str(path), 0)
 
 
+def _dota(path: Path) -> None:
+    from zoo_coco.forms.dota_folder import is_dota, read_dota
+
+    from zoo_core.toolkit.files import read_text
+
+    is_dota(path.parent)
+    read_dota(read_text(path), str(path))
+
+
+def _yolo_obb(path: Path) -> None:
+    from zoo_coco.forms.yolo_labels import read_oriented
+
+    from zoo_core.toolkit.files import read_text
+
+    read_oriented(read_text(path), (480, 640), {0: "ship", 1: "plane"}, str(path))
+
+
 def _yolo_yaml(path: Path) -> None:
     from zoo_coco.forms.yolo_source import yolo_source
 
@@ -390,6 +407,8 @@ VOC = b"""<annotation>
 </annotation>
 """
 VOC_WORDS = (b"<!DOCTYPE a [<!ENTITY b 'c'>]>", b"&b;", b"&lt;", b"<![CDATA[", b"]]>", b"<bndbox>")
+DOTA = b"imagesource:x\ngsd:0.1\n1 2 30 4 5.5 6 7 8 ship 0\n1 2 30 4 5.5 6 7 8 plane\n"
+YOLO_OBB = b"0 .1 .1 .4 .1 .4 .3 .1 .3\n\n1 .2 .1 .4 .1 .4 .3 .2 .3\n"
 YOLO = b"0 0.5 0.5 0.25 0.1\n1 0.1 0.2 0.3 0.4\n\n0 0.1 0.1 0.2 0.1 0.2 0.2\n"
 YOLO_YAML = {
     "path": ".",
@@ -535,6 +554,8 @@ def readers() -> dict[str, Reader]:
         Reader(name="datalist", read=_datalist, make=lambda: (LIST,), ending=".txt"),
         Reader(name="voc", read=_voc, make=lambda: (VOC,), ending=".xml", tokens=VOC_WORDS),
         Reader(name="yolo", read=_yolo, make=lambda: (YOLO,), ending=".txt"),
+        Reader(name="dota", read=_dota, make=lambda: (DOTA,), ending=".txt"),
+        Reader(name="yolo-obb", read=_yolo_obb, make=lambda: (YOLO_OBB,), ending=".txt"),
         Reader(
             name="yolo-yaml",
             read=_yolo_yaml,

@@ -13,9 +13,15 @@ import cv2
 import numpy as np
 import pytest
 
-from zoo_core.api import DataPlan, DataView, Stage, StageContext
+from zoo_core.api import DataPlan, DataView, Prediction, Sample, Stage, StageContext
+from zoo_core.toolkit.detection import Detections, Instances, OrientedDetections, Poses
+from zoo_core.toolkit.detection.masks import encode
+from zoo_core.toolkit.detection.oriented import corners, upright
 
 WriteTruth = Callable[..., Path]
+SIZE = (120, 160)
+CLASSES = ("person", "car", "dog")
+
 MakeImages = Callable[[Path, Sequence[str]], None]
 
 
@@ -165,3 +171,154 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     made.server.shutdown()
     made.server.server_close()
     thread.join()
+
+
+@pytest.fixture
+def scene() -> Callable[..., tuple[dict[str, Any], list[Prediction]]]:
+    """Made-up truth and predictions of masks and key points: `scene(seed, images)`."""
+    return _scene
+
+
+@pytest.fixture
+def turned_scene() -> Callable[..., tuple[dict[str, Any], list[Prediction]]]:
+    """Made-up truth and predictions of oriented boxes."""
+    return _turned_scene
+
+
+def _blob(rng: np.random.Generator, box: Any) -> list[float]:
+    """A polygon in a box."""
+    x, y, wide, high = box
+    corners = np.sort(rng.uniform(0, 2 * np.pi, rng.integers(3, 14)))
+    reach = rng.uniform(0.3, 1, len(corners))
+    across = np.clip(x + wide / 2 * (1 + np.cos(corners) * reach), 0, SIZE[1])
+    down = np.clip(y + high / 2 * (1 + np.sin(corners) * reach), 0, SIZE[0])
+    flat: list[float] = np.stack([across, down], 1).round(2).ravel().tolist()
+    return flat
+
+
+def _points(rng: np.random.Generator, box: Any) -> Any:
+    x, y, wide, high = box
+    rows = np.stack([rng.uniform(x, x + wide, 17), rng.uniform(y, y + high, 17)], 1)
+    seen = rng.integers(0, 3, (17, 1)) * (rng.random() > 0.15)
+    return np.concatenate([rows * (seen > 0), seen], 1).round(1)
+
+
+def _scene(seed: int, images: int = 8) -> tuple[dict[str, Any], list[Prediction]]:
+    """Made-up truth: polygons, run lengths of both kinds, crowds, points; and finds around it."""
+    mask = pytest.importorskip("pycocotools.mask")
+    rng = np.random.default_rng(seed)
+    rows: list[dict[str, Any]] = []
+    predictions = []
+    for image in range(1, images + 1):
+        found: list[tuple[Any, ...]] = []
+        for _ in range(rng.integers(0, 7)):
+            wide, high = np.exp(rng.uniform(np.log(5), np.log(110), 2)).tolist()
+            x, y = float(rng.uniform(0, 150)), float(rng.uniform(0, 110))
+            box = [x, y, min(wide, SIZE[1] - x), min(high, SIZE[0] - y)]
+            shapes = [_blob(rng, box) for _ in range(rng.integers(1, 3))]
+            packed = mask.merge(mask.frPyObjects(shapes, *SIZE))
+            inside = mask.decode(packed).astype(bool)
+            crowd = int(rng.random() < 0.1)
+            shape: Any = shapes
+            if crowd:
+                shape = {"size": list(SIZE), "counts": encode(inside, SIZE).tolist()}
+            elif rng.random() < 0.3:
+                shape = {"size": list(SIZE), "counts": packed["counts"].decode()}
+            label = int(rng.integers(0, len(CLASSES)))
+            own = _points(rng, box)
+            rows.append(
+                {
+                    "id": len(rows) + 1,
+                    "image_id": image,
+                    "category_id": label * 2 + 1,
+                    "bbox": box,
+                    "area": float(mask.area(packed)),
+                    "iscrowd": crowd,
+                    "segmentation": shape,
+                    "keypoints": own.ravel().tolist(),
+                    "num_keypoints": int((own[:, 2] > 0).sum()),
+                }
+            )
+            for _ in range(rng.integers(0, 4)):
+                moved = np.roll(inside, rng.integers(-3, 4, 2), (0, 1))
+                near = own + np.append(rng.normal(0, 2, 2), 0)
+                told = label if rng.random() < 0.85 else int(rng.integers(0, len(CLASSES)))
+                corner = np.array(box) + rng.normal(0, 2, 4)
+                found.append((corner, round(float(rng.random()), 1), told, moved, near))
+        predictions.append(_prediction(image, found))
+    data = {
+        "images": [
+            {"id": n, "file_name": f"{n}.jpg", "height": SIZE[0], "width": SIZE[1]}
+            for n in range(1, images + 1)
+        ],
+        "annotations": rows,
+        "categories": [{"id": n * 2 + 1, "name": name} for n, name in enumerate(CLASSES)],
+    }
+    return data, predictions
+
+
+def _prediction(image: int, found: list[tuple[Any, ...]]) -> Prediction:
+    found.sort(key=lambda row: -row[1])
+    boxes = np.array([row[0] for row in found], np.float32).reshape(-1, 4)
+    boxes[:, 2:] = boxes[:, :2] + np.maximum(boxes[:, 2:], 1)
+    settled = Detections(
+        boxes,
+        np.array([row[1] for row in found], np.float32),
+        np.array([row[2] for row in found], np.int32),
+    )
+    masks = Instances.of(settled, [encode(row[3], SIZE) for row in found], SIZE)
+    poses = np.array([row[4] for row in found], np.float32).reshape(-1, 17, 3)
+    return Prediction(
+        sample=Sample(id=image, name=f"{image}.jpg", path=Path(f"{image}.jpg"), size=SIZE),
+        arrays={**masks.to_arrays(), **Poses(settled, poses).to_arrays()},
+    )
+
+
+def _turned_scene(seed: int) -> tuple[dict[str, Any], list[Prediction]]:
+    """Turned boxes, and finds around them; every other truth is a polygon of four corners."""
+    rng = np.random.default_rng(seed)
+    rows: list[dict[str, Any]] = []
+    predictions = []
+    for image in range(1, 7):
+        found = []
+        for _ in range(rng.integers(1, 6)):
+            box = np.array([*rng.uniform(20, 100, 2), *rng.uniform(8, 60, 2), rng.uniform(-3, 3)])
+            points = corners(box[None])
+            x, y = points[0].min(axis=0)
+            sides = np.ptp(points[0], axis=0)
+            label = int(rng.integers(0, len(CLASSES)))
+            shape = {"obb": box.tolist()}
+            if len(rows) % 2:
+                shape = {"segmentation": [points[0].ravel().tolist()]}  # type: ignore[dict-item]
+            rows.append(
+                {
+                    "id": len(rows) + 1,
+                    "image_id": image,
+                    "category_id": label * 2 + 1,
+                    "bbox": [x, y, *sides.tolist()],
+                    "area": box[2] * box[3],
+                    "iscrowd": int(rng.random() < 0.1),
+                    **shape,
+                }
+            )
+            for _ in range(rng.integers(0, 3)):
+                near = box + rng.normal(0, 1, 5) * (2, 2, 3, 3, 0.1)
+                near[2:4] = np.maximum(near[2:4], 2)
+                told = label if rng.random() < 0.85 else int(rng.integers(0, len(CLASSES)))
+                found.append((near, round(float(rng.random()), 1), told))
+        found.sort(key=lambda row: -row[1])
+        boxes = np.array([row[0] for row in found], np.float32).reshape(-1, 5)
+        settled = Detections(
+            upright(boxes),
+            np.array([row[1] for row in found], np.float32),
+            np.array([row[2] for row in found], np.int32),
+        )
+        arrays = OrientedDetections(settled, boxes).to_arrays()
+        sample = Sample(id=image, name=f"{image}.jpg", path=Path(f"{image}.jpg"), size=SIZE)
+        predictions.append(Prediction(sample=sample, arrays=arrays))
+    data = {
+        "images": [{"id": n, "file_name": f"{n}.jpg"} for n in range(1, 7)],
+        "annotations": rows,
+        "categories": [{"id": n * 2 + 1, "name": name} for n, name in enumerate(CLASSES)],
+    }
+    return data, predictions

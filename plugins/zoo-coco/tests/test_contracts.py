@@ -264,6 +264,35 @@ class TestVocEdgesFolder(TestVocFolder):
     name = "voc-edges-folder"
 
 
+class TestDotaFolder(DatasetContract):
+    plugin, name = zoo_coco, "dota-folder"
+
+    @pytest.fixture(autouse=True)
+    def _files(self, tmp_path: Path, make_images: Any) -> None:
+        make_images(tmp_path / "images", ["a.png", "b.png", "c.png"])
+        (tmp_path / "labelTxt").mkdir()
+        for name in ("a", "b", "c"):
+            (tmp_path / "labelTxt" / f"{name}.txt").write_text("gsd:1\n1 1 5 2 5 4 1 3 ship 0\n")
+
+    def request(self, folder: Path, limit: int | None) -> DataRequest:
+        return DataRequest(purpose=self.purpose, annotations=folder, limit=limit)
+
+
+class TestYoloOrientedFolder(DatasetContract):
+    plugin, name = zoo_coco, "yolo-obb-folder"
+
+    @pytest.fixture(autouse=True)
+    def _files(self, tmp_path: Path, make_images: Any) -> None:
+        make_images(tmp_path / "images", ["a.png", "b.png", "c.png"])
+        (tmp_path / "labels").mkdir()
+        for name in ("a", "b", "c"):
+            (tmp_path / "labels" / f"{name}.txt").write_text("0 .1 .1 .4 .1 .4 .3 .1 .3\n")
+        (tmp_path / "data.yaml").write_text("val: images\nnames: [ship]\n")
+
+    def request(self, folder: Path, limit: int | None) -> DataRequest:
+        return DataRequest(purpose=self.purpose, annotations=folder / "data.yaml", limit=limit)
+
+
 class TestFolder(DatasetContract):
     plugin, name, purpose = zoo_coco, "folder", "predict"
 

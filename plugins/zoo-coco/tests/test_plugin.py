@@ -10,6 +10,7 @@ def test_provides_what_the_registry_names() -> None:
     plugins = Plugins([zoo_coco])
     assert set(plugins.all("dataset")) == {
         *("coco-folder", "voc-edges-folder", "voc-folder", "yolo-folder"),
+        *("dota-folder", "yolo-obb-folder"),
         *("coco-val2017", "coco-val2017-keypoints", "folder"),
     }
     names = {"coco-detection", "coco-segmentation", "coco-keypoints", "coco-oriented"}

@@ -18,9 +18,9 @@ from zoo_coco.tasks.shapes import keypoints_of, mask_of, oriented_of, run_length
 
 from zoo_core.api import Prediction, Sample
 from zoo_core.errors import DataError, UnavailableError
-from zoo_core.toolkit.detection import Detections, Instances, OrientedDetections, Poses
+from zoo_core.toolkit.detection import Detections, Instances
 from zoo_core.toolkit.detection.masks import decode, encode
-from zoo_core.toolkit.detection.oriented import corners, oriented_iou, upright
+from zoo_core.toolkit.detection.oriented import oriented_iou, upright
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,94 +32,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 """pycocotools 2.0.11 decodes masks in a way that NumPy 2 warns of."""
 
 TEST_DATA = os.environ.get("ZOO_TEST_DATA")
-
-
-def blob(rng: np.random.Generator, box: Any) -> list[float]:
-    """A polygon in a box."""
-    x, y, wide, high = box
-    corners = np.sort(rng.uniform(0, 2 * np.pi, rng.integers(3, 14)))
-    reach = rng.uniform(0.3, 1, len(corners))
-    across = np.clip(x + wide / 2 * (1 + np.cos(corners) * reach), 0, SIZE[1])
-    down = np.clip(y + high / 2 * (1 + np.sin(corners) * reach), 0, SIZE[0])
-    flat: list[float] = np.stack([across, down], 1).round(2).ravel().tolist()
-    return flat
-
-
-def points(rng: np.random.Generator, box: Any) -> NDArray[np.float64]:
-    x, y, wide, high = box
-    rows = np.stack([rng.uniform(x, x + wide, 17), rng.uniform(y, y + high, 17)], 1)
-    seen = rng.integers(0, 3, (17, 1)) * (rng.random() > 0.15)
-    return np.concatenate([rows * (seen > 0), seen], 1).round(1)
-
-
-def scene(seed: int, images: int = 8) -> tuple[dict[str, Any], list[Prediction]]:
-    """Made-up truth: polygons, run lengths of both kinds, crowds, points; and finds around it."""
-    rng = np.random.default_rng(seed)
-    rows: list[dict[str, Any]] = []
-    predictions = []
-    for image in range(1, images + 1):
-        found: list[tuple[Any, ...]] = []
-        for _ in range(rng.integers(0, 7)):
-            wide, high = np.exp(rng.uniform(np.log(5), np.log(110), 2)).tolist()
-            x, y = float(rng.uniform(0, 150)), float(rng.uniform(0, 110))
-            box = [x, y, min(wide, SIZE[1] - x), min(high, SIZE[0] - y)]
-            shapes = [blob(rng, box) for _ in range(rng.integers(1, 3))]
-            packed = mask.merge(mask.frPyObjects(shapes, *SIZE))
-            inside = mask.decode(packed).astype(bool)
-            crowd = int(rng.random() < 0.1)
-            shape: Any = shapes
-            if crowd:
-                shape = {"size": list(SIZE), "counts": encode(inside, SIZE).tolist()}
-            elif rng.random() < 0.3:
-                shape = {"size": list(SIZE), "counts": packed["counts"].decode()}
-            label = int(rng.integers(0, len(CLASSES)))
-            own = points(rng, box)
-            rows.append(
-                {
-                    "id": len(rows) + 1,
-                    "image_id": image,
-                    "category_id": label * 2 + 1,
-                    "bbox": box,
-                    "area": float(mask.area(packed)),
-                    "iscrowd": crowd,
-                    "segmentation": shape,
-                    "keypoints": own.ravel().tolist(),
-                    "num_keypoints": int((own[:, 2] > 0).sum()),
-                }
-            )
-            for _ in range(rng.integers(0, 4)):
-                moved = np.roll(inside, rng.integers(-3, 4, 2), (0, 1))
-                near = own + np.append(rng.normal(0, 2, 2), 0)
-                told = label if rng.random() < 0.85 else int(rng.integers(0, len(CLASSES)))
-                corner = np.array(box) + rng.normal(0, 2, 4)
-                found.append((corner, round(float(rng.random()), 1), told, moved, near))
-        predictions.append(_prediction(image, found))
-    data = {
-        "images": [
-            {"id": n, "file_name": f"{n}.jpg", "height": SIZE[0], "width": SIZE[1]}
-            for n in range(1, images + 1)
-        ],
-        "annotations": rows,
-        "categories": [{"id": n * 2 + 1, "name": name} for n, name in enumerate(CLASSES)],
-    }
-    return data, predictions
-
-
-def _prediction(image: int, found: list[tuple[Any, ...]]) -> Prediction:
-    found.sort(key=lambda row: -row[1])
-    boxes = np.array([row[0] for row in found], np.float32).reshape(-1, 4)
-    boxes[:, 2:] = boxes[:, :2] + np.maximum(boxes[:, 2:], 1)
-    settled = Detections(
-        boxes,
-        np.array([row[1] for row in found], np.float32),
-        np.array([row[2] for row in found], np.int32),
-    )
-    masks = Instances.of(settled, [encode(row[3], SIZE) for row in found], SIZE)
-    poses = np.array([row[4] for row in found], np.float32).reshape(-1, 17, 3)
-    return Prediction(
-        sample=Sample(id=image, name=f"{image}.jpg", path=Path(f"{image}.jpg"), size=SIZE),
-        arrays={**masks.to_arrays(), **Poses(settled, poses).to_arrays()},
-    )
 
 
 EVALUATORS: Any = {"segm": CocoSegmentation, "keypoints": CocoKeypoints}
@@ -139,7 +51,7 @@ def by_pycocotools(truth: Path, results: Path, kind: str) -> tuple[NDArray[np.fl
 @pytest.mark.parametrize("kind", ["segm", "keypoints"])
 @pytest.mark.parametrize("seed", range(5))
 def test_figures_are_those_of_pycocotools_on_the_written_files(
-    seed: int, kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    scene: Any, seed: int, kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data, predictions = scene(seed)
     truth = tmp_path / "truth.json"
@@ -168,7 +80,7 @@ def test_figures_are_those_of_pycocotools_on_the_written_files(
 
 @pytest.mark.parametrize("kind", ["segm", "keypoints"])
 @pytest.mark.parametrize("seed", range(10, 20))
-def test_both_engines_give_the_same_bits(seed: int, kind: Any, tmp_path: Path) -> None:
+def test_both_engines_give_the_same_bits(scene: Any, seed: int, kind: Any, tmp_path: Path) -> None:
     pytest.importorskip("hotcoco", reason="hotcoco has no wheel for this machine")
     data, predictions = scene(seed)
     truth = tmp_path / "truth.json"
@@ -184,7 +96,7 @@ def test_both_engines_give_the_same_bits(seed: int, kind: Any, tmp_path: Path) -
             np.testing.assert_array_equal(getattr(pair[0], name), getattr(pair[1], name))
 
 
-def test_other_numbers_of_points_count_alike(tmp_path: Path) -> None:
+def test_other_numbers_of_points_count_alike(scene: Any, tmp_path: Path) -> None:
     pytest.importorskip("hotcoco", reason="hotcoco has no wheel for this machine")
     data, predictions = scene(3)
     for row in data["annotations"]:
@@ -206,7 +118,7 @@ def test_other_numbers_of_points_count_alike(tmp_path: Path) -> None:
         CocoKeypoints().score(predictions, truth, CLASSES)
 
 
-def test_truth_without_points_is_told(tmp_path: Path) -> None:
+def test_truth_without_points_is_told(scene: Any, tmp_path: Path) -> None:
     data, predictions = scene(4)
     for row in data["annotations"]:
         del row["keypoints"], row["num_keypoints"]
@@ -217,7 +129,7 @@ def test_truth_without_points_is_told(tmp_path: Path) -> None:
     assert "no annotation has a key point that counts" in found.warnings[-1]
 
 
-def test_files_without_truth_have_cocos_ids(tmp_path: Path) -> None:
+def test_files_without_truth_have_cocos_ids(scene: Any, tmp_path: Path) -> None:
     _, predictions = scene(5)
     for evaluator in (CocoSegmentation(), CocoKeypoints()):
         folder = tmp_path / evaluator.task
@@ -278,58 +190,10 @@ def test_real_boxes_as_polygons(tmp_path: Path) -> None:
     assert 0.3 < values[0] < 0.9
 
 
-def turned_scene(seed: int) -> tuple[dict[str, Any], list[Prediction]]:
-    """Turned boxes, and finds around them; every other truth is a polygon of four corners."""
-    rng = np.random.default_rng(seed)
-    rows: list[dict[str, Any]] = []
-    predictions = []
-    for image in range(1, 7):
-        found = []
-        for _ in range(rng.integers(1, 6)):
-            box = np.array([*rng.uniform(20, 100, 2), *rng.uniform(8, 60, 2), rng.uniform(-3, 3)])
-            points = corners(box[None])
-            x, y = points[0].min(axis=0)
-            sides = np.ptp(points[0], axis=0)
-            label = int(rng.integers(0, len(CLASSES)))
-            shape = {"obb": box.tolist()}
-            if len(rows) % 2:
-                shape = {"segmentation": [points[0].ravel().tolist()]}  # type: ignore[dict-item]
-            rows.append(
-                {
-                    "id": len(rows) + 1,
-                    "image_id": image,
-                    "category_id": label * 2 + 1,
-                    "bbox": [x, y, *sides.tolist()],
-                    "area": box[2] * box[3],
-                    "iscrowd": int(rng.random() < 0.1),
-                    **shape,
-                }
-            )
-            for _ in range(rng.integers(0, 3)):
-                near = box + rng.normal(0, 1, 5) * (2, 2, 3, 3, 0.1)
-                near[2:4] = np.maximum(near[2:4], 2)
-                told = label if rng.random() < 0.85 else int(rng.integers(0, len(CLASSES)))
-                found.append((near, round(float(rng.random()), 1), told))
-        found.sort(key=lambda row: -row[1])
-        boxes = np.array([row[0] for row in found], np.float32).reshape(-1, 5)
-        settled = Detections(
-            upright(boxes),
-            np.array([row[1] for row in found], np.float32),
-            np.array([row[2] for row in found], np.int32),
-        )
-        arrays = OrientedDetections(settled, boxes).to_arrays()
-        sample = Sample(id=image, name=f"{image}.jpg", path=Path(f"{image}.jpg"), size=SIZE)
-        predictions.append(Prediction(sample=sample, arrays=arrays))
-    data = {
-        "images": [{"id": n, "file_name": f"{n}.jpg"} for n in range(1, 7)],
-        "annotations": rows,
-        "categories": [{"id": n * 2 + 1, "name": name} for n, name in enumerate(CLASSES)],
-    }
-    return data, predictions
-
-
 @pytest.mark.parametrize("seed", range(4))
-def test_oriented_boxes_are_scored_by_their_own_overlap(seed: int, tmp_path: Path) -> None:
+def test_oriented_boxes_are_scored_by_their_own_overlap(
+    turned_scene: Any, seed: int, tmp_path: Path
+) -> None:
     """As pycocotools does with the overlap of rectangles (OpenCV's) in place of upright boxes."""
     pytest.importorskip("hotcoco", reason="hotcoco has no wheel for this machine")
     from pycocotools.coco import COCO
@@ -479,7 +343,7 @@ def test_shapes_that_cannot_be_read_stay() -> None:
     assert row == {"segmentation": ["x"], "keypoints": "y"}
 
 
-def test_pictures_show_masks_and_points() -> None:
+def test_pictures_show_masks_and_points(scene: Any) -> None:
     image = np.full((*SIZE, 3), 90, np.uint8)
     kept = image.copy()
     prediction = next(p for p in scene(6)[1] if len(p.arrays["scores"]) > 1)

@@ -63,7 +63,7 @@ def scene(images: int, seed: int, classes: int = _CLASSES) -> tuple[dict[str, An
 def figures(truth: dict[str, Any], rows: Floats, classes: int = _CLASSES) -> WeightedFigures:
     boxes, numbered = Boxes.of(truth), rows.copy()
     numbered[:, [0, 6]] -= 1
-    return WeightedFigures(boxes, match(boxes, numbered), classes)
+    return WeightedFigures(match(boxes, numbered), classes)
 
 
 def defined(values: Floats) -> Floats:

@@ -41,6 +41,16 @@ def zoo_datasets() -> Iterable[Provider[Dataset]]:
         load=_yolo_folder,
     )
     yield Provider(
+        name="yolo-obb-folder",
+        summary="images with YOLO's label files of objects at an angle: four corners a line",
+        load=_yolo_obb_folder,
+    )
+    yield Provider(
+        name="dota-folder",
+        summary="images with DOTA's label files (labelTxt) of objects at an angle",
+        load=_dota_folder,
+    )
+    yield Provider(
         name="voc-folder",
         summary="images with Pascal VOC's annotation files (.xml)",
         load=_voc_folder,
@@ -114,6 +124,18 @@ def _yolo_folder() -> Dataset:
     from zoo_coco.forms.yolo_folder import YoloFolder
 
     return YoloFolder()
+
+
+def _yolo_obb_folder() -> Dataset:
+    from zoo_coco.forms.yolo_folder import YoloOrientedFolder
+
+    return YoloOrientedFolder()
+
+
+def _dota_folder() -> Dataset:
+    from zoo_coco.forms.dota_folder import DotaFolder
+
+    return DotaFolder()
 
 
 def _voc_folder() -> Dataset:

@@ -58,6 +58,19 @@ def evaluate(
     return chosen_engine()(truth, found, images, kind, sigmas)
 
 
+def matched(
+    truth: dict[str, Any],
+    found: Results,
+    images: list[int],
+    kind: Kind,
+    sigmas: Floats | None = None,
+) -> list[dict[str, Any]]:
+    """What `evaluate` matches in each image, category and range of areas: COCOeval's `evalImgs`."""
+    match = _matched_by_hotcoco if find_spec("hotcoco") else _matched_by_pycocotools
+    evaluation = match(truth, found, images, kind, sigmas)
+    return [each for each in evaluation.evalImgs if each is not None]
+
+
 def chosen_engine() -> Callable[..., Figures]:
     """The faster of the engines that are installed."""
     return with_hotcoco if find_spec("hotcoco") else with_pycocotools
@@ -71,6 +84,19 @@ def with_hotcoco(
     sigmas: Floats | None = None,
 ) -> Figures:
     """`evaluate` by hotcoco."""
+    evaluation = _matched_by_hotcoco(truth, found, images, kind, sigmas)
+    evaluation.accumulate()
+    evaluation.summary_lines()
+    return _figures(evaluation.stats, evaluation.eval["precision"])
+
+
+def _matched_by_hotcoco(
+    truth: dict[str, Any],
+    found: Floats | Results,
+    images: list[int],
+    kind: Kind,
+    sigmas: Floats | None,
+) -> Any:
     import hotcoco
 
     known = hotcoco.COCO(truth)
@@ -79,10 +105,7 @@ def with_hotcoco(
     if sigmas is not None:
         evaluation.params.kpt_oks_sigmas = sigmas.tolist()
     evaluation.evaluate()
-    evaluation.accumulate()
-    evaluation.summary_lines()
-    table: Any = evaluation.eval
-    return _figures(evaluation.stats, table["precision"])
+    return evaluation
 
 
 def with_pycocotools(
@@ -93,6 +116,20 @@ def with_pycocotools(
     sigmas: Floats | None = None,
 ) -> Figures:
     """`evaluate` by pycocotools, the reference; it knows no oriented boxes."""
+    evaluation = _matched_by_pycocotools(truth, found, images, kind, sigmas)
+    with redirect_stdout(io.StringIO()):
+        evaluation.accumulate()
+        evaluation.summarize()
+    return _figures(evaluation.stats, evaluation.eval["precision"])
+
+
+def _matched_by_pycocotools(
+    truth: dict[str, Any],
+    found: Floats | Results,
+    images: list[int],
+    kind: Kind,
+    sigmas: Floats | None,
+) -> Any:
     if kind == "obb":
         raise UnavailableError("pycocotools does not score oriented boxes", next=_INSTALL)
     from pycocotools.coco import COCO
@@ -114,9 +151,7 @@ def with_pycocotools(
         if sigmas is not None:
             evaluation.params.kpt_oks_sigmas = sigmas
         evaluation.evaluate()
-        evaluation.accumulate()
-        evaluation.summarize()
-    return _figures(evaluation.stats, evaluation.eval["precision"])
+    return evaluation
 
 
 def _as_annotations(detections: Floats) -> list[dict[str, Any]]:

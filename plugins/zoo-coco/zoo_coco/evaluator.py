@@ -114,12 +114,8 @@ class CocoDetection:
         rows = table.numbered(known, numbers_of(labels, image_index(truth), known, truth))
         rows[:, [0, 6]] -= 1
         boxes = Boxes.of(known.data)
-        figures = WeightedFigures(boxes, match(boxes, rows), len(known.names))
-        by_number = np.empty_like(weights)
-        by_number[:, [known.numbers[image] - 1 for image in table.images]] = weights
-        stats, ap = figures(by_number)
-        classes = {f"AP/{name}": column for name, column in zip(known.names, ap.T, strict=True)}
-        return {**dict(zip(NAMES, stats.T, strict=True)), **classes}
+        figures = WeightedFigures(match(boxes, rows), len(known.names))
+        return by_name(figures, NAMES, known, table.images, weights)
 
     def match(self, labels: Sequence[str], classes: Mapping[str, bool]) -> tuple[str, ...]:
         """What the truth and the labels do not have in common, one sentence each.
@@ -222,6 +218,21 @@ def numbers_of(
     """The truth's number of each label that it knows."""
     ids = category_ids(labels, index.categories, index.used, str(path))
     return {label: truth.categories[category] for label, category in ids.items()}
+
+
+def by_name(
+    figures: WeightedFigures,
+    names: Sequence[str],
+    truth: Truth,
+    images: Sequence[int | str],
+    weights: NDArray[np.float64],
+) -> dict[str, NDArray[np.float64]]:
+    """The figures for weights [R, images], and each class's AP ("AP/person")."""
+    by_number = np.empty_like(weights)
+    by_number[:, [truth.numbers[image] - 1 for image in images]] = weights
+    stats, ap = figures(by_number)
+    classes = {f"AP/{name}": column for name, column in zip(truth.names, ap.T, strict=True)}
+    return {**dict(zip(names, stats.T, strict=True)), **classes}
 
 
 def _metrics(figures: Figures, truth: Truth, warnings: tuple[str, ...]) -> Metrics:

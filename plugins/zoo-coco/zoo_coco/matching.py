@@ -9,18 +9,19 @@ matched does not depend on how often an image counts, so a bootstrap over images
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
     Bools = NDArray[np.bool_]
+    Limits = tuple[float, float]
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
 AREAS = ((0, 1e10), (0, 32**2), (32**2, 96**2), (96**2, 1e10))
@@ -63,11 +64,12 @@ class Boxes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Matches:
-    """What the rule says of N detections, for 4 ranges of areas and 10 thresholds of IoU.
+    """What the rule says of N detections, for A ranges of areas and 10 thresholds of IoU.
 
     Detections are ordered by category, then by falling score. `image` and `category` are rows
     (int64 [N]), `rank` is a detection's place among those of its image and category (int64 [N]),
-    `matched` and `ignored` are bool [4, 10, N].
+    `matched` and `ignored` are bool [A, 10, N]. `truth` are rows of image and category of the M
+    objects (int64 [2, M]), and `hidden` says in which ranges each is ignored (bool [A, M]).
     """
 
     image: Ints
@@ -75,6 +77,46 @@ class Matches:
     rank: Ints
     matched: Bools
     ignored: Bools
+    truth: Ints
+    hidden: Bools
+
+    @classmethod
+    def of(cls, found: Sequence[Mapping[str, Any]], areas: Sequence[Limits], objects: int) -> Self:
+        """From COCOeval's `evalImgs`, whose images and categories are numbered from 1.
+
+        `objects` is the number of the truth's annotations, whose ids are numbered from 1 too.
+        """
+        order = {limits: row for row, limits in enumerate(areas)}
+        groups: dict[tuple[int, int], list[Mapping[str, Any]]] = {}
+        for each in found:
+            pair = groups.setdefault((each["category_id"], each["image_id"]), [{}] * len(order))
+            pair[order[tuple(each["aRng"])]] = each
+        truth, hidden = np.zeros((2, objects), np.int64), np.ones((len(order), objects), bool)
+        pairs, counts, scores, hits, gone = [np.zeros((0, 2), np.int64)], [0], [], [], []
+        for (category, image), ranges in sorted(groups.items()):
+            first = ranges[0]
+            for row, each in enumerate(ranges):
+                hidden[row, np.asarray(each["gtIds"], np.int64) - 1] = each["gtIgnore"]
+            truth[:, np.asarray(first["gtIds"], np.int64) - 1] = [[image - 1], [category - 1]]
+            count = len(first["dtIds"])
+            pairs.append(np.tile([[image - 1, category - 1]], (count, 1)))
+            counts.append(count)
+            scores.append(np.asarray(first["dtScores"], np.float64))
+            shape = len(THRESHOLDS), count
+            hits.append([np.reshape(each["dtMatches"], shape) != 0 for each in ranges])
+            gone.append([np.reshape(each["dtIgnore"], shape) != 0 for each in ranges])
+        rows = np.concatenate(pairs)
+        empty = np.zeros((len(order), len(THRESHOLDS), 0), bool)
+        final = np.lexsort((-np.concatenate([np.zeros(0), *scores]), rows[:, 1]))
+        return cls(
+            image=rows[final, 0],
+            category=rows[final, 1],
+            rank=np.concatenate([np.arange(count) for count in counts])[final],
+            matched=np.concatenate([empty, *map(np.array, hits)], axis=2)[:, :, final],
+            ignored=np.concatenate([empty, *map(np.array, gone)], axis=2)[:, :, final],
+            truth=truth,
+            hidden=hidden,
+        )
 
 
 def match(boxes: Boxes, detections: Floats) -> Matches:
@@ -100,6 +142,8 @@ def match(boxes: Boxes, detections: Floats) -> Matches:
         rank=rank[final],
         matched=matched[:, :, final],
         ignored=ignored[:, :, final],
+        truth=np.stack([boxes.image, boxes.category]),
+        hidden=boxes.ignored(),
     )
 
 

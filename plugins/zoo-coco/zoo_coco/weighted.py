@@ -1,4 +1,4 @@
-"""COCO's twelve figures where images count any number of times."""
+"""COCO's figures where images count any number of times."""
 
 from __future__ import annotations
 
@@ -8,23 +8,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zoo_coco.matching import AREAS, LIMITS, THRESHOLDS
+from zoo_coco.matching import AREAS, LIMITS, THRESHOLDS, Matches
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
-
-    from zoo_coco.matching import Boxes, Matches
 
     Floats = NDArray[np.float64]
 
 _RECALLS = np.linspace(0, 1, 101)
 _TINY = float(np.spacing(1))
-_RECALLS_OF = (slice(0, 3), slice(3, 4), slice(4, 5), slice(5, 6))
-"""For each range of areas the rows of its recalls: three limits of all sizes, then one a size."""
+_HALF, _THREE_QUARTERS = 0, 5
+"""Rows of the thresholds 0.5 and 0.75."""
 
-_RECALL_ROWS = 6
 _MOST_VALUES = 1_000_000
 """How many weights of a category's detections are summed at once, about."""
 
@@ -33,15 +30,16 @@ _MOST_VALUES = 1_000_000
 class WeightedFigures:
     """The figures of one set of matches, for weights of its images.
 
-    `categories` is the number of categories, with or without boxes.
+    `categories` is the number of categories, with or without objects. `limits` are those of
+    detections of an image and category; matches of key points have one, and no small objects.
     """
 
-    boxes: Boxes
     matches: Matches
     categories: int
+    limits: Sequence[int] = LIMITS
 
     def __call__(self, weights: Floats) -> tuple[Floats, Floats]:
-        """The twelve figures [R, 12], and each category's AP [R, K], for weights [R, images].
+        """The figures [R, 12 or 10], and each category's AP [R, K], for weights [R, images].
 
         All are float64, NaN where undefined. With all weights 1 they are those of COCOeval.
         """
@@ -51,20 +49,24 @@ class WeightedFigures:
         return np.concatenate(stats), np.concatenate(ap)
 
     def _part(self, weights: Floats) -> tuple[Floats, Floats]:
-        repeats, categories = len(weights), range(self.categories)
-        precision = np.full((len(AREAS), self.categories, len(THRESHOLDS), repeats), np.nan)
-        recall = np.full((_RECALL_ROWS, self.categories, len(THRESHOLDS), repeats), np.nan)
-        counts = ~self.boxes.ignored()
-        order = np.argsort(self.boxes.category, kind="stable")
-        edges = np.searchsorted(self.boxes.category[order], np.arange(self.categories + 1))
+        repeats, categories, areas = len(weights), range(self.categories), len(self.matches.hidden)
+        # Recalls of all sizes come first, one a limit, then one a size.
+        first, last = len(self.limits), len(self.limits) + areas - 1
+        places = [slice(0, first), *(slice(at, at + 1) for at in range(first, last))]
+        shape = self.categories, len(THRESHOLDS), repeats
+        precision, recall = np.full((areas, *shape), np.nan), np.full((last, *shape), np.nan)
+        image, own_category = self.matches.truth
+        order = np.argsort(own_category, kind="stable")
+        edges = np.searchsorted(own_category[order], np.arange(self.categories + 1))
         rows = np.searchsorted(self.matches.category, np.arange(self.categories + 1))
-        for category, area in product(categories, range(len(AREAS))):
+        for category, area in product(categories, range(areas)):
             own = order[edges[category] : edges[category + 1]]
-            total = weights[:, self.boxes.image[own[counts[area, own]]]].sum(axis=1)
+            total = weights[:, image[own[~self.matches.hidden[area, own]]]].sum(axis=1)
             if total.any():
                 hits = self._hits(area, slice(rows[category], rows[category + 1]), weights)
-                precision[area, category], found = _figures(hits, total, area)
-                recall[_RECALLS_OF[area], category] = found
+                limits = self.limits if area == 0 else self.limits[-1:]
+                precision[area, category], found = _figures(hits, total, limits)
+                recall[places[area], category] = found
         return _summary(precision, recall), _mean(precision[0].transpose(1, 2, 0))
 
     def _hits(self, area: int, part: slice, weights: Floats) -> Iterator[_Hits]:
@@ -97,9 +99,8 @@ class _Hits:
     rank: NDArray[np.int64]
 
 
-def _figures(hits: Iterator[_Hits], total: Floats, area: int) -> tuple[Floats, Floats]:
+def _figures(hits: Iterator[_Hits], total: Floats, limits: Sequence[int]) -> tuple[Floats, Floats]:
     """Average precision [10, R], and recall for each limit of detections [L, 10, R]."""
-    limits = LIMITS if area == 0 else LIMITS[-1:]
     precision = np.full((len(THRESHOLDS), len(total)), np.nan)
     recall = np.full((len(limits), len(THRESHOLDS), len(total)), np.nan)
     known = total > 0
@@ -128,13 +129,16 @@ def _average(found: Floats, seen: Floats, total: Floats) -> Floats:
 
 
 def _summary(precision: Floats, recall: Floats) -> Floats:
-    rows = [
-        precision[0].reshape(-1, precision.shape[-1]),
-        *(precision[0, :, each] for each in (0, 5)),
-        *(precision[area].reshape(-1, precision.shape[-1]) for area in (1, 2, 3)),
-        *(each.reshape(-1, recall.shape[-1]) for each in recall),
-    ]
-    return np.stack([_mean(row) for row in rows], axis=1)
+    """COCOeval's figures in its order; those of key points have recalls at two thresholds."""
+    thresholds, repeats = (_HALF, _THREE_QUARTERS), precision.shape[-1]
+    sizes = [each.reshape(-1, repeats) for each in precision[1:]]
+    found = [each.reshape(-1, repeats) for each in recall]
+    if len(precision) == len(AREAS):
+        last = found
+    else:
+        last = [found[0], *(recall[0, :, each] for each in thresholds), *found[1:]]
+    first = [precision[0].reshape(-1, repeats), *(precision[0, :, each] for each in thresholds)]
+    return np.stack([_mean(row) for row in (*first, *sizes, *last)], axis=1)
 
 
 def _mean(values: Floats) -> Floats:

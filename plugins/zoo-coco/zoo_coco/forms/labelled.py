@@ -10,7 +10,7 @@ from zoo_core.errors import DataError
 from zoo_core.toolkit.coco import COCO_IDS, COCO_NAMES, matches
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from zoo_core.toolkit.coco import ImageId
@@ -24,12 +24,20 @@ class Box:
     """A box of the class `label`: x, y, width and height in pixels.
 
     x and y count from 0 at the image's left and upper edge. An `ignored` box is neither found nor
-    missed by a detection.
+    missed by a detection. `polygon` is x, y of each corner of an object at an angle, in turn.
     """
 
     label: int
     xywh: tuple[float, float, float, float]
     ignored: bool = False
+    polygon: tuple[float, ...] = ()
+
+    @classmethod
+    def around(cls, label: int, polygon: Sequence[float], ignored: bool = False) -> Box:
+        """The upright box around a polygon, which it keeps."""
+        left, top = min(polygon[::2]), min(polygon[1::2])
+        sides = max(polygon[::2]) - left, max(polygon[1::2]) - top
+        return cls(label, (left, top, *sides), ignored, tuple(polygon))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +64,8 @@ def coco_form(known: LabelledSet, where: str) -> dict[str, Any]:
 
     An image's id is the number that its file is named by, where all are; else its name below the
     folder. A category's id is COCO's where all classes are COCO's; else the index of the class
-    plus 1. The area is the box's. Raises `DataError` where two classes are of one name.
+    plus 1. The area is that of the box or of its polygon, which is the segmentation. Raises
+    `DataError` where two classes are of one name.
     """
     categories = _category_ids(known.names, where)
     numbered = sorted(_numbered(known), key=lambda row: row[0])
@@ -77,8 +86,9 @@ def coco_form(known: LabelledSet, where: str) -> dict[str, Any]:
                 "image_id": number,
                 "category_id": categories[box.label],
                 "bbox": list(box.xywh),
-                "area": box.xywh[2] * box.xywh[3],
+                "area": _area(box),
                 "iscrowd": int(box.ignored),
+                **({"segmentation": [list(box.polygon)]} if box.polygon else {}),
             }
             for row, (number, box) in enumerate(boxes, start=1)
         ],
@@ -86,6 +96,15 @@ def coco_form(known: LabelledSet, where: str) -> dict[str, Any]:
             {"id": categories[index], "name": name} for index, name in known.names.items()
         ],
     }
+
+
+def _area(box: Box) -> float:
+    """In square pixels; a polygon's by the shoelace formula."""
+    if not box.polygon:
+        return box.xywh[2] * box.xywh[3]
+    x, y = box.polygon[::2], box.polygon[1::2]
+    turns = zip(x, y, (*x[1:], x[0]), (*y[1:], y[0]), strict=True)
+    return abs(sum(a * d - b * c for a, b, c, d in turns)) / 2
 
 
 def _name(image: LabelledImage, folder: Path) -> str:

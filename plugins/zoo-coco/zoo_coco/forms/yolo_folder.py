@@ -1,14 +1,15 @@
-"""The data set `yolo-folder`: images with YOLO's label files."""
+"""The data sets `yolo-folder` and `yolo-obb-folder`: images with YOLO's label files."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from zoo_coco.forms.dota_folder import is_dota
 from zoo_coco.forms.files import MOST_BYTES, below
 from zoo_coco.forms.labelled import LabelledImage, LabelledSet
 from zoo_coco.forms.labelled_folder import LabelledFolder
 from zoo_coco.forms.voc_source import annotations_in, home_of
-from zoo_coco.forms.yolo_labels import read_labels
+from zoo_coco.forms.yolo_labels import read_labels, read_oriented
 from zoo_coco.forms.yolo_source import YAML, yaml_in, yolo_source
 from zoo_coco.frames import measured
 from zoo_core.errors import DataError, counted, some
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from zoo_coco.forms.labelled import Box
     from zoo_coco.forms.yolo_source import YoloSource
     from zoo_core.api import DataRequest, StageContext
 
@@ -31,9 +33,9 @@ class YoloFolder(LabelledFolder):
     states_sides = False
 
     def reads(self, annotations: Path) -> bool:
-        """A .yaml, .data or .txt file, or a folder of .txt files, that is not of Pascal VOC."""
+        """A .yaml, .data or .txt file, or a folder of .txt files, not of Pascal VOC or DOTA."""
         if annotations.is_dir():
-            if annotations_in(annotations):
+            if annotations_in(annotations) or is_dota(annotations):
                 return False
             if yaml_in(annotations):
                 return True
@@ -55,17 +57,40 @@ class YoloFolder(LabelledFolder):
         images = []
         for image, label, size in zip(source.images, labels, sizes, strict=True):
             text = read_text(label, MOST_BYTES) if label else ""
-            boxes = read_labels(text, size, source.names, str(label), source.points)
+            boxes = self._boxes(text, size, source, str(label))
             repeated += sum(map(bool, map(str.strip, text.splitlines()))) - len(boxes)
             images.append(LabelledImage(image, size, boxes))
         if repeated:
             notes.append(f"{counted(repeated, 'repeated label')} counted once")
         return LabelledSet(source.folder, tuple(images), source.names, tuple(notes))
 
+    def _boxes(
+        self, text: str, size: tuple[int, int], source: YoloSource, where: str
+    ) -> tuple[Box, ...]:
+        return read_labels(text, size, source.names, where, source.points)
+
+
+class YoloOrientedFolder(YoloFolder):
+    """The same files with four corners a line: objects at an angle."""
+
+    task = "oriented-detection"
+    name = "yolo-obb-folder"
+    writer = "write_oriented_truth"
+
+    def _boxes(
+        self, text: str, size: tuple[int, int], source: YoloSource, where: str
+    ) -> tuple[Box, ...]:
+        return read_oriented(text, size, source.names, where)
+
 
 def write_truth(context: StageContext) -> None:
     """The labels as COCO's annotation file, instances.json."""
     YoloFolder().write_truth(context)
+
+
+def write_oriented_truth(context: StageContext) -> None:
+    """The same, with the polygons of objects at an angle."""
+    YoloOrientedFolder().write_truth(context)
 
 
 def _spelled(paths: Iterable[Path]) -> Iterator[Path]:

@@ -1,7 +1,8 @@
 """One label file of YOLO: a line for each object, `class x y width height`.
 
 x and y are the box's centre; all four are fractions of the image's sides, as it is shown. A line of
-`class x1 y1 x2 y2 x3 y3 ...` is a polygon, of which the enclosing box counts.
+`class x1 y1 x2 y2 x3 y3 ...` is a polygon, of which the enclosing box counts; where objects are at
+an angle, a line has four corners, `class x1 y1 x2 y2 x3 y3 x4 y4`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ _SLACK = 0.01
 """What rounding, or a polygon that leaves the image, may exceed 0 or 1 by."""
 
 _MEND = "correct that line"
+
+_OBB = 9
+"""Values of a line with four corners."""
 
 
 def read_labels(
@@ -44,6 +48,28 @@ def read_labels(
                 height * rows,
             )
             boxes[Box(_label(words[0], names, place), box)] = None
+    return tuple(boxes)
+
+
+def read_oriented(
+    text: str, size: tuple[int, int], names: Mapping[int, str], where: str
+) -> tuple[Box, ...]:
+    """The objects of four corners each, in pixels; else as `read_labels`."""
+    boxes: dict[Box, None] = {}
+    rows, columns = size
+    for number, line in enumerate(text.splitlines(), start=1):
+        words = line.split()
+        if words:
+            place = f"{where}:{number}"
+            numbers = _numbers(words, place)
+            if len(numbers) != _OBB:
+                what = f"has {len(numbers)} values, where {_OBB} are needed"
+                step = "write `class x1 y1 x2 y2 x3 y3 x4 y4`, the corners of the box at its angle"
+                raise DataError(what, where=place, next=step)
+            _check(*_fractions(numbers, 0, place), place)
+            corners = zip(numbers[1::2], numbers[2::2], strict=True)
+            polygon = [value for x, y in corners for value in (x * columns, y * rows)]
+            boxes[Box.around(_label(words[0], names, place), polygon)] = None
     return tuple(boxes)
 
 
