@@ -23,6 +23,11 @@ names. zoo merges the packed registry, the files of plugins, `./registry.yaml` a
 `ZOO_REGISTRY` names, in this order. `./registry.yaml` and the files of `ZOO_REGISTRY` may replace
 earlier entries. A plugin's file must not use a name that exists. An unknown key is an error.
 
+Options that `zoo tune` found are no part of the registry: they are YAML files of their own, in
+`tuned/` of the cache folder, for one model, backend, precision and digest of the weights. They
+replace the card's `backends` for these, and `--option` replaces them; see
+[tune int8](../how-to/tune-int8.md).
+
 With the first line `# yaml-language-server: $schema=PATH` editors complete and check a file. This
 prints PATH, the schema that is installed with zoo:
 

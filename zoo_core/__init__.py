@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from zoo_core.commands.public import models as models
     from zoo_core.commands.public import predict as predict
     from zoo_core.commands.public import run as run
+    from zoo_core.commands.public import tune as tune
 
 __version__ = "0.1.0"
 
@@ -29,6 +30,7 @@ _PUBLIC = (
     "models",
     "predict",
     "run",
+    "tune",
 )
 
 

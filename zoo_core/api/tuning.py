@@ -40,6 +40,9 @@ class Tunable(Protocol):
     float_option: str
     """The option whose value is a comma-separated list of layers that stay in float."""
 
+    float_operators: tuple[str, ...]
+    """Operators whose nodes it takes, as layers.json calls them."""
+
     def tuning(self, card: ModelCard, target: Target) -> Sequence[TuningStep]:
         """The steps to try, those that cost no speed first."""
 

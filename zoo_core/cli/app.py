@@ -29,6 +29,7 @@ VERBS = {
     "bench": "Measure latency and throughput of a compiled model.",
     "compare": "Compare runs: differences of the last from the first, with intervals.",
     "explain": "Explain a run's accuracy: what each difference from another protocol makes of it.",
+    "tune": "Search for options that win back what int8 loses; later runs use them.",
     "models": "List the models: what runs here, then the rest with the one thing that is missing.",
     "backends": "List all backends, and why some are not available here.",
     "plugins": "List plugins and what they provide; or test, enable or disable them.",

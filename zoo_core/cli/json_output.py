@@ -15,7 +15,7 @@ from zoo_core.system.terminal import masked
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-TO_FILE = frozenset({"run", "eval", "bench", "plan", "predict", "compare"})
+TO_FILE = frozenset({"run", "eval", "bench", "plan", "predict", "compare", "tune"})
 _NEXT = "name another file with --json, or - for stdout"
 
 

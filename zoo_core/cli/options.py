@@ -60,6 +60,13 @@ def target(
         list[str] | None,
         typer.Option(metavar="KEY=VALUE", help="Option of the backend; repeatable."),
     ] = None,
+    tuned: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|none|FILE",
+            help="Options that `zoo tune` found, which --option overrides.",
+        ),
+    ] = "auto",
 ) -> Fields:
     """The model and the target to run it on."""
     return {
@@ -70,6 +77,7 @@ def target(
         "batch": batch,
         "size": size,
         "options": dict(_pair(text) for text in option or ()),
+        "tuned": tuned,
     }
 
 

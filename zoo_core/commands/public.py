@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from zoo_core.api import Prediction
     from zoo_core.commands.progress import ProgressReporter
+    from zoo_core.commands.tune.report import TuneReport
     from zoo_core.reporting.differences import CompareReport
     from zoo_core.reporting.report import BenchReport, PredictReport, RunReport
 
@@ -82,6 +83,28 @@ def compare(*runs: str | Path, gates: Iterable[str] = (), strict: bool = False) 
     report = compare_references([str(run) for run in runs], gates)
     check_gates(report, strict)
     return report
+
+
+def tune(
+    model: str,
+    *,
+    max_drop: float = 0.005,
+    max_speed_cost: float = 0.1,
+    trials: int = 64,
+    output: str | Path | None = None,
+    progress: Lines | None = None,
+    **options: Any,
+) -> TuneReport:
+    """`zoo tune`: search for options that win back what int8 loses; later runs use them.
+
+    They are written for these, or to `output`. `report.reached` is false where no trial is within
+    `max_drop` of fp32.
+    """
+    from zoo_core.commands.tune.tune import TuneRequest
+    from zoo_core.commands.tune.tune import tune as tune_request
+
+    how = TuneRequest(max_drop=max_drop, max_speed_cost=max_speed_cost, trials=trials)
+    return tune_request(_request(model, options), how, _reporter(progress), _path(output))
 
 
 def bench(

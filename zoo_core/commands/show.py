@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from zoo_core.errors import UsageError, did_you_mean
+from zoo_core.planning.tuned import read, tuned_files
 from zoo_core.registry.origins import origins
 
 if TYPE_CHECKING:
@@ -32,15 +33,18 @@ class ShowOptions:
 
 
 def show(registry: Registry, plugins: Plugins, model: str, options: ShowOptions) -> dict[str, Any]:
-    """{"card", "origins"} and, if any option is set, "effective"; all of it JSON.
+    """{"card", "origins", "tuned"} and, if any option is set, "effective"; all of it JSON.
 
-    Raises UsageError for an unknown model, backend or precision.
+    "tuned" has what `zoo tune` found, by its file. Raises UsageError for an unknown model, backend
+    or precision.
     """
     card = registry.model(model)
     result: dict[str, Any] = {
         "card": _plain(asdict(card)),
         "origins": {key: asdict(origin) for key, origin in origins(registry, model).items()},
     }
+    tuned = tuned_files(model, options.backend, options.precision)
+    result["tuned"] = {str(path): read(path).to_data() for path in tuned}
     if options:
         result["effective"] = _plain(_effective(card, registry, plugins, options))
     return result
@@ -53,6 +57,8 @@ def text(result: Mapping[str, Any]) -> str:
         lines += [*_comments(key, result["origins"]), _yaml(key, value)]
     if "effective" in result:
         lines += ["# effective values", _yaml("effective", result["effective"])]
+    for path, found in result["tuned"].items():
+        lines += [f"# found by `zoo tune`, {path}", _yaml("tuned", found)]
     return "\n".join(lines) + "\n"
 
 

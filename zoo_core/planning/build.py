@@ -20,6 +20,7 @@ from zoo_core.api import (
 from zoo_core.errors import UsageError, ZooError
 from zoo_core.pipeline.plan import Plan, make_plan
 from zoo_core.planning.resolve import resolve
+from zoo_core.planning.tuned import NONE, with_tuned
 from zoo_core.registry.protocols import task_values
 from zoo_core.system.source_digest import function_imports
 
@@ -67,9 +68,12 @@ def plan_run(
 ) -> Run:
     """The plan of a request up to its goal; reads files and changes nothing."""
     needs_data = goal in (Goal.FETCH, Goal.PREDICT, Goal.VIEW, Goal.SCORE)
-    resolved = resolve(request, registry, plugins, cache, needs_data, goal is Goal.VIEW)
+    found = resolve(request, registry, plugins, cache, needs_data, goal is Goal.VIEW)
+    resolved = with_tuned(found, request.tuned)
     builder = _Builder(request, resolved, plugins)
     request = replace(request, backend=resolved.backend.name)
+    if resolved.tuned:  # the same again wherever this request is planned
+        request = replace(request, options=dict(resolved.target.options), tuned=NONE)
     return Run(request=request, resolved=resolved, plan=make_plan(builder.named_stages(goal)))
 
 

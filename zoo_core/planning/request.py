@@ -21,7 +21,8 @@ class RunRequest:
     `name` is what reports call the user's own weights, and `compare_published` asks for published
     figures beside theirs. `changes` are the protocol values that options such as `--conf` override.
     `layer_images` are for `zoo explain --layers`. Without `batch` it is what a file of the user's
-    has fixed, else 1.
+    has fixed, else 1. `tuned` is `auto`, `none` or a file of `zoo tune`, whose options go after
+    `options`.
     """
 
     model: str
@@ -51,6 +52,7 @@ class RunRequest:
     compare_published: bool = False
     changes: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, str] = field(default_factory=dict)
+    tuned: str = "auto"
 
     def to_data(self) -> dict[str, Any]:
         """The JSON form, without what is at its default."""
@@ -73,7 +75,7 @@ class RunRequest:
         try:
             options["predict"] = tuple(base / path for path in options.get("predict", ()))
             options |= {name: base / options[name] for name in _PATHS if name in options}
-            for name in ("weights", "source"):
+            for name in ("weights", "source", "tuned"):
                 if (base / options.get(name, "")).exists() and options.get(name):
                     options[name] = str(base / options[name])
             return make_request(data["model"], **options)
@@ -92,7 +94,7 @@ _PATHS = ("cfg", "names", "images", "annotations", "calibration")
 _COUNTS = ("batch", "limit", "calibration_images", "layer_images")
 _TEXTS = (
     *("backend", "precision", "device", "source", "dataset"),
-    *("calibrator", "protocol", "decoder"),
+    *("calibrator", "protocol", "decoder", "tuned"),
 )
 
 

@@ -61,7 +61,8 @@ class Resolved:
     then exported only if the user gives some, because the graph describes its outputs. `quantised`
     is true if the weights have ranges of their own that the compiler takes. `emulated`
     is true if an emulator replaces the device. `decisions` says what the user's files decided.
-    `name` is that of the user's own weights, else the card's id.
+    `name` is that of the user's own weights, else the card's id. `tuned` is the file of
+    `zoo tune` that some of the target's options are from.
     """
 
     card: ModelCard
@@ -77,6 +78,7 @@ class Resolved:
     quantised: bool = False
     emulated: bool = False
     decisions: tuple[str, ...] = ()
+    tuned: Path | None = None
     name: str
 
     @property

@@ -20,6 +20,7 @@ from zoo_core.reporting.report import (
 )
 from zoo_core.reporting.warnings import exported_by, output_path, read_output, warnings_of
 from zoo_core.system.distributions import requirements, version
+from zoo_core.system.hashing import file_digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -141,6 +142,8 @@ def _provenance(outcome: Outcome) -> dict[str, str]:
     rows["exported by"] = exported_by(outcome.run)
     if data:
         rows["data"] = f"{data.dataset} {data.content}"
+    if resolved.tuned:
+        rows["tuned"] = f"{resolved.tuned.name} {file_digest(resolved.tuned)}"
     if used:
         rows["calibration"] = f"{used.count} images of {used.dataset} {used.content}"
     return rows

@@ -53,7 +53,9 @@ class ScoredRun:
         if not _is_whole(report):
             raise DataError("is damaged", where=str(folder / REPORT), next="run it again")
         path = folder / RESAMPLES
-        return cls(folder=folder, report=report, samples=_samples(path) if path.exists() else {})
+        return cls(
+            folder=folder, report=report, samples=read_samples(path) if path.exists() else {}
+        )
 
     @property
     def content(self) -> str:
@@ -75,7 +77,8 @@ class ScoredRun:
         }
 
 
-def _samples(path: Path) -> Samples:
+def read_samples(path: Path) -> Samples:
+    """Metrics on halves of the images; raises DataError for a file that is damaged."""
     try:
         with path.open("rb") as stream, np.lib.npyio.NpzFile(stream) as file:
             found = {name: np.asarray(file[name]) for name in file.files}

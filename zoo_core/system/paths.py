@@ -15,11 +15,15 @@ CACHES = "caches"
 ENVIRONMENTS = "environments"
 """The folder inside `home()` that holds virtual environments of others' programs."""
 
+TUNED = "tuned"
+"""The folder inside `home()` that holds options found by `zoo tune`, and its journal."""
+
 CLAIMS = "outputs"
 """The folder inside `home()` that holds a lock for each output folder that is being filled."""
 
 _README = """The cache of zoo. `zoo gc` removes what is not needed. Downloads and results can be
-made again; weights that you brought (by-hand) and the history of runs (runs.jsonl) cannot.
+made again; weights that you brought (by-hand), options of `zoo tune` (tuned) and the history of
+runs (runs.jsonl) cannot.
 """
 _TAG = "CACHEDIR.TAG"
 _MARKS = {
@@ -30,7 +34,7 @@ _MARKS = {
 _UNMARKED = frozenset(
     (
         *("by-hand", "downloads", ENVIRONMENTS, "journal.jsonl", "network.json", CLAIMS),
-        *("runs.jsonl", "store"),
+        *("runs.jsonl", "store", TUNED),
     )
 )
 """Names that zoo itself puts into `home()`; a folder with others belongs to a person."""

@@ -38,6 +38,7 @@ class OnnxRuntimeCompiler:
     calibrators: Mapping[str, str] = CALIBRATORS
     takes_quantised = True
     float_option = "float_nodes"
+    float_operators: tuple[str, ...] = ("Conv",)
 
     def needs_calibration(self, precision: str) -> bool:
         """Only int8 does."""

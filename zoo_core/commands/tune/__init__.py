@@ -1,0 +1,1 @@
+"""`zoo tune`: searches for options that win back what a reduced precision loses."""
