@@ -11,6 +11,7 @@ import jsonschema
 import pytest
 
 import zoo_core
+from zoo_core.cli import plugins
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,6 +44,21 @@ def test_the_list_says_what_a_plugin_is_and_provides(zoo: Zoo) -> None:
     (line,) = [text for text in zoo("plugins").stdout.splitlines() if text.startswith("coco ")]
     assert "zoo-coco" in line
     assert "evaluator: coco-detection" in line
+
+
+def test_a_plugin_without_providers_says_what_it_brings() -> None:
+    pytest.importorskip("zoo_vastai_lint")
+    row = {"name": "x", "version": "1", "api": 1, "providers": {}, "failure": "", "disabled": ""}
+    told = {
+        name: plugins._row({**row, "distribution": name})[-1]
+        for name in ("zoo-vastai-lint", "zoo-coco", "no-such", "")
+    }
+    assert told == {
+        "zoo-vastai-lint": "no provider; zoo_vastai.commands: lint",
+        "zoo-coco": "no provider",
+        "no-such": "no provider",
+        "": "no provider",
+    }
 
 
 def test_a_disabled_plugin_is_shown_as_such_until_it_is_enabled(zoo: Zoo) -> None:

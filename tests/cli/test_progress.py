@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from zoo_core.cli import progress
+from zoo_core.cli import output, progress
+from zoo_core.cli.json_output import print_lines
 from zoo_core.commands.bench import artefact
 
 if TYPE_CHECKING:
@@ -30,6 +32,28 @@ class Drawn(progress.QuietListener):
 
     def __exit__(self, *_: object) -> None:
         Drawn.shown = False
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("talk", "results", "count"), [(1, 1, 1), (0, 1, 2), (1, 0, 2), (0, 0, 2)])
+def test_a_warning_is_shown_once_where_both_go_to_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, talk: bool, results: bool, count: int
+) -> None:
+    """A file of results keeps it."""
+    screen = _Terminal()
+    for name, terminal in (("stderr", talk), ("stdout", results)):
+        other = io.StringIO()
+        monkeypatch.setattr(other, "write", screen.write)
+        monkeypatch.setattr(sys, name, screen if terminal else other)
+    monkeypatch.setattr(output, "_SAID", set())
+    output.say("warning: odd")
+    print_lines(None, ["warning: odd", "figure", "warning: odder"], quiet=False)
+    assert screen.getvalue().count("warning: odd\n") == count
+    assert "figure\nwarning: odder\n" in screen.getvalue()
 
 
 @pytest.mark.parametrize("verb", ["run", "bench"])

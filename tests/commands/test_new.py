@@ -355,12 +355,22 @@ def _answers(**changes: str) -> list[str]:
         ("weights/net.pth", {"path": "weights/net.pth"}),
         ("https://example.com/a.pt", {"name": "a.pt", "by_hand": "https://example.com/a.pt"}),
         ("ask the author", {"name": "weights.pth", "by_hand": "ask the author"}),
+        (
+            "./given.pth",
+            {
+                "name": "given.pth",
+                "by_hand": "the file given.pth",
+                "size": 5,
+                "sha256": "5b729e0f619797fd61108a4bb177273222ad9ac5538299c8386f061e29046e60",
+            },
+        ),
         ("", None),
     ],
 )
 def test_a_card_of_a_source_repository(
     zoo: Zoo, monkeypatch: pytest.MonkeyPatch, weights: str, stated: dict[str, str] | None
 ) -> None:
+    Path("given.pth").write_text("given")
     given = _answers(weights=weights, stubs="seaborn")
     outcome = zoo("new", "model", "my-net", "--source-repo", URL, *given)
     assert outcome.code == 0, outcome.stderr
@@ -368,6 +378,7 @@ def test_a_card_of_a_source_repository(
     assert text.count("\n") <= 40
     document = yaml.safe_load(text)["models"]["my-net"]
     assert document["source"]["name"] == "owner/net"
+    assert document["labels"] == "coco80"
     assert document["exporter_params"]["requirements"] == ["torch==2.13.0", "numpy==2.4.1"]
     options = document.get("weights", [])
     assert [option["files"]["weights"] for option in options] == ([stated] if stated else [])
@@ -391,6 +402,7 @@ def test_a_card_of_a_source_repository(
         ({"shims": "no-such"}, "no shim 'no-such'"),
         ({"decoder": "no-such"}, "no card has a decoder 'no-such'"),
         ({"size": "352"}, "--answer size=: invalid size '352'"),
+        ({"weights": "./none.pth"}, "--answer weights=./none.pth: no such file"),
         ({"weights": "../net.pth"}, "must be a path inside the source repository"),
         ({"colour": "red"}, "is no KEY=VALUE that is asked"),
     ],

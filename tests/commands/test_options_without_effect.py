@@ -55,6 +55,21 @@ def test_what_has_an_effect_is_taken(zoo: Zoo, options: list[str]) -> None:
     assert code == 0, said
 
 
+@pytest.mark.parametrize("model", ["yolov4-tianxiaomo", "scenes-segmenter", "crops-classifier"])
+def test_names_that_are_not_those_of_the_network_are_refused(
+    zoo: Zoo, tmp_path: Path, model: str
+) -> None:
+    """While planning, for the card's own network; another network of the user may have them."""
+    names = tmp_path / "names.txt"
+    names.write_text("one\ntwo\n")
+    done = zoo("plan", model, "--assets", "sample", "--names", str(names))
+    if done.code == 2 and f"no model '{model}'" in done.stderr:
+        pytest.skip("its plugin is not installed")
+    assert done.code == 2
+    assert f"names.txt: has 2 names, the network of {model} " in done.stderr
+    assert "give --names FILE with as many" in done.stderr
+
+
 def test_an_option_of_another_evaluator_is_refused(zoo: Zoo) -> None:
     """Classification has no boxes: --nms is said to be none of its options."""
     pytest.importorskip("zoo_classification")

@@ -128,6 +128,17 @@ def test_published_assets_are_never_replaced_by_the_sample(sample: Zoo) -> None:
     assert json.loads(done.stdout)["error"]["code"] == "data"
 
 
+def test_a_plan_offline_is_shown_with_what_is_missing(sample: Zoo) -> None:
+    """The stages as they would be with a network; JSON holds the error alone."""
+    done = sample("plan", "nanodet-m")
+    assert done.code == 6
+    assert "coco-images" in done.stdout
+    assert " MB to download" in done.stdout
+    assert "zoo: " in done.stderr
+    document = sample("plan", "nanodet-m", "--json", "-")
+    assert json.loads(document.stdout)["error"]["code"] == "data"
+
+
 def test_own_images_offline_ask_for_weights(
     sample: Zoo, tmp_path: Path, write_image: WriteImage
 ) -> None:

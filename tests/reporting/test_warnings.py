@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from zoo_core.reporting.warnings import _by_source, exported_by
+from zoo_core.reporting.warnings import _by_source, decoder_doubts, exported_by
 
 
 def run(source: str, *trees: dict[str, Any]) -> Any:
@@ -43,3 +43,22 @@ def test_a_folder_without_a_commit() -> None:
     assert len(list(_by_source(unknown))) == 1
     assert exported_by(run("net at home")) == "net at home"
     assert list(_by_source(run("net at home"))) == []
+
+
+@pytest.mark.parametrize(
+    ("named", "value", "count"),
+    [
+        ("yolox", 0.0, 1),
+        ("yolox", 0.004, 1),
+        ("yolox", 0.01, 0),
+        (None, 0.0, 0),
+        ("yolox", None, 0),
+    ],
+)
+def test_a_decoder_that_finds_nothing_is_doubted(
+    named: str | None, value: float | None, count: int
+) -> None:
+    told = list(decoder_doubts(named, {"values": {"AP": value, "AP50": 0.0}}))
+    assert len(told) == count
+    assert not count or told[0].startswith(f"AP is {value:.3f} with --decoder yolox")
+    assert not list(decoder_doubts(named, None))

@@ -791,6 +791,8 @@ DECODER = [
                  "    found['score'] = found['score'].astype(np.float64)")),
     Row("ToyDecoder", "extreme_outputs_do_not_break_it", "break it",
         decoding("pass", before="np.exp(outputs['scores'])")),
+    Row("ToyDecoder", "extreme_outputs_do_not_break_it", "no place or next step",
+        decoding("pass", before="if outputs['scores'].max() > 1e20:\n    raise StageError('odd')")),
     Row("ToyDecoder", "extreme_outputs_do_not_break_it", "not finite",
         decoding("big = found['score'] > 1e20\nfound['score'][big] = np.inf")),
     Row("ToyDecoder", "wrong_params_are_refused", "stridex is not refused",

@@ -25,6 +25,11 @@ class TensorSpec:
     shape: tuple[int | str, ...]
     dtype: str = "float32"
 
+    @property
+    def told(self) -> str:
+        """In words: output0 1x84x8400."""
+        return f"{self.name} {'x'.join(map(str, self.shape)) or 'of unknown shape'}".strip()
+
     def to_data(self) -> dict[str, Any]:
         """The JSON form."""
         return {"name": self.name, "shape": list(self.shape), "dtype": self.dtype}

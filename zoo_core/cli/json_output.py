@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.cli.output import echo, say, write_json_text
+from zoo_core.cli.output import echo, say, was_said, write_json_text
 from zoo_core.errors import DataError, UsageError
 from zoo_core.system.files import remove_leftovers, write_text
 from zoo_core.system.terminal import masked
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 TO_FILE = frozenset({"run", "eval", "bench", "plan", "predict", "compare", "tune"})
+_WARNING = "warning: "
 _NEXT = "name another file with --json, or - for stdout"
 
 
@@ -79,11 +80,11 @@ def print_report(
 
 
 def print_lines(json_to: str | None, lines: list[str], quiet: bool) -> None:
-    """Print lines to stdout, or to stderr if JSON goes to stdout."""
+    """Print lines to stdout, or to stderr if JSON goes to stdout; warnings once to a terminal."""
     for line in lines:
         if json_to == "-":
             say(line, quiet)
-        else:
+        elif not (line.startswith(_WARNING) and was_said(line)):
             echo(line)
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from typing import TextIO
 
 _STDERR = 2
+_SAID: set[str] = set()
+"""The lines of talk that a terminal has shown."""
 _RESULTS: ContextVar[TextIO | None] = ContextVar("results", default=None)
 
 
@@ -29,11 +31,18 @@ def say(text: str, quiet: bool = False) -> None:
     """Write one line to stderr; where that cannot be written, nothing else can be told."""
     if quiet:
         return
+    if sys.stderr.isatty():
+        _SAID.add(text)
     try:
         sys.stderr.write(f"{shown(text)}\n")
         sys.stderr.flush()
     except OSError:
         silence(sys.stderr)
+
+
+def was_said(text: str) -> bool:
+    """Whether the terminal that shows stdout has shown a line of talk already."""
+    return text in _SAID and sys.stdout is not None and sys.stdout.isatty()
 
 
 def write_json_text(text: str) -> None:

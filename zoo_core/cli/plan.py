@@ -5,6 +5,7 @@ from __future__ import annotations
 from zoo_core.cli import options
 from zoo_core.cli.json_output import print_report
 from zoo_core.cli.options import JsonTo, with_request
+from zoo_core.errors import DataError
 from zoo_core.planning.request import RunRequest
 
 
@@ -22,8 +23,13 @@ def show_plan(request: RunRequest, json_to: str | None) -> int:
     from zoo_core.reporting.terminal import first_line, warning_lines
     from zoo_core.system.terminal import columns
 
-    work = open_workspace()
-    planned = work.plan(request, Goal.SCORE)
+    work, missing = open_workspace(), None
+    try:
+        planned = work.plan(request, Goal.SCORE)
+    except DataError as error:  # what is missing here may be all that is
+        if json_to:
+            raise
+        planned, missing = work.plan_with_network(request, Goal.SCORE), error
     forecast = preview(planned.plan, work.store, work.durations, explain=True)
     rows = [
         (
@@ -55,4 +61,6 @@ def show_plan(request: RunRequest, json_to: str | None) -> int:
     heading = [first_line(planned), *warning_lines(resolved.warnings)]
     table = [*columns(head, rows), *forecast.notices, forecast.line()]
     print_report(report, json_to, [*heading, *table])
+    if missing:
+        raise missing
     return 0

@@ -18,7 +18,8 @@ from zoo_core.errors import UnavailableError, UsageError, did_you_mean
 from zoo_core.system.terminal import columns
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
+    from importlib.metadata import EntryPoint
 
 
 _HEAD = ("plugin", "distribution", "API", "providers, or why there are none")
@@ -71,8 +72,30 @@ def _list(as_json: bool) -> int:
     return 0
 
 
+def _beside(distribution: str) -> str:
+    """What a distribution without providers brings: for other plugins, or as a program."""
+    found: dict[str, list[str]] = {}
+    for entry in _entries(distribution):
+        found.setdefault(entry.group, []).append(entry.name)
+    rows = (f"{group}: {', '.join(sorted(names))}" for group, names in sorted(found.items()))
+    return f"no provider; {'; '.join(rows)}" if found else "no provider"
+
+
+def _entries(distribution: str) -> Iterable[EntryPoint]:
+    from importlib import metadata
+
+    from zoo_core.plugins.plugin import GROUP
+
+    try:
+        entries = metadata.distribution(distribution).entry_points
+    except (metadata.PackageNotFoundError, ValueError):
+        return ()
+    return [entry for entry in entries if entry.group != GROUP]
+
+
 def _row(row: dict[str, Any]) -> tuple[str, ...]:
     provides = "; ".join(f"{kind}: {', '.join(n)}" for kind, n in row["providers"].items())
+    provides = provides or _beside(row["distribution"])
     state = row["failure"] or (f"disabled {row['disabled']}" if row["disabled"] else provides)
     api = "" if row["api"] is None else str(row["api"])
     return row["name"], f"{row['distribution']} {row['version']}", api, state

@@ -55,6 +55,11 @@ class Workspace:
         """The plan of a request; see `plan_run`."""
         return plan_run(request, self.registry, self.plugins, self.cache_state(), goal)
 
+    def plan_with_network(self, request: RunRequest, goal: Goal) -> Run:
+        """The plan as it would be if every address could be reached."""
+        state = CacheState(is_cached=self._is_cached, is_reachable=lambda _url: True)
+        return plan_run(request, self.registry, self.plugins, state, goal)
+
     def execute(self, plan: Plan, listener: Listener) -> dict[str, StageResult]:
         """Run the stages that are not cached; results by stage name, in the plan's order.
 

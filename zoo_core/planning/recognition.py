@@ -20,7 +20,7 @@ from zoo_core.vision import Preprocess
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from zoo_core.api import FileOutline, ModelCard, Recognition, ScoringProtocol, TensorSpec
+    from zoo_core.api import FileOutline, ModelCard, Recognition, ScoringProtocol
     from zoo_core.planning.request import RunRequest
     from zoo_core.plugins.manager import Plugins
     from zoo_core.registry import Registry
@@ -67,7 +67,7 @@ def recognise(
         only += f"; calibration prepares images as {words}"
         sized = replace(card, size=outline.size)
         return Recognised(card=sized, protocols=registry.protocols, warnings=(only,))
-    name, found = _only(answers, outline, where)
+    name, found = _only(answers, outline, where, plugins)
     card = _of_task(card, plugins.decoder(name).task, name, registry)
     labels, told = _labels(request, card, name, found, outline, registry)
     whole = any(spec.dtype == "uint8" for spec in outline.inputs)  # it scales pixels itself
@@ -154,7 +154,7 @@ def _answers(
 
 
 def _only(
-    answers: Mapping[str, Recognition | None], outline: FileOutline, where: str
+    answers: Mapping[str, Recognition | None], outline: FileOutline, where: str, plugins: Plugins
 ) -> tuple[str, Recognition]:
     """The decoder that fits; raises the error where none or several do, or too many classes."""
     fitting = [(name, found) for name, found in answers.items() if found is not None]
@@ -169,7 +169,9 @@ def _only(
         told = "; ".join(f"{name}: {found.why}" for name, found in fitting)
         step = f"choose with {' or '.join(f'--decoder {name}' for name, _ in fitting)}"
         raise UsageError(f"fits {len(fitting)} decoders: {told}", where=where, next=step)
-    outputs = [_told(spec) for spec in outline.outputs[:_SHOWN]]
+    if len(answers) == 1:
+        raise _other(next(iter(answers)), outline, where, plugins)
+    outputs = [printable(spec.told) for spec in outline.outputs[:_SHOWN]]
     left = len(outline.outputs) - len(outputs)
     told = ", ".join(outputs) + (f" and {left} more" if left else "")
     raise DataError(
@@ -180,8 +182,20 @@ def _only(
     )
 
 
-def _told(spec: TensorSpec) -> str:
-    return printable(f"{spec.name} {'x'.join(map(str, spec.shape)) or 'of unknown shape'}")
+def _other(named: str, outline: FileOutline, where: str, plugins: Plugins) -> DataError:
+    """The error for a `--decoder` that does not take the file: what it takes, and which one does.
+
+    With one decoder installed this is that decoder, whether it was named or not.
+    """
+    all_ = _answers(outline, plugins, None)
+    fitting = [name for name, found in all_.items() if found is not None]
+    outputs = ", ".join(printable(spec.told) for spec in outline.outputs[:_SHOWN]) or "none"
+    takes = plugins.provider("decoder", named).summary
+    what = f"its outputs are not those of decoder {named} ({takes}): {outputs}"
+    step = f"they fit {' and '.join(fitting)}: give that, or leave --decoder out"
+    if not fitting:
+        step = "no installed decoder recognises them; write a card (`zoo new model NAME`)"
+    return DataError(what, where=where, next=step)
 
 
 def _of_task(card: ModelCard, task: str, decoder: str, registry: Registry) -> ModelCard:

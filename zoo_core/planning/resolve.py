@@ -13,8 +13,8 @@ from zoo_core.planning.exporters import card_for_format, exporters
 from zoo_core.planning.recognition import recognise
 from zoo_core.planning.settings import (
     SettingsResolver,
-    check_cfg,
-    check_offered,
+    check_given,
+    check_names,
     check_options,
     given_settings,
 )
@@ -134,12 +134,12 @@ def resolve(
     evaluator = plugins.evaluator(card.evaluator)
     protocol = choose(taken.protocols, card, backend.name, request.protocol)
     values = _viewed(evaluator, protocol) if viewing and not request.protocol else {}
-    check_offered(request, card, plugins)
+    check_given(request, card, plugins)
     evaluator.check(task_values(derive(protocol, {**values, **request.changes})))
-    check_cfg(request, card, plugins)
     chooser = _Chooser(request, card, registry, plugins, cache)
     stored = backend.needs_graph is not None and not backend.needs_graph(target)
     weights, data = chooser.stored() if stored else chooser.choose(needs_data)
+    check_names(request, registry.model(request.model), weights)
     card = card_for_format(card, plugins, weights.format)
     given = given_settings(card, plugins, weights)
     resolver = SettingsResolver(request, card, protocol, values, _preprocess(card), given)

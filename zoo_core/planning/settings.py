@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.api import GivenSettings, SettingsReader
-from zoo_core.errors import UsageError
+from zoo_core.errors import UsageError, counted
 from zoo_core.registry.protocols import derive, effective_preprocess, overridden
+from zoo_core.system.names_file import read_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -33,7 +34,13 @@ class Settings:
     warnings: tuple[str, ...] = ()
 
 
-def check_cfg(request: RunRequest, card: ModelCard, plugins: Plugins) -> None:
+def check_given(request: RunRequest, card: ModelCard, plugins: Plugins) -> None:
+    """Raise UsageError for options that are not the card's evaluator's, or that nothing reads."""
+    _check_offered(request, card, plugins)
+    _check_cfg(request, card, plugins)
+
+
+def _check_cfg(request: RunRequest, card: ModelCard, plugins: Plugins) -> None:
     """Raise UsageError for a `--cfg` that nothing would read."""
     if request.cfg is None:
         return
@@ -45,7 +52,18 @@ def check_cfg(request: RunRequest, card: ModelCard, plugins: Plugins) -> None:
         raise UsageError(f"{card.id} reads no .cfg", where="--cfg", next=step)
 
 
-def check_offered(request: RunRequest, card: ModelCard, plugins: Plugins) -> None:
+def check_names(request: RunRequest, card: ModelCard, weights: Weights) -> None:
+    """Raise UsageError for more or fewer `--names` than the card's own network has classes."""
+    if request.names is None or not card.labels:
+        return
+    count, own = len(read_names(request.names)), len(card.labels)
+    if count != own and (weights.kind in ("published", "sample") or is_published(card, weights)):
+        what = f"has {counted(count, 'name')}, the network of {card.id} {own} classes"
+        step = "give --names FILE with as many, or the --weights FILE of your own network"
+        raise UsageError(what, where=str(request.names), next=step)
+
+
+def _check_offered(request: RunRequest, card: ModelCard, plugins: Plugins) -> None:
     """Raise UsageError for an option of an evaluator that is not the card's."""
     own = [option.name for option in plugins.provider("evaluator", card.evaluator).options]
     for name in plugins.protocol_options().keys() & request.changes.keys() - {*own}:

@@ -39,6 +39,11 @@ class Weights:
     seed: int = 0
     repository: Stage | None = None
 
+    @property
+    def is_bundled(self) -> bool:
+        """Whether all files lie in installed packages."""
+        return bool(self.files) and all(source.resource for source in self.files.values())
+
     def stages(self) -> list[Stage]:
         """The stage that fetches the files, and before it the clone that holds some of them."""
         if not self.files:

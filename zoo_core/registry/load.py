@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ from zoo_core.registry.cards import card, merge, protocol
 from zoo_core.registry.reader import Reader, read_yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
     from zoo_core.api import ModelCard, ScoringProtocol
 
@@ -58,6 +58,11 @@ class Registry:
     protocols: dict[str, ScoringProtocol]
     files: tuple[Path, ...]
     faults: tuple[RegistryError, ...] = ()
+    labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def labels_name(self, labels: Sequence[str]) -> str | None:
+        """The name under which a registry file keeps these labels, such as coco80."""
+        return next((name for name, known in self.labels.items() if known == tuple(labels)), None)
 
     def model(self, name: str) -> ModelCard:
         """A model's card; raises UsageError with a hint."""
@@ -129,7 +134,7 @@ def _build(
         full = merge(_family(family, parts, reader.where), value) if family else value
         models[name] = card(name, Reader(full, reader.where), labels, str(path))
         _check_protocols(models[name], protocols, reader.where)
-    return Registry(dict(sorted(models.items())), protocols, files, tuple(faults))
+    return Registry(dict(sorted(models.items())), protocols, files, tuple(faults), labels)
 
 
 def _family(name: str, parts: dict[str, dict[str, tuple[Any, Path]]], where: str) -> Any:

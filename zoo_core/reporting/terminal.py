@@ -24,6 +24,8 @@ def first_line(planned: Run, why: str = "") -> str:
     what = f"{called} {target.precision} on {target.backend}/{target.device}"
     if resolved.weights.kind == "given":
         return f"{what}, weights given by hand"
+    if resolved.weights.is_bundled and resolved.weights.kind == "published":
+        return f"{what}, bundled network"
     if resolved.weights.kind != "sample":
         return f"{what}, {resolved.weights.kind} weights"
     if not why and planned.request.assets == "sample":

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from zoo_core.pipeline.plan import Plan
     from zoo_core.planning.build import Run
 
+_NOTHING = 0.005
 _DOCUMENTS = (
     *("images.json", "graph.json", "verify.json", "precision.json"),
     *("reading.json", "metrics.json"),
@@ -26,11 +27,20 @@ def warnings_of(run: Run, results: Mapping[str, StageResult]) -> tuple[str, ...]
     """One sentence each, in the order of the work: inputs, stages, what the figures are of."""
     stated = stage_warnings(run.plan, results)
     texts = [*run.resolved.warnings, *stated, *_by_source(run), *_by_assets(run)]
+    texts += decoder_doubts(run.request.decoder, read_output(run.plan, results, "metrics.json"))
     leaked = read_output(run.plan, results, "leakage.json")
     if leaked and leaked["shared"]:
         told = f"{leaked['shared']} calibration images are also evaluation images"
         texts.append(f"{told}: the accuracy may be too high; give others with --calibration DIR")
     return tuple(dict.fromkeys(texts))
+
+
+def decoder_doubts(named: str | None, metrics: Mapping[str, Any] | None) -> Iterator[str]:
+    """What a `--decoder` that fits by shape alone may have done to the first metric."""
+    name, value = next(iter((metrics or {}).get("values", {}).items()), ("", None))
+    if named and value is not None and value < _NOTHING:
+        told = f"{name} is {value:.3f} with --decoder {named}, which may not be the file's own"
+        yield f"{told}: another may fit too; else check --names and the annotations"
 
 
 def stage_warnings(plan: Plan, results: Mapping[str, StageResult]) -> Iterator[str]:

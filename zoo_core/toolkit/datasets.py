@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.api import Shard
+from zoo_core.api import Sample, Shard
 from zoo_core.errors import DataError, UsageError
 from zoo_core.toolkit.files import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from zoo_core.api import DataRequest
@@ -49,6 +50,20 @@ def check_unchanged(names: Sequence[str], planned: str, folder: Path) -> None:
     if names_digest(names) != planned:
         step = "run again, and leave the folder as it is meanwhile"
         raise DataError("images have come or gone since planning", where=str(folder), next=step)
+
+
+def listed_samples(listing: Path, images: Path, start: int, stop: int) -> Iterator[Sample]:
+    """The samples of rows {"name", "size" [height, width], "id" if not the name} of a JSON file.
+
+    Raises `DataError` for an image that is missing.
+    """
+    for row in json.loads(listing.read_text(encoding="utf-8"))[start:stop]:
+        path = images / row["name"]
+        if not path.is_file():
+            raise DataError("an image of the data set is missing", where=str(path))
+        height, width = row["size"]
+        id_ = row.get("id", row["name"])
+        yield Sample(id=id_, name=row["name"], path=path, size=(height, width))
 
 
 def _ranges(count: int, size: int | None = None) -> list[tuple[int, int]]:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
-from zoo_core.api import DataPlan, DataRequest, Sample, Stage
-from zoo_core.errors import DataError, UsageError
-from zoo_core.toolkit.datasets import limited, shards
+from zoo_core.api import DataPlan, DataRequest, Stage
+from zoo_core.errors import UsageError
+from zoo_core.toolkit.datasets import limited, listed_samples, shards
 from zoo_core.toolkit.files import digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from zoo_core.api import DataView
+    from zoo_core.api import DataView, Sample
 
 SCENES = "sample-scenes"
 LISTING = "crops.json"
@@ -72,13 +71,7 @@ class SampleCrops:
 
     def samples(self, view: DataView, start: int, stop: int) -> Iterator[Sample]:
         """Crops that the stage has cut."""
-        rows = json.loads(view.paths["listing"].read_text(encoding="utf-8"))
-        for row in rows[start:stop]:
-            path = view.paths["images"] / row["name"]
-            if not path.is_file():
-                raise DataError("a crop is missing", where=str(path))
-            height, width = row["size"]
-            yield Sample(id=row["name"], name=row["name"], path=path, size=(height, width))
+        return listed_samples(view.paths["listing"], view.paths["images"], start, stop)
 
     def truth(self, view: DataView) -> Path:
         """The folder of class folders."""

@@ -133,6 +133,7 @@ def test_chosen_rows_that_only_fill_up_are_left_out() -> None:
     ("params", "told"),
     [
         ({"strides": [8, 0]}, "strides"),
+        ({"strides": [8, 16, 32, 64, 64]}, "no two alike"),
         ({"strides": "8"}, "strides"),
         ({"strides": []}, "strides"),
         ({"sizes": [32, 64]}, "sizes"),

@@ -62,7 +62,9 @@ class AnchorRules:
         for name in ("fitted", "rounded", "decoded"):
             _check(type(getattr(self, name)) is bool, name, getattr(self, name), "true or false")
         counts = all(type(stride) is int and stride > 0 for stride in self.strides)
-        _check(bool(self.strides) and counts, "strides", self.strides, "whole numbers above 0")
+        counts = counts and 0 < len(self.strides) == len(set(self.strides))
+        text = "whole numbers above 0, no two alike"
+        _check(counts, "strides", self.strides, text)
         sides = [side for level in self.sizes for side in level]
         fit = len({len(level) for level in self.sizes}) == 1 and len(self.sizes) == len(
             self.strides

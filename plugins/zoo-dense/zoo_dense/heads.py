@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo_core.errors import StageError
-from zoo_core.toolkit.detection.decoding import shapes_told
+from zoo_core.toolkit.detection.decoding import OutputPool, shapes_told
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from numpy.typing import NDArray
 
     from zoo_core.api import Arrays
@@ -56,51 +58,29 @@ def levels(
         raise StageError(what, where=f"decoder {decoder}", next=step)
     grids, each = rules.grids(network), rules.each
     counts = [rows * columns * each for rows, columns in grids]
-    pool = _Pool(outputs, rules)
-    whole = pool.pair((sum(counts), classes), (sum(counts), 4))
+    pool, names = OutputPool(outputs), _names(outputs, rules)
+    whole = pool.every((sum(counts), classes), (sum(counts), 4), names=names)
     if whole is not None:
         edges = np.cumsum([0, *counts])
         parts = [slice(start, stop) for start, stop in pairwise(edges)]
         return [_of_rows(whole[0][part], whole[1][part], each) for part in parts]
     found = []
     for count, grid in zip(counts, grids, strict=True):
-        maps = pool.pair((each * classes, *grid), (each * 4, *grid))
-        rows = None if maps else pool.pair((count, classes), (count, 4))
+        maps = pool.every((each * classes, *grid), (each * 4, *grid), names=names)
+        rows = None if maps else pool.every((count, classes), (count, 4), names=names)
         if maps is not None:
-            found.append(_of_maps(*maps, pool.objects((each, *grid)), each))
+            found.append(_of_maps(maps[0], maps[1], pool.take((each, *grid)), each))
         elif rows is not None:
-            found.append(_of_rows(*rows, each))
+            found.append(_of_rows(rows[0], rows[1], each))
         else:
             raise _misfit(outputs, rules, network, classes, decoder)
     return found
 
 
-class _Pool:
-    """Outputs that are not used yet, in the graph's order."""
-
-    def __init__(self, outputs: Arrays, rules: AnchorRules) -> None:
-        named = {*rules.score_outputs, *rules.box_outputs}
-        self._left = dict(outputs)
-        self._scores = set(rules.score_outputs or outputs.keys() - named)
-        self._boxes = set(rules.box_outputs or outputs.keys() - named)
-
-    def pair(
-        self, scores: tuple[int, ...], boxes: tuple[int, ...]
-    ) -> tuple[NDArray[Any], NDArray[Any]] | None:
-        """The first output of each shape."""
-        first, second = self._named(scores, self._scores), self._named(boxes, self._boxes)
-        if first is None or second is None:
-            return None
-        return self._left.pop(first), self._left.pop(second)
-
-    def objects(self, shape: tuple[int, ...]) -> NDArray[Any] | None:
-        """The map of object scores, if there is one left."""
-        name = self._named(shape, set(self._left))
-        return None if name is None else self._left.pop(name)
-
-    def _named(self, shape: tuple[int, ...], names: set[str]) -> str | None:
-        left = self._left.items()
-        return next((name for name, one in left if one.shape == shape and name in names), None)
+def _names(outputs: Arrays, rules: AnchorRules) -> tuple[Collection[str], Collection[str]]:
+    """The names that outputs of scores and of boxes may have."""
+    others = outputs.keys() - {*rules.score_outputs, *rules.box_outputs}
+    return rules.score_outputs or others, rules.box_outputs or others
 
 
 def _of_maps(

@@ -43,7 +43,7 @@ def recognise_heads(outline: FileOutline, no_object: bool) -> Recognition | None
     coco = classes == COCO_COLUMNS
     what = "the last is no object" if no_object else "independent of each other"
     ids = ", as many as COCO's ids" if coco else ""
-    told = f"{_told(logits)} and {_told(boxes)}"
+    told = f"{logits.told} and {boxes.told}"
     each = f"{queries} queries" if isinstance(queries, int) else "each query"
     return Recognition(
         why=f"{told}: {columns} classes of {each} ({what}{ids}), and their boxes",
@@ -61,7 +61,7 @@ def recognise_chosen(outline: FileOutline) -> Recognition | None:
     table = {spec.name: (spec.shape[1:], spec.dtype) for spec in outline.outputs}
     if chosen_places(table) is None:
         return None
-    told = ", ".join(map(_told, outline.outputs))
+    told = ", ".join(spec.told for spec in outline.outputs)
     lacking = f"their number of classes is not stated, {_COCO} are assumed"
     return Recognition(
         why=f"{told}: labels, boxes and scores, chosen by the file itself; {lacking}",
@@ -123,7 +123,3 @@ def _preprocess(size: tuple[int, int], normalised: bool) -> tuple[Mapping[str, A
         *normalise,
         {"op": "to_tensor"},
     )
-
-
-def _told(spec: TensorSpec) -> str:
-    return f"{spec.name} {'x'.join(map(str, spec.shape))}"

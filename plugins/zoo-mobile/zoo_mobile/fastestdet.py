@@ -73,7 +73,7 @@ class FastestDetDecoder:
 
 def _parts(pool: Pool, size: tuple[int, int], classes: int) -> tuple[Floats, Floats, Floats]:
     """Object score [n, 1], raw box [n, 4] and class scores [n, classes] of the n cells."""
-    scored = pool.take(5 + classes, *size)
+    scored = pool.take((5 + classes, *size))
     if scored is not None:
         sure = np.clip(scored, 0, 1)
         return rows(sure[:1]), rows(scored[1:5]), rows(sure[5:])

@@ -97,7 +97,10 @@ def _text(size: Sequence[int]) -> str:
 
 def _anchors(given: Any, maps: int) -> tuple[Floats, ...]:
     try:
-        anchors = tuple(np.array(sides, np.float32) for sides in given)
+        numbers = all(
+            type(side) in (int, float) for pairs in given for pair in pairs for side in pair
+        )
+        anchors = tuple(np.array(sides, np.float32) for sides in given) if numbers else ()
     except (TypeError, ValueError):
         anchors = ()
     if len(anchors) != maps or not all(
@@ -115,7 +118,7 @@ def _parts(
     pool: Pool, size: tuple[int, int], anchors: int, classes: int
 ) -> tuple[Floats, Floats, Floats]:
     """Sigmoids of boxes [n, 4 A] and objects [n, A], and class scores [n, classes] of n cells."""
-    scored = pool.take(*size, 5 * anchors + classes)
+    scored = pool.take((*size, 5 * anchors + classes))
     if scored is not None:
         sure = np.clip(scored.reshape(-1, scored.shape[-1]), 0, 1)
         box, objects, scores = np.split(sure, [4 * anchors, 5 * anchors], axis=1)

@@ -8,7 +8,7 @@ import numpy as np
 
 from zoo_core.errors import StageError
 from zoo_core.toolkit.detection import Candidates
-from zoo_core.toolkit.detection.decoding import shapes_told
+from zoo_core.toolkit.detection.decoding import OutputPool, shapes_told
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,30 +24,13 @@ WHERE = "decoder_params"
 _MEAN, _STD = [103.53, 116.28, 123.675], [57.375, 57.12, 58.395]
 
 
-class Pool:
-    """The outputs of one image, in the graph's order; each is taken once, by its shape."""
+class Pool(OutputPool):
+    """The outputs of one image, and the error where they are others."""
 
     def __init__(self, outputs: Arrays, decoder: str) -> None:
-        self._left = list(outputs.values())
+        super().__init__(outputs)
         self._told = shapes_told(outputs)
         self._decoder = decoder
-
-    def take(self, *shape: int) -> Floats | None:
-        """The first output that is left and has this shape, as float32; None if there is none."""
-        for place, array in enumerate(self._left):
-            if array.shape == shape:
-                return np.asarray(self._left.pop(place), np.float32)
-        return None
-
-    def every(self, *shapes: tuple[int, ...]) -> list[Floats] | None:
-        """The first outputs of these shapes, in order; None, and none taken, if one is missing."""
-        before = list(self._left)
-        found = [self.take(*shape) for shape in shapes]
-        taken = [array for array in found if array is not None]
-        if len(taken) == len(shapes):
-            return taken
-        self._left = before
-        return None
 
     def refuse(self, expected: str) -> StageError:
         """The error for outputs that are not of the expected shapes."""

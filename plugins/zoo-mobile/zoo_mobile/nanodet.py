@@ -118,7 +118,7 @@ def _parts(
     maps = [_cells(geometry.network, stride) for stride in strides]
     counts = [high * across for high, across in maps]
     pool = Pool(outputs, "nanodet")
-    joint = pool.take(sum(counts), wide)
+    joint = pool.take((sum(counts), wide))
     given = pool.every(*((wide, *size) for size in maps))
     if joint is None and given is not None:
         joint = np.concatenate([rows(one) for one in given])

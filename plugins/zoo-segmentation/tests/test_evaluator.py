@@ -110,6 +110,32 @@ def test_numbers_may_begin_at_one(tmp_path: Path) -> None:
     assert read_mask(tmp_path / "out" / "masks" / "0.png").tolist() == (maps[0] + 1).tolist()
 
 
+def test_labels_that_a_mask_cannot_hold_are_refused(tmp_path: Path) -> None:
+    """A label whose value does not count would be silently without pixels, and 65536 wraps to 0."""
+    maps = np.full((1, *SIZE), 299, np.uint16)
+    masks = truth(tmp_path, maps)
+    many = [f"label {number}" for number in range(300)]
+    for rule, count, what in (
+        ({}, 256, "256 labels have the values 0 to 255 of a mask, of which 255 does not count"),
+        ({}, 300, "of which 255 does not count"),
+        ({"ignore": 1, "first": 0}, 300, "of which 1 does not count"),
+        ({"ignore": 0, "first": 65500}, 300, "values 65500 to 65799 of a mask, 65535 is the last"),
+    ):
+        rows, labels = predictions(maps, **rule), many[:count]
+        with pytest.raises(DataError, match=what) as caught:
+            MeanIou().score(rows, masks, labels)
+        assert caught.value.next.startswith("write a protocol with another ignore")
+        if "is the last" in what:
+            with pytest.raises(DataError, match=what):
+                MeanIou().write(rows, labels, tmp_path / "out")
+    wide = predictions(maps, ignore=300)
+    assert MeanIou().score(wide, masks, many).values["mIoU"] == 1.0
+    MeanIou().write(wide, many, tmp_path / "out")
+    assert (read_mask(tmp_path / "out" / "masks" / "0.png") == 299).all()
+    background = predictions(np.zeros((1, *SIZE), np.uint8), ignore=0)
+    assert MeanIou().score(background, masks, many).values["mIoU"] == 0.0
+
+
 def test_masks_without_a_pixel_that_counts(tmp_path: Path) -> None:
     masks = np.full((1, *SIZE), 255, np.uint8)
     found = MeanIou().score(predictions(masks * 0), truth(tmp_path, masks), LABELS)
@@ -146,7 +172,7 @@ def test_more_than_256_classes_are_written_in_16_bits(tmp_path: Path) -> None:
     labels = [f"class {n}" for n in range(300)]
     maps = np.arange(1200, dtype=np.uint16).reshape(1, *SIZE) % 300
     MeanIou().write(predictions(maps), labels, tmp_path)
-    found = MeanIou().score(predictions(maps), tmp_path / "masks", labels)
+    found = MeanIou().score(predictions(maps, ignore=300), tmp_path / "masks", labels)
     assert found.values["mIoU"] == 1.0
 
 

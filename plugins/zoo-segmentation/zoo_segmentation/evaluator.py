@@ -112,9 +112,14 @@ class MeanIou:
         """Leaves masks/NAME.png of each image, in the numbers of the truth."""
         names = text_names([prediction.sample.name for prediction in predictions])
         for name, prediction in zip(names, predictions, strict=True):
-            classes, first = prediction.arrays["classes"], int(prediction.arrays["rule"][1])
+            classes, (_, first) = (
+                prediction.arrays["classes"],
+                _rule(prediction, len(labels), scored=False),
+            )
             most = len(labels) - 1 + first
-            values = classes.astype(np.uint8 if most < 256 else np.uint16) + first
+            values = (classes.astype(np.int64) + first).astype(
+                np.uint8 if most < 256 else np.uint16
+            )
             write_mask(folder / "masks" / mask_name(name), values)
 
     def draw(
@@ -154,7 +159,7 @@ def _mean_of_known(table: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _pixels(prediction: Prediction, truth: Path, count: int) -> tuple[Any, Any]:
     """True and found class of each pixel that counts."""
-    ignore, first = prediction.arrays["rule"].tolist()
+    ignore, first = _rule(prediction, count, scored=True)
     path = truth / mask_name(prediction.sample.name)
     if not path.is_file():
         raise DataError("no such mask", where=str(path), next="check --annotations")
@@ -177,6 +182,22 @@ def _pixels(prediction: Prediction, truth: Path, count: int) -> tuple[Any, Any]:
             next="check the labels, or the fields ignore and first of the protocol",
         )
     return known[counts], found[counts].astype(np.int64)
+
+
+def _rule(prediction: Prediction, count: int, scored: bool) -> tuple[int, int]:
+    """Ignore and first; raises `DataError` for labels that a mask cannot hold.
+
+    Where it is `scored`, also for one whose value does not count; the first label may be such, as a
+    background.
+    """
+    ignore, first = prediction.arrays["rule"].tolist()
+    last = first + count - 1
+    if last > _LARGEST or (scored and first < ignore <= last):
+        what = f"{count} labels have the values {first} to {last} of a mask"
+        end = f"{_LARGEST} is the last" if last > _LARGEST else f"of which {ignore} does not count"
+        step = f"write a protocol with another ignore, such as {min(last + 1, _LARGEST)}, or first"
+        raise DataError(f"{what}, {end}", where="protocol", next=step)
+    return ignore, first
 
 
 def _share(part: Any, whole: Any, true: Any) -> float | None:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zoo_core.api import DataPlan, DataView, Sample, Stage
-from zoo_core.errors import DataError, UsageError
-from zoo_core.toolkit.datasets import shards
+from zoo_core.api import DataPlan, DataView, Stage
+from zoo_core.errors import UsageError
+from zoo_core.toolkit.datasets import listed_samples, shards
 from zoo_core.toolkit.detection.masks import decode
 from zoo_core.toolkit.files import digest
 from zoo_core.vision.image import image_size
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from zoo_core.api import DataRequest, StageContext
+    from zoo_core.api import DataRequest, Sample, StageContext
 
 SCENES = "sample-scenes"
 LISTING = "scenes.json"
@@ -83,13 +83,7 @@ class SampleMasks:
 
     def samples(self, view: DataView, start: int, stop: int) -> Iterator[Sample]:
         """The scenes, as the stage has drawn them."""
-        rows = json.loads(view.paths["listing"].read_text(encoding="utf-8"))
-        for row in rows[start:stop]:
-            path = view.paths["images"] / row["name"]
-            if not path.is_file():
-                raise DataError("a scene is missing", where=str(path))
-            height, width = row["size"]
-            yield Sample(id=row["id"], name=row["name"], path=path, size=(height, width))
+        return listed_samples(view.paths["listing"], view.paths["images"], start, stop)
 
     def truth(self, view: DataView) -> Path:
         """The folder of the masks."""

@@ -167,6 +167,16 @@ def test_a_score_that_rounding_took_beyond_one_is_one() -> None:
 BOX = [10.0, 20.0, 30.0, 40.0]
 
 
+@pytest.mark.parametrize("score", [1.01, 7.0, 1e30, np.inf])
+def test_a_score_that_is_none_is_refused(score: float) -> None:
+    """As of rows in another order, or of int8 that put boxes and scores on one scale."""
+    row = np.array([[10, 10, 20, 20, 0.5, 1], [10, 10, 20, 20, score, 1]], np.float32)
+    with pytest.raises(StageError, match="and scores end at 1") as caught:
+        chosen(named(row))
+    assert caught.value.where == "decoder yolo-end-to-end"
+    assert "x1, y1, x2, y2, score, label" in caught.value.next
+
+
 def test_efficient_nms_is_read_up_to_its_number() -> None:
     outputs = {
         "num_dets": np.array([2], np.int32),

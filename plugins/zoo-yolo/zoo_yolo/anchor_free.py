@@ -14,7 +14,6 @@ from zoo_yolo.outlines import (
     recognition,
     stride_of,
     strides_for,
-    told,
 )
 
 if TYPE_CHECKING:
@@ -78,7 +77,7 @@ def _decoded(outline: FileOutline, spec: TensorSpec) -> Recognition | None:
         if names not in (None, classes) or (isinstance(count, str) and names is None):
             continue
         parts = f"4 sides{', an object score' if with_object else ''} and {classes} scores"
-        why = f"one output {told(spec)}: {parts} for each cell of strides {listed(strides)}"
+        why = f"one output {spec.told}: {parts} for each cell of strides {listed(strides)}"
         params: dict[str, Any] = {"strides": list(strides)}
         if with_object:
             params["object"] = True

@@ -11,7 +11,7 @@ from zoo_core.errors import StageError, UsageError, check_known
 from zoo_core.toolkit.detection import Candidates
 from zoo_core.toolkit.detection.decoding import labels_of, shapes_told
 from zoo_core.toolkit.detection.detections import Pairs
-from zoo_yolo.outlines import PROTOCOL, is_task, names_of, recognition, told
+from zoo_yolo.outlines import PROTOCOL, is_task, names_of, recognition
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,7 +67,7 @@ class EndToEndDecoder:
         names = [spec.name for spec in outline.outputs]
         if not is_rows and _four(names, [shape[1:] for shape in shapes]) is None:
             return None
-        what = " and ".join(told(spec) for spec in outline.outputs)
+        what = " and ".join(spec.told for spec in outline.outputs)
         chosen = (
             "without NMS" if outline.metadata.get("end2end") == "True" else "by the file itself"
         )
@@ -123,11 +123,17 @@ class Chosen:
     ) -> Candidates:
         """Those above the floor, with boxes xyxy [n, 4] that were placed in the image.
 
-        Raises `StageError` for a label that the model does not have.
+        Raises `StageError` for a score above 1, and for a label that the model does not have.
         """
         scores = self.scores
         with np.errstate(invalid="ignore"):
-            keep = np.flatnonzero((scores > np.float32(floor)) & (scores <= np.float32(_MOST)))
+            above = scores[scores > np.float32(_MOST)]
+            keep = np.flatnonzero(scores > np.float32(floor))
+        if above.size:
+            what = f"the file gives the score {above.max():g}, and scores end at 1"
+            step = "see that a row is x1, y1, x2, y2, score, label and that int8 has left scores "
+            step += "whole, or choose another decoder (--decoder, or the card's)"
+            raise StageError(what, where=f"decoder {NAME}", next=step)
         labels = labels_of(self.labels[keep], classes, NAME)
         pairs = Pairs(keep, labels, np.minimum(scores[keep], 1))
         return Candidates.from_pairs(boxes, pairs, floor, geometry.source)

@@ -14,7 +14,7 @@ from zoo_core.toolkit.detection import KeypointCandidates, MaskCandidates, Orien
 from zoo_core.toolkit.detection.decoding import shapes_told, sigmoid
 from zoo_yolo.cells import KEYS, Layout
 from zoo_yolo.end_to_end import THRESHOLDS, Chosen, thresholds
-from zoo_yolo.outlines import is_task, listed, names_of, recognition, strides_for, told
+from zoo_yolo.outlines import is_task, listed, names_of, recognition, strides_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -109,7 +109,7 @@ class SegmentDecoder:
         count = maps[0].shape[1]
         if len(outline.outputs) != 2 or isinstance(count, str):
             return None
-        return _recognised(outline, count, f"{count} coefficients of {told(maps[0])}", {})
+        return _recognised(outline, count, f"{count} coefficients of {maps[0].told}", {})
 
 
 class PoseDecoder:
@@ -235,9 +235,9 @@ def _recognised(
             each = f"each cell of strides {listed(strides)}"
             parts = f"4 sides, {classes} scores and {what} for {each}"
             known = {"strides": list(strides), **params}
-            return recognition(outline, f"{told(spec)}: {parts}", known, classes)
+            return recognition(outline, f"{spec.told}: {parts}", known, classes)
     if other != _CHOSEN + extras:
         return None
     lacking = "" if names else "; their number of classes is not stated, 1 is assumed"
     parts = f"box, score, label and {what}, chosen by the file{lacking}"
-    return recognition(outline, f"{told(spec)}: {parts}", params, names or 1)
+    return recognition(outline, f"{spec.told}: {parts}", params, names or 1)

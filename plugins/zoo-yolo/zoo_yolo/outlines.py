@@ -11,7 +11,7 @@ from zoo_core.api import Recognition
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from zoo_core.api import FileOutline, TensorSpec
+    from zoo_core.api import FileOutline
 
 STRIDES = ((8, 16, 32), (8, 16, 32, 64), (4, 8, 16, 32))
 """The strides that networks have, the commonest first."""
@@ -69,11 +69,6 @@ def names_of(outline: FileOutline) -> int | None:
 def is_task(outline: FileOutline, task: str) -> bool:
     """Whether the file's notes name this task of Ultralytics', or none."""
     return outline.metadata.get("task", task) == task
-
-
-def told(spec: TensorSpec) -> str:
-    """An output as words: output0 1x84x8400."""
-    return f"{spec.name} {'x'.join(map(str, spec.shape))}".strip()
 
 
 def listed(strides: Iterable[int]) -> str:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo_core.commands.new.names import check_new_model
-from zoo_core.commands.new.project import NewFiles, fill, template, write_error
+from zoo_core.commands.new.project import fill, new_card_place, template, write_card
 from zoo_core.errors import UsageError, ZooError, did_you_mean
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from zoo_core.api import ModelCard
+    from zoo_core.commands.new.project import NewFiles
     from zoo_core.plugins.manager import Plugins
     from zoo_core.registry import Registry
 
@@ -23,29 +24,15 @@ def new_card(
     Raises UsageError for an unknown family, and for a name or a file that exists, DataError if the
     file cannot be written.
     """
-    check_new_model(name, registry)
+    path = new_card_place(name, output, registry)
     known = {card.family: card for card in registry.models.values() if card.family}
     if family not in known:
         what = f"no family '{family}'" if family else "a model needs a family"
         hint = did_you_mean(family or "", [str(item) for item in known])
         raise UsageError(what, where="--family", next=hint)
-    path = (output or Path()) / f"{name}.yaml"
-    if path.exists():
-        raise UsageError("already exists", where=str(path), next="choose another name")
     text = fill(template("model", "model.yaml.tmpl"), _values(name, path, known[family], plugins))
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("x", encoding="utf-8") as stream:
-            stream.write(text)
-    except OSError as error:
-        raise write_error(path, error) from error
-    steps = (
-        f"export ZOO_REGISTRY={path}",
-        f"zoo check {name}",
-        f"zoo show {name}",
-        "fill in labels, size and weights",
-    )
-    return NewFiles(files=(path,), steps=steps)
+    last = "fill in labels, size and weights"
+    return write_card(path, text, f"zoo check {name}", f"zoo show {name}", last)
 
 
 def _values(name: str, path: Path, like: ModelCard, plugins: Plugins) -> dict[str, str]:

@@ -7,7 +7,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo_core.commands.new.names import KINDS, check_new_plugin
+from zoo_core.commands.new.names import KINDS, check_new_model, check_new_plugin
 from zoo_core.errors import DataError, UsageError
 from zoo_core.system.files import temporary_folder
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from zoo_core.commands.new.names import Naming
     from zoo_core.plugins.manager import Plugins
+    from zoo_core.registry import Registry
 
 _SUFFIX = ".tmpl"
 _OTHER_FOLDER = "name another folder with --output"
@@ -45,6 +46,29 @@ def new_plugin(kind: str, naming: Naming, output: Path | None, plugins: Plugins)
         f"change {folder / naming.module}, and {folder / 'tests'} with it",
     )
     return NewFiles(files=files, steps=steps)
+
+
+def new_card_place(name: str, output: Path | None, registry: Registry) -> Path:
+    """NAME.yaml in the folder `output` (default: the current one).
+
+    Raises UsageError for a name that is invalid or known, and for a file that exists.
+    """
+    check_new_model(name, registry)
+    path = (output or Path()) / f"{name}.yaml"
+    if path.exists():
+        raise UsageError("already exists", where=str(path), next="choose another name")
+    return path
+
+
+def write_card(path: Path, text: str, *steps: str) -> NewFiles:
+    """Write a card, and what to do with it; raises DataError if it cannot be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8") as stream:
+            stream.write(text)
+    except OSError as error:
+        raise write_error(path, error) from error
+    return NewFiles(files=(path,), steps=(f"export ZOO_REGISTRY={path}", *steps))
 
 
 def fill(text: str, values: Mapping[str, str]) -> str:

@@ -6,21 +6,22 @@ import json
 import shlex
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.commands.new.names import check_new_model
-from zoo_core.commands.new.project import NewFiles, write_error
+from zoo_core.commands.new.project import new_card_place, write_card
 from zoo_core.errors import UsageError, ZooError, did_you_mean
 from zoo_core.planning.build import Goal, plan_run
 from zoo_core.planning.request import RunRequest, size_of
 from zoo_core.planning.resolve import CacheState
 from zoo_core.registry.load import load_registry
-from zoo_core.system.files import temporary_folder
+from zoo_core.system.hashing import file_digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from zoo_core.api import ModelCard
+    from zoo_core.commands.new.project import NewFiles
     from zoo_core.plugins.manager import Plugins
     from zoo_core.registry import Registry
 
@@ -46,7 +47,9 @@ QUESTIONS: Mapping[str, Question] = {
     "requirements": Question("packages, NAME==VERSION NAME==VERSION ..., or installed"),
     "shims": Question("shims, such as: torch-load onnx-export", "torch-load onnx-export"),
     "stubs": Question("modules that an export does not need, such as: seaborn", ""),
-    "weights": Question("weights: a path in the repository, or where a person finds them", ""),
+    "weights": Question(
+        "weights: a path in the repository, ./FILE for one here, or where a person finds them", ""
+    ),
     "size": Question("input HEIGHT,WIDTH", "640,640"),
     "decoder": Question("decoder of the outputs; `zoo plugins list` names them"),
 }
@@ -83,27 +86,14 @@ def new_source_card(
     card is planned before it is written. Raises UsageError or RegistryError for an answer that
     cannot be, and for a name or a file that exists, DataError if the file cannot be written.
     """
-    check_new_model(name, workplace.registry)
-    path = (output or Path()) / f"{name}.yaml"
-    if path.exists():
-        raise UsageError("already exists", where=str(path), next="choose another name")
+    path = new_card_place(name, output, workplace.registry)
     like = _like(answers["decoder"], workplace.registry)
-    text = "".join(f"{line}\n" for line in _lines(name, url, answers, like))
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary_folder(path.parent) as folder:
-            _try(name, folder, path.name, text, workplace.plugins)
-        with path.open("x", encoding="utf-8") as stream:
-            stream.write(text)
-    except OSError as error:
-        raise write_error(path, error) from error
-    steps = (
-        f"export ZOO_REGISTRY={path}",
-        f"zoo plan {name}",
-        f"zoo export {name} -o {name}-onnx",
-        f"check preprocess, labels and protocol, which are those of {like.id}",
-    )
-    return NewFiles(files=(path,), steps=steps)
+    labels = workplace.registry.labels_name(like.labels)
+    text = "".join(f"{line}\n" for line in _lines(name, url, answers, like, labels))
+    with TemporaryDirectory() as folder:
+        _try(name, Path(folder), path.name, text, workplace.plugins)
+    last = f"check preprocess, labels and protocol, which are those of {like.id}"
+    return write_card(path, text, f"zoo plan {name}", f"zoo export {name} -o {name}-onnx", last)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +114,9 @@ def _like(decoder: str, registry: Registry) -> ModelCard:
     return cards[decoder]
 
 
-def _lines(name: str, url: str, answers: Mapping[str, str], like: ModelCard) -> list[str]:
+def _lines(
+    name: str, url: str, answers: Mapping[str, str], like: ModelCard, labels: str | None
+) -> list[str]:
     try:
         size = list(size_of(answers["size"]))
     except UsageError as error:
@@ -152,7 +144,7 @@ def _lines(name: str, url: str, answers: Mapping[str, str], like: ModelCard) -> 
         "evaluator": like.evaluator,
         "dataset": like.dataset,
         "given_dataset": like.given_dataset,
-        "labels": list(like.labels),
+        "labels": labels or list(like.labels),
         "size": size,
         "preprocess": [
             {**step, "size": size} if "size" in step else dict(step) for step in like.preprocess
@@ -188,12 +180,22 @@ def _words(text: str, key: str) -> list[str]:
 
 
 def _weights(text: str) -> list[dict[str, Any]]:
-    """A path in the repository, or where a person finds the file; nothing where it is empty."""
+    """A path in the repository, or where a person finds the file; nothing where it is empty.
+
+    A file that is here is stated with its digest, so that it counts as the card's own.
+    """
     last = PurePosixPath(text).name
     known = PurePosixPath(last).suffix in (".pth", ".pt", ".ckpt", ".safetensors")
     if not text:
         return []
-    if "://" in text or " " in text or not known:
+    place: dict[str, Any]
+    here = Path(text).expanduser()
+    if text.startswith(("/", "./", "~")):
+        if not here.is_file():
+            raise UsageError("no such file", where=f"--answer weights={text}")
+        place = {"name": here.name, "by_hand": f"the file {here.name}", "size": here.stat().st_size}
+        place["sha256"] = file_digest(here)
+    elif "://" in text or " " in text or not known:
         place = {"name": last if known and " " not in last else "weights.pth", "by_hand": text}
     else:
         place = {"path": text}

@@ -9,7 +9,7 @@ import numpy as np
 from zoo_core.errors import StageError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Container, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -21,6 +21,35 @@ if TYPE_CHECKING:
 def shapes_told(outputs: Arrays) -> str:
     """The outputs in words: boxes [100, 4], scores [100]."""
     return ", ".join(f"{name} {list(array.shape)}" for name, array in outputs.items())
+
+
+class OutputPool:
+    """The outputs of one image, in the graph's order; each is taken once, by its shape."""
+
+    def __init__(self, outputs: Arrays) -> None:
+        self._left = dict(outputs)
+
+    def take(self, shape: tuple[int, ...], names: Container[str] | None = None) -> Floats | None:
+        """The first that is left, has this shape and one of the names, as float32; else None."""
+        for name, array in self._left.items():
+            if array.shape == shape and (names is None or name in names):
+                return np.asarray(self._left.pop(name), np.float32)
+        return None
+
+    def every(
+        self, *shapes: tuple[int, ...], names: Sequence[Container[str] | None] = ()
+    ) -> list[Floats] | None:
+        """The first outputs of these shapes, in order; None, and none taken, if one is missing.
+
+        `names` are those that each may have.
+        """
+        before = dict(self._left)
+        wanted = zip(shapes, names or [None] * len(shapes), strict=True)
+        taken = [array for pair in wanted if (array := self.take(*pair)) is not None]
+        if len(taken) == len(shapes):
+            return taken
+        self._left = before
+        return None
 
 
 def sigmoid(values: Floats) -> Floats:
@@ -37,11 +66,15 @@ def softmax(values: Floats) -> Floats:
 
 
 def strides_of(params: Mapping[str, Any], usual: Sequence[int]) -> tuple[int, ...]:
-    """The parameter `strides`; raises `UsageError` for anything but positive whole numbers."""
+    """The parameter `strides`; raises `UsageError` for anything but different whole numbers."""
     strides = params.get("strides", usual)
     listed = isinstance(strides, list | tuple) and len(strides) > 0
-    if not listed or not all(type(stride) is int and stride > 0 for stride in strides):
-        what = f"strides must be whole numbers, are {strides!r}"
+    if (
+        not listed
+        or not all(type(stride) is int and stride > 0 for stride in strides)
+        or len(set(strides)) != len(strides)
+    ):
+        what = f"strides must be whole numbers above 0, no two alike, are {strides!r}"
         raise UsageError(what, where="decoder_params")
     return tuple(strides)
 
