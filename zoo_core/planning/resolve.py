@@ -222,8 +222,10 @@ class _Chooser:
         return data
 
     def _published(self, needs_data: bool) -> tuple[Weights, DataPlan | None]:
-        data = self._data_for("published") if needs_data else None
         options = published_weights(self.card, self.request.source)
+        if not options and not self.card.sample:
+            raise self._assets_missing(None)  # before the data: it is what the card lacks
+        data = self._data_for("published") if needs_data else None
         if self.request.assets == "published":
             if not options:
                 raise self._assets_missing(None)

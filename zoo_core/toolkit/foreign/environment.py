@@ -158,11 +158,23 @@ def _packages(text: str) -> dict[str, str]:
 def _base_python(version: str) -> str:
     if version == f"{sys.version_info.major}.{sys.version_info.minor}":
         return sys.executable
+    step = "install it, or uv, which fetches Python"
     found = shutil.which(f"python{version}")
     if found is None:
-        raise UnavailableError(
-            f"Python {version} is not installed", next="install it, or uv, which fetches Python"
-        )
+        raise UnavailableError(f"Python {version} is not installed", next=step)
+    # pyenv has such a program for each Python that it could run, chosen or not.
+    done = subprocess.run(
+        [found, "-c", "import venv"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    if done.returncode:
+        told = (done.stderr.strip().splitlines() or ["no output"])[0][:200]
+        step = f"choose it (`pyenv shell {version}`), {step}"
+        raise UnavailableError(f"Python {version} does not run: {told}", where=found, next=step)
     return found
 
 
@@ -208,8 +220,12 @@ def _run(command: Sequence[str], log: Path, tell: Callable[[str], object]) -> st
 
 def _reason(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    errors = [line for line in lines if line.lower().startswith("error")]
-    return ((errors or lines or ["no output"])[-1])[:300]
+    errors = [row for row, line in enumerate(lines) if line.lower().startswith("error")]
+    if not errors:
+        return (lines or ["no output"])[-1][:300]
+    # uv tells what happened, and then why.
+    told = lines[errors[-1] : errors[-1] + 2]
+    return ": ".join(told if told[-1].lower().startswith("cause") else told[:1])[:300]
 
 
 def _python_of(place: Path) -> Path:
