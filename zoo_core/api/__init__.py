@@ -63,7 +63,9 @@ if TYPE_CHECKING:
     from zoo_core.api.stage import Progress as Progress
     from zoo_core.api.stage import Stage as Stage
     from zoo_core.api.tuning import LAYERS_FILE as LAYERS_FILE
+    from zoo_core.api.tuning import RANK_FILE as RANK_FILE
     from zoo_core.api.tuning import ComparesLayers as ComparesLayers
+    from zoo_core.api.tuning import RanksLayers as RanksLayers
     from zoo_core.api.tuning import Tunable as Tunable
     from zoo_core.api.tuning import TuningStep as TuningStep
 

@@ -19,6 +19,10 @@ LAYERS_FILE = "layers.json"
 """How far each tensor of the compiled network is from the float one; see `ComparesLayers`."""
 
 
+RANK_FILE = "rank.json"
+"""What each layer, alone in the reduced precision, does to the outputs; see `RanksLayers`."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TuningStep:
     """A setting to try: options of the backend, and in words what it changes.
@@ -66,4 +70,19 @@ class ComparesLayers(Protocol):
         null where there is no error (then `cosine` is 1), and where the float tensor is 0.
         `node` is a name that `Tunable.float_option` takes, if that node can stay in float.
         Raises UsageError where the build has no float network to compare with.
+        """
+
+
+@runtime_checkable
+class RanksLayers(Protocol):
+    """A compiler that can say which layers the accuracy of the whole network suffers from."""
+
+    def rank_stages(self, request: CompileRequest) -> Sequence[Stage]:
+        """Stages after those of `Compiler.stages`; the last one is `rank`, outputs rank.json.
+
+        The file holds {"images", "layers": [{"node", "snr_db"}]}, the lowest first: for each layer
+        that may stay in float the mean of 10 log10(signal power / error power) of the network's
+        outputs, where this layer alone has the reduced precision. Later layers may enlarge an
+        error, which `own_snr_db` of layers.json does not tell. `node` is as there. Raises
+        UsageError where the build has no float network.
         """

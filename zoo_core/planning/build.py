@@ -14,6 +14,7 @@ from zoo_core.api import (
     CompileRequest,
     Decoding,
     ExportRequest,
+    RanksLayers,
     ReweightsImages,
     Stage,
 )
@@ -45,6 +46,9 @@ class Goal(StrEnum):
     COMPILE = "compile"
     LAYERS = "layers"
     """How far each layer of the artefact is from the float network; see `ComparesLayers`."""
+
+    RANK = "rank"
+    """Which layers the outputs suffer from; see `RanksLayers`."""
 
     EMIT = "emit"
     PREDICT = "predict"
@@ -114,6 +118,8 @@ class _Builder:
         artefact = _reference(stages, ARTEFACT_FILE)
         if goal is Goal.LAYERS:
             return _unique([*stages, *self._layers(request, artefact)])
+        if goal is Goal.RANK:
+            return _unique([*stages, *self._rank(request)])
         if goal is Goal.COMPILE or self.resolved.data is None:
             return _unique(stages)
         stages += self._predict(self.resolved.data, request, artefact)
@@ -135,6 +141,13 @@ class _Builder:
             what = f"backend '{self.resolved.backend.name}' does not compare layers"
             raise UsageError(what, where="--layers", next=step)
         return compiler.layer_stages(request, artefact, self.request.layer_images)
+
+    def _rank(self, request: CompileRequest) -> Sequence[Stage]:
+        compiler = self._compiler()
+        if not isinstance(compiler, RanksLayers):
+            what = f"backend '{self.resolved.backend.name}' does not rank layers"
+            raise UsageError(what, next="use the backend onnxruntime")
+        return compiler.rank_stages(request)
 
     def _comparing(self) -> list[str]:
         """Names of the backends that compare layers; one whose compiler is broken is none."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.api import Stage
-from zoo_core.api.tuning import LAYERS_FILE, TuningStep
+from zoo_core.api.tuning import LAYERS_FILE, RANK_FILE, TuningStep
 from zoo_core.errors import UsageError, check_one_of
 from zoo_core.toolkit.artefact import ARTEFACT_FILE, PRECISION_FILE
 from zoo_core.toolkit.layers.rows import check_comparable
@@ -80,6 +80,24 @@ class OnnxRuntimeCompiler:
                 outputs=(LAYERS_FILE,),
                 versions=_VERSIONS,
                 cost=images,
+                isolated=True,
+            )
+        ]
+
+    def rank_stages(self, request: CompileRequest) -> Sequence[Stage]:
+        """`rank`, for int8 that this compiler makes; raises UsageError for anything else."""
+        check_comparable(request)
+        options = read_options(request.card, request.target)
+        params = {"sensitive": options.sensitive, "float_nodes": list(options.float_nodes)}
+        ranges = f"calibrate/{RANGES_FILE}"
+        return [
+            Stage(
+                name="rank",
+                run="zoo_onnxruntime.rank:build",
+                params={**params, "preprocess": _plain(request)},
+                inputs={"graph": _GRAPH, "ranges": ranges, "images": str(request.calibration)},
+                outputs=(RANK_FILE,),
+                versions=_VERSIONS,
                 isolated=True,
             )
         ]

@@ -54,7 +54,7 @@ def try_all(
     The output convolutions stay float, as by default. What counts is the mean over outputs and
     images of the ratio in dB.
     """
-    reference = _outputs(model, images, threads)
+    reference = outputs_of(model, images, threads)
     tried = []
     for calibrator, percentile in CANDIDATES:
         ranges = {name: choose(s, calibrator, percentile) for name, s in seen.items()}
@@ -62,15 +62,16 @@ def try_all(
         quantize(quantized, ranges, output_convolutions(quantized.graph))
         serialised = quantized.SerializeToString()
         del quantized
-        found = _outputs(serialised, images, threads)
+        found = outputs_of(serialised, images, threads)
         name = f"{calibrator} {percentile:g}" if calibrator == "percentile" else calibrator
-        tried.append(Tried(name, ranges, _mean_db(reference, found)))
+        tried.append(Tried(name, ranges, mean_db(reference, found)))
     return sorted(tried, key=lambda each: -each.snr_db)
 
 
-def _outputs(
+def outputs_of(
     model: Path | bytes, images: Sequence[NDArray[Any]], threads: int
 ) -> list[list[NDArray[Any]]]:
+    """The outputs of each image, in the order of the graph."""
     session = open_session(model, threads)
     names = [value.name for value in session.get_outputs()]
     (source,) = (value.name for value in session.get_inputs())
@@ -85,9 +86,10 @@ def _rows(arrays: list[NDArray[Any]], count: int) -> list[list[NDArray[Any]]]:
     return [[array[index] for array in arrays] for index in range(count)]
 
 
-def _mean_db(
+def mean_db(
     reference: Sequence[Sequence[NDArray[Any]]], found: Sequence[Sequence[NDArray[Any]]]
 ) -> float:
+    """The mean signal over difference of all outputs of all images, in dB."""
     ratios = [
         min(max(ratio, -_EQUAL_DB), _EQUAL_DB)
         for a, b in zip(reference, found, strict=True)

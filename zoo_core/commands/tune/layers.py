@@ -3,35 +3,53 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from zoo_core.api import LAYERS_FILE
+from zoo_core.api import LAYERS_FILE, RANK_FILE, ComparesLayers, RanksLayers
+from zoo_core.errors import ZooError
 from zoo_core.planning.build import Goal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
+    from zoo_core.api import Tunable
     from zoo_core.commands.progress import ProgressReporter
     from zoo_core.commands.workspace import Workspace
     from zoo_core.planning.request import RunRequest
 
 
 def ranked(
-    work: Workspace, request: RunRequest, operators: Sequence[str], progress: ProgressReporter
+    work: Workspace, request: RunRequest, compiler: Tunable, progress: ProgressReporter
 ) -> list[str]:
-    """Names of the int8 layers that may stay in float, the largest error of its own first.
+    """Names of the layers that may stay in float, those that the outputs suffer most from first.
 
-    See `ComparesLayers`: the error of a layer that gets float tensors, as those of earlier layers
-    are in the error of the whole network. Raises what the run raises.
+    From a compiler that does not rank them, those with the largest error of their own first. Empty
+    if it does not compare layers either. Raises what the run raises.
     """
-    run = work.plan(request, Goal.LAYERS)
-    with progress.stages() as listener:
-        results = work.execute(run.plan, listener)
-    path = results["layers"].entry.path / LAYERS_FILE
-    rows = json.loads(path.read_text(encoding="utf-8"))["layers"]
-    own = [row for row in rows if row["own_snr_db"] is not None and row["operator"] in operators]
+    if isinstance(compiler, RanksLayers):
+        rows = _made(work, request, Goal.RANK, RANK_FILE, progress)
+        return list(dict.fromkeys(_usable(row["node"] for row in rows)))
+    if not isinstance(compiler, ComparesLayers):
+        return []
+    rows = _made(work, request, Goal.LAYERS, LAYERS_FILE, progress)
+    kinds = compiler.float_operators
+    own = [row for row in rows if row["own_snr_db"] is not None and row["operator"] in kinds]
     own.sort(key=lambda row: row["own_snr_db"])
     return list(dict.fromkeys(_usable(row["node"] for row in own)))
+
+
+def _made(
+    work: Workspace, request: RunRequest, goal: Goal, file: str, progress: ProgressReporter
+) -> list[dict[str, Any]]:
+    """The key `layers` of the file that the last stage of a goal leaves."""
+    run = work.plan(request, goal)
+    with progress.stages() as listener:
+        results = work.execute(run.plan, listener)
+    planned = run.plan.maker(file)
+    if planned is None:
+        raise ZooError(f"no stage of the compiler outputs {file}")
+    text = (results[planned.stage.name].entry.path / file).read_text(encoding="utf-8")
+    return list(json.loads(text)["layers"])
 
 
 def _usable(names: Iterator[str]) -> Iterator[str]:

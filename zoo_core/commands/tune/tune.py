@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from zoo_core.api import ComparesLayers, Tunable
+from zoo_core.api import Tunable
 from zoo_core.benchmark.settings import BenchSettings
 from zoo_core.commands.tune.layers import ranked
 from zoo_core.commands.tune.report import TuneReport, measured, optimism
@@ -91,10 +91,9 @@ def tune(
 
     def rank(best: Trial) -> list[str]:
         request = replace(asked, options={**asked.options, **best.options})
-        return ranked(work, request, compiler.float_operators, progress)
+        return ranked(work, request, compiler, progress)
 
-    can_rank = isinstance(compiler, ComparesLayers)
-    search.run(steps, option, floats, rank if can_rank else lambda best: [])
+    search.run(steps, option, floats, rank)
     report = _report(lab, search, planned, how)
     if report.chosen.name != PLAIN:
         report = replace(report, speed=lab.final(report.chosen))
