@@ -14,7 +14,18 @@ from typing import TYPE_CHECKING
 
 from zoo_core.system.machine import environment
 
-from . import calibration, coco, engines, exports, hangs, image, runs, startup, waits
+from . import (
+    calibration,
+    coco,
+    engines,
+    exports,
+    hangs,
+    image,
+    intervals,
+    runs,
+    startup,
+    waits,
+)
 from .rows import FAILED, MISSED, failed, table
 from .workshop import Workshop
 
@@ -34,6 +45,7 @@ GROUPS = (
     "ort",
     "openvino",
     "coco",
+    "intervals",
     "waits",
     "hangs",
 )
@@ -68,6 +80,7 @@ def measure(workshop: Workshop, groups: frozenset[str], hang_runs: int) -> Itera
         "calibration": lambda: calibration.rows(workshop),
         "engines": lambda: engines.rows(workshop, groups),
         "coco": coco.rows,
+        "intervals": intervals.rows,
         "waits": waits.rows,
         "hangs": lambda: hangs.rows(workshop, hang_runs),
     }

@@ -3,8 +3,8 @@
 A half of the images, drawn without replacement, varies about its mean as much as a new data set of
 full size would (the delete-half jackknife; Shao and Wu, "A General Theory for Jackknife Variance
 Estimation", 1989). COCO's AP is also larger on fewer images, as its precision is a maximum; the
-halves show by how much, and the interval is moved by what is left of that at full size.
-tests/benchmarks/coverage shows how often intervals hold the true value.
+halves show by how much, and the interval is extended by what is left of that at full size.
+tests/benchmarks/intervals.py measures how often intervals hold the true value.
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ _LEFT = 1.5
 """Bias at full size over what a half adds to it; 1.5 is that of a bias that falls as n^-0.74."""
 
 _FEWEST = 10
+_MANY = 1000
+_LARGE = 2
+"""A bias of more standard errors than this is said; tests/benchmarks/intervals.py measures both."""
 
 
 def halves(count: int, repeats: int = REPEATS, seed: int = 0) -> Floats:
@@ -36,11 +39,18 @@ def halves(count: int, repeats: int = REPEATS, seed: int = 0) -> Floats:
 
 
 def interval(value: float, samples: Floats) -> tuple[float, float]:
-    """The bounds of a figure from its values on halves, float64 [repeats]; not cut to 0 and 1."""
+    """The bounds of a figure from its values on halves, float64 [repeats]; not cut to 0 and 1.
+
+    They hold the figure itself, and the figure without its bias.
+    """
     low, high = np.quantile(samples, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    mean = samples.mean()
-    centre = value - _LEFT * (mean - value)
-    return float(centre - (high - mean)), float(centre + (mean - low))
+    mean, shift = samples.mean(), -_bias(value, samples)
+    return float(value - (high - mean) + min(0, shift)), float(value + mean - low + max(0, shift))
+
+
+def _bias(value: float, samples: Floats) -> float:
+    """About how much more a figure is than it would be on very many images."""
+    return float(_LEFT * (samples.mean() - value))
 
 
 def paired_interval(
@@ -72,3 +82,22 @@ def intervals(
             low, high = interval(value, sample)
             found[name] = [max(0.0, low), min(1.0, high)]
     return {**found, "confidence": CONFIDENCE, "method": METHOD} if found else None
+
+
+def small_data(
+    values: Mapping[str, float | None], samples: Mapping[str, Floats], images: int
+) -> tuple[str, ...]:
+    """What a reader must know of the first metric where the images are few."""
+    name, value = next(iter(values.items()), ("", None))
+    if value is None:
+        return ()
+    if images < _FEWEST:
+        return (f"{images} images say little: {name} has no interval below {_FEWEST}",)
+    sample = samples.get(name)
+    if images >= _MANY or sample is None or np.isnan(sample).any():
+        return ()
+    bias = _bias(value, sample)
+    if bias <= _LARGE * sample.std():
+        return ()
+    what = f"{name} of {images} images is too high, by about {bias:.3f}"
+    return (f"{what}, as halves of them show; the interval takes that in",)

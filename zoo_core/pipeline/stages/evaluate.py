@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from zoo_core.api import DataView, ReweightsImages
 from zoo_core.errors import ZooError, some
 from zoo_core.pipeline.predictions import StoredPredictions
 from zoo_core.pipeline.records import NOT_NUMBERS, read_records, write_records
-from zoo_core.pipeline.resampling import halves, intervals
+from zoo_core.pipeline.resampling import halves, intervals, small_data
 from zoo_core.pipeline.stages.inputs import cut_off
 from zoo_core.system.files import write_json
 
@@ -93,10 +94,13 @@ def score(context: StageContext) -> None:
         raise ZooError("has no ground truth to score against", where=context.params["dataset"])
     labels = context.params["labels"]
     metrics, found = evaluator.score(predictions, truth, labels), None
+    warnings = metrics.warnings
     if isinstance(evaluator, ReweightsImages):
         weights = halves(len(predictions))
         samples = evaluator.reweighted(predictions, truth, labels, weights)
         arrays: dict[str, Any] = {name: rows.astype(np.float32) for name, rows in samples.items()}
         np.savez_compressed(context.out / RESAMPLES, **arrays)
         found = intervals(metrics.values, samples, len(predictions))
-    write_json(context.out / METRICS, {**metrics.to_data(), "intervals": found})
+        warnings = (*warnings, *small_data(metrics.values, samples, len(predictions)))
+    scored = replace(metrics, warnings=warnings)
+    write_json(context.out / METRICS, {**scored.to_data(), "intervals": found})
