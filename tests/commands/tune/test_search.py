@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -148,6 +148,26 @@ def test_nothing_helps() -> None:
     assert search.best.name == "plain"
     assert not search.best.reached
     assert network.tried[-1] == "1 layer in float"
+
+
+@pytest.mark.parametrize(
+    ("half", "floats", "verdict"),
+    [(0.002, "a", "passed"), (0.004, "b,a", "passed"), (0.01, "a", "not decided")],
+)
+def test_what_the_interval_decides_is_not_given_up(half: float, floats: str, verdict: str) -> None:
+    """Without b in float the drop is 0.002: within the limit, as 0.004 more is not."""
+    network = Network({"a": 0.02, "b": 0.002})
+
+    def make(name: str, options: Mapping[str, str], best: Trial) -> Trial:
+        trial = network.make(name, options, best)
+        drop = trial.drop or 0.0
+        told, reached = verdict_of(drop, drop - half, drop + half, LIMIT)
+        return replace(trial, verdict=told, reached=reached)
+
+    search = Search(make, Trial(name="plain", value=0.4, drop=0.022, verdict="missed"), 99)
+    search.run((), FLOAT, (), lambda best: ["b", "a"])
+    assert search.best.options[FLOAT] == floats
+    assert search.best.verdict == verdict
 
 
 def test_layers_that_are_float_already_stay_so() -> None:

@@ -228,6 +228,17 @@ def test_a_compiler_that_offers_nothing(zoo: Zoo, monkeypatch: pytest.MonkeyPatc
     assert "backend 'toy' offers nothing to tune" in done.stderr
 
 
+def test_images_that_calibrate_and_score_are_told(
+    zoo: Zoo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ZOO_PLUGINS", "zoo_core.testing.toy,zoo_coco")
+    same = ("--images", str(IMAGES), "--calibration", str(IMAGES))
+    weights = str(Path(testing.__file__).parent / "weights.toy")
+    report = tuned(zoo, "--weights", weights, *same)
+    assert any("4 calibration images are also evaluation images" in w for w in report["warnings"])
+    assert any("the images that chose the options" in w for w in report["warnings"])
+
+
 def test_from_python(zoo: Zoo) -> None:
     report = zoo_core.tune("toy-detector", backend="toy", progress=lambda _: None)
     assert report.reached

@@ -94,14 +94,15 @@ class Search:
                 for step in kind:
                     if self.best.reached:
                         return
-                    self._try(step.name, {**base.options, **step.options})
+                    self.attempt(step.name, {**base.options, **step.options})
             if not self.best.reached:
-                layers = _Layers(self._try, self.best, float_option, floats)
+                layers = _Layers(self, self.best, float_option, floats)
                 layers.run(rank(self.best))
         except SpentError:
             self.spent = True
 
-    def _try(self, name: str, options: Options) -> Trial:
+    def attempt(self, name: str, options: Options) -> Trial:
+        """A trial, the one made before if there is; raises SpentError where no more may be made."""
         for known in self.trials:
             if dict(known.options) == dict(options):
                 return known
@@ -110,8 +111,10 @@ class Search:
         trial = self._make(name, options, self.best)
         self.trials.append(trial)
         if trial.reached and not trial.refused:
-            # among those that reach the limit the last one counts: it has fewer layers in float
-            self.best = trial
+            # of those that reach the limit the last one counts, as it has fewer layers in float,
+            # but what the interval decides is not given up for what it does not
+            if trial.verdict == PASSED or self.best.verdict != PASSED:
+                self.best = trial
         elif not self.best.reached and trial.beats(self.best):
             self.best = trial
         return trial
@@ -121,7 +124,7 @@ class Search:
 class _Layers:
     """Layers that stay float: as few as reach the limit, or as many as speed allows."""
 
-    attempt: Callable[[str, Options], Trial]
+    search: Search
     base: Trial
     option: str
     already: Sequence[str]
@@ -143,7 +146,7 @@ class _Layers:
         while size - below > 1:
             middle = (below + size) // 2
             trial = self._try(names[:middle])
-            if trial.reached and not trial.refused:
+            if self._is_kept(trial):
                 enough = size = middle
             elif trial.refused:
                 size = middle
@@ -159,13 +162,16 @@ class _Layers:
             while start < len(names) and len(names) > size:
                 rest = names[:start] + names[start + size :]
                 trial = self._try(rest)
-                if trial.reached and not trial.refused:
+                if self._is_kept(trial):
                     names = rest
                 else:
                     start += size
             size //= 2
 
+    def _is_kept(self, trial: Trial) -> bool:
+        return trial.reached and self.search.best is trial
+
     def _try(self, names: Sequence[str]) -> Trial:
         words = "1 layer in float" if len(names) == 1 else f"{len(names)} layers in float"
         value = ",".join((*self.already, *names))
-        return self.attempt(words, {**self.base.options, self.option: value})
+        return self.search.attempt(words, {**self.base.options, self.option: value})

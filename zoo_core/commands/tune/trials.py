@@ -16,7 +16,7 @@ from zoo_core.planning.build import Goal
 from zoo_core.reporting.build import Outcome, build_report
 from zoo_core.reporting.differences import ScoredRun, compare_runs, read_samples
 from zoo_core.reporting.run_folder import RESAMPLES
-from zoo_core.system.files import add_json_line, read_json_lines
+from zoo_core.system.files import add_json_line, disk_errors, read_json_lines
 from zoo_core.system.machine import cpu_name
 from zoo_core.system.paths import TUNED, folder
 
@@ -66,7 +66,8 @@ class Journal:
     def add(self, key: list[Any], speed: VersusFigures, facts: Mapping[str, Any]) -> None:
         """Add a trial."""
         when = time.strftime("%Y-%m-%dT%H:%M:%S%z")
-        add_json_line(self.path, {"when": when, **facts, "key": key, "speed": speed.to_data()})
+        with disk_errors(self.path):
+            add_json_line(self.path, {"when": when, **facts, "key": key, "speed": speed.to_data()})
 
 
 @dataclass(slots=True, kw_only=True)

@@ -19,8 +19,6 @@ from zoo_core.planning.request import as_count, as_number
 from zoo_core.planning.resolve import require_available
 from zoo_core.planning.tuned import NONE, Tuned, digest_of, tuned_files
 from zoo_core.reporting.run_folder import check_output
-from zoo_core.system.files import disk_errors
-from zoo_core.system.paths import TUNED, home
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,15 +70,14 @@ def tune(
         check_output(output.parent)
     work, planned = prepare(asked, Goal.SCORE, progress)
     compiler, weights = _tunable(planned, work)
-    with disk_errors(home() / TUNED):
-        lab = Laboratory(
-            work=work,
-            progress=progress,
-            request=asked,
-            max_drop=how.max_drop,
-            max_cost=how.max_speed_cost,
-            settings=BenchSettings(scenario="single-stream", seconds=_SECONDS),
-        )
+    lab = Laboratory(
+        work=work,
+        progress=progress,
+        request=asked,
+        max_drop=how.max_drop,
+        max_cost=how.max_speed_cost,
+        settings=BenchSettings(scenario="single-stream", seconds=_SECONDS),
+    )
     search = Search(lab.make, lab.begin(), how.trials)
     card, target = planned.resolved.card, planned.resolved.target
     fixed = {*asked.options, *(("calibrator",) if asked.calibrator else ())}
