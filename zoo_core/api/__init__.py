@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from zoo_core.api.evaluation import Predictions as Predictions
     from zoo_core.api.evaluation import ReweightsImages as ReweightsImages
     from zoo_core.api.evaluation import ScoringProtocol as ScoringProtocol
+    from zoo_core.api.evaluation import Substituted as Substituted
+    from zoo_core.api.evaluation import SubstitutesParts as SubstitutesParts
     from zoo_core.api.export import Exporter as Exporter
     from zoo_core.api.export import ExportRequest as ExportRequest
     from zoo_core.api.export import GivenSettings as GivenSettings

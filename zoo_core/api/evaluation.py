@@ -181,6 +181,30 @@ class ReweightsImages(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Substituted:
+    """One image's candidates with a part of another run's; `lacking` of `rows` keep their own."""
+
+    arrays: Arrays
+    rows: int
+    lacking: int
+
+
+@runtime_checkable
+class SubstitutesParts(Protocol):
+    """Optional protocol of an evaluator that can tell which part of a network's output got worse.
+
+    zoo scores each mixture, so that a loss is split into what each part loses.
+    """
+
+    def substituted(self, reference: Arrays, measured: Arrays) -> Mapping[str, Substituted]:
+        """One image's candidates of a reference, by part with that part of the measured run.
+
+        Parts of an equal run give the reference itself. Raises `UsageError` where the candidates of
+        two runs cannot be paired.
+        """
+
+
 @runtime_checkable
 class MatchesLabels(Protocol):
     """Optional protocol of an evaluator that compares labels with ground truth before a run."""

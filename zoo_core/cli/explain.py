@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from zoo_core.cli.json_output import print_json, print_lines
 from zoo_core.cli.options import JsonFlag, Quiet, Verbose, with_rules
 from zoo_core.cli.progress import progress
+from zoo_core.errors import UsageError
+
+if TYPE_CHECKING:
+    from zoo_core.reporting.int8 import LayersReport, PartsReport
+    from zoo_core.reporting.waterfall import ExplainReport
+
+
+Layers = Annotated[
+    bool,
+    typer.Option("--layers", help="Compare each layer of an int8 run with the float network."),
+]
+LayerImages = Annotated[
+    int, typer.Option(metavar="N", help="Calibration images that --layers runs.")
+]
+Parts = Annotated[
+    bool,
+    typer.Option(
+        "--parts", help="Split the loss of a reduced precision into boxes, scores and classes."
+    ),
+]
 
 
 @with_rules()
@@ -27,14 +47,29 @@ def explain(
             help="Published row of the model's card, or a protocol; without it: what there is.",
         ),
     ] = None,
+    layers: Layers = False,
+    layer_images: LayerImages = 4,
+    parts: Parts = False,
     as_json: JsonFlag = False,
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> int:
     """Explain a run's accuracy: what each difference from another protocol makes of it."""
     from zoo_core.commands.finished.explain import explain as explain_run
+    from zoo_core.commands.finished.layers import compare_layers
+    from zoo_core.commands.finished.parts import split_loss
 
-    report = explain_run(run, against, values, progress(quiet, verbose))
+    reporter = progress(quiet, verbose)
+    if (layers and parts) or ((layers or parts) and (against or values)):
+        what = "--layers, --parts and --against exclude each other"
+        raise UsageError(what, next="give one of them, and protocol values with --against only")
+    report: ExplainReport | LayersReport | PartsReport
+    if layers:
+        report = compare_layers(run, reporter, layer_images)
+    elif parts:
+        report = split_loss(run, reporter)
+    else:
+        report = explain_run(run, against, values, reporter)
     if as_json:
         return print_json(report.to_data())
     print_lines(None, report.lines(), quiet)

@@ -125,6 +125,12 @@ def prepare(
         check_output(output)
     workspace = open_workspace()
     run = workspace.plan(request, goal)
+    announce(workspace, run, progress, reason)
+    return workspace, run
+
+
+def announce(workspace: Workspace, run: Run, progress: ProgressReporter, reason: str = "") -> None:
+    """Report what a plan will do."""
     for line in (first_line(run, reason), *warning_lines(run.resolved.warnings)):
         progress.message(line)
     forecast = preview(run.plan, workspace.store, workspace.durations, explain=False)
@@ -135,4 +141,3 @@ def prepare(
         progress.message(f"warning: {what}")
     for line in (*forecast.notices, forecast.line()):
         progress.message(line)
-    return workspace, run

@@ -19,10 +19,11 @@ from zoo_coco.results import (
     write_results,
     write_texts,
 )
+from zoo_coco.substitute import substituted
 from zoo_coco.summary import NAMES, summary_lines
 from zoo_coco.truth import truth_of
 from zoo_coco.weighted import WeightedFigures
-from zoo_core.api import Metrics
+from zoo_core.api import Metrics, Substituted
 from zoo_core.errors import some
 from zoo_core.toolkit.coco import box_warnings
 from zoo_core.toolkit.detection import (
@@ -116,6 +117,17 @@ class CocoDetection:
         boxes = Boxes.of(known.data)
         figures = WeightedFigures(match(boxes, rows), len(known.names))
         return by_name(figures, NAMES, known, table.images, weights)
+
+    def substituted(self, reference: Arrays, measured: Arrays) -> Mapping[str, Substituted]:
+        """The reference with the boxes, the scores or the classes of the measured run.
+
+        Raises `UsageError` where boxes were suppressed before they were stored.
+        """
+        made = substituted(Candidates.from_arrays(reference), Candidates.from_arrays(measured))
+        return {
+            part: Substituted(arrays=found.to_arrays(), rows=len(found.anchor), lacking=lacking)
+            for part, (found, lacking) in made.items()
+        }
 
     def match(self, labels: Sequence[str], classes: Mapping[str, bool]) -> tuple[str, ...]:
         """What the truth and the labels do not have in common, one sentence each.

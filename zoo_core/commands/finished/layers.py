@@ -11,7 +11,7 @@ from zoo_core.commands.finished.find import request_of, run_folder
 from zoo_core.commands.workspace import prepare
 from zoo_core.planning.build import Goal
 from zoo_core.planning.request import as_count
-from zoo_core.reporting.layers import LayersReport
+from zoo_core.reporting.int8 import LayersReport
 
 if TYPE_CHECKING:
     from zoo_core.commands.progress import ProgressReporter

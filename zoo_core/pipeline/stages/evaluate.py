@@ -70,10 +70,11 @@ def write(context: StageContext) -> None:
     folder = context.out / FILES
     folder.mkdir()
     predictions = StoredPredictions(context.inputs["settled"])
-    evaluator.write(predictions, context.params["labels"], folder, _truth(context))
+    evaluator.write(predictions, context.params["labels"], folder, truth_of(context))
 
 
-def _truth(context: StageContext) -> Path | None:
+def truth_of(context: StageContext) -> Path | None:
+    """The ground truth of the data set that the stage's parameters name; None if it has none."""
     params = context.params
     if not params["has_truth"]:
         return None
@@ -89,7 +90,7 @@ def score(context: StageContext) -> None:
     """
     evaluator = context.plugins.evaluator(context.params["evaluator"])
     predictions = StoredPredictions(context.inputs["settled"])
-    truth = _truth(context)
+    truth = truth_of(context)
     if truth is None:
         raise ZooError("has no ground truth to score against", where=context.params["dataset"])
     labels = context.params["labels"]
