@@ -15,7 +15,7 @@ from zoo_core import testing
 from zoo_core.api import TuningStep
 from zoo_core.benchmark import compare as compare_module
 from zoo_core.commands.tune import trials, tune
-from zoo_core.errors import UsageError
+from zoo_core.errors import StageError, UsageError
 from zoo_core.testing import toy, toy_parts
 
 if TYPE_CHECKING:
@@ -195,6 +195,18 @@ def test_a_step_that_fails_is_left_out(zoo: Zoo, monkeypatch: pytest.MonkeyPatch
     report = tuned(zoo)
     assert report["trials"][1]["refused"].startswith("failed: ")
     assert report["chosen"]["name"] == "wide"
+
+
+def test_a_rank_that_fails_loses_nothing(zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> list[str]:
+        raise StageError("no engine", where="stage rank")
+
+    monkeypatch.setattr(tune, "ranked", fail)
+    monkeypatch.setattr(toy.ToyCompiler, "tuning", lambda *_: STEPS[:1])
+    done = zoo("tune", *TOY)
+    assert done.code == 3
+    assert "warning: no layer is tried in float: stage rank: no engine" in done.stderr
+    assert "tight" in done.stdout
 
 
 def test_a_step_that_is_too_slow_is_refused(zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:

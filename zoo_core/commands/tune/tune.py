@@ -13,7 +13,7 @@ from zoo_core.commands.tune.report import TuneReport, measured, optimism
 from zoo_core.commands.tune.search import PLAIN, Search
 from zoo_core.commands.tune.trials import Laboratory
 from zoo_core.commands.workspace import prepare
-from zoo_core.errors import UsageError
+from zoo_core.errors import StageError, UsageError, first_line
 from zoo_core.planning.build import Goal
 from zoo_core.planning.request import as_count, as_number
 from zoo_core.planning.resolve import require_available
@@ -88,7 +88,11 @@ def tune(
 
     def rank(best: Trial) -> list[str]:
         request = replace(asked, options={**asked.options, **best.options})
-        return ranked(work, request, compiler, progress)
+        try:
+            return ranked(work, request, compiler, progress)
+        except (StageError, UsageError) as error:  # what was found before is kept
+            progress.message(f"warning: no layer is tried in float: {first_line(error)}")
+            return []
 
     search.run(steps, option, floats, rank)
     report = _report(lab, search, planned, how)
