@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from zoo_core.cli import options
+from zoo_core.cli.gates import Ending, GateExpr, Junit, Strict
 from zoo_core.cli.json_output import print_report
 from zoo_core.cli.options import JsonTo, Output, Quiet, Verbose, with_request
 from zoo_core.cli.progress import progress
@@ -71,9 +72,6 @@ MinSpeedup = Annotated[
     float | None,
     typer.Option(metavar="X", help="Gate: exit 4 if speedup over --vs is below X."),
 ]
-Strict = Annotated[
-    bool, typer.Option("--strict", help="Exit 4 if a gate is not decided, as on a busy machine.")
-]
 
 
 @with_request(options.target, options.assets, options.calibration)
@@ -93,7 +91,9 @@ def bench(
     max_p99_ms: MaxP99 = None,
     min_throughput: MinThroughput = None,
     min_speedup: MinSpeedup = None,
+    gate: GateExpr = None,
     strict: Strict = False,
+    junit: Junit = None,
     output: Output = None,
     json_to: JsonTo = None,
     verbose: Verbose = False,
@@ -101,27 +101,26 @@ def bench(
 ) -> int:
     """Measure latency and throughput of a compiled model."""
     from zoo_core.commands.bench import BenchRequest, bench_report, settings_of
-    from zoo_core.reporting.gates import SpeedGates, failure
+    from zoo_core.reporting.gates.expression import parse_gates, speed_gates
     from zoo_core.reporting.terminal import report_lines
 
-    how = BenchRequest(
-        settings=settings_of(scenario, samples_per_query, target_qps, duration, min_samples),
-        versus=vs,
-        images=images,
-        breakdown=not no_breakdown,
-        profile=profile,
-        sweep=sweep,
-        gates=SpeedGates(
-            max_p90_ms=max_p90_ms,
-            max_p99_ms=max_p99_ms,
-            min_throughput=min_throughput,
-            min_speedup=min_speedup,
-        ),
-    )
-    report = bench_report(request, how, progress(quiet, verbose), output)
-    print_report(
-        report.to_data(), json_to, [*report_lines(report), f"report: {report.header.output}"], quiet
-    )
-    if missed := failure(report, strict):
-        raise missed
-    return 0
+    ending = Ending("bench", strict, junit)
+    with ending.told():
+        limits = speed_gates(
+            **{"max_p90_ms": max_p90_ms, "max_p99_ms": max_p99_ms},
+            **{"min_throughput": min_throughput, "min_speedup": min_speedup},
+        )
+        how = BenchRequest(
+            settings=settings_of(scenario, samples_per_query, target_qps, duration, min_samples),
+            versus=vs,
+            images=images,
+            breakdown=not no_breakdown,
+            profile=profile,
+            sweep=sweep,
+            gates=(*limits, *parse_gates(gate or ())),
+        )
+        report = bench_report(request, how, progress(quiet, verbose), output)
+    head, lines = report.header, report_lines(report)
+    print_report(report.to_data(), json_to, [*lines, f"report: {head.output}"], quiet)
+    title = f"{head.title} {head.precision} on {head.backend}/{head.device}"
+    return ending.finish(report.gates, head.output, title=title, stages=head.stages, lines=lines)

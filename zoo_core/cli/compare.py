@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from zoo_core.cli.gates import Ending, GateExpr, Junit, Strict
 from zoo_core.cli.json_output import print_report
 from zoo_core.cli.options import JsonTo
 
@@ -18,24 +19,20 @@ def compare(
             help="Run folders, or MODEL:BACKEND:PRECISION for the newest such run.",
         ),
     ],
-    gate: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="drop<=F",
-            help="Exit 3 if the first metric (drop:METRIC<=F: another) of the last run is surely "
-            "more than F, a fraction, below the first run's, or if the runs are not comparable.",
-        ),
-    ] = None,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Exit 3 for gates that are not decided, too.")
-    ] = False,
+    gate: GateExpr = None,
+    strict: Strict = False,
+    junit: Junit = None,
     json_to: JsonTo = None,
 ) -> int:
-    """Compare runs: differences of the last from the first, with intervals."""
-    from zoo_core.commands.finished.compare import compare as compare_references
-    from zoo_core.reporting.difference_gates import check_gates
+    """Compare runs: differences of the last from the first, with intervals.
 
-    report = compare_references(runs, gate or ())
-    print_report(report.to_data(), json_to, report.lines())
-    check_gates(report, strict)
-    return 0
+    Gates are judged on the last run, drop and yolo-99 against the first.
+    """
+    from zoo_core.commands.finished.compare import compare as compare_references
+
+    ending = Ending("compare", strict, junit)
+    with ending.told():
+        report = compare_references(runs, gate or ())
+    lines = report.lines()
+    print_report(report.to_data(), json_to, lines)
+    return ending.finish(report.gates, "--gate", title=" ".join(runs), lines=lines)

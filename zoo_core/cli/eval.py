@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 
 from zoo_core.cli import options
-from zoo_core.cli.options import JsonTo, MinMetric, Output, Quiet, Verbose, with_request
-from zoo_core.cli.run import Destination, run_and_print
+from zoo_core.cli.gates import Against, Ending, GateExpr, Junit, MinMetric, Strict
+from zoo_core.cli.options import JsonTo, Output, Quiet, Verbose, with_request
+from zoo_core.cli.run import Asked, Destination, run_and_print
 from zoo_core.planning.request import RunRequest
 
 
@@ -16,6 +17,10 @@ from zoo_core.planning.request import RunRequest
 def eval_(
     request: RunRequest,
     min_metric: MinMetric = None,
+    gate: GateExpr = None,
+    against: Against = None,
+    strict: Strict = False,
+    junit: Junit = None,
     no_bench: Annotated[
         bool, typer.Option("--no-bench", help="Changes nothing: eval never benchmarks.")
     ] = False,
@@ -25,4 +30,6 @@ def eval_(
     quiet: Quiet = False,
 ) -> int:
     """Like run, without the benchmark."""
-    return run_and_print(request, False, min_metric, Destination(output, json_to, verbose, quiet))
+    asked = Asked(tuple(min_metric or ()), tuple(gate or ()), against)
+    to = Destination(output, json_to, verbose, quiet)
+    return run_and_print(request, False, asked, to, Ending("eval", strict, junit))

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 TO_FILE = frozenset({"run", "eval", "bench", "plan", "predict", "compare", "tune"})
 _WARNING = "warning: "
-_NEXT = "name another file with --json, or - for stdout"
+_JSON = "--json"
+_OR_STDOUT = ", or - for stdout"
 
 
 def json_target(arguments: Sequence[str]) -> str | None:
@@ -34,22 +35,27 @@ def json_target(arguments: Sequence[str]) -> str | None:
     return None
 
 
-def check_target(target: str | None) -> None:
-    """Raises, before any work, if the file certainly cannot be written."""
+def check_target(target: str | None, option: str = _JSON) -> None:
+    """Raises, before any work, if the file that the option names certainly cannot be written."""
     if target in (None, "-"):
         return
     if not target:
-        raise UsageError("--json needs a file, or - for stdout")
+        raise UsageError(f"{option} needs a file{_OR_STDOUT if option == _JSON else ''}")
     path = Path(target).absolute()
     if path.is_dir():
-        raise DataError("is a folder", where=target, next=_NEXT)
+        raise DataError("is a folder", where=target, next=_next(option))
     place = path
     while not place.exists() and place != place.parent:
         place = place.parent
     if place != path and not place.is_dir():
-        raise DataError("is a file, not a folder", where=str(place), next=_NEXT)
+        raise DataError("is a file, not a folder", where=str(place), next=_next(option))
     if not os.access(place, os.W_OK):
-        raise DataError("cannot be written: Permission denied", where=target, next=_NEXT)
+        what = "cannot be written: Permission denied"
+        raise DataError(what, where=target, next=_next(option))
+
+
+def _next(option: str) -> str:
+    return f"name another file with {option}{_OR_STDOUT if option == _JSON else ''}"
 
 
 def write_document(target: str, document: Mapping[str, Any]) -> None:
@@ -61,13 +67,22 @@ def write_document(target: str, document: Mapping[str, Any]) -> None:
     if target == "-":
         write_json_text(text)
         return
+    write_file(target, text)
+
+
+def write_file(target: str, text: str, option: str = _JSON) -> None:
+    """Write the text atomically to a file in a folder made as needed, credentials masked.
+
+    Raises DataError if it cannot be written; `option` is what named it.
+    """
     path = Path(target)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_leftovers(path.parent)
         write_text(path, masked(text))
     except OSError as error:
-        raise DataError(f"cannot be written: {error.strerror}", where=target, next=_NEXT) from error
+        what = f"cannot be written: {error.strerror}"
+        raise DataError(what, where=target, next=_next(option)) from error
 
 
 def print_report(

@@ -23,10 +23,6 @@ JsonTo = Annotated[
     typer.Option("--json", metavar="FILE|-", help="Write JSON to a file, or to stdout (-)."),
 ]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-MinMetric = Annotated[
-    list[str] | None,
-    typer.Option(metavar="NAME=VALUE", help="Gate: exit 3 if a metric is below VALUE."),
-]
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Output folder.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Verbose output.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only print errors.")]

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from zoo_core.errors import ZooError
-from zoo_core.planning.build import Goal
+from zoo_core.commands.finished.reference import FLOAT, stored_float
 from zoo_core.reporting.history import conditions, remembered
 
 if TYPE_CHECKING:
@@ -17,7 +15,6 @@ if TYPE_CHECKING:
     from zoo_core.planning.build import Run
     from zoo_core.reporting.report import BenchReport, RunReport
 
-_FLOAT = "fp32"
 GUIDE = "docs/how-to/int8-is-bad.md"
 _LOST = 0.05
 """A share of the first metric. yolo-fastest loses 0.036 to int8, which is usual."""
@@ -29,7 +26,7 @@ _SLOWER = 1.1
 def float_warnings(report: RunReport | BenchReport, run: Run, work: Workspace) -> tuple[str, ...]:
     """Warnings where the run lost much of the float network's accuracy, or is slower than it."""
     precision = run.resolved.target.precision
-    if precision == _FLOAT or _FLOAT not in run.resolved.backend.precisions:
+    if precision == FLOAT or FLOAT not in run.resolved.backend.precisions:
         return ()
     return (*_accuracy(getattr(report, "metrics", None), run, work), *_speed(report))
 
@@ -38,8 +35,8 @@ def _accuracy(
     metrics: Mapping[str, float | None] | None, run: Run, work: Workspace
 ) -> Iterator[str]:
     precision = run.resolved.target.precision
-    known = _float_metrics(run, work) if metrics else {}
-    for name, value in known.items():
+    known = stored_float(run, work) if metrics else None
+    for name, value in (known.metrics if known else {}).items():
         found = (metrics or {}).get(name)
         if not value or found is None:
             continue
@@ -51,26 +48,12 @@ def _accuracy(
         return
 
 
-def _float_metrics(run: Run, work: Workspace) -> dict[str, float | None]:
-    """What the same run scored in fp32, if its result is in the store."""
-    request = replace(run.request, precision=_FLOAT, calibration=None, calibrator=None)
-    try:
-        planned = work.plan(request, Goal.SCORE).plan.find("score")
-    except ZooError:  # an option of this precision alone
-        return {}
-    entry = work.store.get(planned.key) if planned else None
-    if entry is None:
-        return {}
-    found: dict[str, Any] = json.loads((entry.path / "metrics.json").read_text(encoding="utf-8"))
-    return found["values"] or {}
-
-
 def _speed(report: RunReport | BenchReport) -> Iterator[str]:
     """Against the last run or benchmark in fp32 under the same conditions."""
     if report.benchmark is None:
         return
     head, found = report.header, report.benchmark.figures.latency_ms["median"]
-    wanted = conditions(replace(head, precision=_FLOAT))
+    wanted = conditions(replace(head, precision=FLOAT))
     rows = [row for row in remembered() if row.get("speed") and wanted.items() <= row.items()]
     known = rows[-1]["speed"]["median_ms"] if rows else None
     if known and found and found > known * _SLOWER:

@@ -44,23 +44,36 @@ def run(
     bench: bool = True,
     output: str | Path | None = None,
     gates: Mapping[str, float] | None = None,
+    gate: Iterable[str] = (),
+    against: str | Path | None = None,
+    strict: bool = False,
     progress: Lines | None = None,
     **options: Any,
 ) -> RunReport:
     """`zoo run`: export, compile, evaluate and benchmark a model.
 
-    `gates` maps a metric to its minimum; if one is below, AccuracyGateError is raised after the run
-    folder (`output`, else a new one under ./runs) is written.
+    `gate` are expressions such as "AP>=0.42" and "drop<=0.01", decided by the interval, and `gates`
+    maps a metric to the least figure. After the run folder (`output`, else a new one under ./runs)
+    is written, AccuracyGateError or SpeedGateError is raised for the first that is missed;
+    `strict`: or is not decided.
     """
     from zoo_core.commands.run import run as run_request
-    from zoo_core.reporting.gates import check, parse
+    from zoo_core.reporting.gates.expression import parse_figures, parse_gates
+    from zoo_core.reporting.gates.rows import failure
 
     if not isinstance(gates or {}, Mapping):
         raise UsageError(f"must map metrics to numbers, not {gates!r}", where="gates")
-    limits = parse(f"{name}={least}" for name, least in (gates or {}).items())
-    request = _request(model, options)
-    report = run_request(request, _reporter(progress), _path(output), bench=bench, gates=limits)
-    check(limits, report)
+    figures = parse_figures(f"{name}={least}" for name, least in (gates or {}).items())
+    report = run_request(
+        _request(model, options),
+        _reporter(progress),
+        _path(output),
+        bench=bench,
+        gates=(*figures, *parse_gates(gate)),
+        against=None if against is None else str(as_path(against, "against")),
+    )
+    if missed := failure(report.gates, strict, report.header.output):
+        raise missed
     return report
 
 
@@ -71,17 +84,18 @@ def eval(model: str, **options: Any) -> RunReport:
     return run(model, bench=False, **options)
 
 
-def compare(*runs: str | Path, gates: Iterable[str] = (), strict: bool = False) -> CompareReport:
+def compare(*runs: str | Path, gate: Iterable[str] = (), strict: bool = False) -> CompareReport:
     """`zoo compare`: differences of the last of some runs from the first, with intervals.
 
     A run is a run folder or "MODEL:BACKEND:PRECISION". Raises AccuracyGateError for a gate
     ("drop<=0.01") that is missed; `strict`: or is not decided.
     """
     from zoo_core.commands.finished.compare import compare as compare_references
-    from zoo_core.reporting.difference_gates import check_gates
+    from zoo_core.reporting.gates.rows import failure
 
-    report = compare_references([str(run) for run in runs], gates)
-    check_gates(report, strict)
+    report = compare_references([str(run) for run in runs], gate)
+    if missed := failure(report.gates, strict, "--gate"):
+        raise missed
     return report
 
 
@@ -117,6 +131,8 @@ def bench(
     profile: bool = False,
     sweep: str | None = None,
     breakdown: bool = True,
+    gate: Iterable[str] = (),
+    strict: bool = False,
     output: str | Path | None = None,
     progress: Lines | None = None,
     **options: Any,
@@ -124,9 +140,12 @@ def bench(
     """`zoo bench`: latency and throughput of the compiled model; `duration` is in seconds.
 
     `scenario` is one of MLPerf's except server; `vs` names a second build to compare with, `sweep`
-    the settings to optimise.
+    the settings to optimise. SpeedGateError is raised for the first `gate` ("p90<=20") that is
+    missed; `strict`: or is not decided.
     """
     from zoo_core.commands.bench import BenchRequest, bench_report, settings_of
+    from zoo_core.reporting.gates.expression import parse_gates
+    from zoo_core.reporting.gates.rows import failure
 
     texts = {"--scenario": scenario, "--vs": vs, "--sweep": sweep}
     for option, value in texts.items():
@@ -138,8 +157,12 @@ def bench(
         breakdown=breakdown,
         profile=profile,
         sweep=sweep,
+        gates=parse_gates(gate),
     )
-    return bench_report(_request(model, options), how, _reporter(progress), _path(output))
+    report = bench_report(_request(model, options), how, _reporter(progress), _path(output))
+    if missed := failure(report.gates, strict, report.header.output):
+        raise missed
+    return report
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import sys
-from types import MappingProxyType
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.commands.against_float import float_warnings
+from zoo_core.commands.finished.reference import reference_for
 from zoo_core.commands.workspace import prepare
 from zoo_core.planning.build import Goal
 from zoo_core.planning.resolve import require_available
 from zoo_core.reporting.build import Outcome, build_report
-from zoo_core.reporting.gates import doubts, refuse
+from zoo_core.reporting.differences import read_samples
+from zoo_core.reporting.gates.expression import doubts, refuse_accuracy, refuse_speed
+from zoo_core.reporting.gates.judge import Judged, judge
+from zoo_core.reporting.gates.rows import open_warnings
 from zoo_core.reporting.history import remember
 from zoo_core.reporting.markdown import markdown
 from zoo_core.reporting.run_folder import (
@@ -32,7 +36,7 @@ from zoo_core.system.files import write_json, write_text
 from zoo_core.system.terminal import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from zoo_core.commands.bench.artefact import Measured
@@ -41,6 +45,8 @@ if TYPE_CHECKING:
     from zoo_core.pipeline.executor import StageResult
     from zoo_core.planning.build import Run
     from zoo_core.planning.request import RunRequest
+    from zoo_core.reporting.gates.expression import Gate
+    from zoo_core.reporting.gates.judge import Reference
     from zoo_core.reporting.report import RunReport
 
 
@@ -54,16 +60,20 @@ def run(
     output: Path | None = None,
     *,
     bench: bool = True,
-    gates: Mapping[str, float] = MappingProxyType({}),
+    gates: Sequence[Gate] = (),
+    against: str | None = None,
 ) -> RunReport:
     """Run a model on its data, evaluate it, measure its speed and write a run folder.
 
-    Gates that cannot be checked on this run are refused before any work; the caller checks the
-    others after printing the report.
+    Gates that cannot be judged on this run are refused before any work, and judged in the report;
+    the error of one that is missed is the caller's to raise, after it has shown the report.
+    `against` names the run that relative gates are measured against.
     """
     work, planned = prepare(request, Goal.SCORE, progress, output or RUNS)
     evaluator = work.plugins.evaluator(planned.resolved.card.evaluator)
-    refuse(gates, planned.resolved, evaluator)
+    refuse_accuracy(gates, planned.resolved, evaluator)
+    refuse_speed(gates, planned.resolved, timed=bench)
+    reference = reference_for(gates, against, planned, work)
     for text in (limits := doubts(gates, planned.resolved)):
         progress.message(f"warning: {text}")
     require_available(planned.resolved)
@@ -78,10 +88,28 @@ def run(
         outcome = Outcome(run=planned, results=results, benchmark=speed, output=staged.folder)
         report = build_report(outcome, work.registry)
         report = report.with_warnings(*float_warnings(report, planned, work), *limits)
+        report = _judged(report, gates, outcome, reference)
         _write_folder(staged.part, outcome, report, raw)
     if trouble := remember(report):
         progress.message(f"warning: {trouble}")
     return report
+
+
+def _judged(
+    report: RunReport, gates: Sequence[Gate], outcome: Outcome, reference: Reference | None
+) -> RunReport:
+    """The report with a row for each gate, and a warning for each that is not decided."""
+    samples = outcome.path(RESAMPLES) if gates else None
+    of = Judged(
+        metrics=report.metrics or {},
+        intervals=report.intervals or {},
+        samples=read_samples(samples) if samples else {},
+        images=report.images,
+        speed=report.benchmark.figures if report.benchmark else None,
+        reference=reference,
+    )
+    rows = judge(gates, of)
+    return replace(report.with_warnings(*open_warnings(rows)), gates=rows)
 
 
 def _speed(

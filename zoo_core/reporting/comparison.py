@@ -51,7 +51,7 @@ def compare(
     rows: list[ComparisonRow] = []
     refused: list[RefusedRow] = []
     for published in resolved.card.published:
-        reasons = list(_differences(resolved, registry, published))
+        reasons = list(_differences(resolved, registry, published, resolved.target.precision))
         if metrics is None:
             reasons.append("no accuracy was measured")
         if reasons:
@@ -62,6 +62,22 @@ def compare(
             for name, value in published.metrics.items()
         ]
     return tuple(rows), tuple(refused)
+
+
+def published_reference(
+    resolved: Resolved, registry: Registry, precision: str
+) -> tuple[PublishedResult | None, tuple[str, ...]]:
+    """The first published row of this precision that was taken as the run will be.
+
+    Else None, and why each row is left out. Whose weights they are is told by their bytes.
+    """
+    refused = []
+    for published in resolved.card.published:
+        reasons = list(_differences(resolved, registry, published, precision))
+        if not reasons:
+            return published, ()
+        refused.append(f"not comparable with {published.id}: {'; '.join(reasons)}")
+    return None, tuple(refused)
 
 
 def _row(
@@ -79,7 +95,7 @@ def _row(
 
 
 def _differences(
-    resolved: Resolved, registry: Registry, published: PublishedResult
+    resolved: Resolved, registry: Registry, published: PublishedResult, precision: str
 ) -> Iterator[str]:
     if resolved.weights.kind == "sample":
         yield "a sample run is never compared with published figures"
@@ -89,8 +105,8 @@ def _differences(
         yield f"protocol {published.protocol}, here {resolved.protocol.name}"
     if published.size != resolved.size:
         yield f"size {_size(published.size)}, here {_size(resolved.size)}"
-    if published.precision != resolved.target.precision:
-        yield f"precision {published.precision}, here {resolved.target.precision}"
+    if published.precision != precision:
+        yield f"precision {published.precision}, here {precision}"
     if resolved.weights.kind != "published" and not _same_files(resolved):
         yield f"weights {published.weights}, here {_origin(resolved)}"
     if resolved.emulated:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from zoo_core.reporting.gates.rows import GateRow
     from zoo_core.reporting.report import RunReport
 
     Samples = Mapping[str, NDArray[np.float64]]
@@ -53,14 +54,13 @@ class ScoredRun:
         if not _is_whole(report):
             raise DataError("is damaged", where=str(folder / REPORT), next="run it again")
         path = folder / RESAMPLES
-        return cls(
-            folder=folder, report=report, samples=read_samples(path) if path.exists() else {}
-        )
+        return cls(folder=folder, report=report, samples=read_samples(path))
 
     @property
-    def content(self) -> str:
-        """The data set that was scored, by name and digest."""
-        return self.report.provenance.get("data", "")
+    def title(self) -> str:
+        """What ran, on what."""
+        head = self.report.header
+        return f"{titled(head.name, head.model)} {head.precision} on {head.backend}/{head.device}"
 
     def to_data(self) -> dict[str, Any]:
         """The row of the JSON form."""
@@ -77,8 +77,36 @@ class ScoredRun:
         }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conditions:
+    """What must be equal where figures are compared; `content` is the data set with its digest."""
+
+    task: str
+    protocol: Mapping[str, Any]
+    content: str
+    dataset: str | None
+    images: int
+
+    @classmethod
+    def of(cls, report: RunReport) -> Conditions:
+        """Those of a report."""
+        head = report.header
+        return cls(
+            task=head.task,
+            protocol=dict(head.protocol.values) if head.protocol else {},
+            content=report.provenance.get("data", ""),
+            dataset=report.dataset,
+            images=report.images,
+        )
+
+
 def read_samples(path: Path) -> Samples:
-    """Metrics on halves of the images; raises DataError for a file that is damaged."""
+    """Metrics on halves of the images, by name; empty where there is no such file.
+
+    Raises DataError for a damaged one.
+    """
+    if not path.exists():
+        return {}
     try:
         with path.open("rb") as stream, np.lib.npyio.NpzFile(stream) as file:
             found = {name: np.asarray(file[name]) for name in file.files}
@@ -148,7 +176,7 @@ class CompareReport:
     metrics: tuple[Difference, ...]
     classes: tuple[Difference, ...]
     inputs: tuple[tuple[str, tuple[str, ...]], ...]
-    gates: tuple[dict[str, Any], ...] = ()
+    gates: tuple[GateRow, ...] = ()
 
     @property
     def sentence(self) -> str:
@@ -183,7 +211,7 @@ class CompareReport:
             "classes": [row.to_data() for row in self.classes],
             "inputs": [{"what": what, "values": list(values)} for what, values in self.inputs],
             "speed": [_speed(run.report) for run in self.runs],
-            "gates": list(self.gates),
+            "gates": [row.to_data() for row in self.gates],
             "sentence": self.sentence,
         }
 
@@ -202,13 +230,14 @@ class CompareReport:
         if self.inputs:
             rows = [(what, *values) for what, values in self.inputs]
             lines += ["", *columns(("what differs", *numbers), rows)]
-        told = (f"gate {gate['verdict']}: {gate['sentence']}" for gate in self.gates)
+        told = (row.line() for row in self.gates)
         return [*(line.rstrip() for line in lines), "", *told, self.sentence]
 
 
 def compare_runs(runs: Sequence[ScoredRun]) -> CompareReport:
     """The runs side by side; differences are the last run's minus the first's."""
-    why = tuple(dict.fromkeys(text for run in runs[1:] for text in _unlike(runs[0], run)))
+    reports = [Conditions.of(run.report) for run in runs]
+    why = tuple(dict.fromkeys(text for other in reports[1:] for text in unlike(reports[0], other)))
     first = runs[0].report
     names = list(first.metrics or {})
     classes = {name: list(row) for name, row in first.per_class.items()}
@@ -259,22 +288,19 @@ def _value(report: RunReport, key: str, of_class: tuple[str, str] | None) -> flo
     return report.per_class.get(name, {}).get(metric)
 
 
-def _unlike(first: ScoredRun, other: ScoredRun) -> Iterator[str]:
+def unlike(one: Conditions, two: Conditions) -> Iterator[str]:
     """Why the figures of two runs may not be compared."""
-    one, two = first.report.header, other.report.header
     if one.task != two.task:
         yield f"the tasks are {one.task} and {two.task}"
         return
-    before = dict(one.protocol.values) if one.protocol else {}
-    after = dict(two.protocol.values) if two.protocol else {}
+    before, after = one.protocol, two.protocol
     unequal = [key for key in {**before, **after} if before.get(key) != after.get(key)]
     if unequal:
         rows = [f"{key} {before.get(key)} and {after.get(key)}" for key in unequal]
         yield f"the protocols differ: {some(rows)}"
-    if first.content != other.content:
-        counts = f"{first.report.images} and {other.report.images} images"
-        names = f"{first.report.dataset} and {other.report.dataset}"
-        yield f"the data sets or subsets differ: {counts} of {names}"
+    if one.content != two.content:
+        counts = f"{one.images} and {two.images} images"
+        yield f"the data sets or subsets differ: {counts} of {one.dataset} and {two.dataset}"
 
 
 def _inputs(runs: Sequence[ScoredRun]) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -314,10 +340,9 @@ def _speed(report: RunReport) -> dict[str, Any] | None:
 
 
 def _described(run: ScoredRun) -> tuple[str, ...]:
-    head, speed = run.report.header, _speed(run.report)
-    what = f"{titled(head.name, head.model)} {head.precision} on {head.backend}/{head.device}"
+    speed = _speed(run.report)
     times = (f"{speed['median_ms']:.2f}", f"{speed['throughput']:.1f}") if speed else ("-", "-")
-    return (what, str(run.report.images), *times, str(run.folder))
+    return (run.title, str(run.report.images), *times, str(run.folder))
 
 
 def _names(first: ScoredRun, last: ScoredRun) -> str:

@@ -33,6 +33,9 @@ def markdown(report: RunReport) -> str:
     if report.benchmark:
         parts.append("## Speed\n\n" + _code(report.benchmark.lines()))
     parts.append("## Published figures\n\n" + _published(report))
+    if report.gates:
+        gates = [(_cell(row.gate), row.verdict, _cell(row.sentence)) for row in report.gates]
+        parts.append("## Gates\n\n" + _table(("gate", "verdict", ""), gates))
     rows = [
         (stage.name, stage.key[:12], "yes" if stage.cached else "no", f"{stage.seconds:.2f}")
         for stage in head.stages

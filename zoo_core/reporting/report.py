@@ -15,6 +15,8 @@ from zoo_core.benchmark.text import lines, row
 from zoo_core.benchmark.trace import OperatorTable
 from zoo_core.errors import DataError
 from zoo_core.reporting.comparison import ComparisonRow, RefusedRow
+from zoo_core.reporting.gates import rows as gate_rows
+from zoo_core.reporting.gates.rows import GateRow
 from zoo_core.reporting.run_folder import BENCH_REPORT, REPORT
 from zoo_core.system.files import read_limited
 from zoo_core.system.record import Parts, Record
@@ -266,7 +268,8 @@ class RunReport(Report):
             "stages",
             "precision_report",
         ),
-        *("comparison", "not_comparable", "verify", "warnings", "manifest", "versions", "output"),
+        *("comparison", "not_comparable", "gates", "verify", "warnings", "manifest", "versions"),
+        "output",
     )
     parts: ClassVar[Parts] = {
         **Report.parts,
@@ -275,6 +278,7 @@ class RunReport(Report):
         "precision_report": PrecisionReport,
         "comparison": ComparisonRow,
         "not_comparable": RefusedRow,
+        "gates": GateRow,
         "verify": Verification,
     }
 
@@ -290,6 +294,7 @@ class RunReport(Report):
     precision_report: PrecisionReport | None
     comparison: tuple[ComparisonRow, ...]
     not_comparable: tuple[RefusedRow, ...]
+    gates: tuple[GateRow, ...] = ()
     verify: Verification | None
     manifest: str
 
@@ -298,25 +303,6 @@ class RunReport(Report):
         known = {name: f"{v:.4f}" for name, v in (self.metrics or {}).items() if v is not None}
         speed = self.benchmark and {"images/s": f"{self.benchmark.figures.throughput:.2f}"}
         return {"images": self.images, **known, **(speed or {})}
-
-
-UNDECIDED = "not decided"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GateRow(Record):
-    """A speed gate by its option: `verdict` is passed, missed or not decided."""
-
-    gate: str
-    limit: float
-    value: float | None
-    verdict: str
-    sentence: str = ""
-    next: str = ""
-
-    def line(self) -> str:
-        """The verdict for a terminal."""
-        return f"gate {self.verdict}: {self.sentence}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -358,9 +344,7 @@ class BenchReport(Report):
             texts.insert(1, list(missing))
         elif self.benchmark:
             texts.append(list(self.benchmark.block))
-        flat = [line for text in texts for line in text] + [
-            row.line() for row in self.gates if row.verdict != UNDECIDED
-        ]
+        flat = [line for text in texts for line in text] + gate_rows.lines(self.gates)
         if not head.emulated:
             return flat
         first = f"{head.title} on {head.device}: nothing is timed, there is no speed"

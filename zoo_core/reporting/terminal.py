@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from zoo_core.reporting.gates.rows import lines as gate_lines
 from zoo_core.system.terminal import columns, titled
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def terminal_lines(report: RunReport) -> list[str]:
     if report.benchmark:
         lines += report.benchmark.lines()
     lines += comparison_lines(report)
+    lines += gate_lines(report.gates)
     lines += warning_lines(report.warnings)
     lines.append(f"report: {report.header.output}")
     return lines

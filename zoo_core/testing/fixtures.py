@@ -59,7 +59,7 @@ def zoo(zoo_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Zoo:
     """
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("NO_COLOR", "1")
-    for name in ("ZOO_REGISTRY", "ZOO_DEBUG"):
+    for name in ("ZOO_REGISTRY", "ZOO_DEBUG", "GITHUB_ACTIONS"):
         monkeypatch.delenv(name, raising=False)
 
     def run(*arguments: str | Path) -> Outcome:

@@ -9,7 +9,6 @@ from zoo_core.commands.bench import BenchRequest, settings_of
 from zoo_core.commands.bench.request import second, title
 from zoo_core.errors import UsageError
 from zoo_core.planning.request import RunRequest
-from zoo_core.reporting.gates import SpeedGates
 
 
 def backend(name: str) -> Backend:
@@ -123,5 +122,3 @@ def test_options_that_do_not_fit_together() -> None:
         settings_of("offline", 8, 10.0, None, None)
     with pytest.raises(UsageError, match="one build"):
         BenchRequest(sweep="batch", versus=":fp32")
-    with pytest.raises(UsageError, match="--min-speedup needs --vs"):
-        BenchRequest(gates=SpeedGates(min_speedup=2.0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.commands.against_float import float_warnings
@@ -26,7 +27,9 @@ from zoo_core.errors import UsageError, ZooError
 from zoo_core.planning.build import Goal
 from zoo_core.planning.resolve import require_available
 from zoo_core.reporting.build import build_header
-from zoo_core.reporting.gates import judged
+from zoo_core.reporting.gates.expression import refuse_accuracy, refuse_speed
+from zoo_core.reporting.gates.judge import Judged, judge
+from zoo_core.reporting.gates.rows import open_warnings
 from zoo_core.reporting.history import remember
 from zoo_core.reporting.report import BenchReport
 from zoo_core.reporting.run_folder import (
@@ -74,7 +77,7 @@ def bench_report(
     files = {name: content for part in parts for name, content in part.files.items()}
     with open_run_folder(run, output, _KIND) as staged:
         report = BenchReport(header=build_header(run, build.results, staged.folder), **fields)
-        report = judged(report.with_warnings(*float_warnings(report, run, work)), how.gates)
+        report = _judged(report.with_warnings(*float_warnings(report, run, work)), how)
         for name, content in files.items():
             write = write_text if isinstance(content, str) else write_report
             write(staged.part / name, content)
@@ -89,6 +92,15 @@ def bench_report(
             error.next = f"{error.next}; {place}" if error.next else place
         raise error
     return report
+
+
+def _judged(report: BenchReport, how: BenchRequest) -> BenchReport:
+    """The report with a row for each gate, and a warning for each that is not decided."""
+    if report.benchmark is None:
+        return report
+    of = Judged(speed=report.benchmark.figures, versus=report.versus)
+    rows = judge(how.gates, of)
+    return replace(report.with_warnings(*open_warnings(rows)), gates=rows)
 
 
 def _until_error(parts: Iterator[Part]) -> tuple[list[Part], BaseException | None]:
@@ -122,7 +134,8 @@ def _check(run: Run, work: Workspace, how: BenchRequest) -> None:
         what = "its outputs were stored by another program: there is no speed to measure"
         raise UsageError(what, where=f"device {resolved.target.device}")
     require_available(resolved)
-    how.gates.refuse(resolved.weights.kind, resolved.emulated)
+    refuse_accuracy(how.gates, resolved, None, "`zoo bench` measures none")
+    refuse_speed(how.gates, resolved, timed=True, versus=bool(how.versus))
     if how.profile:
         traceable(run, work)
     if how.sweep:

@@ -10,7 +10,6 @@ from zoo_core.benchmark.settings import RANKED, BenchSettings
 from zoo_core.benchmark.statistics import PERCENTILES, samples_needed
 from zoo_core.errors import UsageError, did_you_mean
 from zoo_core.planning.request import as_count, as_number
-from zoo_core.reporting.gates import SpeedGates
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
 
     from zoo_core.api import Backend
     from zoo_core.planning.request import RunRequest
+    from zoo_core.reporting.gates.expression import Gate
 
 _FORM = "write [BACKEND][:PRECISION][,KEY=VALUE...], such as openvino, :fp32 or threads=1"
 
@@ -36,7 +36,7 @@ class BenchRequest:
     breakdown: bool = True
     profile: bool = False
     sweep: str | None = None
-    gates: SpeedGates = field(default_factory=SpeedGates)
+    gates: tuple[Gate, ...] = ()
 
     def __post_init__(self) -> None:
         if self.versus is not None and not self.versus.strip():
@@ -44,8 +44,6 @@ class BenchRequest:
         if self.sweep and (self.versus or self.profile):
             what = "--sweep looks for the best settings of one build"
             raise UsageError(what, next="give --vs or --profile to another `zoo bench`")
-        if self.gates.min_speedup is not None and not self.versus:
-            raise UsageError("--min-speedup needs --vs", next="say which build it is against")
 
 
 def settings_of(

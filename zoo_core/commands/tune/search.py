@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, ClassVar
 
 from zoo_core.benchmark.compare import VersusFigures
-from zoo_core.reporting.report import UNDECIDED
+from zoo_core.reporting.gates.rows import UNDECIDED
 from zoo_core.system.record import Parts, Record
 
 if TYPE_CHECKING:
