@@ -57,8 +57,8 @@ def text(result: Mapping[str, Any]) -> str:
         lines += [*_comments(key, result["origins"]), _yaml(key, value)]
     if "effective" in result:
         lines += ["# effective values", _yaml("effective", result["effective"])]
-    for path, found in result["tuned"].items():
-        lines += [f"# found by `zoo tune`, {path}", _yaml("tuned", found)]
+    if result["tuned"]:
+        lines += ["# found by `zoo tune`, by file", _yaml("tuned", result["tuned"])]
     return "\n".join(lines) + "\n"
 
 

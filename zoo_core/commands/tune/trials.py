@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from zoo_core.benchmark.settings import BenchSettings
     from zoo_core.commands.progress import ProgressReporter
     from zoo_core.commands.workspace import Workspace
-    from zoo_core.planning.build import Run
     from zoo_core.planning.request import RunRequest
 
 JOURNAL = "journal.jsonl"
@@ -48,7 +47,7 @@ class Done:
 
 
 class Journal:
-    """One line for each trial; its speeds are not measured again after a kill."""
+    """A line for each trial and measured speed, which is not measured again after a kill."""
 
     def __init__(self) -> None:
         self.path = folder(TUNED) / JOURNAL
@@ -63,11 +62,24 @@ class Journal:
                     return None
         return None
 
-    def add(self, key: list[Any], speed: VersusFigures, facts: Mapping[str, Any]) -> None:
-        """Add a trial."""
-        when = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+    def add(self, key: list[Any], speed: VersusFigures | None, name: str, done: Done) -> None:
+        """Add a trial; one without a speed only if it is not there."""
+        if speed is None and any(row.get("key") == key for row in read_json_lines(self.path)):
+            return
+        request = done.build.run.request
+        row = {
+            "when": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            "model": request.model,
+            "backend": request.backend,
+            "precision": request.precision,
+            "trial": name,
+            "options": dict(request.options),
+            "metrics": dict(done.scored.report.metrics or {}),
+            "key": key,
+            "speed": speed and speed.to_data(),
+        }
         with disk_errors(self.path):
-            add_json_line(self.path, {"when": when, **facts, "key": key, "speed": speed.to_data()})
+            add_json_line(self.path, row)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -111,6 +123,8 @@ class Laboratory:
         trial = self._scored(name, options, done, time.perf_counter() - began)
         if trial.reached or trial.beats(best):
             trial = self._priced(trial, done, began)
+        else:
+            self.journal.add([done.key, self.plain.key], None, name, done)
         self._tell(trial)
         return trial
 
@@ -166,10 +180,7 @@ class Laboratory:
         workloads = done.build.workload(), other.build.workload()
         tools = Instruments(tell=self.progress.detail)
         figures = compare(*workloads, self.settings, tools).figures(name, beside)
-        run: Run = done.build.run
-        facts = {"model": run.request.model, "backend": run.request.backend, "trial": name}
-        options, metrics = dict(run.request.options), dict(done.scored.report.metrics or {})
-        self.journal.add(key, figures, {**facts, "options": options, "metrics": metrics})
+        self.journal.add(key, figures, name, done)
         return figures
 
     def _tell(self, trial: Trial) -> None:
