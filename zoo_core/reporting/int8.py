@@ -125,8 +125,8 @@ class PartsReport:
         few = {part: count for part, count in self.lacking.items() if count}
         if few:
             counts = ", ".join(f"{part} {count}" for part, count in few.items())
-            told = "rows that only one run stored (the other scores them below the floor) keep"
-            lines.append(f"{told} their own, of {self.rows}: {counts}")
+            told = f"rows that one run alone stored above the floor (fp32 stored {self.rows})"
+            lines.append(f"{told} keep their own: {counts}")
         return [*lines, "", self.sentence]
 
 

@@ -6,9 +6,10 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.api import Stage
+from zoo_core.api import LAYERS_FILE, ComparesLayers, Stage
 from zoo_core.errors import UnavailableError, UsageError, check_one_of, install_step
 from zoo_core.toolkit.artefact import ARTEFACT_FILE, PRECISION_FILE
+from zoo_core.toolkit.layers.rows import check_comparable
 from zoo_openvino.files import MODEL_FILE, WEIGHTS_FILE
 from zoo_openvino.options import CALIBRATORS, known_device, read_options
 
@@ -27,6 +28,7 @@ QUANTIZER = "onnxruntime"
 QUANTIZED = "quantize"
 """What the last stage of that compiler is called here; a stage's name is not in its key."""
 
+_FILE_LAYERS = f"{QUANTIZED}-layers"
 _PRECISIONS = ("fp32", "bf16", "fp16", "int8")
 _INT8 = "int8"
 
@@ -60,12 +62,48 @@ class OpenVinoCompiler:
         run, inputs = "zoo_openvino.build_float:build", {"graph": request.graph}
         return [_compile(request, run, inputs, params)]
 
+    def layer_stages(self, request: CompileRequest, artefact: str, images: int) -> Sequence[Stage]:
+        """`quantize-layers` of the file that is read, then `layers` of what OpenVINO makes of it.
 
-def _int8(request: CompileRequest, options: Options) -> list[Stage]:
+        Raises UsageError for what is not int8 from a float graph, UnavailableError as `stages`.
+        """
+        check_comparable(request)
+        quantizer = _quantizer(request)
+        if not isinstance(quantizer, ComparesLayers):
+            raise UnavailableError(f"the compiler '{QUANTIZER}' here does not compare layers")
+        options = read_options(request.card, request.target)
+        wanted = _quantising(request, options)
+        *_, file = quantizer.layer_stages(wanted, f"{QUANTIZED}/{ARTEFACT_FILE}", images)
+        own = replace(
+            file,
+            name="layers",
+            run="zoo_openvino.layers:build",
+            params={
+                **file.params,
+                "device": request.target.device,
+                "remainder": options.remainder,
+            },
+            inputs={
+                "graph": file.inputs["graph"],
+                "images": file.inputs["images"],
+                "artefact": artefact,
+                "file": f"{_FILE_LAYERS}/{LAYERS_FILE}",
+            },
+            versions=VERSIONS,
+        )
+        return [replace(file, name=_FILE_LAYERS), own]
+
+
+def _quantising(request: CompileRequest, options: Options) -> CompileRequest:
+    """The request of the compiler that quantises."""
     target = replace(
         request.target, backend=QUANTIZER, device="cpu", options=dict(options.quantizer)
     )
-    *before, last = _quantizer(request).stages(replace(request, target=target))
+    return replace(request, target=target)
+
+
+def _int8(request: CompileRequest, options: Options) -> list[Stage]:
+    *before, last = _quantizer(request).stages(_quantising(request, options))
     inputs = {
         "artefact": f"{QUANTIZED}/{ARTEFACT_FILE}",
         "graph": request.graph,

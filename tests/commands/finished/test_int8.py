@@ -128,7 +128,7 @@ def test_the_sentence_of_parts(metrics: dict[str, Any], sentence: str) -> None:
     )  # fmt: skip
     assert valid(report.to_data(), "parts")["sentence"] == sentence
     assert report.lines()[-1] == sentence
-    assert any(line.endswith("of 70: boxes 7") for line in report.lines())
+    assert any(line.endswith("stored 70) keep their own: boxes 7") for line in report.lines())
 
 
 @pytest.mark.slow

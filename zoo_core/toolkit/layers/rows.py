@@ -13,7 +13,7 @@ from zoo_core.toolkit.files import write_json
 from zoo_core.toolkit.layers.sums import Sums
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from onnx import NodeProto
@@ -51,10 +51,8 @@ class Layer:
             "operator": self.operator,
             "module": self.module,
             "precision": self.precision,
-            "snr_db": _rounded(self.whole.snr_db, 2),
-            "cosine": _rounded(self.whole.cosine, 6),
-            "own_snr_db": _rounded(own.snr_db, 2) if own else None,
-            "own_cosine": _rounded(own.cosine, 6) if own else None,
+            **self.whole.figures(),
+            **{f"own_{name}": value for name, value in (own or Sums()).figures().items()},
         }
 
 
@@ -70,10 +68,16 @@ def check_comparable(request: CompileRequest) -> None:
 
 
 def write_layers(folder: Path, images: int, reference: str, layers: Iterable[Layer]) -> None:
+    """Leave layers.json; see `write_rows`."""
+    write_rows(folder, images, reference, [layer.to_data() for layer in layers])
+
+
+def write_rows(
+    folder: Path, images: int, reference: str, rows: Iterable[Mapping[str, Any]]
+) -> None:
     """Leave layers.json, the worst layer first."""
-    rows = [layer.to_data() for layer in layers]
-    rows.sort(key=lambda row: math.inf if row["snr_db"] is None else row["snr_db"])
-    write_json(folder / LAYERS_FILE, {"images": images, "reference": reference, "layers": rows})
+    found = sorted(rows, key=lambda row: math.inf if row["snr_db"] is None else row["snr_db"])
+    write_json(folder / LAYERS_FILE, {"images": images, "reference": reference, "layers": found})
 
 
 def module_of(node: NodeProto) -> str | None:
@@ -94,7 +98,3 @@ def module_of(node: NodeProto) -> str | None:
             parts.pop()
         parts.append(part)
     return ".".join(parts) or None
-
-
-def _rounded(value: float | None, digits: int) -> float | None:
-    return None if value is None else round(value, digits)

@@ -67,3 +67,11 @@ class Sums:
         if not size or not math.isfinite(size):
             return None
         return 1.0 if not self.noise else min(1.0, max(-1.0, self.both / size))
+
+    def figures(self) -> dict[str, float | None]:
+        """Both, rounded, as layers.json has them."""
+        snr, cosine = self.snr_db, self.cosine
+        return {
+            "snr_db": None if snr is None else round(snr, 2),
+            "cosine": None if cosine is None else round(cosine, 6),
+        }
