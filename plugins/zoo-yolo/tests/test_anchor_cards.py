@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from zoo_core.api import ModelCard
 
 FILE = Path(zoo_yolo.__file__).with_name("anchor_based.yaml")
-CARDS = [card for card in load_registry([FILE]).models.values() if card.origin == str(FILE)]
+FILES = [FILE, FILE.with_name("mmdet.yaml")]
+CARDS = [card for card in load_registry(FILES).models.values() if card.origin in map(str, FILES)]
 
 
 @pytest.mark.parametrize("card", CARDS, ids=lambda card: card.id)
