@@ -98,7 +98,7 @@ BAD = [
     ("name: w.pth", "name: a/w.pth"),
     ("size: 3}", "size: many}"),
     ("- id: r", "- ident: r"),
-    ("        device: d\n", ""),
+    ("        precision: fp32\n", ""),
     ("metrics: {AP: 0.5}", "metrics: {AP: 50}"),
     ("metrics: {AP: 0.5}", "metrics: {AP: high}"),
     ("where: there", "wher: there"),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from zoo_core.errors import DataError, UsageError
-from zoo_core.system.repository import tree
+from zoo_core.system.repository import git, tree
 from zoo_core.system.repository.clone import clone
 from zoo_core.system.repository.tree import describe_tree, left_out
 
@@ -86,7 +86,7 @@ def test_clone_writes_links_as_files(fake: Path, tmp_path: Path) -> None:
     "case",
     [
         ("{fake}", "0" * 40, DataError, "git fetch|git checkout"),
-        ("{fake}-gone", COMMIT, DataError, "git fetch"),
+        ("{fake}-gone", COMMIT, DataError, "git fetch: fatal: .*-gone' does not appear to be"),
         ("{fake}", "master", UsageError, "not a full commit id"),
         ("ext::sh -c touch% boom", COMMIT, UsageError, "must be https, file"),
         ("--upload-pack=touch boom", COMMIT, UsageError, "must be https, file"),
@@ -126,6 +126,25 @@ def test_what_links_lead_to_is_recorded_and_what_is_not_copied_is_not(fake: Path
     shutil.copytree(fake, copy, ignore=left_out)
     assert describe_tree(copy)["tree"] == describe_tree(fake)["tree"]
     assert not (copy / ".venv").exists()
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("", "exit status 128"),
+        ("odd\n\n", "odd"),
+        (
+            "remote: not found\nfatal: 'x' is no repository\nfatal: b\n\nPlease",
+            "fatal: 'x' is no repo",
+        ),
+        (
+            "fatal: could not read Username for 'https://example.com': terminal prompts disabled\n",
+            "disabled (there is no such repository, or it is private)",
+        ),
+    ],
+)
+def test_the_reason_of_git_is_told(said: str, told: str) -> None:
+    assert told in git._reason(said, 128)
 
 
 def test_links_that_multiply_are_refused(fake: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,6 +23,8 @@ _SAFE = (
     *("-c", "gc.auto=0"),
 )
 
+_PASSWORD = ("Authentication failed", "could not read Username", "could not read Password")
+
 _PLACES = frozenset(
     f"GIT_{name}"
     for name in (
@@ -34,7 +36,7 @@ _PLACES = frozenset(
 
 
 class GitError(ZooError):
-    """Git ended with an error; `what` is its last line."""
+    """Git ended with an error; `what` is its first line that tells one."""
 
 
 def git(
@@ -72,9 +74,18 @@ def git(
     except subprocess.TimeoutExpired:
         raise GitError(f"git {arguments[0]} took more than {limit:.0f} s") from None
     if done.returncode:
-        lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
-        raise GitError(f"git {arguments[0]}: {lines[-1]}")
+        raise GitError(f"git {arguments[0]}: {_reason(done.stderr, done.returncode)}")
     return done.stdout, done.stderr
+
+
+def _reason(said: str, status: int) -> str:
+    """The first line that names an error: the last ones are advice, such as on access rights."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    told = [line for line in lines if line.startswith(("fatal: ", "error: "))]
+    line = (told or lines[-1:] or [f"exit status {status}"])[0]
+    if any(sign in line for sign in _PASSWORD):  # hosts say so of what they do not have, too
+        line += " (there is no such repository, or it is private)"
+    return line
 
 
 def _without_git_variables() -> dict[str, str]:
