@@ -17,11 +17,13 @@ ZOO_API = 1
 OPTIONS = {
     "threads": "threads of one session; by default one for each processor granted",
     "rewrites": "all or none: graph rewrites that keep what the network computes",
-    "calibrator": "auto, percentile, minmax or entropy; --calibrator goes first",
+    "calibrator": "auto, percentile, minmax, entropy or mse; --calibrator goes first",
     "percentile": "share of activations that the calibrator percentile keeps, in percent (99.99)",
     "sensitive": "outputs or none: which convolutions stay float by rule",
     "float_nodes": "names or globs of convolutions that stay float, with commas between",
     "reduce_range": "true or false: 7-bit weights, for processors without VNNI",
+    "equalise": "none, free or all: channels between convolutions scaled to like ranges (none)",
+    "bias_correction": "true or false: biases take back what int8 moves the mean by",
 }
 """Keys of `--option` and of a card's `backends.onnxruntime`, each with one line."""
 

@@ -54,6 +54,18 @@ def merge(reference: ModelProto, quantised: ModelProto) -> dict[str, Measured]:
     return found
 
 
+def result_alone(graph: GraphProto) -> dict[str, str]:
+    """After `merge`, by the name of each quantised convolution, its result on a float tensor.
+
+    That is the result before it is rounded.
+    """
+    return {
+        node.input[1].removeprefix(_WHOLE).removesuffix("/weight"): node.output[0]
+        for node in graph.node
+        if node.op_type == "Conv" and node.name.startswith(_OWN)
+    }
+
+
 def _pairs(graph: GraphProto) -> dict[str, NodeProto]:
     """The node that quantises each activation, by the tensor's name in the float network."""
     made = producers(graph)
@@ -120,6 +132,8 @@ def _made(nodes: Sequence[NodeProto]) -> Iterator[str]:
 def _beside(
     graph: GraphProto, other: GraphProto, pairs: Mapping[str, NodeProto], alone: set[str]
 ) -> dict[str, Measured]:
+    """A result that is quantised under the name of its activation is left out."""
+    renamed = {pair.input[0]: name for name, pair in pairs.items()}
     known, made = constants(other), set(_made(other.node))
     outputs = {value.name for value in graph.output}
     kinds = {value.name: "" for value in graph.input}
@@ -130,6 +144,8 @@ def _beside(
             own = next(n for n in (_OWN + name, f"{_GIVEN}{name}/uint8", "") if not n or n in alone)
             pair = pairs[name]
             found[name] = Measured(pair.output[0], own or None, _affine(pair, known))
+        elif _WHOLE + name in renamed:
+            continue
         elif (kind in MATRIX_OPERATORS or name in outputs) and _WHOLE + name in made:
             found[name] = Measured(_WHOLE + name)
     return found

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 from zoo_core.api.calibration import tensors
 from zoo_core.errors import StageError
 from zoo_core.toolkit.artefact import read_graph
+from zoo_core.toolkit.machine import cpu_threads
 from zoo_core.toolkit.onnx_file import load, opset, save
+from zoo_onnxruntime.bias import correct_biases, summary
 from zoo_onnxruntime.build_float import compare, take
-from zoo_onnxruntime.files import MODEL_FILE
+from zoo_onnxruntime.files import EQUALISED_FILE, MODEL_FILE
 from zoo_onnxruntime.precision import node_precisions, processor_warnings, write_report
 from zoo_onnxruntime.quantize import quantize
 from zoo_onnxruntime.rewrites.opset import LOWEST
@@ -18,6 +20,8 @@ from zoo_onnxruntime.sensitive import float_convolutions, nothing_quantised
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from onnx import ModelProto
 
     from zoo_core.api import StageContext
 
@@ -35,7 +39,7 @@ def build(ctx: StageContext) -> None:
     source, model = ctx.inputs["graph"].parent / graph.path, ctx.out / MODEL_FILE
     calibrated = json.loads(ctx.inputs["ranges"].read_text(encoding="utf-8"))
     ctx.progress(0, 3, "quantise")
-    reasons = _quantize(ctx, source, calibrated["ranges"], model)
+    reasons, shifts = _quantize(ctx, source, calibrated["ranges"], model, graph.batch)
     ctx.progress(1, 3, "look at what ONNX Runtime makes of it")
     nodes = node_precisions(model, reasons, ctx.out)
     if not any(node.precision == "int8" for node in nodes):
@@ -52,15 +56,17 @@ def build(ctx: StageContext) -> None:
         activations="uint8, one range for a tensor",
         weights="int8, one scale for an output channel",
         calibration={k: v for k, v in calibrated.items() if k not in {"ranges", "seen"}},
+        bias_correction=shifts,
+        equalised=_equalised(ctx),
         **facts,
     )
     ctx.progress(3, 3)
 
 
 def _quantize(
-    ctx: StageContext, source: Path, ranges: dict[str, Any], target: Path
-) -> dict[str, str]:
-    """Write the quantised graph; returns why convolutions stayed float."""
+    ctx: StageContext, source: Path, ranges: dict[str, Any], target: Path, batch: int
+) -> tuple[dict[str, str], dict[str, Any] | None]:
+    """Write the quantised graph; returns why convolutions stayed float, and what biases moved."""
     model = load(source)
     if opset(model) < LOWEST:
         raise StageError(
@@ -71,6 +77,22 @@ def _quantize(
         )
     floats = float_convolutions(model.graph, ctx.params["sensitive"], ctx.params["float_nodes"])
     bounds = {name: (float(low), float(high)) for name, (low, high) in ranges.items()}
-    left = quantize(model, bounds, floats, reduce_range=ctx.params["reduce_range"])
+    reduce_range, shifts = ctx.params["reduce_range"], None
+
+    def quantised(each: ModelProto) -> ModelProto:
+        quantize(each, bounds, floats, reduce_range=reduce_range)
+        return each
+
+    if ctx.params["bias_correction"]:
+        images = tensors(ctx.inputs["images"], ctx.params["preprocess"], batch)
+        model, rows = correct_biases(lambda: load(source), quantised, images, cpu_threads())
+        shifts = summary(rows)
+    left = quantize(model, bounds, floats, reduce_range=reduce_range)
     save(model, target)
-    return {**floats, **left}
+    return {**floats, **left}, shifts
+
+
+def _equalised(ctx: StageContext) -> dict[str, Any] | None:
+    """What the stage `equalise` did, where there was one."""
+    listing = ctx.inputs["graph"].parent / EQUALISED_FILE
+    return json.loads(listing.read_text(encoding="utf-8")) if listing.exists() else None

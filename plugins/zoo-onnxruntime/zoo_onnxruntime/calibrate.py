@@ -11,7 +11,9 @@ from zoo_core.errors import DataError
 from zoo_core.toolkit.artefact import read_graph
 from zoo_core.toolkit.files import write_json
 from zoo_core.toolkit.machine import cpu_threads
-from zoo_onnxruntime.calibrators import choose
+from zoo_core.toolkit.onnx_file import load
+from zoo_onnxruntime.activations import activations
+from zoo_onnxruntime.calibrators import choose_all
 from zoo_onnxruntime.engine import tool
 from zoo_onnxruntime.files import MODEL_FILE, RANGES_FILE
 from zoo_onnxruntime.observe import Observer, quantisable
@@ -56,7 +58,8 @@ def build(ctx: StageContext) -> None:
         found["tried_snr_db"] = {each.name: each.snr_db for each in tried}
         ranges = tried[0].ranges
     else:
-        ranges = {name: choose(each, calibrator, percentile) for name, each in seen.items()}
+        follows = activations(load(model).graph)
+        ranges = choose_all(seen, calibrator, percentile, follows)
     known = {"images": count, "tool": tool(), "ranges": ranges, "seen": _ends(seen)}
     write_json(ctx.out / RANGES_FILE, {**found, **known})
     ctx.progress(1, 1)

@@ -11,6 +11,7 @@ from zoo_core.toolkit.artefact import ARTEFACT_FILE, PRECISION_FILE
 from zoo_core.toolkit.layers.rows import check_comparable
 from zoo_core.toolkit.options import canonical_calibrator
 from zoo_onnxruntime.files import (
+    EQUALISED_FILE,
     MODEL_FILE,
     RANGES_FILE,
     REWRITES_FILE,
@@ -60,13 +61,14 @@ class OnnxRuntimeCompiler:
             return [first, _taken(request, "zoo_onnxruntime.build_float:int8")]
         if request.calibration is None:
             raise UsageError("int8 needs calibration images", next="give a folder: --calibration")
-        return [first, _calibrate(request, options), _quantize(request, options)]
+        before = [first] if options.equalise == "none" else [first, _equalise(request, options)]
+        return [*before, _calibrate(request, options), _quantize(request, options)]
 
     def layer_stages(self, request: CompileRequest, artefact: str, images: int) -> Sequence[Stage]:
         """`layers`, for int8 that this compiler made; raises UsageError for anything else."""
         check_comparable(request)
         inputs = {
-            "graph": _GRAPH,
+            "graph": _float_graph(read_options(request.card, request.target)),
             "exported": request.graph,
             "artefact": artefact,
             "images": str(request.calibration),
@@ -103,12 +105,36 @@ class OnnxRuntimeCompiler:
         ]
 
     def tuning(self, card: ModelCard, target: Target) -> Sequence[TuningStep]:
-        """Calibrators, then ranges; none of these changes the speed."""
+        """Calibrators, ranges, biases, equalisation; only the last step costs speed."""
         if target.precision != _INT8:
             return ()
-        return [_calibrator(name, 99.99) for name in ("minmax", "entropy", "percentile")] + [
-            _calibrator("percentile", share) for share in (99.9, 99.999)
+        return [
+            *(_calibrator(name, 99.99) for name in ("mse", "percentile", "minmax", "entropy")),
+            *(_calibrator("percentile", share) for share in (99.9, 99.999)),
+            *_FURTHER_STEPS,
         ]
+
+
+_FURTHER_STEPS = (
+    TuningStep(
+        name="bias correction",
+        kind="bias",
+        summary="biases take back what int8 moves the mean of a channel by",
+        options={"bias_correction": "true"},
+    ),
+    TuningStep(
+        name="equalise free",
+        kind="equalisation",
+        summary="like ranges for the channels between convolutions",
+        options={"equalise": "free"},
+    ),
+    TuningStep(
+        name="equalise all",
+        kind="equalisation",
+        summary="the same, with a factor for each channel at some SiLUs, which costs a pass",
+        options={"equalise": "all"},
+    ),
+)
 
 
 def _calibrator(name: str, share: float) -> TuningStep:
@@ -148,6 +174,23 @@ def _rewrite(request: CompileRequest, options: Options) -> Stage:
     )
 
 
+def _float_graph(options: Options) -> str:
+    """The graph that int8 is made of."""
+    return _GRAPH if options.equalise == "none" else "equalise/graph.json"
+
+
+def _equalise(request: CompileRequest, options: Options) -> Stage:
+    return Stage(
+        name="equalise",
+        run="zoo_onnxruntime.equalise:build",
+        params={"equalise": options.equalise, "preprocess": _plain(request)},
+        inputs={"graph": _GRAPH, "images": str(request.calibration)},
+        outputs=(MODEL_FILE, "graph.json", EQUALISED_FILE),
+        versions=_VERSIONS,
+        isolated=True,
+    )
+
+
 def _calibrate(request: CompileRequest, options: Options) -> Stage:
     calibrator = options.calibrator
     if request.calibrator is not None:
@@ -160,7 +203,7 @@ def _calibrate(request: CompileRequest, options: Options) -> Stage:
             "percentile": options.percentile if calibrator == "percentile" else None,
             "preprocess": _plain(request),
         },
-        inputs={"graph": _GRAPH, "images": str(request.calibration)},
+        inputs={"graph": _float_graph(options), "images": str(request.calibration)},
         outputs=(RANGES_FILE,),
         versions=_VERSIONS,
         isolated=True,
@@ -175,10 +218,11 @@ def _quantize(request: CompileRequest, options: Options) -> Stage:
             "sensitive": options.sensitive,
             "float_nodes": list(options.float_nodes),
             "reduce_range": options.reduce_range,
+            "bias_correction": options.bias_correction,
             "preprocess": _plain(request),
         },
         inputs={
-            "graph": _GRAPH,
+            "graph": _float_graph(options),
             "exported": request.graph,
             "ranges": f"calibrate/{RANGES_FILE}",
             "images": str(request.calibration),

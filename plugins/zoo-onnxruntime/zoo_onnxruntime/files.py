@@ -5,4 +5,5 @@ from __future__ import annotations
 MODEL_FILE = "model.onnx"
 REWRITES_FILE = "rewrites.json"
 RANGES_FILE = "ranges.json"
+EQUALISED_FILE = "equalise.json"
 FORMAT = "onnx"

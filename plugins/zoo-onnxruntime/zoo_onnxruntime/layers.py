@@ -24,7 +24,7 @@ from zoo_onnxruntime.precision import integer_nodes
 from zoo_onnxruntime.streamed import Streamed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -57,7 +57,7 @@ def build(ctx: StageContext) -> None:
     made = producers(_light(source).graph)
     precisions = _precisions(compiled, ctx.out)
     rows = [
-        _row(name, made.get(name), original.get(name), precisions, sums)
+        _row(name, _maker(name, made, comparison.sums), original.get(name), precisions, sums)
         for name, sums in comparison.sums.items()
     ]
     write_layers(ctx.out, min(count, wanted), _REFERENCE, rows)
@@ -105,6 +105,17 @@ def _light(path: Path) -> ModelProto:
     model = ModelProto()
     model.ParseFromString(mapped(path).model)
     return model
+
+
+def _maker(
+    tensor: str, made: Mapping[str, NodeProto], compared: Collection[str]
+) -> NodeProto | None:
+    """The node that makes a tensor; the convolution before, where that is quantised after it."""
+    node = made.get(tensor)
+    above = made.get(node.input[0]) if node is not None and node.input else None
+    if above is None or above.op_type != "Conv" or above.output[0] in compared:
+        return node
+    return above
 
 
 def _names(name: str, beside: Measured) -> Iterator[str]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 NAME = "onnxruntime"
 
-CALIBRATORS = calibrators("auto", "percentile", "minmax", "entropy")
+CALIBRATORS = calibrators("auto", "percentile", "minmax", "entropy", "mse")
 """Names and aliases -> canonical names; the first is the default."""
 
 _READERS: Mapping[str, Reader] = {
@@ -27,6 +27,8 @@ _READERS: Mapping[str, Reader] = {
     "sensitive": one_of("outputs", "none"),
     "float_nodes": names(),
     "reduce_range": flag(),
+    "equalise": one_of("none", "free", "all"),
+    "bias_correction": flag(),
 }
 
 
@@ -41,6 +43,8 @@ class Options:
     sensitive: str = "outputs"
     float_nodes: tuple[str, ...] = field(default=())
     reduce_range: bool = False
+    equalise: str = "none"
+    bias_correction: bool = False
 
 
 def read_options(card: ModelCard, target: Target) -> Options:

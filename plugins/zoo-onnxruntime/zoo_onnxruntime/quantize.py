@@ -8,6 +8,7 @@ import numpy as np
 from onnx import helper, numpy_helper
 
 from zoo_core.errors import StageError
+from zoo_onnxruntime.activations import activations
 from zoo_onnxruntime.affine import FULL, REDUCED, activation, bias_integers, weights
 from zoo_onnxruntime.clips import drop_idle_clips
 from zoo_onnxruntime.graph import constant, replace_nodes
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from onnx import GraphProto, ModelProto, NodeProto
 
+_ROUNDING = 1e-6
+"""What float32 may move the end of a range by, as a share of its width."""
+
 Ranges = dict[str, tuple[float, float]]
 
 
@@ -27,8 +31,9 @@ def quantize(
     """Quantise every Conv but those named in `floats`, in place; the graph has opset 13 or more.
 
     Returns the convolutions that could not be quantised, each with the reason. What is not a
-    convolution keeps reading float tensors, except the results of quantised convolutions; a Clip
-    that their range makes idle goes away. Raises StageError where `ranges` lacks a tensor.
+    convolution keeps reading float tensors, except the results of quantised convolutions. A ReLU or
+    Clip that alone reads such a result goes away: the range that its own result is quantised in
+    does its work. Raises StageError where `ranges` lacks a tensor.
     """
     return _Quantizer(model.graph, ranges, REDUCED if reduce_range else FULL).apply(floats)
 
@@ -46,6 +51,8 @@ class _Quantizer:
         self._dequantized: dict[str, str] = {}
         self._results: set[str] = set()
         self._spans: dict[str, tuple[float, float]] = {}
+        self._activations = activations(graph)
+        self._idle: set[str] = set()
 
     def apply(self, floats: Collection[str]) -> dict[str, str]:
         nodes: list[NodeProto] = []
@@ -54,6 +61,8 @@ class _Quantizer:
             reason = self._obstacle(node) if node.op_type == "Conv" else ""
             if reason and node.name not in floats:
                 left[node.name] = reason
+            if node.output[0] in self._idle:
+                continue
             if node.op_type != "Conv" or node.name in floats or reason:
                 nodes.append(node)
             else:
@@ -75,8 +84,13 @@ class _Quantizer:
     def _quantized(self, node: NodeProto) -> list[NodeProto]:
         source, result = node.input[0], node.output[0]
         before = [] if source in self._scales else self._pair(source)
-        after = self._pair(result)
-        if result in self._outputs:
+        clamped = self._clamped(result)
+        after = self._pair(clamped or result)
+        if clamped:
+            after[0].input[0] = result
+            self._idle.add(clamped)
+            self._results.add(clamped)
+        elif result in self._outputs:
             node.output[0] = after[0].input[0] = f"{result}/float"
             after[1].output[0] = self._dequantized[result] = result
         else:
@@ -85,6 +99,21 @@ class _Quantizer:
         inputs = [self._dequantized[source], *(pair.output[0] for pair in own)]
         node.input[: len(inputs)] = inputs
         return [*before, *own, node, *after]
+
+    def _clamped(self, result: str) -> str | None:
+        """The name of a result after the ReLU or Clip that its range does the work of, if any."""
+        clamp = self._activations.get(result)
+        if clamp is None or not clamp.clamps or clamp.result in self._outputs:
+            return None
+        seen = self._ranges.get(clamp.result) or self._ranges.get(result)
+        if seen is None:
+            return None
+        low, high = activation(*clamp.within(*seen)).span
+        slack = _ROUNDING * (high - low)
+        if low < clamp.low - slack or not high <= clamp.high + slack:
+            return None
+        self._ranges = {**self._ranges, clamp.result: clamp.within(*seen)}
+        return clamp.result
 
     def _weights(self, node: NodeProto, scale: np.float32) -> list[NodeProto]:
         """Nodes that dequantise the weights and the bias, if there is one."""

@@ -10,7 +10,8 @@ import numpy as np
 
 from zoo_core.toolkit.onnx_file import load
 from zoo_core.toolkit.similarity import ratios_db
-from zoo_onnxruntime.calibrators import choose
+from zoo_onnxruntime.activations import activations
+from zoo_onnxruntime.calibrators import choose_all
 from zoo_onnxruntime.engine import open_session, run
 from zoo_onnxruntime.quantize import quantize
 from zoo_onnxruntime.sensitive import output_convolutions
@@ -30,6 +31,7 @@ CANDIDATES = (
     ("percentile", 99.9),
     ("minmax", 100.0),
     ("entropy", 100.0),
+    ("mse", 100.0),
 )
 """Calibrators and percentiles that are tried; the earlier wins where two are equal."""
 
@@ -55,9 +57,10 @@ def try_all(
     images of the ratio in dB.
     """
     reference = outputs_of(model, images, threads)
+    follows = activations(load(model).graph)
     tried = []
     for calibrator, percentile in CANDIDATES:
-        ranges = {name: choose(s, calibrator, percentile) for name, s in seen.items()}
+        ranges = choose_all(seen, calibrator, percentile, follows)
         quantized = load(model)
         quantize(quantized, ranges, output_convolutions(quantized.graph))
         serialised = quantized.SerializeToString()

@@ -25,6 +25,8 @@ OPTIONS = {
     "sensitive": "int8: outputs or none: which convolutions stay float by rule",
     "float_nodes": "int8: names or globs of convolutions that stay float, with commas between",
     "reduce_range": "int8: true or false: 7-bit weights, for processors without VNNI",
+    "equalise": "int8: none, free or all: channels between convolutions scaled to like ranges",
+    "bias_correction": "int8: true or false: biases take back what int8 moves the mean by",
 }
 """Keys of `--option` and of a card's `backends.openvino`, each with one line."""
 

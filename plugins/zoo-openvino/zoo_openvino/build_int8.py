@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from zoo_core.toolkit.artefact import Artefact
 
 _STEPS = 3
-_KEPT = ("activations", "weights", "calibration")
+_KEPT = ("activations", "weights", "calibration", "bias_correction", "equalised")
 
 
 def build(ctx: StageContext) -> None:

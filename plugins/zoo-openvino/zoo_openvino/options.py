@@ -18,11 +18,14 @@ if TYPE_CHECKING:
 NAME = "openvino"
 
 QUANTIZER_KEYS = frozenset(
-    {"rewrites", "calibrator", "percentile", "sensitive", "float_nodes", "reduce_range"}
+    {
+        *("rewrites", "calibrator", "percentile", "sensitive", "float_nodes", "reduce_range"),
+        *("equalise", "bias_correction"),
+    }
 )
 """Options that the compiler which quantises reads and checks."""
 
-CALIBRATORS = reading.calibrators("auto", "percentile", "minmax", "entropy")
+CALIBRATORS = reading.calibrators("auto", "percentile", "minmax", "entropy", "mse")
 """Names and aliases -> canonical names of that compiler; the first is the default."""
 
 _DEVICE = re.compile(r"(cpu|gpu|npu|auto)(\.\d+)?")
