@@ -97,7 +97,11 @@ class OnnxRuntimeCompiler:
                 name="rank",
                 run="zoo_onnxruntime.rank:build",
                 params={**params, "preprocess": _plain(request)},
-                inputs={"graph": _GRAPH, "ranges": ranges, "images": str(request.calibration)},
+                inputs={
+                    "graph": _float_graph(options),
+                    "ranges": ranges,
+                    "images": str(request.calibration),
+                },
                 outputs=(RANK_FILE,),
                 versions=_VERSIONS,
                 isolated=True,
