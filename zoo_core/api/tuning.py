@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from zoo_core.api.backend import CompileRequest, Target
+    from zoo_core.api.backend import Compiler, CompileRequest, Target
     from zoo_core.api.card import ModelCard
     from zoo_core.api.stage import Stage
 
@@ -47,8 +47,13 @@ class Tunable(Protocol):
     float_operators: tuple[str, ...]
     """Operators whose nodes it takes, as layers.json calls them."""
 
-    def tuning(self, card: ModelCard, target: Target) -> Sequence[TuningStep]:
-        """The steps to try, those that cost no speed first."""
+    def tuning(
+        self, card: ModelCard, target: Target, others: Callable[[str], Compiler]
+    ) -> Sequence[TuningStep]:
+        """The steps to try, those that cost no speed first.
+
+        `others` finds another compiler by name, whose steps may serve as well.
+        """
 
 
 @runtime_checkable

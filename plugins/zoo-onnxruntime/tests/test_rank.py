@@ -92,12 +92,16 @@ def test_the_steps_are_options_that_the_backend_takes() -> None:
     assert isinstance(compiler, Tunable)
     assert isinstance(compiler, RanksLayers)
     wanted = request()
-    steps = compiler.tuning(wanted.card, wanted.target)
+    steps = compiler.tuning(wanted.card, wanted.target, nobody)
     kinds = list(dict.fromkeys(step.kind for step in steps))
     assert kinds[:2] == ["calibrator", "range"]
     for step in steps:
         assert OnnxRuntimeCompiler().stages(request(**step.options))
-    assert not compiler.tuning(wanted.card, replace(wanted.target, precision="fp32"))
+    assert not compiler.tuning(wanted.card, replace(wanted.target, precision="fp32"), nobody)
+
+
+def nobody(name: str) -> Any:
+    raise AssertionError(name)
 
 
 def test_only_int8_is_ranked() -> None:

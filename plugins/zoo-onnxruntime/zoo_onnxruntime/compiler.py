@@ -19,9 +19,9 @@ from zoo_onnxruntime.files import (
 from zoo_onnxruntime.options import CALIBRATORS, read_options
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from zoo_core.api import CompileRequest, ModelCard, Target
+    from zoo_core.api import Compiler, CompileRequest, ModelCard, Target
     from zoo_onnxruntime.options import Options
 
 _VERSIONS = ("onnxruntime", "onnx")
@@ -108,7 +108,9 @@ class OnnxRuntimeCompiler:
             )
         ]
 
-    def tuning(self, card: ModelCard, target: Target) -> Sequence[TuningStep]:
+    def tuning(
+        self, card: ModelCard, target: Target, others: Callable[[str], Compiler]
+    ) -> Sequence[TuningStep]:
         """Calibrators, ranges, biases, equalisation; only the last step costs speed."""
         if target.precision != _INT8:
             return ()

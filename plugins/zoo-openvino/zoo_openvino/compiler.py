@@ -6,17 +6,17 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.api import LAYERS_FILE, ComparesLayers, Stage
+from zoo_core.api import LAYERS_FILE, ComparesLayers, RanksLayers, Stage, Tunable
 from zoo_core.errors import UnavailableError, UsageError, check_one_of, install_step
 from zoo_core.toolkit.artefact import ARTEFACT_FILE, PRECISION_FILE
 from zoo_core.toolkit.layers.rows import check_comparable
 from zoo_openvino.files import MODEL_FILE, WEIGHTS_FILE
-from zoo_openvino.options import CALIBRATORS, known_device, read_options
+from zoo_openvino.options import CALIBRATORS, QUANTIZER_KEYS, known_device, read_options
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from zoo_core.api import Compiler, CompileRequest
+    from zoo_core.api import Compiler, CompileRequest, ModelCard, Target, TuningStep
     from zoo_openvino.options import Options
 
 VERSIONS = ("openvino",)
@@ -40,6 +40,8 @@ class OpenVinoCompiler:
     form: str = "heads"
     calibrators: Mapping[str, str] = CALIBRATORS
     takes_quantised = True
+    float_option = "float_nodes"
+    float_operators: tuple[str, ...] = ("Conv",)
 
     def needs_calibration(self, precision: str) -> bool:
         """Only int8 does."""
@@ -92,6 +94,26 @@ class OpenVinoCompiler:
             versions=VERSIONS,
         )
         return [replace(file, name=_FILE_LAYERS), own]
+
+    def rank_stages(self, request: CompileRequest) -> Sequence[Stage]:
+        """`rank` of the compiler that quantises; raises as `layer_stages`."""
+        check_comparable(request)
+        quantizer = _quantizer(request)
+        if not isinstance(quantizer, RanksLayers):
+            raise UnavailableError(f"the compiler '{QUANTIZER}' here does not rank layers")
+        options = read_options(request.card, request.target)
+        return quantizer.rank_stages(_quantising(request, options))
+
+    def tuning(
+        self, card: ModelCard, target: Target, others: Callable[[str], Compiler]
+    ) -> Sequence[TuningStep]:
+        """The steps of the compiler that quantises; none where it is not installed."""
+        with suppress(UsageError):
+            quantizer = others(QUANTIZER)
+            if isinstance(quantizer, Tunable):
+                found = quantizer.tuning(card, replace(target, backend=QUANTIZER), others)
+                return [step for step in found if step.options.keys() <= QUANTIZER_KEYS]
+        return ()
 
 
 def _quantising(request: CompileRequest, options: Options) -> CompileRequest:

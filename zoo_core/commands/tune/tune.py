@@ -81,7 +81,8 @@ def tune(
     search = Search(lab.make, lab.begin(), how.trials)
     card, target = planned.resolved.card, planned.resolved.target
     fixed = {*asked.options, *(("calibrator",) if asked.calibrator else ())}
-    steps = [step for step in compiler.tuning(card, target) if not fixed & step.options.keys()]
+    known = compiler.tuning(card, target, work.plugins.compiler)
+    steps = [step for step in known if not fixed & step.options.keys()]
     option = compiler.float_option
     floats = target.options.get(option) or card.backends.get(target.backend, {}).get(option, ())
     floats = floats.split(",") if isinstance(floats, str) else floats
