@@ -83,6 +83,8 @@ def test_each_layer_is_ranked_as_a_build_with_it_alone(before: Any, tmp_path: Pa
 def test_layers_in_float_are_not_ranked(before: Any, tmp_path: Path) -> None:
     found, _ = ranked(before, tmp_path / "all", float_nodes="stem,wide")
     assert set(found) == set(QUANTISED) - {"stem", "wide"}
+    equal, _ = ranked(before, tmp_path / "equal", equalise="all")
+    assert set(equal) == set(QUANTISED)
     every, _ = ranked(before, tmp_path / "more", sensitive="none")
     assert set(every) == {*QUANTISED, "head0", "head1"}
 
