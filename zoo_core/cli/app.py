@@ -28,6 +28,7 @@ VERBS = {
     "eval": "Like run, without the benchmark.",
     "bench": "Measure latency and throughput of a compiled model.",
     "compare": "Compare runs: differences of the last from the first, with intervals.",
+    "rescore": "Score a finished run by another protocol, from its stored candidates.",
     "explain": "Explain a run's accuracy: what each difference from another protocol makes of it.",
     "tune": "Search for options that win back what int8 loses; later runs use them.",
     "models": "List the models: what runs here, then the rest with the one thing that is missing.",

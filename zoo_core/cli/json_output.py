@@ -15,7 +15,7 @@ from zoo_core.system.terminal import masked
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-TO_FILE = frozenset({"run", "eval", "bench", "plan", "predict", "compare", "tune"})
+TO_FILE = frozenset({"run", "eval", "bench", "plan", "predict", "compare", "rescore", "tune"})
 _WARNING = "warning: "
 _JSON = "--json"
 _OR_STDOUT = ", or - for stdout"

@@ -262,7 +262,7 @@ def _request(model: str, options: Mapping[str, Any]) -> RunRequest:
     """The request that the command line would make from these options."""
     from zoo_core.plugins.manager import Plugins
 
-    own = {field.name for field in fields(RunRequest)} - {"model", "changes", "predict"}
+    own = {field.name for field in fields(RunRequest)} - {"model", "changes", "predict", "floor"}
     known = {*own, "resize", *Plugins.installed().protocol_options()}
     check_known(options, known, "options", UsageError)
     return make_request(model, **options)

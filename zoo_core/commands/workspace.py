@@ -24,13 +24,13 @@ from zoo_core.system.paths import home
 from zoo_core.system.terminal import host_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from zoo_core.api import Stage
     from zoo_core.commands.progress import ProgressReporter
     from zoo_core.pipeline.executor import Listener, StageResult
-    from zoo_core.pipeline.plan import Plan
+    from zoo_core.pipeline.plan import Plan, PlannedStage
     from zoo_core.planning.build import Goal, Run
     from zoo_core.planning.request import RunRequest
 
@@ -83,12 +83,16 @@ class Workspace:
             )
             return executor.run(plan)
 
+    def holds(self, stages: Iterable[PlannedStage]) -> bool:
+        """Whether the store has the results of all these stages."""
+        return all(self.store.get(item.key) for item in stages)
+
     def cache_state(self) -> CacheState:
         """What the planner may query on this machine; each host is tried once."""
         return CacheState(is_cached=self._is_cached, is_reachable=self._is_reachable)
 
     def _is_cached(self, stages: Sequence[Stage]) -> bool:
-        return all(self.store.get(item.key) for item in make_plan(stages))
+        return self.holds(make_plan(stages))
 
     def _is_reachable(self, url: str) -> bool:
         from zoo_core.system.download import network_reachable

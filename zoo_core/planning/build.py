@@ -29,12 +29,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from zoo_core.api import Compiler, DataPlan, Exporter, OfflineBuilder, Provider
+    from zoo_core.pipeline.plan import PlannedStage
     from zoo_core.planning.request import RunRequest
     from zoo_core.planning.resolve import CacheState, Resolved
     from zoo_core.plugins.manager import Plugins
     from zoo_core.registry import Registry
 
-_FLOOR = 0.001
+FLOOR = 0.001
 """Candidates above this score are stored, so that other thresholds need no new inference."""
 
 
@@ -65,6 +66,11 @@ class Run:
     request: RunRequest
     resolved: Resolved
     plan: Plan
+
+    @property
+    def shards(self) -> tuple[PlannedStage, ...]:
+        """The stages that run the network on images."""
+        return tuple(item for item in self.plan if item.stage.name.startswith("predict-"))
 
 
 def plan_run(
@@ -249,7 +255,7 @@ class _Builder:
             "decoder_params": dict(decoding.params),
             "decoder_from_graph": own is None,
             "classes": len(card.labels),
-            "floor": min(_FLOOR, evaluator.floor(values)),
+            "floor": min(FLOOR, evaluator.floor(values), self._floor()),
             "preprocess": resolved.preprocess.to_data(),
         }
         sources = self._modules(
@@ -279,6 +285,9 @@ class _Builder:
             for number, shard in enumerate(data.shards)
         ]
         return [*data.stages, *shards, *self._postprocess(data, shards, values)]
+
+    def _floor(self) -> float:
+        return FLOOR if self.request.floor is None else self.request.floor
 
     def _postprocess(
         self, data: DataPlan, shards: Sequence[Stage], values: dict[str, object]

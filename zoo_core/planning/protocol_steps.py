@@ -32,6 +32,15 @@ class ProtocolStep:
     before: Mapping[str, Any]
     after: Mapping[str, Any]
 
+    def applied_to(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        """Another state with this change alone."""
+        return _changed(state, self.after, self.names)
+
+    @property
+    def changes_input(self) -> bool:
+        """Whether the network gets other images."""
+        return any(name in _PREPROCESS for name in self.names)
+
     @property
     def text(self) -> str:
         """In words: `resize stretch -> letterbox, pad 114`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from numbers import Integral, Real
@@ -49,6 +50,7 @@ class RunRequest:
     calibrator: str | None = None
     layer_images: int = 4
     protocol: str | None = None
+    floor: float | None = None
     compare_published: bool = False
     changes: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, str] = field(default_factory=dict)
@@ -64,6 +66,17 @@ class RunRequest:
             if item.name == "predict" and value:
                 data[item.name] = [str(path) for path in value]
         return data
+
+    def command(self, verb: str) -> str:
+        """The command line of a verb that makes this request, for a shell."""
+        words = ["zoo", verb, self.model]
+        for name, value in {**self.to_data(), **self.changes}.items():
+            if name not in ("model", "changes", "options", "form", "floor"):
+                option = f"--{name.replace('_', '-')}"
+                text = ",".join(map(str, value)) if name == "size" else str(value)
+                words += [option] if value is True else [option, text]
+        words += [word for pair in self.options.items() for word in ("--option", "=".join(pair))]
+        return shlex.join(words)
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any], where: str, base: Path) -> RunRequest:
@@ -193,6 +206,7 @@ _READERS: Mapping[str, Callable[[Any, str], Any]] = {
     **dict.fromkeys(_COUNTS, as_count),
     **dict.fromkeys(_TEXTS, as_text),
     "weights": _weights,
+    "floor": as_number,
     "name": _name,
     "size": _size,
     "options": _options,

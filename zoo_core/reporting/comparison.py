@@ -9,7 +9,7 @@ from zoo_core.planning.weights import own_name
 from zoo_core.system.record import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from zoo_core.api import PublishedResult
     from zoo_core.planning.build import Run
@@ -51,7 +51,7 @@ def compare(
     rows: list[ComparisonRow] = []
     refused: list[RefusedRow] = []
     for published in resolved.card.published:
-        reasons = list(_differences(resolved, registry, published, resolved.target.precision))
+        reasons = _differences(resolved, registry, published, resolved.target.precision)
         if metrics is None:
             reasons.append("no accuracy was measured")
         if reasons:
@@ -73,7 +73,7 @@ def published_reference(
     """
     refused = []
     for published in resolved.card.published:
-        reasons = list(_differences(resolved, registry, published, precision))
+        reasons = _differences(resolved, registry, published, precision)
         if not reasons:
             return published, ()
         refused.append(f"not comparable with {published.id}: {'; '.join(reasons)}")
@@ -96,26 +96,41 @@ def _row(
 
 def _differences(
     resolved: Resolved, registry: Registry, published: PublishedResult, precision: str
-) -> Iterator[str]:
+) -> list[str]:
+    conditions = other_conditions(resolved, registry, published, precision)
+    return [*conditions, *other_data(resolved, published)]
+
+
+def other_data(resolved: Resolved, published: PublishedResult) -> list[str]:
+    """Why a figure is of other data than a published one, or of none: never to be compared."""
     if resolved.weights.kind == "sample":
-        yield "a sample run is never compared with published figures"
-        return
-    protocol = registry.protocols[published.protocol]
-    if protocol.hash != resolved.protocol.hash:
-        yield f"protocol {published.protocol}, here {resolved.protocol.name}"
-    if published.size != resolved.size:
-        yield f"size {_size(published.size)}, here {_size(resolved.size)}"
-    if published.precision != precision:
-        yield f"precision {published.precision}, here {precision}"
-    if resolved.weights.kind != "published" and not _same_files(resolved):
-        yield f"weights {published.weights}, here {_origin(resolved)}"
-    if resolved.emulated:
-        yield "an emulated figure is never compared"
+        return ["a sample run is never compared with published figures"]
+    reasons = ["an emulated figure is never compared"] if resolved.emulated else []
     data = resolved.data
     if data is None or data.dataset != published.dataset:
-        yield f"data set {published.dataset}, here {data.dataset if data else 'none'}"
+        reasons.append(f"data set {published.dataset}, here {data.dataset if data else 'none'}")
     elif data.count != data.of:
-        yield f"all {data.of} images, here {data.count}"
+        reasons.append(f"all {data.of} images, here {data.count}")
+    return reasons
+
+
+def other_conditions(
+    resolved: Resolved, registry: Registry, published: PublishedResult, precision: str
+) -> list[str]:
+    """What else differs from the conditions of a published row; nothing for a sample run."""
+    if resolved.weights.kind == "sample":
+        return []
+    reasons: list[str] = []
+    protocol = registry.protocols[published.protocol]
+    if protocol.hash != resolved.protocol.hash:
+        reasons.append(f"protocol {published.protocol}, here {resolved.protocol.name}")
+    if published.size != resolved.size:
+        reasons.append(f"size {_size(published.size)}, here {_size(resolved.size)}")
+    if published.precision != precision:
+        reasons.append(f"precision {published.precision}, here {precision}")
+    if resolved.weights.kind != "published" and not _same_files(resolved):
+        reasons.append(f"weights {published.weights}, here {_origin(resolved)}")
+    return reasons
 
 
 def _same_files(resolved: Resolved) -> bool:

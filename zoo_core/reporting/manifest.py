@@ -29,6 +29,7 @@ def manifest(
         "command": list(command),
         "directory": str(Path.cwd()),
         "request": outcome.run.request.to_data(),
+        "rescored_from": str(outcome.origin) if outcome.origin else None,
         "model": card.id,
         "name": resolved.name,
         "source": {

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.pipeline.resampling import CONFIDENCE
-from zoo_core.system.record import Record
 from zoo_core.system.terminal import columns, entries, titled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from zoo_core.api import PublishedResult, ScoringProtocol
+    from zoo_core.planning.protocol_steps import ProtocolStep
     from zoo_core.reporting.differences import Difference, ScoredRun
 
 SCHEMA = "zoo.explain/1"
@@ -20,27 +21,40 @@ _SHOWN = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reference(Record):
-    """A published row, or a protocol alone, and the changes that lead to it from the run.
+class Reference:
+    """A protocol at an input size (height, width), alone or as that of a published row.
 
-    `metrics` are the published figures; empty for a protocol. `why` is why it cannot be explained.
+    `steps` lead from the run to it; `why` is why there are none.
     """
 
-    row: str | None
-    protocol: str
+    protocol: ScoringProtocol
     size: tuple[int, int]
-    precision: str | None = None
-    device: str | None = None
-    dataset: str | None = None
-    provenance: str = ""
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    changes: tuple[str, ...] = ()
+    row: PublishedResult | None = None
+    steps: tuple[ProtocolStep, ...] = ()
     why: str = ""
 
     @property
     def name(self) -> str:
         """What `--against` takes."""
-        return self.row or self.protocol
+        return self.row.id if self.row else self.protocol.name
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """The published figures; none of a protocol alone."""
+        return self.row.metrics if self.row else {}
+
+    def to_data(self) -> dict[str, Any]:
+        """The row of the JSON form; what a protocol alone lacks is null."""
+        names = ("precision", "device", "dataset", "provenance")
+        return {
+            "row": self.row and self.row.id,
+            "protocol": self.protocol.name,
+            "size": list(self.size),
+            **{name: getattr(self.row, name, None) for name in names},
+            "metrics": dict(self.metrics),
+            "changes": [step.text for step in self.steps],
+            "why": self.why,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,14 +94,19 @@ class Waterfall:
         row = self.total[0]
         if row.difference is None:
             return f"{row.metric} is not defined at both ends"
+        protocol = self.against.protocol.name
         start, end = (_points(value) for value in (row.values[0], row.values[-1]))
-        told = f"{row.metric} {start} becomes {end} under protocol {self.against.protocol}"
-        told += f": {_change(row)}"
         if not self.effects:
-            return f"{row.metric} {start}: no value differs from protocol {self.against.protocol}"
+            return f"{row.metric} {start}: no value differs from protocol {protocol}"
+        told = f"{row.metric} {start} becomes {end} under protocol {protocol}"
+        told += f": {_change(row, words=True)}"
+        if not self.effects:
+            return (
+                f"{row.metric} {start}: no value differs from protocol {self.against.protocol.name}"
+            )
         largest = max(self.effects, key=lambda one: abs(one.metrics[0].difference or 0))
         if len(self.effects) > 1:
-            told += f"; most by {largest.change}: {_change(largest.metrics[0])}"
+            told += f"; most by {largest.change}: {_change(largest.metrics[0], words=True)}"
         return told
 
     def to_data(self) -> dict[str, Any]:
@@ -111,8 +130,7 @@ class Waterfall:
         for effect in self.effects:
             mark = " *" if effect.network else ""
             rows.append((f"{effect.change}{mark}", *map(_change, effect.metrics[:_SHOWN])))
-        last = f"under protocol {self.against.protocol}"
-        rows.append((last, *(_points(row.values[-1]) for row in shown)))
+        rows.append(("after all changes", *(_points(row.values[-1]) for row in shown)))
         if self.remainder is not None:
             left = (self.remainder.get(name) for name in names)
             cells = ("-" if value is None else f"{value * 100:+.1f}" for value in left)
@@ -183,17 +201,20 @@ def _first(reference: Reference) -> str:
 def _told(reference: Reference) -> str:
     if reference.why:
         return reference.why
-    return "; ".join(reference.changes) or "nothing differs"
+    return "; ".join(step.text for step in reference.steps) or "nothing differs"
 
 
 def _points(value: float | None) -> str:
     return "-" if value is None else f"{value * 100:.2f}"
 
 
-def _change(row: Difference) -> str:
-    """`-2.4 +- 0.9`: a change and half of its interval, in percent."""
+def _change(row: Difference, words: bool = False) -> str:
+    """`-2.4 +- 0.9`: a change and half of its interval, in percent; `words`: whether it is sure."""
     if row.difference is None:
         return "-"
+    told = f"{round(row.difference * 100, 1) + 0.0:+.1f}"
     if row.low is None or row.high is None:
-        return f"{row.difference * 100:+.1f}"
-    return f"{row.difference * 100:+.1f} +- {(row.high - row.low) * 50:.1f}"
+        return told
+    told = f"{told} +- {(row.high - row.low) * 50:.1f}"
+    sure = row.is_decided or row.low == row.high == 0
+    return told if sure or not words else f"{told} (not decided)"

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.commands.finished.again import plan_again
+from zoo_core.commands.finished.again import plan_again, steps_to, tell_if_gone
 from zoo_core.commands.finished.find import run_folder
+from zoo_core.commands.finished.way import walk
 from zoo_core.commands.workspace import open_workspace
-from zoo_core.errors import UsageError
-from zoo_core.planning.protocol_steps import protocol_steps, state_of
-from zoo_core.registry.protocols import task_values
+from zoo_core.errors import UsageError, did_you_mean
+from zoo_core.planning.settings import check_offered, check_options
+from zoo_core.registry.protocols import derive
 from zoo_core.reporting.differences import ScoredRun
 from zoo_core.reporting.waterfall import ExplainReport, Reference
-from zoo_core.vision import Preprocess
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,21 +22,33 @@ if TYPE_CHECKING:
     from zoo_core.commands.progress import ProgressReporter
     from zoo_core.commands.workspace import Workspace
     from zoo_core.planning.build import Run
-    from zoo_core.planning.protocol_steps import ProtocolStep
 
 
 def explain(
     reference: str, against: str | None, values: Mapping[str, Any], progress: ProgressReporter
 ) -> ExplainReport:
-    """What there is to explain a run against; with `against`, the way to it."""
-    folder = run_folder(reference)
-    scored, work = ScoredRun.load(folder), open_workspace()
-    known = _References(plan_again(folder, work), work)
-    return ExplainReport(run=scored, rows=known.rows(), protocols=known.protocols())
+    """What there is to explain a run against; with `against` or `values`, the way to it.
+
+    `against` is a published row of the card or a protocol, `values` are changes of its values; of
+    the run's own without `against`. Raises UsageError for an unknown name or a protocol that gives
+    too few values, and what `plan_again` raises.
+    """
+    folder, work = run_folder(reference), open_workspace()
+    run = plan_again(folder, work)
+    known = References(run, work)
+    report = ExplainReport(
+        run=ScoredRun.load(folder), rows=known.rows(), protocols=known.protocols()
+    )
+    if against is None and not values:
+        return report
+    row, protocol = known.find(against, values)
+    tell_if_gone(run, folder, work, progress)
+    waterfall, warnings = walk(run, report.run, known.reference(protocol, row), work, progress)
+    return replace(report, waterfall=waterfall, warnings=warnings)
 
 
 @dataclass(frozen=True, slots=True)
-class _References:
+class References:
     """The rows and protocols that a run can be explained against."""
 
     run: Run
@@ -44,54 +56,57 @@ class _References:
 
     def rows(self) -> tuple[Reference, ...]:
         """The card's published rows."""
-        return tuple(map(self.of_row, self.run.resolved.card.published))
+        known = self.work.registry.protocols
+        rows = self.run.resolved.card.published
+        return tuple(self.reference(known[row.protocol], row) for row in rows)
 
     def protocols(self) -> tuple[Reference, ...]:
-        """The protocols of the card's task."""
+        """The protocols of the card's task that state something."""
         task = self.run.resolved.card.task
-        known = (one for one in self.work.registry.protocols.values() if one.task == task)
-        return tuple(self.of_protocol(one) for one in known if one.values)
+        known = self.work.registry.protocols.values()
+        return tuple(self.reference(one) for one in known if one.task == task and one.values)
 
-    def of_row(self, row: PublishedResult) -> Reference:
-        """A published row."""
-        protocol = self.work.registry.protocols[row.protocol]
-        changes, why = self._changes(protocol, row.size)
+    def find(
+        self, name: str | None, values: Mapping[str, Any]
+    ) -> tuple[PublishedResult | None, ScoringProtocol]:
+        """The row of this name, if it is one, and the protocol with the changed values."""
+        resolved, registry, plugins = self.run.resolved, self.work.registry, self.work.plugins
+        rows = {row.id: row for row in resolved.card.published}
+        task = resolved.card.task
+        known = {key: one for key, one in registry.protocols.items() if one.task == task}
+        row = rows.get(name or "")
+        protocol = known.get(row.protocol if row else name or "")
+        if name is None:
+            protocol = resolved.protocol
+        if protocol is None:
+            step = f"{did_you_mean(name or '', [*rows, *known])}; without --against all are listed"
+            what = f"{resolved.card.id} has no published row '{name}', nor {task} a protocol of it"
+            raise UsageError(what, where="--against", next=step)
+        changed = derive(protocol, values)
+        request = replace(self.run.request, changes=values)
+        check_offered(request, resolved.card, plugins)
+        check_options(request, changed, plugins)
+        try:
+            steps_to(self.run, changed, resolved.size, plugins)
+        except UsageError as error:
+            where = f"--against {name}" if name else ""
+            raise UsageError(
+                error.what, where=where, next="name another row or protocol"
+            ) from error
+        return row, changed
+
+    def reference(self, protocol: ScoringProtocol, row: PublishedResult | None = None) -> Reference:
+        """A published row, or a protocol at the run's own size, and the changes that lead to it."""
+        size = row.size if row else self.run.resolved.size
+        steps, why = [], ""
+        try:
+            steps = steps_to(self.run, protocol, size, self.work.plugins)
+        except UsageError as error:
+            why = error.what
         return Reference(
-            row=row.id,
-            protocol=row.protocol,
-            size=row.size,
-            precision=row.precision,
-            device=row.device,
-            dataset=row.dataset,
-            provenance=row.provenance,
-            metrics=row.metrics,
-            changes=changes,
+            protocol=protocol,
+            size=size,
+            row=row,
+            steps=tuple(steps),
             why=why,
         )
-
-    def of_protocol(self, protocol: ScoringProtocol) -> Reference:
-        """A protocol at the run's own size."""
-        size = self.run.resolved.size
-        changes, why = self._changes(protocol, size)
-        return Reference(row=None, protocol=protocol.name, size=size, changes=changes, why=why)
-
-    def _changes(
-        self, protocol: ScoringProtocol, size: tuple[int, int]
-    ) -> tuple[tuple[str, ...], str]:
-        """The changes in words; or why there is no way to this protocol."""
-        try:
-            return tuple(step.text for step in self.steps(protocol, size)), ""
-        except UsageError as error:
-            return (), error.what
-
-    def steps(self, protocol: ScoringProtocol, size: tuple[int, int]) -> list[ProtocolStep]:
-        """The changes that lead to a protocol; raises UsageError where it states too little."""
-        resolved, plugins = self.run.resolved, self.work.plugins
-        card = resolved.card
-        check = plugins.evaluator(card.evaluator).check
-        check(task_values(protocol))
-        own = Preprocess.from_data(card.preprocess).with_channels(resolved.preprocess.channels)
-        before = state_of(resolved.protocol, resolved.size, own)
-        after = state_of(protocol, size, own)
-        options = plugins.provider("evaluator", card.evaluator).options
-        return protocol_steps(before, after, options, check)
