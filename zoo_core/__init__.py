@@ -12,9 +12,11 @@ if TYPE_CHECKING:
     from zoo_core.commands.public import bench as bench
     from zoo_core.commands.public import compare as compare
     from zoo_core.commands.public import eval as eval
+    from zoo_core.commands.public import explain as explain
     from zoo_core.commands.public import load as load
     from zoo_core.commands.public import models as models
     from zoo_core.commands.public import predict as predict
+    from zoo_core.commands.public import rescore as rescore
     from zoo_core.commands.public import run as run
     from zoo_core.commands.public import tune as tune
 
@@ -26,9 +28,11 @@ _PUBLIC = (
     "bench",
     "compare",
     "eval",
+    "explain",
     "load",
     "models",
     "predict",
+    "rescore",
     "run",
     "tune",
 )

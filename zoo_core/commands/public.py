@@ -17,7 +17,14 @@ from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
 from zoo_core.commands.progress import line_by_line, silent
 from zoo_core.errors import DataError, UsageError, ZooError, check_known
-from zoo_core.planning.request import RunRequest, as_number, as_path, as_text, make_request
+from zoo_core.planning.request import (
+    RunRequest,
+    as_number,
+    as_path,
+    as_text,
+    make_request,
+    protocol_values,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,6 +37,7 @@ if TYPE_CHECKING:
     from zoo_core.commands.tune.report import TuneReport
     from zoo_core.reporting.differences import CompareReport
     from zoo_core.reporting.report import BenchReport, PredictReport, RunReport
+    from zoo_core.reporting.waterfall import ExplainReport
 
     Lines = Callable[[str], None]
     Image = str | PathLike[str] | NDArray[Any] | Any
@@ -119,6 +127,36 @@ def tune(
 
     how = TuneRequest(max_drop=max_drop, max_speed_cost=max_speed_cost, trials=trials)
     return tune_request(_request(model, options), how, _reporter(progress), _path(output))
+
+
+def rescore(
+    run: str | Path,
+    *,
+    output: str | Path | None = None,
+    progress: Lines | None = None,
+    **changes: Any,
+) -> RunReport:
+    """`zoo rescore`: a finished run by another protocol, from the candidates that it stored.
+
+    `changes` are `protocol`, a name, and values of protocols such as `conf`.
+    """
+    from zoo_core.commands.finished.rescore import rescore as rescore_run
+
+    values = _protocol_values(changes, "protocol")
+    return rescore_run(str(run), values, _reporter(progress), _path(output))
+
+
+def explain(
+    run: str | Path,
+    against: str | None = None,
+    *,
+    progress: Lines | None = None,
+    **values: Any,
+) -> ExplainReport:
+    """`zoo explain`: what each difference from a published row or a protocol makes of a run."""
+    from zoo_core.commands.finished.explain import explain as explain_run
+
+    return explain_run(str(run), against, _protocol_values(values), _reporter(progress))
 
 
 def bench(
@@ -266,6 +304,15 @@ def _request(model: str, options: Mapping[str, Any]) -> RunRequest:
     known = {*own, "resize", *Plugins.installed().protocol_options()}
     check_known(options, known, "options", UsageError)
     return make_request(model, **options)
+
+
+def _protocol_values(options: Mapping[str, Any], *further: str) -> dict[str, Any]:
+    """Protocol values that the command line would make from these options."""
+    from zoo_core.plugins.manager import Plugins
+
+    known = {*further, "resize", "interpolation", *Plugins.installed().protocol_options()}
+    check_known(options, known, "options", UsageError)
+    return protocol_values(**options)
 
 
 def _reporter(progress: Lines | None) -> ProgressReporter:

@@ -84,7 +84,9 @@ def needs_network(before: Run, after: Run, plugins: Plugins) -> list[str]:
         return seen
     floors = [item.stage.params["floor"] for run in (before, after) for item in run.shards[:1]]
     if len({*floors}) > 1:
-        return [f"candidates are stored above {floors[0]:g}, and this asks for those above them"]
+        return [
+            f"candidates above {floors[1]:g} are asked for, stored are those above {floors[0]:g}"
+        ]
     return [f"backend {after.resolved.backend.name} builds the protocol into what it runs"]
 
 

@@ -125,14 +125,18 @@ def _planned(state: Mapping[str, Any], before: Run, step: ProtocolStep, work: Wo
 
 def _announce(points: Sequence[_Point], work: Workspace, progress: ProgressReporter) -> None:
     """Says what will be run; raises UnavailableError where the network cannot be."""
-    missing = [point for point in points if not work.holds(point.run.shards)]
-    for point in missing:
-        require_available(point.run.resolved)
+    missing = {
+        tuple(item.key for item in point.run.shards): point.run
+        for point in points
+        if not work.holds(point.run.shards)
+    }
+    for run in missing.values():
+        require_available(run.resolved)
     plans = [preview(one.run.plan, work.store, work.durations, explain=False) for one in points]
     seconds = [plan.seconds for plan in plans]
     told = f"{counted(len(points) - 1, 'change')} to score, "
-    states = f"{len(missing)} of {len(points)} protocols"
-    told += f"the network runs for {states}" if missing else "the network does not run"
+    runs = counted(len(missing), "time")
+    told += f"the network runs {runs}" if missing else "the network does not run"
     known = sum(one or 0 for one in seconds)
     if known >= 1 and None not in seconds:
         told += f", about {known:.0f} s"
