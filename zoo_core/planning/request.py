@@ -89,7 +89,8 @@ class RunRequest:
             options["predict"] = tuple(base / path for path in options.get("predict", ()))
             options |= {name: base / options[name] for name in _PATHS if name in options}
             for name in ("weights", "source", "tuned"):
-                if (base / options.get(name, "")).exists() and options.get(name):
+                word = options.get(name, "").partition(":")[0]
+                if word not in ("", *_NO_PATHS) and (base / options[name]).exists():
                     options[name] = str(base / options[name])
             return make_request(data["model"], **options)
         except (KeyError, TypeError, ValueError, UsageError) as error:
@@ -103,6 +104,9 @@ _MOST = 1_000_000_000
 _MOST_SIDE = 1 << 16
 _LONGEST_NAME = 80
 RESIZE = ("stretch", "letterbox")
+_NO_PATHS = ("random", "builtin", "repo")
+"""What `weights` and `source` mean in words, whatever files there are."""
+
 _PATHS = ("cfg", "names", "images", "annotations", "calibration")
 _COUNTS = ("batch", "limit", "calibration_images", "layer_images")
 _TEXTS = (

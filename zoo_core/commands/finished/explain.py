@@ -10,7 +10,7 @@ from zoo_core.commands.finished.find import run_folder
 from zoo_core.commands.finished.way import walk
 from zoo_core.commands.workspace import open_workspace
 from zoo_core.errors import UsageError, did_you_mean
-from zoo_core.planning.settings import check_offered, check_options
+from zoo_core.planning.settings import check_given, check_options
 from zoo_core.registry.protocols import derive
 from zoo_core.reporting.differences import ScoredRun
 from zoo_core.reporting.waterfall import ExplainReport, Reference
@@ -84,7 +84,7 @@ class References:
             raise UsageError(what, where="--against", next=step)
         changed = derive(protocol, values)
         request = replace(self.run.request, changes=values)
-        check_offered(request, resolved.card, plugins)
+        check_given(request, resolved.card, plugins)
         check_options(request, changed, plugins)
         try:
             steps_to(self.run, changed, resolved.size, plugins)
