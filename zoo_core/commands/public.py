@@ -43,6 +43,9 @@ if TYPE_CHECKING:
     Image = str | PathLike[str] | NDArray[Any] | Any
 
 
+_NO_OPTIONS = {"model", "changes", "predict", "floor", "origin"}
+"""Fields of a request that no option of a run sets."""
+
 _NOT_AN_IMAGE = "not a path, a PIL image or an array uint8 [height, width, 3] in RGB"
 
 
@@ -300,7 +303,13 @@ def _request(model: str, options: Mapping[str, Any]) -> RunRequest:
     """The request that the command line would make from these options."""
     from zoo_core.plugins.manager import Plugins
 
-    own = {field.name for field in fields(RunRequest)} - {"model", "changes", "predict", "floor"}
+    own = {field.name for field in fields(RunRequest)} - {
+        "model",
+        "changes",
+        "predict",
+        "floor",
+        "origin",
+    }
     known = {*own, "resize", *Plugins.installed().protocol_options()}
     check_known(options, known, "options", UsageError)
     return make_request(model, **options)

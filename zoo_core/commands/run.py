@@ -62,14 +62,13 @@ def run(
     bench: bool = True,
     gates: Sequence[Gate] = (),
     against: str | None = None,
-    origin: Path | None = None,
 ) -> RunReport:
     """Run a model on its data, evaluate it, measure its speed and write a run folder.
 
     Gates that cannot be judged on this run are refused before any work, and judged in the report;
     the error of one that is missed is the caller's to raise, after it has shown the report.
-    `against` names the run that relative gates are measured against. `origin` is the folder of a
-    run that is scored again, whose device need not be here where its candidates are stored.
+    `against` names the run that relative gates are measured against. A run that is scored again
+    needs no device where its candidates are stored.
     """
     work, planned = prepare(request, Goal.SCORE, progress, output or RUNS)
     evaluator = work.plugins.evaluator(planned.resolved.card.evaluator)
@@ -78,7 +77,7 @@ def run(
     reference = reference_for(gates, against, planned, work)
     for text in (limits := doubts(gates, planned.resolved)):
         progress.message(f"warning: {text}")
-    if not (origin and work.holds(planned.shards)):
+    if not (request.origin and work.holds(planned.shards)):
         require_available(planned.resolved)
     names = (*_FILES, RAW) if bench else _FILES
     check_free(output, RESULTS, names, inputs_of(planned))
@@ -88,9 +87,7 @@ def run(
     if bench and (measurement := _speed(planned, work, results, progress.detail)):
         speed, raw = measurement.report, measurement.benchmark.raw()
     with open_run_folder(planned, output, RESULTS) as staged:
-        outcome = Outcome(
-            run=planned, results=results, benchmark=speed, output=staged.folder, origin=origin
-        )
+        outcome = Outcome(run=planned, results=results, benchmark=speed, output=staged.folder)
         report = build_report(outcome, work.registry)
         report = report.with_warnings(*float_warnings(report, planned, work), *limits)
         report = _judged(report, gates, outcome, reference)

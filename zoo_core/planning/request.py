@@ -51,6 +51,7 @@ class RunRequest:
     layer_images: int = 4
     protocol: str | None = None
     floor: float | None = None
+    origin: Path | None = None
     compare_published: bool = False
     changes: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, str] = field(default_factory=dict)
@@ -71,7 +72,7 @@ class RunRequest:
         """The command line of a verb that makes this request, for a shell."""
         words = ["zoo", verb, self.model]
         for name, value in {**self.to_data(), **self.changes}.items():
-            if name not in ("model", "changes", "options", "form", "floor"):
+            if name not in ("model", "changes", "options", "form", "floor", "origin"):
                 option = f"--{name.replace('_', '-')}"
                 text = ",".join(map(str, value)) if name == "size" else str(value)
                 words += [option] if value is True else [option, text]
@@ -107,7 +108,7 @@ RESIZE = ("stretch", "letterbox")
 _NO_PATHS = ("random", "builtin", "repo")
 """What `weights` and `source` mean in words, whatever files there are."""
 
-_PATHS = ("cfg", "names", "images", "annotations", "calibration")
+_PATHS = ("cfg", "names", "images", "annotations", "calibration", "origin")
 _COUNTS = ("batch", "limit", "calibration_images", "layer_images")
 _TEXTS = (
     *("backend", "precision", "device", "source", "dataset"),

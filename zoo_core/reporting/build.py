@@ -38,16 +38,12 @@ _CORE = "zoo-core"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What carrying out a run left: stage results, the benchmark, the run folder.
-
-    `origin` is the folder of the run whose stored candidates were scored again, if any.
-    """
+    """What carrying out a run left: stage results, the benchmark, the run folder."""
 
     run: Run
     results: Mapping[str, StageResult]
     benchmark: SpeedReport | None
     output: Path
-    origin: Path | None = None
 
     def read(self, file: str) -> Any:
         """The JSON that the last stage to output `file` left; None where no stage does."""
@@ -144,8 +140,8 @@ def _provenance(outcome: Outcome) -> dict[str, str]:
     source = resolved.card.repository
     rows["modelled on"] = f"{source.name} {source.commit or ''}".strip()
     rows["exported by"] = exported_by(outcome.run)
-    if outcome.origin:
-        rows["rescored from"] = str(outcome.origin)
+    if outcome.run.request.origin:
+        rows["rescored from"] = str(outcome.run.request.origin)
     if data:
         rows["data"] = f"{data.dataset} {data.content}"
     if resolved.tuned:

@@ -22,14 +22,14 @@ def manifest(
     outcome: Outcome, versions: Mapping[str, str], command: Sequence[str]
 ) -> dict[str, Any]:
     """Hashes of weights, graph, calibration list, artefact, data and protocol; keys; versions."""
-    resolved, plan = outcome.run.resolved, outcome.run.plan
+    resolved, plan, request = outcome.run.resolved, outcome.run.plan, outcome.run.request
     data, card = resolved.data, resolved.card
     return {
         "schema": SCHEMA,
         "command": list(command),
         "directory": str(Path.cwd()),
-        "request": outcome.run.request.to_data(),
-        "rescored_from": str(outcome.origin) if outcome.origin else None,
+        "request": request.to_data(),
+        "rescored_from": str(request.origin) if request.origin else None,
         "model": card.id,
         "name": resolved.name,
         "source": {

@@ -53,6 +53,7 @@ def rescore(
         protocol=name or request.protocol,
         changes=own if name else {**request.changes, **own},
         size=size or request.size,
+        origin=folder.absolute(),
     )
     after = work.plan(with_floor(wanted, before), Goal.SCORE)
     if reasons := needs_network(before, after, work.plugins):
@@ -61,4 +62,4 @@ def rescore(
             f"{'; '.join(reasons)}: this needs the network", where="rescore", next=step
         )
     tell_if_gone(after, folder, work, progress)
-    return run(after.request, progress, output, bench=False, origin=folder.absolute())
+    return run(after.request, progress, output, bench=False)
