@@ -142,6 +142,13 @@ class Workshop:
             if str(entry.manifest["parts"].get("run", "")).startswith(_PREDICTED):
                 store.remove(entry.key)
 
+    def forget_stage(self, name: str) -> None:
+        """Remove the results of a stage, so that it runs again."""
+        store = Store(self.folder / "home" / "store")
+        for entry in list(store.entries()):
+            if entry.manifest["name"] == name:
+                store.remove(entry.key)
+
     def forget(self, name: str) -> None:
         """Remove a folder of the workshop."""
         shutil.rmtree(self.folder / name, ignore_errors=True)

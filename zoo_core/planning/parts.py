@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from zoo_core.api import Stage, SubstitutesParts
+from zoo_core.api import GRAPH_FILE, Stage, SubstitutesParts
 from zoo_core.errors import UsageError
 from zoo_core.pipeline.plan import make_plan
 from zoo_core.pipeline.stages.parts import MEASURED, PARTS_FILE, REFERENCE
@@ -41,6 +41,8 @@ def with_parts(measured: Run, reference: Run, plugins: Plugins) -> Run:
         **dict(_inputs(MEASURED, measured.plan, own)),
         **dict(_inputs(REFERENCE, reference.plan, names)),
     }
+    if graph := measured.plan.maker(GRAPH_FILE):
+        inputs["graph"] = f"{graph.stage.name}/{GRAPH_FILE}"
     stage = replace(
         score.stage,
         name=_STAGE,

@@ -12,7 +12,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from zoo_coco.evaluator import CocoDetection
 
-from zoo_core.errors import ZooError
+from zoo_core.errors import UsageError, ZooError
 from zoo_core.pipeline.predictions import StoredPredictions
 from zoo_core.pipeline.records import write_records
 from zoo_core.pipeline.resampling import halves
@@ -225,6 +225,18 @@ def test_a_set_too_small_for_intervals_has_none(
     row = parts(tmp_path, run[:6], worse(run[:6], 5, 6.0, 0.0, 0.0))["metrics"][0]
     assert row["boxes"]["difference"] == row["total"]["difference"] != 0
     assert row["total"]["low"] is row["total"]["high"] is None
+
+
+def test_rows_that_a_network_ranks_do_not_pair(tmp_path: Path) -> None:
+    graph = tmp_path / "graph.json"
+    graph.write_text('{"facts": {"ranks": true}}', encoding="utf-8")
+    context = SimpleNamespace(
+        inputs={"graph": graph},
+        params={"evaluator": "coco-detection"},
+        plugins=SimpleNamespace(evaluator=lambda _: CocoDetection()),
+    )
+    with pytest.raises(UsageError, match="ranks its own boxes"):
+        split(cast("Any", context))
 
 
 def test_an_evaluator_without_parts_is_named(tmp_path: Path) -> None:

@@ -46,6 +46,7 @@ def merge(reference: ModelProto, quantised: ModelProto) -> dict[str, Measured]:
     for tensor in other.initializer:
         tensor.name = _WHOLE + tensor.name
     alone = _alone(other, pairs)
+    _read_apart(other, pairs)
     found = _beside(
         graph, other, pairs, {name for nodes in alone.values() for name in _made(nodes)}
     )
@@ -100,21 +101,36 @@ def _alone(graph: GraphProto, pairs: Mapping[str, NodeProto]) -> dict[str, list[
         result = results.get(node.output[0])
         if source is None or result is None:
             continue
-        before = [] if source in given else list(_given(source, pairs[source]))
-        given.add(source)
-        copy = _copied(node, [_GIVEN + source, *node.input[1:]], [f"{_OWN}{result}/float"])
+        pair, integers = pairs[source], f"{_GIVEN}{source}/uint8"
+        there = [_copied(pair, [source, *pair.input[1:]], [integers])]
+        back = _dequantised(pair, integers, f"{_OWN}{result}/input")
+        copy = _copied(node, [*back.output, *node.input[1:]], [f"{_OWN}{result}/float"])
         after = _copied(pairs[result], [*copy.output, *pairs[result].input[1:]], [_OWN + result])
-        found[node.name] = [*before, copy, after]
+        found[node.name] = [*(there if source not in given else []), back, copy, after]
+        given.add(source)
     return found
 
 
-def _given(source: str, pair: NodeProto) -> Iterator[NodeProto]:
-    """Nodes that quantise and dequantise a tensor of the float network."""
-    there = _copied(pair, [source, *pair.input[1:]], [f"{_GIVEN}{source}/uint8"])
-    yield there
-    back = _copied(pair, [*there.output, *pair.input[1:]], [_GIVEN + source])
-    back.op_type = "DequantizeLinear"
-    yield back
+def _read_apart(graph: GraphProto, pairs: Mapping[str, NodeProto]) -> None:
+    """Give each convolution a node of its own that dequantises its input, just before it.
+
+    So integers cross from one segment to the next, and the convolution stays one on integers.
+    """
+    sources = {_WHOLE + name + _DEQUANTIZED: pair for name, pair in pairs.items()}
+    nodes = []
+    for node in graph.node:
+        pair = sources.get(node.input[0]) if node.op_type == "Conv" else None
+        if pair is not None:
+            nodes.append(_dequantised(pair, pair.output[0], f"{node.output[0]}/input"))
+            node.input[0] = nodes[-1].output[0]
+        nodes.append(node)
+    replace_nodes(graph, nodes)
+
+
+def _dequantised(pair: NodeProto, integers: str, output: str) -> NodeProto:
+    node = _copied(pair, [integers, *pair.input[1:]], [output])
+    node.op_type = "DequantizeLinear"
+    return node
 
 
 def _copied(node: NodeProto, inputs: Sequence[str], outputs: Sequence[str]) -> NodeProto:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import onnx
 from onnx import helper, shape_inference
 
-from zoo_core.toolkit.onnx_file import skeleton
+from zoo_core.toolkit.onnx_file import MATRIX_OPERATORS, skeleton
 from zoo_onnxruntime.graph import constants, live_nodes, uses
 
 if TYPE_CHECKING:
@@ -43,12 +43,14 @@ def split(
 
     `observed` are tensors whose values are wanted; nodes that none of them needs are left out.
     `shapes` are those of the graph's inputs. A segment ends when its observed tensors and its
-    weights exceed `limit` bytes and all tensors that cross its end have a known type.
+    weights exceed `limit` bytes, all tensors that cross its end have a known type, and no matrix
+    operator is parted from the pairs around it, which make it one on integers.
     """
     values = _inferred(model, shapes)
     weights = {t.name: _FLOAT_BYTES * math.prod(t.dims) for t in model.graph.initializer}
     nodes = live_nodes(model.graph.node, observed)
     last = {name: at for at, node in enumerate(nodes) for name in uses(node)}
+    whole = _together(nodes)
     alive = [value.name for value in model.graph.input]
     own: list[NodeProto] = []
     made: list[str] = []
@@ -60,12 +62,26 @@ def split(
         wanted = [name for name in made if name in observed]
         size += sum(weights.get(name, 0) for name in uses(node))
         size += sum(_bytes(values.get(name)) for name in node.output if name in observed)
-        if at + 1 < len(nodes) and not (size > limit and all(name in values for name in kept)):
+        ends = size > limit and all(n in values and whole.get(n, -1) <= at for n in kept)
+        if at + 1 < len(nodes) and not ends:
             continue
         outputs = tuple(dict.fromkeys([*wanted, *(name for name in kept if name in made)]))
         piece, inputs = _piece(model, own, outputs, values)
         yield Segment(piece, inputs, outputs, tuple(wanted), tuple(kept))
         alive, own, made, size = kept, [], [], 0
+
+
+def _together(nodes: Sequence[NodeProto]) -> dict[str, int]:
+    """Where tensors between a matrix operator and a pair are last read on the pair's other side."""
+    makers = {name: node.op_type for node in nodes for name in node.output}
+    found = {}
+    for at, node in enumerate(nodes):
+        for name in node.input:
+            pair = (makers.get(name), node.op_type)
+            into = pair[0] == "DequantizeLinear" and pair[1] in MATRIX_OPERATORS
+            if into or (pair[0] in MATRIX_OPERATORS and pair[1] == "QuantizeLinear"):
+                found[name] = at
+    return found
 
 
 def _piece(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo_core.api import ReweightsImages, SubstitutesParts
-from zoo_core.errors import ZooError
+from zoo_core.errors import UsageError, ZooError
 from zoo_core.pipeline.predictions import StoredPredictions
 from zoo_core.pipeline.records import read_records, write_records
 from zoo_core.pipeline.resampling import halves, paired_interval
@@ -39,8 +39,14 @@ def split(context: StageContext) -> None:
     {"images", "rows", "lacking": {part: rows that keep their own}, "metrics": [{"metric", "values":
     [reference, measured], "total", PART..., "rest"}]}, where `total`, each part and `rest` are
     {"difference", "low", "high"}: the measured run and the mixtures minus the reference.
+    Raises UsageError where the rows of two runs do not pair.
     """
     evaluator = context.plugins.evaluator(context.params["evaluator"])
+    if (graph := context.inputs.get("graph")) and json.loads(graph.read_text())["facts"].get(
+        "ranks"
+    ):
+        what = "the network ranks its own boxes, so the rows of two runs do not pair"
+        raise UsageError(what, next="see `zoo compare`, or export the network without TopK and NMS")
     values = {name: _metrics(context.inputs[f"{name}-metrics"]) for name in (REFERENCE, MEASURED)}
     samples = {name: _samples(context.inputs.get(f"{name}-halves")) for name in values}
     with TemporaryDirectory(dir=context.out) as place:
