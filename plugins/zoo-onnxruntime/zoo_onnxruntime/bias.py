@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +18,8 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
 IMAGES = 16
+"""How many images the means are taken over: a channel has thousands of values in each."""
+
 _NAMED = 3
 
 
@@ -41,7 +42,7 @@ def correct_biases(
     alone = result_alone(merged.graph)
     pairs = {nodes[name].output[0]: tensor for name, tensor in alone.items() if name in nodes}
     names = [each for pair in pairs.items() for each in pair]
-    means = channel_means(merged, names, islice(images, IMAGES), threads)
+    means = channel_means(merged, names, images, threads)
     model = load()
     known, rows = constants(model.graph), []
     for node in model.graph.node:
@@ -56,7 +57,7 @@ def correct_biases(
     return model, rows
 
 
-def summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def summary(rows: Sequence[Mapping[str, Any]], images: int) -> dict[str, Any]:
     """For precision.json: how many were corrected, and the three that moved most."""
     most = sorted(rows, key=lambda row: -float(row["largest_shift"]))[:_NAMED]
-    return {"convolutions": len(rows), "images": IMAGES, "most": most}
+    return {"convolutions": len(rows), "images": images, "most": most}

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.api.calibration import tensors
+from zoo_core.api.calibration import images, tensors
 from zoo_core.errors import StageError
 from zoo_core.toolkit.artefact import read_graph
 from zoo_core.toolkit.machine import cpu_threads
 from zoo_core.toolkit.onnx_file import load, opset, save
-from zoo_onnxruntime.bias import correct_biases, summary
+from zoo_onnxruntime.bias import IMAGES, correct_biases, summary
 from zoo_onnxruntime.build_float import compare, take
 from zoo_onnxruntime.files import EQUALISED_FILE, MODEL_FILE
 from zoo_onnxruntime.precision import node_precisions, processor_warnings, write_report
@@ -84,9 +85,10 @@ def _quantize(
         return each
 
     if ctx.params["bias_correction"]:
-        images = tensors(ctx.inputs["images"], ctx.params["preprocess"], batch)
-        model, rows = correct_biases(lambda: load(source), quantised, images, cpu_threads())
-        shifts = summary(rows)
+        batches = tensors(ctx.inputs["images"], ctx.params["preprocess"], batch)
+        first = islice(batches, max(1, IMAGES // batch))
+        model, rows = correct_biases(lambda: load(source), quantised, first, cpu_threads())
+        shifts = summary(rows, min(IMAGES, len(images(ctx.inputs["images"]))))
     left = quantize(model, bounds, floats, reduce_range=reduce_range)
     save(model, target)
     return {**floats, **left}, shifts

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 _LARGEST = 1e3
 """The largest factor of a channel; next to dead ones would get any."""
 
-_LEAST_SILU = 0.278
-"""The least value of SiLU is the negative of this."""
+_DEEPEST_SILU = 1.278
+"""SiLU is least, -0.278, at the negative of this."""
 
 _WORTH_DB = 12.0
 """What the mean channel of a tensor has to gain before a factor of its own is multiplied in."""
@@ -157,15 +157,15 @@ def equalise(graph: GraphProto, pair: Pair, ends: NDArray[np.float64]) -> dict[s
 def _used(activation: Activation | None, ends: NDArray[np.float64]) -> NDArray[np.float64]:
     """The largest magnitude in each channel that makes a difference after the activation.
 
-    With SiLU the geometric mean of that before, which is quantised too, and of that after.
+    Where what comes before an activation is quantised too, the geometric mean of both.
     """
     high, low = np.maximum(ends, 0.0)
     if activation is None:
         return np.asarray(np.maximum(high, low))
-    if activation.homogeneous:
-        return np.asarray(np.maximum(high, -activation.function(-low)))
     before = np.maximum(high, np.minimum(low, -activation.low))
-    return np.asarray(np.sqrt(before * np.maximum(high, _LEAST_SILU)))
+    deepest = low if activation.homogeneous else np.minimum(low, _DEEPEST_SILU)
+    after = np.maximum(high, np.abs(activation.function(-deepest)))
+    return np.asarray(after if activation.clamps else np.sqrt(before * after))
 
 
 def _groups(node: NodeProto) -> int:
