@@ -381,7 +381,7 @@ def test_every_step_of_tuning_is_an_option_that_can_be_read() -> None:
     assert isinstance(compiler, Tunable)
     card = model_card()
     int8 = Target(backend="onnxruntime", precision="int8", device="cpu")
-    steps = compiler.tuning(card, int8)
+    steps = compiler.tuning(card, int8, lambda _: compiler)
     kinds = list(dict.fromkeys(step.kind for step in steps))
     assert kinds == ["calibrator", "range", "bias", "equalisation"]
     assert len({step.name for step in steps}) == len(steps)
@@ -389,7 +389,7 @@ def test_every_step_of_tuning_is_an_option_that_can_be_read() -> None:
         target = Target(backend="onnxruntime", precision="int8", device="cpu", options=step.options)
         assert read_options(card, target) != read_options(card, int8)
     fp32 = Target(backend="onnxruntime", precision="fp32", device="cpu")
-    assert list(compiler.tuning(card, fp32)) == []
+    assert list(compiler.tuning(card, fp32, lambda _: compiler)) == []
 
 
 def test_quantisable_tensors_are_those_around_convolutions(nets: Any, tmp_path: Path) -> None:
