@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from zoo_core.cli.json_output import print_json, print_lines
 from zoo_core.cli.options import JsonFlag, Quiet, Verbose, with_rules
 from zoo_core.cli.progress import progress
-from zoo_core.errors import UsageError
-
-if TYPE_CHECKING:
-    from zoo_core.reporting.int8 import LayersReport, PartsReport
-    from zoo_core.reporting.waterfall import ExplainReport
-
 
 Layers = Annotated[
     bool,
@@ -55,21 +49,10 @@ def explain(
     quiet: Quiet = False,
 ) -> int:
     """Explain a run's accuracy: what each difference from another protocol makes of it."""
-    from zoo_core.commands.finished.explain import explain as explain_run
-    from zoo_core.commands.finished.layers import compare_layers
-    from zoo_core.commands.finished.parts import split_loss
+    from zoo_core.commands.finished.explained import Look, explained
 
-    reporter = progress(quiet, verbose)
-    if (layers and parts) or ((layers or parts) and (against or values)):
-        what = "--layers, --parts and --against exclude each other"
-        raise UsageError(what, next="give one of them, and protocol values with --against only")
-    report: ExplainReport | LayersReport | PartsReport
-    if layers:
-        report = compare_layers(run, reporter, layer_images)
-    elif parts:
-        report = split_loss(run, reporter)
-    else:
-        report = explain_run(run, against, values, reporter)
+    look = Look(layers=layers, layer_images=layer_images, parts=parts)
+    report = explained(run, against, values, look, progress(quiet, verbose))
     if as_json:
         return print_json(report.to_data())
     print_lines(None, report.lines(), quiet)

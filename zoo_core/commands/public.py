@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zoo_core.api import Prediction
+    from zoo_core.commands.finished.explained import Explained
     from zoo_core.commands.progress import ProgressReporter
     from zoo_core.commands.tune.report import TuneReport
     from zoo_core.reporting.differences import CompareReport
     from zoo_core.reporting.report import BenchReport, PredictReport, RunReport
-    from zoo_core.reporting.waterfall import ExplainReport
 
     Lines = Callable[[str], None]
     Image = str | PathLike[str] | NDArray[Any] | Any
@@ -153,13 +153,21 @@ def explain(
     run: str | Path,
     against: str | None = None,
     *,
+    layers: bool = False,
+    layer_images: int = 4,
+    parts: bool = False,
     progress: Lines | None = None,
     **values: Any,
-) -> ExplainReport:
-    """`zoo explain`: what each difference from a published row or a protocol makes of a run."""
-    from zoo_core.commands.finished.explain import explain as explain_run
+) -> Explained:
+    """`zoo explain`: what each difference from a published row or a protocol makes of a run.
 
-    return explain_run(str(run), against, _protocol_values(values), _reporter(progress))
+    Instead, `layers` compares the layers of an int8 run with the float network on so many
+    calibration images, and `parts` splits what a reduced precision loses.
+    """
+    from zoo_core.commands.finished.explained import Look, explained
+
+    look = Look(layers=layers, layer_images=layer_images, parts=parts)
+    return explained(str(run), against, _protocol_values(values), look, _reporter(progress))
 
 
 def bench(

@@ -11,6 +11,7 @@ import jsonschema
 import pytest
 
 import zoo_core
+from zoo_core.errors import UsageError
 from zoo_core.reporting.int8 import LayersReport, PartsReport
 
 if TYPE_CHECKING:
@@ -61,6 +62,15 @@ def test_one_explanation_at_a_time(zoo: Zoo, options: tuple[str, ...]) -> None:
     done = zoo("explain", "b", *options)
     assert done.code == 2
     assert "exclude each other" in done.stderr
+
+
+def test_the_python_api_refuses_alike(toy: Zoo) -> None:
+    with pytest.raises(UsageError, match="does not compare layers"):
+        zoo_core.explain("b", layers=True)
+    with pytest.raises(UsageError, match="cannot be split"):
+        zoo_core.explain("b", parts=True)
+    with pytest.raises(UsageError, match="exclude each other"):
+        zoo_core.explain("b", layers=True, parts=True)
 
 
 def test_no_images_are_no_count(toy: Zoo) -> None:
