@@ -10,7 +10,7 @@ import pytest
 
 from zoo_core.api import TuningStep
 from zoo_core.benchmark.compare import VersusFigures
-from zoo_core.commands.tune.report import optimism
+from zoo_core.commands.tune.report import TuneReport, optimism, speed_doubts
 from zoo_core.commands.tune.search import Search, Trial, verdict_of
 from zoo_core.commands.tune.trials import cost_of
 
@@ -219,6 +219,21 @@ def test_the_cost_is_a_share_of_the_gain() -> None:
     assert cost_of(versus(0.9, "no difference shown"), gain, 0.1)[1] == ""
     assert cost_of(versus(0.9, "slower"), versus(0.8, "slower"), 0.1) == (None, "")
     assert cost_of(None, None, 0.1) == (None, "")
+
+
+def test_speeds_that_contradict_each_other_are_told() -> None:
+    """A step that cost 7 % against the plain build, and 92 % when measured against fp32."""
+    chosen = Trial(name="1 layer in float", drop=0.0, cost=0.07, reached=True)
+    report = TuneReport(
+        model="m", name="m", backend="b", precision="int8", metric="AP", images=128, max_drop=0.01,
+        max_speed_cost=0.1, reference=0.4, trials=(chosen,), chosen=chosen, reached=True,
+        gain=versus(1.5, "faster"), speed=versus(1.04, "faster"), seconds=1.0,
+    )  # fmt: skip
+    (told,) = speed_doubts(report)
+    assert "loses 92% of the gain in speed, not 7%" in told
+    assert not speed_doubts(replace(report, speed=versus(1.46, "faster")))
+    assert not speed_doubts(replace(report, gain=versus(0.9, "slower")))
+    assert not speed_doubts(replace(report, speed=None))
 
 
 def test_optimism_is_what_a_choice_among_equals_seems_to_win() -> None:

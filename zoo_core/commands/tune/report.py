@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from zoo_core.benchmark.compare import VersusFigures
-from zoo_core.commands.tune.search import PASSED, PLAIN, Trial
+from zoo_core.commands.tune.search import FASTER, PASSED, PLAIN, Trial
 from zoo_core.errors import AccuracyGateError
 from zoo_core.pipeline.resampling import CONFIDENCE
 from zoo_core.system.record import Parts, Record
@@ -130,6 +130,23 @@ def optimism(
     noise = table - table.mean(axis=1, keepdims=True)
     chosen = (np.asarray(drops)[:, None] + noise).argmin(axis=0)
     return float(0.0 - noise[chosen, np.arange(noise.shape[1])].mean())
+
+
+def speed_doubts(report: TuneReport) -> list[str]:
+    """A warning where the chosen build, against fp32 itself, keeps less of the gain than allowed.
+
+    Each step was within the limit against the plain build: speeds that contradict each other come
+    from a machine that was busy.
+    """
+    gain, speed = report.gain, report.speed
+    if gain is None or speed is None or gain.verdict != FASTER:
+        return []
+    cost = (gain.speedup - speed.speedup) / (gain.speedup - 1)
+    if cost <= report.max_speed_cost:
+        return []
+    told = f"measured against fp32, the chosen build loses {cost:.0%} of the gain in speed"
+    beside = "" if report.chosen.cost is None else f", not {report.chosen.cost:.0%}"
+    return [f"{told}{beside}: the machine was busy; measure with `zoo bench --vs :fp32` when idle"]
 
 
 def _span(trial: Trial) -> str:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 PLAIN = "plain"
 PASSED, MISSED = "passed", "missed"
+FASTER, SLOWER = "faster", "slower"
 
 Options = Mapping[str, str]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from zoo_core.benchmark.compare import VersusFigures, compare
 from zoo_core.benchmark.series import Instruments
 from zoo_core.commands.bench.artefact import Build
-from zoo_core.commands.tune.search import PLAIN, Trial, verdict_of
+from zoo_core.commands.tune.search import FASTER, PLAIN, SLOWER, Trial, verdict_of
 from zoo_core.errors import StageError, UsageError, first_line
 from zoo_core.planning.build import Goal
 from zoo_core.reporting.build import Outcome, build_report
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from zoo_core.planning.request import RunRequest
 
 JOURNAL = "journal.jsonl"
-_FASTER, _SLOWER = "faster", "slower"
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,9 +204,9 @@ def cost_of(
     With s the plain build's speedup over fp32 and r the trial's over the plain build, s - s r of
     the gain s - 1 is lost. Without a gain that is shown there is none to lose.
     """
-    if speed is None or gain is None or gain.verdict != _FASTER:
+    if speed is None or gain is None or gain.verdict != FASTER:
         return None, ""
     cost = gain.speedup * (1 - speed.speedup) / (gain.speedup - 1)
-    if cost > most and speed.verdict == _SLOWER:
+    if cost > most and speed.verdict == SLOWER:
         return round(cost, 4), f"costs {cost:.0%} of the gain in speed, more than {most:.0%}"
     return round(cost, 4), ""

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from zoo_core.api import Tunable
 from zoo_core.benchmark.settings import BenchSettings
 from zoo_core.commands.tune.layers import ranked
-from zoo_core.commands.tune.report import TuneReport, measured, optimism
-from zoo_core.commands.tune.search import PLAIN, Search
+from zoo_core.commands.tune.report import TuneReport, measured, optimism, speed_doubts
+from zoo_core.commands.tune.search import FASTER, PLAIN, Search
 from zoo_core.commands.tune.trials import Laboratory
 from zoo_core.commands.workspace import prepare
 from zoo_core.errors import StageError, UsageError, first_line
@@ -99,6 +99,7 @@ def tune(
     report = _report(lab, search, planned, how)
     if report.chosen.name != PLAIN:
         report = replace(report, speed=lab.final(report.chosen))
+        report = replace(report, warnings=(*report.warnings, *speed_doubts(report)))
         report = _written(report, planned, weights, output)
     return replace(report, seconds=round(time.perf_counter() - began, 1))
 
@@ -175,7 +176,7 @@ def _report(lab: Laboratory, search: Search, planned: Run, how: TuneRequest) -> 
 def _doubts(report: TuneReport, spent: bool) -> Iterator[str]:
     if report.gain is None:
         yield "speed is not priced: the device is emulated"
-    elif report.gain.verdict != "faster":
+    elif report.gain.verdict != FASTER:
         yield f"{report.precision} is not faster than fp32 here: no step is refused for its speed"
     if spent:
         yield f"the search ended after {len(report.trials) - 1} trials, as --trials says"
