@@ -24,7 +24,7 @@ LAYERS = {
 BESIDE = {"toolkit", "testing", "schemas"}
 MOST_MODULES = 16
 MOST_LINES = {"file": 500, "function": 50}
-MOST_CODE = {"core": 17_600, "toolkit": 3_450, "testing": 2_720}
+MOST_CODE = {"core": 18_300, "toolkit": 3_450, "testing": 2_720}
 NO_CODE = {
     *(tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT),
     tokenize.ENDMARKER,

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from zoo_core.commands.public import explain as explain
     from zoo_core.commands.public import load as load
     from zoo_core.commands.public import models as models
+    from zoo_core.commands.public import package as package
     from zoo_core.commands.public import predict as predict
+    from zoo_core.commands.public import replay as replay
     from zoo_core.commands.public import rescore as rescore
     from zoo_core.commands.public import run as run
     from zoo_core.commands.public import tune as tune
@@ -27,6 +29,8 @@ _PUBLIC = (
     "backends",
     "bench",
     "compare",
+    "package",
+    "replay",
     "eval",
     "explain",
     "load",

@@ -5,7 +5,7 @@
     │   └── SampleError     1   one sample failed; the others can run
     ├── UsageError          2   unknown name, bad option
     │   └── RegistryError   2   a registry or configuration file is wrong
-    ├── AccuracyGateError   3   a measured accuracy fails its gate
+    ├── AccuracyGateError   3   a measured accuracy fails its gate, or a replay is different
     ├── SpeedGateError      4   a measured speed fails its gate
     ├── UnavailableError    5   a backend, device or plugin cannot be used here
     └── DataError           6   data, weights or images are missing, wrong or refused
@@ -88,7 +88,7 @@ class RegistryError(UsageError):
 
 
 class AccuracyGateError(ZooError):
-    """A measured accuracy fails its gate."""
+    """A measured accuracy fails its gate, or a replay is not what the run was."""
 
     exit_code = 3
     code = "accuracy_gate"

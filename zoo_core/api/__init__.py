@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from zoo_core.api.backend import Device as Device
     from zoo_core.api.backend import DiagnosticStep as DiagnosticStep
     from zoo_core.api.backend import OfflineBuilder as OfflineBuilder
+    from zoo_core.api.backend import PackageRequest as PackageRequest
+    from zoo_core.api.backend import Portable as Portable
     from zoo_core.api.backend import Profiler as Profiler
     from zoo_core.api.backend import Runtime as Runtime
     from zoo_core.api.backend import Session as Session

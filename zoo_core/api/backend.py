@@ -8,7 +8,7 @@ that `Stage.run` names do the work and may import anything.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from zoo_core.errors import first_line, raise_ctrl_c
 
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zoo_core.api.card import ModelCard
-    from zoo_core.api.evaluation import ScoringProtocol
+    from zoo_core.api.evaluation import Predictions, ScoringProtocol
     from zoo_core.api.graph import Arrays, TensorSpec
+    from zoo_core.api.provider import Provider
     from zoo_core.api.stage import Stage
 
 ARTEFACT_FILE = "artefact.json"
@@ -242,6 +243,45 @@ class Runtime(Protocol):
 
         `hint` is `latency` (optimise the time of one run) or `throughput` (optimise many runs).
         """
+
+
+@runtime_checkable
+class Portable(Protocol):
+    """Optional protocol of a runtime whose artefacts run without zoo: for `zoo package`."""
+
+    portable: str
+    """"module:function" that opens an artefact with NumPy and the engine alone:
+    (folder: Path, target: Mapping[str, Any]) -> function from a batch to its outputs by name, batch
+    first. `target` is `Target.to_data()`. Its source is copied with what it calls of zoo; it
+    imports the engine in its body.
+    """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackageRequest:
+    """What `zoo package` gives to the plugin that writes the package into `folder`.
+
+    `opener` is `Portable.portable`; the artefact of `target` lies in `folder`/artefact. `protocol`
+    are the values that the evaluator takes, `report` is the run's in its JSON form. `count` of
+    the `predictions` become golden inputs, with `images` where the licence of these allows it;
+    `weights` are the user's files.
+    """
+
+    folder: Path
+    card: ModelCard
+    report: Mapping[str, Any]
+    opener: str
+    target: Mapping[str, Any]
+    preprocess: Sequence[Mapping[str, Any]]
+    decoder: Provider[object]
+    decoder_params: Mapping[str, Any]
+    floor: float
+    evaluator: Provider[object]
+    protocol: Mapping[str, Any]
+    predictions: Predictions
+    count: int = 4
+    images: bool = True
+    weights: tuple[Path, ...] = ()
 
 
 class Profiler(Protocol):

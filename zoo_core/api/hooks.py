@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from zoo_core.api import (
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         Evaluator,
         Exporter,
         OfflineBuilder,
+        PackageRequest,
         Profiler,
         Provider,
         Runtime,
@@ -105,3 +106,13 @@ def zoo_run_stage(stage: Stage, context: StageContext) -> bool | None:
 @hookspec
 def zoo_stage_done(stage: Stage, key: str, seconds: float, cached: bool) -> None:
     """Called for each stage that has been stored, or (`cached`) that the store already had."""
+
+
+@hookspec(firstresult=True)
+def zoo_write_package(request: PackageRequest) -> Sequence[str] | None:
+    """Write the files of `zoo package` into the request's folder; returns what its check says.
+
+    Its verify.py runs without zoo: exit code 0 if the artefact gives the golden results. Raises
+    UsageError for a decoder or an evaluator that cannot run without zoo, ZooError where the check
+    fails.
+    """

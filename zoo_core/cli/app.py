@@ -31,6 +31,8 @@ VERBS = {
     "rescore": "Score a finished run by another protocol, from its stored candidates.",
     "explain": "Explain a run's accuracy: what each difference from another protocol makes of it.",
     "tune": "Search for options that win back what int8 loses; later runs use them.",
+    "replay": "Rebuild a run from its manifest; say what is equal, and what is not and why.",
+    "package": "Write a folder that runs the network of a run without zoo, with a check.",
     "models": "List the models: what runs here, then the rest with the one thing that is missing.",
     "backends": "List all backends, and why some are not available here.",
     "plugins": "List plugins and what they provide; or test, enable or disable them.",

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from zoo_core.cli.json_output import print_json, print_lines
-from zoo_core.cli.options import JsonFlag, Quiet, Verbose, with_rules
+from zoo_core.cli.options import JsonFlag, Quiet, RunFolder, Verbose, with_rules
 from zoo_core.cli.progress import progress
 
 Layers = Annotated[
@@ -28,12 +28,7 @@ Parts = Annotated[
 @with_rules()
 def explain(
     values: dict[str, Any],
-    run: Annotated[
-        str,
-        typer.Argument(
-            metavar="RUN", help="Run folder, or MODEL:BACKEND:PRECISION for the newest such run."
-        ),
-    ],
+    run: RunFolder,
     against: Annotated[
         str | None,
         typer.Option(

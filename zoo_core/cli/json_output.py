@@ -15,7 +15,12 @@ from zoo_core.system.terminal import masked
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-TO_FILE = frozenset({"run", "eval", "bench", "plan", "predict", "compare", "rescore", "tune"})
+TO_FILE = frozenset(
+    (
+        *("run", "eval", "bench", "plan", "predict", "compare", "rescore", "tune"),
+        *("replay", "package"),
+    )
+)
 _WARNING = "warning: "
 _JSON = "--json"
 _OR_STDOUT = ", or - for stdout"

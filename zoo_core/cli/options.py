@@ -23,6 +23,12 @@ JsonTo = Annotated[
     typer.Option("--json", metavar="FILE|-", help="Write JSON to a file, or to stdout (-)."),
 ]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+RunFolder = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN", help="Run folder, or MODEL:BACKEND:PRECISION for the newest such run."
+    ),
+]
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Output folder.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Verbose output.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only print errors.")]

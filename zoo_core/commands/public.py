@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from zoo_core.api import Prediction
     from zoo_core.commands.finished.explained import Explained
+    from zoo_core.commands.finished.likeness import ReplayReport
     from zoo_core.commands.progress import ProgressReporter
     from zoo_core.commands.tune.report import TuneReport
     from zoo_core.reporting.differences import CompareReport
@@ -168,6 +169,43 @@ def explain(
 
     look = Look(layers=layers, layer_images=layer_images, parts=parts)
     return explained(str(run), against, _protocol_values(values), look, _reporter(progress))
+
+
+def replay(
+    run: str | Path,
+    *,
+    output: str | Path | None = None,
+    cached: bool = False,
+    progress: Lines | None = None,
+    **moved: str | Path,
+) -> ReplayReport:
+    """`zoo replay`: rebuild a run from its manifest, and compare.
+
+    `moved` says where files of the run are now (`weights`, `images` ...). Its `verdict` is "equal",
+    "within tolerance", "different" or "not known".
+    """
+    from zoo_core.commands.finished.replay import replay as replay_run
+
+    return replay_run(str(run), _reporter(progress), _path(output), cached=cached, moved=moved)
+
+
+def package(
+    run: str | Path,
+    output: str | Path,
+    *,
+    images: int = 4,
+    with_images: bool = True,
+    progress: Lines | None = None,
+) -> Path:
+    """`zoo package`: a folder that runs the network of a run without zoo; returns it.
+
+    `images` of the run become golden inputs; without `with_images` only as tensors.
+    """
+    from zoo_core.commands.finished.package import package as package_run
+
+    target, lines = as_path(output, "output"), _reporter(progress)
+    package_run(str(run), target, lines, images, with_images=with_images)
+    return target
 
 
 def bench(

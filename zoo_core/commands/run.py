@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from zoo_core.pipeline.executor import StageResult
     from zoo_core.planning.build import Run
     from zoo_core.planning.request import RunRequest
+    from zoo_core.registry import Registry
     from zoo_core.reporting.gates.expression import Gate
     from zoo_core.reporting.gates.judge import Reference
     from zoo_core.reporting.report import RunReport
@@ -91,7 +92,7 @@ def run(
         report = build_report(outcome, work.registry)
         report = report.with_warnings(*float_warnings(report, planned, work), *limits)
         report = _judged(report, gates, outcome, reference)
-        _write_folder(staged.part, outcome, report, raw)
+        write_folder(staged.part, outcome, report, work.registry, raw)
     if trouble := remember(report):
         progress.message(f"warning: {trouble}")
     return report
@@ -122,9 +123,14 @@ def _speed(
     return measured(Build(run, work, results), message)
 
 
-def _write_folder(
-    folder: Path, outcome: Outcome, report: RunReport, raw: Mapping[str, Any] | None
+def write_folder(
+    folder: Path,
+    outcome: Outcome,
+    report: RunReport,
+    registry: Registry,
+    raw: Mapping[str, Any] | None = None,
 ) -> None:
+    """Write all files of a run folder; `raw` holds every sample of the benchmark."""
     from zoo_core.reporting.manifest import manifest
 
     predictions = outcome.path("predictions")
@@ -134,7 +140,8 @@ def _write_folder(
         deliver(samples, folder / RESAMPLES)
     if raw:
         write_json(folder / RAW, raw)
-    write_report(folder / MANIFEST, manifest(outcome, report.header.versions, sys.argv))
+    document = manifest(outcome, registry, report.header.versions, sys.argv)
+    write_report(folder / MANIFEST, document)
     write_text(folder / "report.md", shown(markdown(report)))
     write_text(folder / "log.txt", shown(_logs(outcome)))
     write_report(folder / REPORT, report.to_data())

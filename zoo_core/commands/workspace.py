@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zoo_core.pipeline.durations import Durations
 from zoo_core.pipeline.executor import Executor
@@ -103,12 +103,15 @@ class Workspace:
         return self._hosts[host]
 
 
-def open_workspace() -> Workspace:
-    """Open the installed plugins, the registry files, and the store under `home()`."""
+def open_workspace(last: tuple[Path, Any] | None = None) -> Workspace:
+    """Open the installed plugins, the registry files, and the store under `home()`.
+
+    `last` is a registry document that overrides the others, and the file it is from.
+    """
     plugins = Plugins.installed()
     return Workspace(
         plugins=plugins,
-        registry=load_registry(plugins.registry_files()),
+        registry=load_registry(plugins.registry_files(), last),
         store=Store(home() / "store"),
         durations=Durations(home() / "journal.jsonl"),
     )

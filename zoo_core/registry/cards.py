@@ -68,6 +68,12 @@ def protocol(name: str, reader: Reader) -> ScoringProtocol:
     )
 
 
+def to_data(found: ScoringProtocol) -> dict[str, Any]:
+    """The entry that `protocol` reads."""
+    own = {"task": found.task, "values": dict(found.values), "unknown": list(found.unknown)}
+    return {**own, "note": found.note}
+
+
 def merge(family: Mapping[str, Any], model: Mapping[str, Any]) -> dict[str, Any]:
     """The family's values overridden by the model's; mappings are merged one level deep."""
     result = dict(family)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.errors import RegistryError, UsageError, did_you_mean
-from zoo_core.registry.cards import card, merge, protocol
+from zoo_core.registry.cards import card, merge, protocol, to_data
 from zoo_core.registry.reader import Reader, read_yaml
 
 if TYPE_CHECKING:
@@ -52,13 +52,17 @@ class _Merged:
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """All cards and protocols, by name; `faults` are the errors of the plugins' files left out."""
+    """All cards and protocols, by name; `faults` are the errors of the plugins' files left out.
+
+    `entries` are the models as a registry file would state them, merged with their families.
+    """
 
     models: dict[str, ModelCard]
     protocols: dict[str, ScoringProtocol]
     files: tuple[Path, ...]
     faults: tuple[RegistryError, ...] = ()
     labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    entries: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def labels_name(self, labels: Sequence[str]) -> str | None:
         """The name under which a registry file keeps these labels, such as coco80."""
@@ -72,13 +76,27 @@ class Registry:
             raise UsageError(f"no model '{name}'", next=step)
         return self.models[name]
 
+    def extract(self, model: str, protocols: Iterable[str]) -> dict[str, Any]:
+        """A registry file of its own with one model, and the protocols that it and a run name."""
+        card, entry = self.models[model], dict(self.entries[model])
+        entry |= {"labels": list(card.labels)}
+        entry.pop("family", None)
+        rows = (row.protocol for row in card.published)
+        names = dict.fromkeys((card.protocol, *card.protocols.values(), *rows, *protocols))
+        known = {name: self.protocols[name] for name in names if name in self.protocols}
+        texts = {name: to_data(found) for name, found in known.items()}
+        return {"schema": SCHEMA, "protocols": texts, "models": {model: entry}}
 
-def load_registry(plugin_files: Iterable[Path] = ()) -> Registry:
+
+def load_registry(
+    plugin_files: Iterable[Path] = (), last: tuple[Path, Any] | None = None
+) -> Registry:
     """The bundled file and the plugins', overridden by `./registry.yaml` and ZOO_REGISTRY.
 
     A plugin may not use a name that exists; a plugin's file that is wrong is left out. The user's
-    files override entry by entry. ZOO_REGISTRY is one file, or several separated as in PATH. Raises
-    RegistryError for these and for the bundled one.
+    files override entry by entry. ZOO_REGISTRY is one file, or several separated as in PATH. `last`
+    is a document that overrides all of them, and the file it is from. Raises RegistryError for
+    these and for the bundled one.
     """
     merged = _Merged()
     faults: list[RegistryError] = []
@@ -98,6 +116,8 @@ def load_registry(plugin_files: Iterable[Path] = ()) -> Registry:
             used.append(path)
     for path, document in zip(own, read_yaml(own), strict=True):
         merged.add(path, document, override=True)
+    if last is not None:
+        merged.add(*last, override=True)
     return _build(merged, (packed, *used, *own), faults)
 
 
@@ -127,14 +147,15 @@ def _build(
         name: protocol(name, Reader(value, f"{path}: protocols.{name}"))
         for name, (value, path) in parts["protocols"].items()
     }
-    models = {}
+    models, entries = {}, {}
     for name, (value, path) in parts["models"].items():
         reader = Reader(value, f"{path}: models.{name}")
         family = reader.optional("family", str)
         full = merge(_family(family, parts, reader.where), value) if family else value
         models[name] = card(name, Reader(full, reader.where), labels, str(path))
+        entries[name] = full
         _check_protocols(models[name], protocols, reader.where)
-    return Registry(dict(sorted(models.items())), protocols, files, tuple(faults), labels)
+    return Registry(dict(sorted(models.items())), protocols, files, tuple(faults), labels, entries)
 
 
 def _family(name: str, parts: dict[str, dict[str, tuple[Any, Path]]], where: str) -> Any:

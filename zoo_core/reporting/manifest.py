@@ -2,34 +2,45 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.reporting.warnings import exported_by
-from zoo_core.system.hashing import digest
+from zoo_core.system.hashing import digest, file_digest
 from zoo_core.system.machine import environment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from zoo_core.pipeline.plan import PlannedStage
+    from zoo_core.planning.weights import Weights
+    from zoo_core.registry import Registry
     from zoo_core.reporting.build import Outcome
 
 SCHEMA = "zoo.manifest/1"
 
+_VARIABLES = ("ZOO_REGISTRY", "ZOO_PLUGINS", "ZOO_DISABLE_PLUGINS")
+
 
 def manifest(
-    outcome: Outcome, versions: Mapping[str, str], command: Sequence[str]
+    outcome: Outcome, registry: Registry, versions: Mapping[str, str], command: Sequence[str]
 ) -> dict[str, Any]:
-    """Hashes of weights, graph, calibration list, artefact, data and protocol; keys; versions."""
-    resolved, plan, request = outcome.run.resolved, outcome.run.plan, outcome.run.request
-    data, card = resolved.data, resolved.card
+    """Hashes of weights, graph, calibration list, artefact, data and protocol; keys; versions.
+
+    With the card and its protocols as they were, wherever they came from: a replay needs them.
+    """
+    resolved, plan = outcome.run.resolved, outcome.run.plan
+    data, card, request = resolved.data, resolved.card, outcome.run.request
+    protocols = [name for name in (request.protocol, resolved.protocol.base) if name]
     return {
         "schema": SCHEMA,
         "command": list(command),
         "directory": str(Path.cwd()),
         "request": request.to_data(),
         "rescored_from": str(request.origin) if request.origin else None,
+        "variables": {name: os.environ[name] for name in _VARIABLES if name in os.environ},
+        "registry": registry.extract(card.id, protocols),
         "model": card.id,
         "name": resolved.name,
         "source": {
@@ -37,14 +48,8 @@ def manifest(
             "commit": card.repository.commit,
             "exported_by": exported_by(outcome.run),
         },
-        "weights": {
-            "kind": resolved.weights.kind,
-            "seed": resolved.weights.seed if resolved.weights.kind == "random" else None,
-            "files": {
-                role: {"name": source.name, "sha256": source.sha256, "url": source.url}
-                for role, source in resolved.weights.files.items()
-            },
-        },
+        "weights": _weights(resolved.weights),
+        "names": request.names and file_digest(request.names),
         "graph": _digests(outcome, plan.find("export")),
         "decoder": {"name": card.decoder, "params": dict(card.decoder_params)},
         "calibration": _digests(outcome, plan.find("calibration")),
@@ -64,6 +69,17 @@ def manifest(
         ],
         "versions": dict(versions),
         "environment": environment(),
+    }
+
+
+def _weights(weights: Weights) -> dict[str, Any]:
+    return {
+        "kind": weights.kind,
+        "seed": weights.seed if weights.kind == "random" else None,
+        "files": {
+            role: {"name": source.name, "sha256": source.sha256, "url": source.url}
+            for role, source in weights.files.items()
+        },
     }
 
 

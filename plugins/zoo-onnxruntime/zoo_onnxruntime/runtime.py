@@ -61,6 +61,9 @@ class OnnxRuntimeSession:
 class OnnxRuntimeRuntime:
     """Opens artefacts of the compiler of this plugin, or any ONNX file described alike."""
 
+    portable = "zoo_onnxruntime.portable:open_artefact"
+    """See `zoo_core.api.Portable`."""
+
     def open(
         self, artefact: Path, target: Target, hint: str = "latency"
     ) -> AbstractContextManager[Session]:

@@ -80,6 +80,9 @@ class OpenVinoSession:
 class OpenVinoRuntime:
     """Opens artefacts of this plugin's compiler, and ONNX ones of any other as they are."""
 
+    portable = "zoo_openvino.portable:open_artefact"
+    """See `zoo_core.api.Portable`."""
+
     def open(
         self, artefact: Path, target: Target, hint: str = "latency"
     ) -> AbstractContextManager[Session]:

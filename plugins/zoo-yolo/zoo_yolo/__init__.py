@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,12 +23,12 @@ def zoo_decoders() -> Iterable[Provider[Decoder]]:
     yield Provider(
         name="yolo-anchors",
         summary="YOLOv5, v7, YOLOR and Ultralytics' v3: raw heads (sides grow as squares) or rows",
-        load=lambda: _with_anchors(squares=True),
+        load=partial(_with_anchors, squares=True),
     )
     yield Provider(
         name="yolo-anchors-exp",
         summary="YOLOv3 and v4 as Darknet has them: raw heads (sides grow as exp) or decoded rows",
-        load=lambda: _with_anchors(squares=False),
+        load=partial(_with_anchors, squares=False),
     )
     yield Provider(
         name="yolo-anchor-free",

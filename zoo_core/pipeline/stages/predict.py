@@ -180,15 +180,17 @@ def bound_decoder(params: Mapping[str, Any], graph: Path | None, plugins: Provid
     Parameters that only the exporter knows, such as the heads of a .cfg, are read from graph.json
     and override the card's.
     """
-    own = _decoder_params(graph) if graph and params["decoder_from_graph"] else {}
     decoder = plugins.decoder(params["decoder"])
-    return decoder.bind({**params["decoder_params"], **own}, params["classes"], params["floor"])
+    return decoder.bind(decoder_params(params, graph), params["classes"], params["floor"])
 
 
-def _decoder_params(path: Path) -> dict[str, Any]:
-    graph = Graph.from_data(json.loads(path.read_text(encoding="utf-8")))
-    params: dict[str, Any] = graph.facts.get("decoder", {})
-    return params
+def decoder_params(params: Mapping[str, Any], path: Path | None) -> dict[str, Any]:
+    """The card's parameters, and over them those of graph.json, for a shard's parameters."""
+    own: Mapping[str, Any] = {}
+    if path and params["decoder_from_graph"]:
+        graph = Graph.from_data(json.loads(path.read_text(encoding="utf-8")))
+        own = graph.facts.get("decoder", {})
+    return {**params["decoder_params"], **own}
 
 
 def _groups(samples: Iterator[Sample], size: int) -> Iterator[list[Sample]]:
