@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from zoo_core.api import ModelCard
 
 FILE = Path(zoo_yolo.__file__).with_name("anchor_based.yaml")
-FILES = [FILE, FILE.with_name("mmdet.yaml")]
+FILES = [FILE, FILE.with_name("mmdet.yaml"), FILE.with_name("paddle.yaml")]
 CARDS = [card for card in load_registry(FILES).models.values() if card.origin in map(str, FILES)]
 
 
@@ -69,6 +69,17 @@ def test_figures_are_those_of_the_vendors_pages(name: str, row: str, expected: l
     card = next(card for card in CARDS if card.id == name)
     result = next(result for result in card.published if result.id == row)
     assert [result.metrics["AP"], result.metrics["AP50"]] == expected
+
+
+def test_figures_of_paddledetection_are_those_of_the_vendors_page() -> None:
+    found = {card.id: card.published[0].metrics for card in CARDS if "ppdet" in card.id}
+    assert found == {
+        "yolov3-darknet53-ppdet": {"AP": 0.391},
+        "yolov3-mobilenetv1-ppdet": {"AP": 0.294},
+        "yolov3-mobilenetv1-ssld-ppdet": {"AP": 0.31},
+        "yolov3-mobilenetv3-ppdet": {"AP": 0.314},
+        "yolov3-resnet34-ppdet": {"AP": 0.362},
+    }
 
 
 def test_anchors_of_the_default_card_are_those_that_are_assumed() -> None:

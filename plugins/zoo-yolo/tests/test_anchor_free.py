@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import yaml
+from zoo_yolo import anchor_free
 from zoo_yolo.anchor_free import AnchorFreeDecoder
 from zoo_yolo.cells import Layout
 from zoo_yolo.end_to_end import EndToEndDecoder
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 SIZE, CLASSES, FLOOR = (64, 96), 3, 0.001
 STRIDES = (8, 16, 32)
+CARDS = Path(anchor_free.__file__).with_suffix(".yaml")
 GOLDEN = dict(np.load(Path(__file__).parent / "data" / "anchor_free.npz"))
 
 
@@ -108,6 +111,15 @@ def test_raw_maps_give_the_repository_s_detections(
         np.testing.assert_allclose(found[: len(expected)], expected, atol=1e-4)
 
 
+def test_raw_maps_may_have_the_scores_first() -> None:
+    """As MMYOLO's `--model-only` gives them: with 16 bins, or with one (YOLO-World)."""
+    for seed, bins, name in ((1, 16, "v8"), (2, 1, "v26")):
+        maps = [np.roll(one, CLASSES, axis=0) for one in raw_maps(seed, bins)]
+        found = rows(decoded(named(*maps), scores_first=True), 0.6, "multi")
+        expected = GOLDEN[f"{name}_multi"]
+        np.testing.assert_allclose(found[: len(expected)], expected, atol=1e-4)
+
+
 @pytest.mark.parametrize("name", ["v10", "v26"])
 def test_chosen_rows_are_taken_as_they_are(name: str) -> None:
     found = rows(chosen(named(GOLDEN[f"{name}_e2e"])), None, "multi")
@@ -151,7 +163,8 @@ def test_outputs_of_another_network_are_refused(shape: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    "params", [{"strides": []}, {"strides": [8, 0]}, {"object": "yes"}, {"output": 1}]
+    "params",
+    [{"strides": []}, {"strides": [8, 0]}, {"object": "yes"}, {"output": 1}, {"scores_first": 1}],
 )
 def test_wrong_parameters(params: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=next(iter(params))):
@@ -335,6 +348,18 @@ def test_names_that_are_no_list_are_not_read() -> None:
     found = AnchorFreeDecoder().recognise(outline((1, 84, 8400), names="{0: open('x')}"))
     assert found is not None
     assert found.classes == 80
+
+
+def test_the_card_of_yolo_world_reads_its_export() -> None:
+    """One cell above the threshold: its sides are distances in cells of its stride."""
+    card = yaml.safe_load(CARDS.read_text("utf-8"))["models"]["yolo-world-v2-l"]
+    maps = [np.full((84, 1280 // s, 1280 // s), -9.0, np.float32) for s in STRIDES]
+    maps[1][17, 30, 40] = 0.0
+    maps[1][80:, 30, 40] = [1.0, 2.0, 3.0, 4.0]
+    decode = AnchorFreeDecoder().bind(card["decoder_params"], 80, 0.01)
+    found = Candidates.from_arrays(decode(named(*maps), Geometry.identity(tuple(card["size"]))))
+    (row,) = rows(found, 0.7, "multi")
+    np.testing.assert_allclose(row, [39.5 * 16, 28.5 * 16, 43.5 * 16, 34.5 * 16, 0.5, 17])
 
 
 def test_extras_are_those_after_the_classes() -> None:

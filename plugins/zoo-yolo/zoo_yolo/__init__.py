@@ -60,7 +60,7 @@ def zoo_decoders() -> Iterable[Provider[Decoder]]:
 @hookimpl
 def zoo_registry_files() -> Iterable[Path]:
     """The families and their cards."""
-    for name in ("anchor_based.yaml", "anchor_free.yaml", "mmdet.yaml"):
+    for name in ("anchor_based.yaml", "anchor_free.yaml", "mmdet.yaml", "paddle.yaml"):
         yield Path(__file__).with_name(name)
 
 

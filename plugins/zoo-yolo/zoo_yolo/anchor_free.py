@@ -33,7 +33,8 @@ class AnchorFreeDecoder:
     """Decodes rows of 4 sides and a score for each class, one row per cell, or raw maps.
 
     `strides` are those of the network's maps. `object: true` is for rows with an object score
-    before the classes (YOLOv6). `output` names the output to take where several fit (YOLOv9's
+    before the classes (YOLOv6), `scores_first: true` for raw maps with the class scores before the
+    sides (MMYOLO's `--model-only`). `output` names the output to take where several fit (YOLOv9's
     networks with an auxiliary branch).
     """
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _SIDES = 4
 _MAP = 3
-KEYS = ("strides", "object", "output")
+KEYS = ("strides", "object", "output", "scores_first")
 _NEXT = "check the labels (the card's, or those of --names), the size and the strides"
 
 
@@ -82,6 +82,7 @@ class Layout:
 
     `strides` are those of its maps. Each row has 4 sides, an object score where `has_object`, a
     score for each of `classes`, and `extras` further values. `output` names the output to take.
+    `scores_first` is for raw maps with the classes before the sides.
     """
 
     name: str
@@ -90,6 +91,7 @@ class Layout:
     strides: tuple[int, ...] = STRIDES[0]
     has_object: bool = False
     output: str | None = None
+    scores_first: bool = False
 
     @classmethod
     def from_params(
@@ -98,12 +100,14 @@ class Layout:
         """From a card's `decoder_params` `KEYS`; raises `UsageError` for wrong values."""
         where = "decoder_params"
         strides, output = strides_of(params, STRIDES[0]), params.get("output")
-        has_object = params.get("object", False)
-        if type(has_object) is not bool:
-            raise UsageError(f"object must be true or false, is {has_object!r}", where=where)
+        flags = {key: params.get(key, False) for key in ("object", "scores_first")}
+        for key, value in flags.items():
+            if type(value) is not bool:
+                raise UsageError(f"{key} must be true or false, is {value!r}", where=where)
         if not isinstance(output, str | None):
             raise UsageError(f"output must be a name, is {output!r}", where=where)
-        return cls(name, classes, extras, strides, has_object, output)
+        has_object, scores_first = flags.values()
+        return cls(name, classes, extras, strides, has_object, output, scores_first)
 
     @property
     def width(self) -> int:
@@ -171,8 +175,10 @@ class Layout:
         if len(maps) == 1:
             sides = len(maps[0]) - sum(tail)
             if sides > 0 and sides % _SIDES == 0:
-                at = np.cumsum([sides, *tail])[:-1]
-                return [_flat(part) for part in np.split(maps[0], at)]
+                sizes = [self.classes, sides] if self.scores_first else [sides, self.classes]
+                first, second, *rest = np.split(maps[0], np.cumsum([*sizes, *tail[1:]])[:-1])
+                swapped = [second, first] if self.scores_first else [first, second]
+                return [_flat(part) for part in (*swapped, *rest)]
         for order in permutations(maps):
             sizes = [len(part) for part in order]
             if sizes[1:] == tail and sizes[0] % _SIDES == 0:
