@@ -29,6 +29,10 @@ class TestSampleScenes(DatasetContract):
             super().test_planning_is_pure_and_light(tmp_path)
 
 
+class TestSampleShapes(TestSampleScenes):
+    name = "sample-shapes"
+
+
 class TestSampleScenesForCalibration(TestSampleScenes):
     purpose = "calibrate"
 

@@ -160,7 +160,7 @@ def test_write_coco_leaves_nothing_behind_when_it_fails(
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("zoo_sample.files._jpeg", fail)
+    monkeypatch.setattr("zoo_sample.files.jpeg", fail)
     with pytest.raises(OSError, match="No space"):
         write_coco(tmp_path / "scenes", "evaluation", 2, 64)
     assert list(tmp_path.iterdir()) == []

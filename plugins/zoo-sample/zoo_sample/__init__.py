@@ -1,4 +1,4 @@
-"""The sample for zoo: scenes that it draws itself, and the data set of them."""
+"""The sample for zoo: scenes that it draws itself, and the data sets of them."""
 
 from __future__ import annotations
 
@@ -17,11 +17,16 @@ ZOO_API = 1
 
 @hookimpl
 def zoo_datasets() -> Iterable[Provider[Dataset]]:
-    """The data set `sample-scenes`."""
+    """The data sets `sample-scenes` and `sample-shapes`."""
     yield Provider(
         name="sample-scenes",
         summary="200 scenes that zoo draws itself, in COCO's format; for use without a network",
         load=_sample_scenes,
+    )
+    yield Provider(
+        name="sample-shapes",
+        summary="200 scenes of shapes with masks and key points; for use without a network",
+        load=_sample_shapes,
     )
 
 
@@ -29,3 +34,9 @@ def _sample_scenes() -> Dataset:
     from zoo_sample.dataset import SampleScenes
 
     return SampleScenes()
+
+
+def _sample_shapes() -> Dataset:
+    from zoo_sample.dataset import SampleShapes
+
+    return SampleShapes()

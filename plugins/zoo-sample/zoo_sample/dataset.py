@@ -1,4 +1,4 @@
-"""The data set `sample-scenes`: drawn by zoo itself, for where there is no network."""
+"""The data sets that zoo draws itself, for where there is no network."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from zoo_core.api import DataRequest, DataView
 
-SIZE = 416
+SIZE, SHAPES_SIZE = 416, 160
 EVALUATION, CALIBRATION = 200, 1000
 """How many scenes each split offers; the calibration split is drawn as far as it is asked for."""
 
@@ -25,13 +25,15 @@ class SampleScenes:
     """Scenes in the order of their seeds; those of evaluation and calibration are disjoint."""
 
     task = "detection"
-    tasks = ("detection", "instance-segmentation")
+    tasks: tuple[str, ...] = ("detection", "instance-segmentation")
+    name, stage = "sample-scenes", "scenes"
+    run, source, size = "zoo_sample.stage:draw", "zoo_sample.files", SIZE
 
     def plan(self, request: DataRequest) -> DataPlan:
         """Raises `UsageError` for given images, and for more calibration scenes than there are."""
         if request.images or request.annotations:
             raise UsageError(
-                "sample-scenes draws its own images and truth",
+                f"{self.name} draws its own images and truth",
                 next="use the data set coco-folder for yours",
             )
         calibrating = request.purpose == "calibrate"
@@ -40,10 +42,10 @@ class SampleScenes:
             step = f"ask for at most {of}, or give a folder with --calibration DIR"
             raise UsageError(f"there are {of} calibration scenes", next=step)
         count = limited(request, of)
-        content = [source_digest(["zoo_sample.files"]), split, SIZE]
-        stage = _stage(split, count)
+        content = [source_digest([self.source]), split, self.size]
+        stage = self._stage(split, count)
         return DataPlan(
-            dataset="sample-scenes",
+            dataset=self.name,
             kind="sample",
             stages=(stage,),
             inputs={
@@ -67,14 +69,21 @@ class SampleScenes:
         """The boxes and masks of what can be seen, in COCO's form and ids."""
         return view.paths["annotations"]
 
+    def _stage(self, split: str, count: int) -> Stage:
+        return Stage(
+            name=f"{self.stage}-{split}",
+            run=self.run,
+            params={"split": split, "count": count, "size": self.size},
+            outputs=("images", "instances.json"),
+            growing=("count",),
+            versions=("numpy", "opencv-python-headless"),
+            cost=count,
+        )
 
-def _stage(split: str, count: int) -> Stage:
-    return Stage(
-        name=f"scenes-{split}",
-        run="zoo_sample.stage:draw",
-        params={"split": split, "count": count, "size": SIZE},
-        outputs=("images", "instances.json"),
-        growing=("count",),
-        versions=("numpy", "opencv-python-headless"),
-        cost=count,
-    )
+
+class SampleShapes(SampleScenes):
+    """Scenes of arrows, darts and hammers, with masks and four key points each."""
+
+    tasks = ("detection", "instance-segmentation", "keypoints")
+    name, stage = "sample-shapes", "shapes"
+    run, source, size = "zoo_sample.shapes:write_shapes", "zoo_sample.shapes", SHAPES_SIZE

@@ -78,7 +78,7 @@ def _write_scene(
     """Draw and write one image; return its record and its annotations, not yet numbered."""
     image, boxes, labels, seen = draw_masked_scene(seed, size)
     name = f"{seed:012d}.jpg"
-    (folder / name).write_bytes(_jpeg(image))
+    (folder / name).write_bytes(jpeg(image))
     height, width = image.shape[:2]
     record = {"id": seed, "file_name": name, "width": width, "height": height}
     return record, [
@@ -97,7 +97,8 @@ def _write_scene(
     ]
 
 
-def _jpeg(image: NDArray[np.uint8]) -> bytes:
+def jpeg(image: NDArray[np.uint8]) -> bytes:
+    """An RGB picture uint8 [h, w, 3] as a JPEG file."""
     done, data = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
     if not done:
         raise DataError("OpenCV could not encode an image as JPEG")

@@ -60,8 +60,8 @@ def zoo_decoders() -> Iterable[Provider[Decoder]]:
 @hookimpl
 def zoo_registry_files() -> Iterable[Path]:
     """The families and their cards."""
-    for name in ("anchor_based.yaml", "anchor_free.yaml", "mmdet.yaml", "paddle.yaml"):
-        yield Path(__file__).with_name(name)
+    for name in ("anchor_based", "anchor_free", "mmdet", "paddle", "scenes"):
+        yield Path(__file__).with_name(f"{name}.yaml")
 
 
 def _with_anchors(*, squares: bool) -> Decoder:
