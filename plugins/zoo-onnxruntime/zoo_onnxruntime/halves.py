@@ -38,7 +38,7 @@ def agreement(halves: Sequence[Ranges], ranges: Ranges) -> dict[str, Any]:
     return {
         "tensors": len(changes),
         "by": CHANGED,
-        "changed": sum(change > CHANGED for change in changes.values()),
+        "changed": sum(float(change) > CHANGED for change in changes.values()),
         "worst": worst,
-        "worst_change": round(changes[worst], 3),
+        "worst_change": round(float(changes[worst]), 3),
     }
