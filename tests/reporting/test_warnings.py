@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from zoo_core.reporting.warnings import _by_source, decoder_doubts, exported_by
+from zoo_core.reporting.warnings import _by_halves, _by_source, decoder_doubts, exported_by
 
 
 def run(source: str, *trees: dict[str, Any]) -> Any:
@@ -62,3 +62,17 @@ def test_a_decoder_that_finds_nothing_is_doubted(
     assert len(told) == count
     assert not count or told[0].startswith(f"AP is {value:.3f} with --decoder yolox")
     assert not list(decoder_doubts(named, None))
+
+
+@pytest.mark.parametrize(("changed", "count"), [(0, 0), (10, 0), (11, 1)])
+def test_calibration_that_has_not_settled_is_told(changed: int, count: int) -> None:
+    halves = {"tensors": 100, "by": 0.1, "changed": changed, "worst": "t", "worst_change": 0.345}
+    told = list(_by_halves({"calibration": {"images": 50, "halves": halves}}))
+    assert len(told) == count
+    if told:
+        assert told[0].startswith(
+            "calibration has not settled: half of its 50 images give other ranges, by more than "
+            "10% for 11 of 100 tensors (worst: t, 34%)"
+        )
+    assert list(_by_halves({"calibration": {"images": 50}})) == []
+    assert list(_by_halves({})) == []

@@ -52,7 +52,7 @@ def manifest(
         "names": request.names and file_digest(request.names),
         "graph": _digests(outcome, plan.find("export")),
         "decoder": {"name": card.decoder, "params": dict(card.decoder_params)},
-        "calibration": _digests(outcome, plan.find("calibration")),
+        "calibration": _calibration(outcome),
         "artefact": _digests(outcome, plan.artefact()),
         "dataset": data and {"name": data.dataset, "content": data.content, "images": data.count},
         "protocol": {"name": resolved.protocol.name, "hash": resolved.protocol.hash},
@@ -80,6 +80,25 @@ def _weights(weights: Weights) -> dict[str, Any]:
             role: {"name": source.name, "sha256": source.sha256, "url": source.url}
             for role, source in weights.files.items()
         },
+    }
+
+
+def _calibration(outcome: Outcome) -> dict[str, Any]:
+    """The calibration images: digests of list and files, names in order, and how they were chosen.
+
+    `seed` is that of a random choice; zoo's own data sets make none.
+    """
+    data, listed = outcome.run.resolved.calibration, outcome.read("images.json")
+    if data is None or not listed:
+        return {}
+    return {
+        **_digests(outcome, outcome.run.plan.find("calibration")),
+        "dataset": data.dataset,
+        "content": data.content,
+        "of": data.of,
+        "seed": data.params.get("seed"),
+        "variety": listed["variety"],
+        "list": [{key: row[key] for key in ("name", "sha256")} for row in listed["images"]],
     }
 
 

@@ -22,12 +22,17 @@ _DOCUMENTS = (
 )
 """Outputs whose key `warnings` holds sentences of the stage that made them."""
 
+_UNSETTLED = 0.1
+"""The share of tensors from which on calibration has not settled; docs/explanation/trust.md has the
+figures."""
+
 
 def warnings_of(run: Run, results: Mapping[str, StageResult]) -> tuple[str, ...]:
     """One sentence each, in the order of the work: inputs, stages, what the figures are of."""
     stated = stage_warnings(run.plan, results)
     texts = [*run.resolved.warnings, *stated, *_by_source(run), *_by_assets(run)]
     texts += decoder_doubts(run.request.decoder, read_output(run.plan, results, "metrics.json"))
+    texts += _by_halves(read_output(run.plan, results, "precision.json") or {})
     leaked = read_output(run.plan, results, "leakage.json")
     if leaked and leaked["shared"]:
         told = f"{leaked['shared']} calibration images are also evaluation images"
@@ -41,6 +46,19 @@ def decoder_doubts(named: str | None, metrics: Mapping[str, Any] | None) -> Iter
     if named and value is not None and value < _NOTHING:
         told = f"{name} is {value:.3f} with --decoder {named}, which may not be the file's own"
         yield f"{told}: another may fit too; else check --names and the annotations"
+
+
+def _by_halves(precision: Mapping[str, Any]) -> Iterator[str]:
+    """Whether half of the calibration images gives other ranges than all, if the compiler says."""
+    known = precision.get("calibration") or {}
+    halves = known.get("halves")
+    if halves and halves["changed"] > halves["tensors"] * _UNSETTLED:
+        yield (
+            f"calibration has not settled: half of its {known['images']} images give other ranges, "
+            f"by more than {halves['by']:.0%} for {halves['changed']} of {halves['tensors']} "
+            f"tensors (worst: {halves['worst']}, {halves['worst_change']:.0%}); more images would "
+            "change them further"
+        )
 
 
 def stage_warnings(plan: Plan, results: Mapping[str, StageResult]) -> Iterator[str]:

@@ -141,6 +141,7 @@ def test_int8_reports_what_it_did(before: list[Stage], tmp_path: Path) -> None:
     assert reasons["head1"] == "output 'head1' follows it"
     assert told["calibration"]["calibrator"] == "minmax"
     assert told["calibration"]["images"] == 6
+    assert told["calibration"]["halves"]["tensors"] > told["int8_nodes"]
     assert all(ratio > 25 for ratio in told["output_snr_db"].values())
     artefact = json.loads((folder / "artefact.json").read_text(encoding="utf-8"))
     assert artefact["precision"] == "int8"

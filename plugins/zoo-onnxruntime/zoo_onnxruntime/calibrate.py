@@ -16,6 +16,7 @@ from zoo_onnxruntime.activations import activations
 from zoo_onnxruntime.calibrators import choose_all
 from zoo_onnxruntime.engine import tool
 from zoo_onnxruntime.files import MODEL_FILE, RANGES_FILE
+from zoo_onnxruntime.halves import agreement, merged
 from zoo_onnxruntime.observe import Observer, quantisable
 from zoo_onnxruntime.trial import CANDIDATES, IMAGES, try_all
 
@@ -49,17 +50,21 @@ def build(ctx: StageContext) -> None:
     calibrator, percentile = ctx.params["calibrator"], ctx.params["percentile"]
     trials = len(CANDIDATES) if calibrator == "auto" else 0
     began = time.perf_counter()
-    seen = _observe(ctx, model, batch, (count, count + trials))
+    halves = _observe(ctx, model, batch, (count, count + trials))
+    seen = merged(*halves) if halves[1] else halves[0]
     found: dict[str, Any] = {"calibrator": calibrator, "percentile": percentile}
+    follows = activations(load(model).graph)
     if trials:
         first = list(islice(_batches(ctx, batch), max(1, IMAGES // batch)))
         tried = try_all(model, seen, first, cpu_threads())
         found["calibrator"] = tried[0].name
         found["tried_snr_db"] = {each.name: each.snr_db for each in tried}
-        ranges = tried[0].ranges
+        calibrator, percentile, ranges = tried[0].calibrator, tried[0].percentile, tried[0].ranges
     else:
-        follows = activations(load(model).graph)
         ranges = choose_all(seen, calibrator, percentile, follows)
+    if halves[1]:
+        own = [choose_all(half, calibrator, percentile, follows) for half in halves]
+        found["halves"] = agreement(own, ranges)
     known = {"images": count, "tool": tool(), "ranges": ranges, "seen": _ends(seen)}
     write_json(ctx.out / RANGES_FILE, {**found, **known})
     ctx.progress(1, 1)
@@ -68,15 +73,22 @@ def build(ctx: StageContext) -> None:
         log.write(f"{len(ranges)} tensors, {count} images, {found}, {took:.1f} s\n")
 
 
-def _observe(ctx: StageContext, model: Path, batch: int, steps: tuple[int, int]) -> dict[str, Seen]:
-    """What all images showed; the sessions are gone when this returns."""
+def _observe(
+    ctx: StageContext, model: Path, batch: int, steps: tuple[int, int]
+) -> tuple[dict[str, Seen], dict[str, Seen]]:
+    """What every other batch showed, and what the others did: nothing, where there is one.
+
+    The sessions are gone when this returns.
+    """
     histograms = ctx.params["calibrator"] != "minmax"
     names = quantisable(model)
     observer = Observer(model, names, histograms=histograms, threads=cpu_threads())
+    halves = (observer.seen, observer.nothing())
     for number in observer.observe(_batches(ctx, batch)):
+        observer.seen = halves[number % 2]
         done = min(number * batch, steps[0])
         ctx.progress(done, steps[1], f"image {done} of {steps[0]}")
-    return observer.seen
+    return halves if steps[0] > batch else (halves[0], {})
 
 
 def _batches(ctx: StageContext, batch: int) -> Iterator[NDArray[Any]]:

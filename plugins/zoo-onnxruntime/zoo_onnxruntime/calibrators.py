@@ -43,6 +43,12 @@ class Seen:
             self.histogram.add(values, max(-low, high))
         return True
 
+    def merged(self, other: Seen) -> Seen:
+        """What both have seen; each of them has seen something, and keeps a histogram or none."""
+        mine, theirs = self.histogram, other.histogram
+        both = mine.merged(theirs) if mine and theirs else None
+        return Seen(min(self.low, other.low), max(self.high, other.high), both)
+
 
 def choose_all(
     seen: Mapping[str, Seen],

@@ -47,6 +47,14 @@ class Histogram:
             counts = cv2.calcHist([part], [0], None, [2 * HALF], [-edge, edge])
             self.counts += counts.reshape(-1).astype(np.int64)
 
+    def merged(self, other: Histogram) -> Histogram:
+        """The counts of both, as of one histogram that was given all values."""
+        wide = max(self.exponent, other.exponent)
+        parts = [Histogram(each.exponent, each.counts.copy()) for each in (self, other)]
+        for part in parts:
+            part._widen(wide)
+        return Histogram(wide, parts[0].counts + parts[1].counts)
+
     def magnitudes(self) -> NDArray[np.int64]:
         """Counts of |x| in bins [i w, (i + 1) w), i from 0 to 2047."""
         return self.counts[HALF:] + self.counts[HALF - 1 :: -1]

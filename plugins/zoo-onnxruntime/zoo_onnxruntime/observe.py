@@ -33,10 +33,17 @@ class Observer:
         self, model: Path, tensors: Sequence[str], *, histograms: bool, threads: int
     ) -> None:
         """Prepare for a graph with one input; the sessions are made with the first image."""
-        self.seen = {name: Seen(histogram=Histogram() if histograms else None) for name in tensors}
+        self._histograms = histograms
+        self._tensors = tuple(tensors)
+        self.seen = self.nothing()
         self._model = model
         self._threads = threads
         self._network = Streamed(lambda: load(model), tensors, threads, str(model))
+
+    def nothing(self) -> dict[str, Seen]:
+        """What has been seen before the first image; `seen` may be replaced by it."""
+        kind = Histogram if self._histograms else lambda: None
+        return {name: Seen(histogram=kind()) for name in self._tensors}
 
     def observe(self, images: Iterable[NDArray[Any]]) -> Iterator[int]:
         """Take in float32 batches [n, 3, H, W] of one size, yielding how many have been.

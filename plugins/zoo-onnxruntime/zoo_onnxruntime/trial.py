@@ -41,11 +41,21 @@ _EQUAL_DB = 150.0
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """One candidate: its name, its ranges, and the mean signal over difference in dB."""
+    """One candidate: its ranges, and the mean signal over difference in dB."""
 
-    name: str
+    calibrator: str
+    percentile: float
     ranges: Ranges
     snr_db: float
+
+    @property
+    def name(self) -> str:
+        """What a report calls it."""
+        return (
+            f"percentile {self.percentile:g}"
+            if self.calibrator == "percentile"
+            else self.calibrator
+        )
 
 
 def try_all(
@@ -66,8 +76,7 @@ def try_all(
         serialised = quantized.SerializeToString()
         del quantized
         found = outputs_of(serialised, images, threads)
-        name = f"{calibrator} {percentile:g}" if calibrator == "percentile" else calibrator
-        tried.append(Tried(name, ranges, mean_db(reference, found)))
+        tried.append(Tried(calibrator, percentile, ranges, mean_db(reference, found)))
     return sorted(tried, key=lambda each: -each.snr_db)
 
 

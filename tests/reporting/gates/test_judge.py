@@ -76,13 +76,13 @@ def test_an_unknown_metric_is_told() -> None:
 
 
 def bounds(value: float, samples: Any) -> tuple[float, float]:
-    """The interval by the formula of docs/how-to/compare-runs.md, sorted by hand."""
+    """The interval by the formula of zoo_core/pipeline/resampling.py, sorted by hand."""
     rows = sorted(samples)
     at = (0.025 * (len(rows) - 1), 0.975 * (len(rows) - 1))
     low, high = (rows[int(k)] + (k % 1) * (rows[int(k) + 1] - rows[int(k)]) for k in at)
     mean = sum(rows) / len(rows)
-    centre = value - 1.5 * (mean - value)
-    return centre - (high - mean), centre + (mean - low)
+    shift = -1.5 * (mean - value)  # what is left of the bias extends the interval
+    return value - (high - mean) + min(0, shift), value + (mean - low) + max(0, shift)
 
 
 @pytest.fixture

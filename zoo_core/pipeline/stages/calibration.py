@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from zoo_core.api import DataView
 from zoo_core.errors import DataError
 from zoo_core.pipeline.stages.inputs import cut_off
+from zoo_core.pipeline.stages.variety import doubts, thumbnail, variety
 from zoo_core.system.files import write_json
 from zoo_core.system.hashing import file_digest
 from zoo_core.vision.headers import has_its_end
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
 
 
 def select(context: StageContext) -> None:
-    """Copy the calibration images and write images.json: path and sha256 of each, in order.
+    """Copy the calibration images and write images.json: path, name and sha256 of each, in order.
 
+    `variety` in it says how many are distinct and how many grey.
     Each image is decoded once, so that an error names the user's file. The copies allow compiling
     again after the user's folder has changed.
     """
@@ -28,18 +30,21 @@ def select(context: StageContext) -> None:
     view = DataView(paths=context.paths(), params=params["data"])
     folder = context.out / "images"
     folder.mkdir()
-    rows = []
+    rows, thumbnails = [], []
     cut: list[str] = []
     for number, sample in enumerate(dataset.samples(view, 0, params["count"])):
         data = image_bytes(sample.path)
-        decode_rgb(data, sample.path)
+        thumbnails.append(thumbnail(decode_rgb(data, sample.path)))
         if not has_its_end(data):
             cut.append(sample.name)
         name = f"{number:06d}{sample.path.suffix.lower()}"
         shutil.copyfile(sample.path, folder / name)
-        rows.append({"path": f"images/{name}", "sha256": file_digest(folder / name)})
+        facts = {"path": f"images/{name}", "name": sample.name}
+        rows.append({**facts, "sha256": file_digest(folder / name)})
         context.progress(len(rows), params["count"], "calibration images")
     if not rows:
         raise DataError("no calibration images", next="give a folder with --calibration DIR")
-    document = {"images": rows, "warnings": cut_off(cut, len(rows), "calibration images")}
+    seen = variety(thumbnails)
+    warnings = [*cut_off(cut, len(rows), "calibration images"), *doubts(seen)]
+    document = {"images": rows, "variety": seen, "warnings": warnings}
     write_json(context.out / "images.json", document)

@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from zoo_core.errors import UsageError, did_you_mean
-from zoo_core.pipeline.resampling import interval
+from zoo_core.pipeline.resampling import paired_interval
 from zoo_core.reporting.gates.expression import SPEEDS, Kind
 from zoo_core.reporting.gates.rows import MISSED, PASSED, UNDECIDED, GateRow
 
@@ -93,36 +91,21 @@ def _relative(gate: Gate, row: GateRow, value: float | None, of: Judged) -> Gate
     if of.why or value is None or before is None:
         why = of.why or f"{metric} is not defined in each run"
         return replace(row, verdict=MISSED, sentence=f"{gate.title}: {why}")
-    pair = (of.samples.get(metric), reference.samples.get(metric))
+    last, first = of.samples.get(metric), reference.samples.get(metric)
     if gate.kind is Kind.DROP:
         row = replace(row, value=0.0 + before - value)
         what = f"{gate.title}: {metric} drops by {row.value:.4f}"
-        return _decided(row, _paired(pair, 1.0, before - value, -1.0), what, of.images, most=True)
+        bounds = paired_interval(before - value, last, first, of.images)
+        return _decided(row, bounds, what, of.images, most=True)
     least = gate.limit * before
     row = replace(row, value=value, limit=least)
     what = f"{gate.title}: {metric} is {value:.4f}, {gate.limit:g} of {before:.4f} is {least:.4f}"
     if reference.is_published:
         return _decided(row, of.intervals.get(metric), what, of.images)
-    above = _paired(pair, gate.limit, value - least, 1.0)
+    share = None if first is None else gate.limit * first
+    above = paired_interval(value - least, share, last, of.images)
     bounds = above and (least + above[0], least + above[1])
     return _decided(row, bounds, what, of.images)
-
-
-def _paired(
-    pair: tuple[NDArray[Any] | None, NDArray[Any] | None], share: float, value: float, sign: float
-) -> Bounds | None:
-    """The interval of `value` = sign x (last - share x first), by what both have on halves.
-
-    What both share does not widen it.
-    """
-    last, first = pair
-    if last is None or first is None or last.shape != first.shape:
-        return None
-    samples = sign * (np.asarray(last, np.float64) - share * np.asarray(first, np.float64))
-    if not np.isfinite(samples).all():
-        return None
-    low, high = interval(value, samples)
-    return 0.0 + low, 0.0 + high
 
 
 def _decided(
@@ -136,7 +119,7 @@ def _decided(
         why = f"{images} images give no interval"
         sentence = f"{what}: {UNDECIDED}, as {why}"
         return replace(row, sentence=sentence, next=_MORE)
-    low, high = bounds
+    low, high = (0.0 + bound for bound in bounds)
     row = replace(row, low=low, high=high)
     what = f"{what} (95%: {low:.4f} to {high:.4f})"
     ok, bad = (high <= row.limit, low > row.limit) if most else (low >= row.limit, high < row.limit)
