@@ -73,3 +73,13 @@ def test_what_is_not_a_report_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "report.json").write_text(text)
     with pytest.raises(DataError, match="cannot be read as a report"):
         load(tmp_path)
+
+
+@pytest.mark.parametrize("part", ["protocol", "assets", "benchmark", "precision_report"])
+def test_a_part_that_is_not_an_object_is_refused(zoo: Zoo, tmp_path: Path, part: str) -> None:
+    assert zoo("run", *SAMPLE, "--no-bench", "--output", "out").code == 0
+    path = tmp_path / "out" / "report.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), part: "x"}))
+
+    with pytest.raises(DataError, match="cannot be read as a report"):
+        load(path.parent)

@@ -25,7 +25,10 @@ class Record:
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Self:
-        """The inverse of `to_data`; further keys are left out, lists become tuples."""
+        """The inverse of `to_data`; further keys are left out, lists become tuples.
+
+        Raises TypeError for a record that is not an object, or lacks a field.
+        """
         names = {field.name for field in fields(cls)}
         return cls(**{name: cls._read(name, data[name]) for name in data if name in names})
 
@@ -34,7 +37,11 @@ class Record:
         part = cls.parts.get(name)
         if isinstance(value, list):
             return tuple(part.from_data(item) if part else item for item in value)
-        return part.from_data(value) if part and isinstance(value, Mapping) else value
+        if part is None or value is None:
+            return value
+        if not isinstance(value, Mapping):
+            raise TypeError(f"{name} is {value!r}, not an object")
+        return part.from_data(value)
 
 
 def plain(value: Any) -> Any:

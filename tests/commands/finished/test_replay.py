@@ -208,12 +208,12 @@ def damaged(**keys: Any) -> Callable[[dict[str, Any]], object]:
     ("edit", "code", "words"),
     [
         (damaged(schema="zoo.manifest/0"), 6, "is of schema 'zoo.manifest/0'"),
-        (damaged(stages=3), 6, "is damaged: parts are missing"),
+        (damaged(stages=3), 6, "is damaged: stages is 3"),
         (damaged(stages=[{"name": "x"}]), 6, "is damaged: parts are missing"),
         (damaged(request=None), 6, "is damaged: holds no request"),
         (damaged(request={"model": 3}), 6, "holds a request that cannot be read"),
         (damaged(registry={"schema": 1, "models": {"toy-detector": 3}}), 2, "manifest.json"),
-        (damaged(weights=None), 6, "is damaged: parts are missing"),
+        (damaged(weights=None), 6, "is damaged: weights is None"),
     ],
 )
 def test_a_manifest_that_cannot_be_replayed_is_one_line(

@@ -10,9 +10,18 @@ from zoo_core.errors import DataError
 from zoo_core.planning.request import RunRequest
 from zoo_core.reporting.history import remembered
 from zoo_core.reporting.run_folder import MANIFEST
+from zoo_core.system.terminal import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+_KINDS = {
+    **dict.fromkeys(("directory", "model"), str),
+    **dict.fromkeys(("weights", "protocol", "target", "artefact", "graph"), dict),
+    **dict.fromkeys(("versions", "registry", "variables"), dict),
+    "stages": list,
+}
+"""Parts of a manifest that commands read."""
 
 
 def run_folder(reference: str) -> Path:
@@ -44,10 +53,14 @@ def read_manifest(folder: Path) -> Mapping[str, Any]:
         what = "holds no manifest.json"
         step = "name a folder of `zoo run` or `zoo eval`"
         raise DataError(what, where=str(folder), next=step) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError("cannot be read", where=str(path), next="run it again") from error
     if not isinstance(document, dict) or not isinstance(document.get("request"), dict):
         raise DataError("is damaged: holds no request", where=str(path), next="run it again")
+    for key, kind in _KINDS.items():
+        if not isinstance(document.get(key, kind()), kind):
+            what = f"is damaged: {key} is {printable(repr(document[key]))}"
+            raise DataError(what, where=str(path), next="run it again")
     return document
 
 
