@@ -47,11 +47,6 @@ def without_zoo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return python
 
 
-@pytest.fixture(scope="module")
-def shared_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("home")
-
-
 @pytest.fixture
 def own(zoo: Zoo, shared_home: Path, monkeypatch: pytest.MonkeyPatch) -> Zoo:
     monkeypatch.setenv("ZOO_HOME", str(shared_home))
@@ -132,6 +127,21 @@ def test_verify_tells_a_network_that_gives_something_else(packed: Path, without_
     assert done.stdout.splitlines()[-1] == "3 of 4 images agree with the run of zoo"
 
 
+def test_verify_names_files_that_changed(packed: Path, without_zoo: Path) -> None:
+    assert "changed" not in verified(without_zoo, packed).stdout
+    with (packed / "model.py").open("a") as stream:
+        stream.write("# one more line\n")
+    (packed / "requirements.txt").unlink()
+    done = verified(without_zoo, packed)
+
+    lines = done.stdout.splitlines()
+    assert (done.returncode, lines[-1]) == (0, "4 of 4 images agree with the run of zoo")
+    assert lines[-3:-1] == [
+        "changed since it was packed: model.py",
+        "changed since it was packed: requirements.txt",
+    ]
+
+
 def test_verify_refuses_what_is_damaged_or_missing(packed: Path, without_zoo: Path) -> None:
     path = change_golden(packed, lambda arrays: arrays.update(size=np.array([1, 1])), update=False)
     done = verified(without_zoo, packed)
@@ -154,6 +164,7 @@ def test_a_package_without_images_says_what_it_holds(packed: Path) -> None:
     [
         (("nowhere", "-o", "x"), 6, "no such run"),
         (("run", "-o", "x", "--images", "0"), 2, "must be at least 1"),
+        (("run", "-o", "run"), 2, "run: is the folder of a run"),
     ],
 )
 def test_what_cannot_be_packed_is_one_line(

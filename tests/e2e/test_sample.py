@@ -29,11 +29,6 @@ LEFT_OUT = "..."
 RUN = ("run", "yolov4-tianxiaomo", "--no-bench", "--json", "-")
 
 
-@pytest.fixture(scope="module")
-def shared_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("home")
-
-
 @pytest.fixture
 def sample(zoo: Zoo, shared_home: Path, monkeypatch: pytest.MonkeyPatch) -> Zoo:
     monkeypatch.setenv("ZOO_HOME", str(shared_home))

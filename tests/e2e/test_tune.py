@@ -65,6 +65,9 @@ def test_what_is_found_is_what_later_runs_score(zoo: Zoo) -> None:
     assert figures["fp32"] == pytest.approx(report["reference"], abs=5e-4)
     assert figures["tuned"] == pytest.approx(chosen["value"], abs=5e-4)
     assert figures["plain"] == pytest.approx(report["trials"][0]["value"], abs=5e-4)
+    protocol = runs["plain"]["protocol"]["name"]
+    again = zoo("rescore", runs["plain"]["output"], "--protocol", protocol, "--json", "-").json
+    assert again["metrics"] == runs["plain"]["metrics"]  # whatever was tuned since
     if report["file"]:
         manifest = json.loads((Path(runs["tuned"]["output"]) / "manifest.json").read_text())
         assert manifest["request"]["options"] == {**fixed, **chosen["options"]}

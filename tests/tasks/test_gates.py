@@ -22,20 +22,6 @@ FEW = (*CARD, "--limit", "60")
 INT8 = ("--precision", "int8")
 
 
-@pytest.fixture(scope="module")
-def shared_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("home")
-
-
-@pytest.fixture
-def commands(zoo: Zoo, shared_home: Path, monkeypatch: pytest.MonkeyPatch) -> Zoo:
-    for name in PLUGINS:
-        pytest.importorskip(name)
-    monkeypatch.setenv("ZOO_PLUGINS", ",".join(PLUGINS))
-    monkeypatch.setenv("ZOO_HOME", str(shared_home))
-    return zoo
-
-
 def gates(done: Outcome, code: int = 0) -> list[dict[str, Any]]:
     assert done.code == code, done.stderr
     schema = Path(zoo_core.__file__).parent / "schemas" / "run.json"
@@ -117,6 +103,8 @@ def test_a_drop_is_against_a_remembered_run_where_the_store_is_empty(
         (("--gate", "drop<=0.1", "--against", "nowhere"), 6, "nowhere: no such run"),
         (("--junit", "-"), 2, "--junit: needs a file"),
         (("--junit", ""), 2, "--junit needs a file"),
+        (("--junit", "x.json", "--json", "./x.json"), 2, "x.json is the file of --json, too"),
+        (("--junit", "out/report.json", "-o", "out"), 2, "could be a file of the output folder"),
         (("--junit", "."), 6, ".: is a folder; name another file with --junit"),
     ],
 )
@@ -178,6 +166,10 @@ def test_on_github_a_run_annotates_its_gates_and_adds_to_the_summary(
     assert line.startswith("::notice title=gate passed%3A top5>=0.1::top5>=0.1: top5 is")
     page = Path("out/report.md").read_text()
     assert summary.read_text() == f"before\n{page}\n"
+
+    summary.write_text("")
+    assert commands(*asked[:-4], "--gate", "top1>=1", "--strict", "-q").code == 3
+    assert summary.read_text().startswith("- **gate ")
 
     summary.write_text("x" * ((1 << 20) - 100))
     full = commands(*asked)

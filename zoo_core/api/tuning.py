@@ -1,6 +1,6 @@
 """What a compiler offers to find out where a reduced precision loses accuracy, and to mend it.
 
-Both protocols are optional for a compiler.
+All protocols are optional for a compiler.
 """
 
 from __future__ import annotations

@@ -105,6 +105,7 @@ def bench(
     from zoo_core.reporting.terminal import report_lines
 
     ending = Ending("bench", strict, junit)
+    ending.keep_apart(json_to, output)
     with ending.told():
         limits = speed_gates(
             **{"max_p90_ms": max_p90_ms, "max_p99_ms": max_p99_ms},

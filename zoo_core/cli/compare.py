@@ -31,6 +31,7 @@ def compare(
     from zoo_core.commands.finished.compare import compare as compare_references
 
     ending = Ending("compare", strict, junit)
+    ending.keep_apart(json_to, None)
     with ending.told():
         report = compare_references(runs, gate or ())
     lines = report.lines()

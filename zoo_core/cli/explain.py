@@ -44,10 +44,11 @@ def explain(
     quiet: Quiet = False,
 ) -> int:
     """Explain a run's accuracy: what each difference from another protocol makes of it."""
-    from zoo_core.commands.finished.explained import Look, explained
+    from zoo_core.commands.finished.explain import Look
+    from zoo_core.commands.finished.explain import explain as explain_run
 
     look = Look(layers=layers, layer_images=layer_images, parts=parts)
-    report = explained(run, against, values, look, progress(quiet, verbose))
+    report = explain_run(run, against, values, look, progress(quiet, verbose))
     if as_json:
         return print_json(report.to_data())
     print_lines(None, report.lines(), quiet)

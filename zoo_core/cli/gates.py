@@ -74,6 +74,20 @@ class Ending:
             raise UsageError("needs a file", where=_OPTION, next=step)
         check_target(self.junit, _OPTION)
 
+    def keep_apart(self, json_to: str | None, folder: Path | None) -> None:
+        """Raises UsageError, before the work, for a file that is another output of the command."""
+        if not self.junit:
+            return
+        path = Path(self.junit).resolve()
+        if json_to not in (None, "-") and path == Path(str(json_to)).resolve():
+            step = "name another file"
+            raise UsageError(f"{self.junit} is the file of --json, too", where=_OPTION, next=step)
+        if folder and path.parent == folder.resolve() and path.suffix != ".xml":
+            what = f"{self.junit} could be a file of the output folder"
+            raise UsageError(
+                what, where=_OPTION, next="end its name in .xml, or name another place"
+            )
+
     @contextmanager
     def told(self) -> Iterator[None]:
         """Around the work: the JUnit file tells of an error that ends it."""
@@ -115,7 +129,9 @@ class Ending:
         if os.environ.get("GITHUB_ACTIONS") == "true":
             for line in gate_annotations(rows, self.strict):
                 say(line)
-            _summarise(page or "\n".join(["```", *lines, "```"]))
+            told = [f"- **{row.line()}**" for row in rows if row.fails(self.strict)]
+            head = [*told, ""] if told else []
+            _summarise("\n".join([*head, page or "\n".join(["```", *lines, "```"])]))
         if missed := failure(rows, self.strict, where):
             raise missed
         return 0

@@ -68,6 +68,7 @@ def run_and_print(
     from zoo_core.reporting.markdown import markdown
     from zoo_core.reporting.terminal import terminal_lines
 
+    ending.keep_apart(to.json_to, to.folder)
     with ending.told():
         limits = (*parse_figures(asked.figures), *parse_gates(asked.expressions))
         report = run_request(

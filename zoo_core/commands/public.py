@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zoo_core.api import Prediction
-    from zoo_core.commands.finished.explained import Explained
+    from zoo_core.commands.finished.explain import Explained
     from zoo_core.commands.finished.likeness import ReplayReport
     from zoo_core.commands.progress import ProgressReporter
     from zoo_core.commands.tune.report import TuneReport
@@ -165,10 +165,11 @@ def explain(
     Instead, `layers` compares the layers of an int8 run with the float network on so many
     calibration images, and `parts` splits what a reduced precision loses.
     """
-    from zoo_core.commands.finished.explained import Look, explained
+    from zoo_core.commands.finished.explain import Look
+    from zoo_core.commands.finished.explain import explain as explain_run
 
     look = Look(layers=layers, layer_images=layer_images, parts=parts)
-    return explained(str(run), against, _protocol_values(values), look, _reporter(progress))
+    return explain_run(str(run), against, _protocol_values(values), look, _reporter(progress))
 
 
 def replay(

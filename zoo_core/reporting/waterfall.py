@@ -100,10 +100,6 @@ class Waterfall:
             return f"{row.metric} {start}: no value differs from protocol {protocol}"
         told = f"{row.metric} {start} becomes {end} under protocol {protocol}"
         told += f": {_change(row, words=True)}"
-        if not self.effects:
-            return (
-                f"{row.metric} {start}: no value differs from protocol {self.against.protocol.name}"
-            )
         largest = max(self.effects, key=lambda one: abs(one.metrics[0].difference or 0))
         if len(self.effects) > 1:
             told += f"; most by {largest.change}: {_change(largest.metrics[0], words=True)}"
@@ -182,14 +178,23 @@ class ExplainReport:
         if self.waterfall:
             lines += self.waterfall.lines()
         else:
-            lines += ["published rows", *_listed(self.rows)] if self.rows else []
-            lines += ["protocols", *_listed(self.protocols)]
+            other = {one.name: self._other_data(one) for one in self.rows}
+            lines += ["published rows", *_listed(self.rows, other)] if self.rows else []
+            lines += ["protocols", *_listed(self.protocols, {})]
             lines.append("next: --against NAME shows what each of these changes makes of a figure")
         return [*lines, *(f"warning: {text}" for text in self.warnings)]
 
+    def _other_data(self, reference: Reference) -> str:
+        """Which images a row is of, where they are not the run's."""
+        row, report = reference.row, self.run.report
+        if row is None or (row.dataset == report.dataset and report.subset is None):
+            return ""
+        return f"of {row.dataset}, not {report.images} images of {report.dataset}"
 
-def _listed(references: Sequence[Reference]) -> list[str]:
-    return entries([((f"  {one.name}", _first(one)), [_told(one)]) for one in references])
+
+def _listed(references: Sequence[Reference], data: Mapping[str, str]) -> list[str]:
+    rows = [(one, "; ".join(filter(None, (_told(one), data.get(one.name))))) for one in references]
+    return entries([((f"  {one.name}", _first(one)), [told]) for one, told in rows])
 
 
 def _first(reference: Reference) -> str:
@@ -201,7 +206,7 @@ def _first(reference: Reference) -> str:
 def _told(reference: Reference) -> str:
     if reference.why:
         return reference.why
-    return "; ".join(step.text for step in reference.steps) or "nothing differs"
+    return "; ".join(step.text for step in reference.steps) or "the protocol is the same"
 
 
 def _points(value: float | None) -> str:

@@ -73,6 +73,28 @@ def zoo(zoo_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Zoo:
     return run
 
 
+@pytest.fixture(scope="module")
+def shared_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache folder for all tests of a module."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture
+def commands(
+    zoo: Zoo, shared_home: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Zoo:
+    """Runs zoo with the plugins of the test module's PLUGINS and the module's cache folder.
+
+    Skips the test where one of them is not installed.
+    """
+    names: tuple[str, ...] = request.module.PLUGINS
+    for name in names:
+        pytest.importorskip(name)
+    monkeypatch.setenv("ZOO_PLUGINS", ",".join(names))
+    monkeypatch.setenv("ZOO_HOME", str(shared_home))
+    return zoo
+
+
 @pytest.fixture
 def write_image() -> WriteImage:
     """A function that writes images."""

@@ -109,8 +109,8 @@ def _advice(precision: str, wanted: float) -> str:
     if precision == "int8":
         step += ", then try another --backend, --calibrator or --option float_nodes=NAMES"
     return (
-        f"keep little of the float network's signal: below {wanted:.0f} dB a visible part of the "
-        f"accuracy is lost; {step} ({GUIDE})"
+        f"keep little of the float network's signal: below {wanted:.0f} dB accuracy is often "
+        f"lost; {step} ({GUIDE})"
     )
 
 

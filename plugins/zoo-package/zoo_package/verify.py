@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from hashlib import sha256
 from importlib import import_module
@@ -38,9 +39,25 @@ def main(folder: Path) -> int:
         return 2
     for _, line in results:
         sys.stdout.write(line + "\n")
+    for name in _changed(folder):
+        sys.stdout.write(f"changed since it was packed: {name}\n")
     right = sum(fine for fine, _ in results)
     sys.stdout.write(f"{right} of {len(results)} images agree with the run of zoo\n")
     return int(right < len(results)) if results else 2
+
+
+def _changed(folder: Path) -> list[str]:
+    """The files that are not as package.json lists them."""
+    listing = folder / "package.json"
+    if not listing.is_file():
+        return []
+    files = json.loads(listing.read_text(encoding="utf-8"))["files"]
+    places = {name: folder / name for name in files if name != "package.json"}
+    return [
+        name
+        for name, path in places.items()
+        if not path.is_file() or sha256(path.read_bytes()).hexdigest() != files[name]
+    ]
 
 
 def told(result: Agreement) -> str:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import numpy as np
-import pytest
 from zoo_segmentation.masks import read_mask, write_mask
 
 import zoo_core
@@ -20,20 +19,6 @@ if TYPE_CHECKING:
 PLUGINS = ("zoo_segmentation", "zoo_coco", "zoo_sample", "zoo_onnx", "zoo_onnxruntime")
 CARD = "scenes-segmenter"
 FEW = ("--limit", "8", "--calibration-images", "8", "--no-bench")
-
-
-@pytest.fixture(scope="module")
-def shared_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("home")
-
-
-@pytest.fixture
-def commands(zoo: Zoo, shared_home: Path, monkeypatch: pytest.MonkeyPatch) -> Zoo:
-    for name in PLUGINS:
-        pytest.importorskip(name)
-    monkeypatch.setenv("ZOO_PLUGINS", ",".join(PLUGINS))
-    monkeypatch.setenv("ZOO_HOME", str(shared_home))
-    return zoo
 
 
 def report(done: Outcome) -> dict[str, Any]:

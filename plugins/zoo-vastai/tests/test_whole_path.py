@@ -48,11 +48,6 @@ FEW = 0.01
 """On so few images one box that half floats move counts for more."""
 
 
-@pytest.fixture(scope="module")
-def shared_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("home")
-
-
 @dataclass(frozen=True)
 class Bench:
     """Runs zoo with one cache for the module, in a folder whose registry names the operators."""

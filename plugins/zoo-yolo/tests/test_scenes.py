@@ -21,20 +21,6 @@ FEW = ("--limit", "24", "--calibration-images", "16", "--no-bench")
 LEAST = 0.3
 
 
-@pytest.fixture(scope="module")
-def shared_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("home")
-
-
-@pytest.fixture
-def commands(zoo: Zoo, shared_home: Path, monkeypatch: pytest.MonkeyPatch) -> Zoo:
-    for name in PLUGINS:
-        pytest.importorskip(name)
-    monkeypatch.setenv("ZOO_PLUGINS", ",".join(PLUGINS))
-    monkeypatch.setenv("ZOO_HOME", str(shared_home))
-    return zoo
-
-
 def report(done: Outcome) -> dict[str, Any]:
     assert done.code == 0, done.stderr
     found: dict[str, Any] = done.json

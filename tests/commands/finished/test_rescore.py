@@ -48,6 +48,7 @@ def registry(zoo: Zoo, tmp_path: Path) -> None:
         {**row, "id": "half", "protocol": "boxed", "precision": "int8", "metrics": {"F1": 0.5}},
         {**row, "id": "elsewhere", "dataset": "toy-drawn"},
         {**row, "id": "silent", "protocol": "odd"},
+        {**row, "id": "mute", "protocol": "unstated"},
     ]
     (tmp_path / "registry.yaml").write_text(yaml.safe_dump(document))
 
@@ -193,10 +194,10 @@ def test_a_store_that_was_emptied_is_told(zoo: Zoo, run: Path, zoo_home: Path) -
 @pytest.mark.parametrize(
     ("keys", "what"),
     [
-        (("weights", "files", "weights", "sha256"), "the weights"),
-        (("dataset", "content"), "the images or annotations"),
-        (("protocol", "hash"), "the values of protocol toy"),
-        (("preprocess",), "the preprocessing in the model's card"),
+        (("weights", "files", "weights", "sha256"), "weights"),
+        (("dataset", "content"), "images or annotations"),
+        (("protocol", "hash"), "protocol toy"),
+        (("preprocess",), "preprocessing"),
     ],
 )
 def test_a_run_of_other_inputs_is_refused(
@@ -212,7 +213,7 @@ def test_a_run_of_other_inputs_is_refused(
     for verb in (("rescore", run, "--conf", "0.5"), ("explain", run)):
         done = zoo(*verb)
         assert done.code == 6
-        assert f"{run}: cannot be scored again: {what} changed since" in done.stderr
+        assert f"{run}: cannot be run again: {what} changed since" in done.stderr
 
 
 def test_what_there_is_to_explain_against(zoo: Zoo, run: Path) -> None:
@@ -267,6 +268,15 @@ def test_precision_and_weights_are_left_to_explain(zoo: Zoo, run: Path) -> None:
     assert way["remainder"]["F1"] == pytest.approx(0.5 - end)
 
 
+def test_the_list_says_where_a_row_is_of_other_images(zoo: Zoo, run: Path) -> None:
+    listed = {line.split()[0]: line for line in zoo("explain", run).stdout.splitlines() if line}
+    assert listed["elsewhere"].endswith(
+        "the protocol is the same; of toy-drawn, not 4 images of toy-shapes"
+    )
+    assert "images of" not in listed["low"]
+    assert listed["mute"].endswith("its source does not state by which protocol it was scored")
+
+
 def test_other_data_leaves_no_remainder(zoo: Zoo, run: Path) -> None:
     way = zoo("explain", run, "--against", "elsewhere", "--json").json["waterfall"]
     assert way["remainder"] is None
@@ -313,6 +323,7 @@ def test_options_lead_to_a_protocol_of_ones_own(zoo: Zoo, run: Path) -> None:
         (("--against", "lou"), "did you mean 'low'"),
         (("--against", "other"), "no published row 'other'"),
         (("--against", "silent"), "--against silent: "),
+        (("--against", "mute"), "does not state by which protocol it was scored"),
         (("--conf", "3"), "must lie within 0..1"),
     ],
 )

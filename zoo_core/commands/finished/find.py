@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.errors import DataError
 from zoo_core.planning.request import RunRequest
+from zoo_core.planning.tuned import NONE
 from zoo_core.reporting.history import remembered
+from zoo_core.reporting.manifest import SCHEMA
 from zoo_core.reporting.run_folder import MANIFEST
 from zoo_core.system.terminal import printable
 
@@ -21,7 +24,9 @@ _KINDS = {
     **dict.fromkeys(("versions", "registry", "variables"), dict),
     "stages": list,
 }
-"""Parts of a manifest that commands read."""
+"""Parts of a manifest that commands read; what a rebuilt run is compared with must be there."""
+
+_NEEDED = ("weights", "protocol", "target", "artefact", "versions", "stages")
 
 
 def run_folder(reference: str) -> Path:
@@ -45,7 +50,7 @@ def run_folder(reference: str) -> Path:
 
 
 def read_manifest(folder: Path) -> Mapping[str, Any]:
-    """A run's manifest; raises DataError for a folder without one."""
+    """A run's manifest; raises DataError for a folder without one that this version can read."""
     path = folder / MANIFEST
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
@@ -55,20 +60,43 @@ def read_manifest(folder: Path) -> Mapping[str, Any]:
         raise DataError(what, where=str(folder), next=step) from error
     except (OSError, ValueError, RecursionError) as error:
         raise DataError("cannot be read", where=str(path), next="run it again") from error
+    if trouble := _trouble(document):
+        step = "run it again with this version of zoo"
+        raise DataError(trouble, where=str(path), next=step)
+    return document  # type: ignore[no-any-return]
+
+
+def _trouble(document: Any) -> str:
+    """What is wrong with a manifest; empty if nothing is."""
     if not isinstance(document, dict) or not isinstance(document.get("request"), dict):
-        raise DataError("is damaged: holds no request", where=str(path), next="run it again")
+        return "is damaged: holds no request"
+    if document.get("schema") != SCHEMA:
+        return f"is of schema {printable(repr(document.get('schema')))}, not {SCHEMA}"
     for key, kind in _KINDS.items():
         if not isinstance(document.get(key, kind()), kind):
-            what = f"is damaged: {key} is {printable(repr(document[key]))}"
-            raise DataError(what, where=str(path), next="run it again")
+            return f"is damaged: {key} is {printable(repr(document[key]))}"
+    whole = all(
+        isinstance(value_in(row, key), dict)
+        for row in document.get("stages", ())
+        for key in ("parts", "outputs")
+    )
+    return "" if whole and document.keys() >= {*_NEEDED} else "is damaged: parts are missing"
+
+
+def value_in(document: Any, *keys: str) -> Any:
+    """A value inside a document; None where a damaged one lacks it."""
+    for key in keys:
+        document = document.get(key) if isinstance(document, dict) else None
     return document
 
 
 def request_of(folder: Path) -> RunRequest:
-    """What a run was asked for, by its manifest.
+    """What a run was asked for, with the options that it had in the end.
 
-    Raises DataError for a folder without one, and for a request that this version cannot read.
+    What `zoo tune` has found by now changes nothing of it. Raises DataError for a folder without a
+    manifest, and for a request that this version cannot read.
     """
     document = read_manifest(folder)
     base = Path(document.get("directory", "."))
-    return RunRequest.from_data(document["request"], str(folder / MANIFEST), base)
+    request = RunRequest.from_data(document["request"], str(folder / MANIFEST), base)
+    return replace(request, options=document["target"].get("options") or {}, tuned=NONE)

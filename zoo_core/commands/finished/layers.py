@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from zoo_core.api import LAYERS_FILE
-from zoo_core.commands.finished.find import request_of, run_folder
-from zoo_core.commands.workspace import prepare
+from zoo_core.commands.finished.find import run_folder
+from zoo_core.commands.finished.replan import plan_again
+from zoo_core.commands.workspace import announce, open_workspace
 from zoo_core.planning.build import Goal
 from zoo_core.planning.request import as_count
 from zoo_core.reporting.int8 import LayersReport
@@ -21,11 +22,14 @@ def compare_layers(reference: str, progress: ProgressReporter, images: int = 4) 
     """Compare the layers of a run, a folder or MODEL:BACKEND:PRECISION, on calibration images.
 
     Stages of the run that are no longer in the store run again. Raises DataError for a run that is
-    not known, UsageError for one that is not int8 or whose backend does not compare layers.
+    not known or whose inputs changed, UsageError for one that is not int8 or whose backend does not
+    compare layers.
     """
     folder = run_folder(reference)
-    request = replace(request_of(folder), layer_images=as_count(images, "--layer-images"))
-    work, run = prepare(request, Goal.LAYERS, progress)
+    count, work = as_count(images, "--layer-images"), open_workspace()
+    request = replace(plan_again(folder, work).request, layer_images=count)
+    run = work.plan(request, Goal.LAYERS)
+    announce(work, run, progress)
     with progress.stages() as listener:
         results = work.execute(run.plan, listener)
     text = (results["layers"].entry.path / LAYERS_FILE).read_text(encoding="utf-8")

@@ -56,6 +56,9 @@ def package(
     if images < 1:
         raise UsageError(f"must be at least 1, not {images}", where="--images")
     folder = run_folder(reference)
+    if (output / REPORT).exists():
+        step = "name another folder with --output"
+        raise UsageError("is the folder of a run", where=str(output), next=step)
     report = load(folder).to_data()
     rebuild = plan_rebuild(folder, progress)
     opener = _opener(rebuild)

@@ -6,8 +6,8 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from zoo_core.commands.finished.again import plan_again
 from zoo_core.commands.finished.find import run_folder
+from zoo_core.commands.finished.replan import plan_scored
 from zoo_core.commands.workspace import announce, open_workspace
 from zoo_core.errors import UsageError
 from zoo_core.pipeline.stages.parts import PARTS_FILE
@@ -28,7 +28,7 @@ def split_loss(reference: str, progress: ProgressReporter) -> PartsReport:
     not known or whose inputs changed, UsageError for one in fp32 or that is not of a detector.
     """
     folder, work = run_folder(reference), open_workspace()
-    measured = plan_again(folder, work)
+    measured = plan_scored(folder, work)
     target = measured.resolved.target
     if target.precision == _FLOAT:
         what = "the run is fp32: there is no loss to split"

@@ -8,13 +8,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.commands.finished.find import read_manifest, request_of
+from zoo_core.commands.finished.find import read_manifest, request_of, value_in
 from zoo_core.commands.workspace import Workspace, open_workspace
 from zoo_core.errors import DataError, check_known
 from zoo_core.planning.build import Goal, Run
 from zoo_core.planning.request import as_path
 from zoo_core.planning.resolve import require_available
-from zoo_core.reporting.manifest import SCHEMA
 from zoo_core.reporting.run_folder import MANIFEST
 from zoo_core.system.hashing import digest, file_digest
 from zoo_core.system.record import Record
@@ -54,19 +53,13 @@ def plan_rebuild(
 ) -> Rebuild:
     """Plan a run from its manifest, with the card, the protocols and the options that it holds.
 
-    `moved` says where files of the request are now. Raises DataError for a manifest that is damaged
-    or of another schema, and for files that are gone: it names the digest that is wanted.
+    `moved` says where files of the request are now. Raises what `request_of` raises, and DataError
+    for files that are gone: it names the digest that is wanted.
     """
     document = read_manifest(folder)
-    where = str(folder / MANIFEST)
-    if document.get("schema") != SCHEMA:
-        what = f"is of schema {document.get('schema')!r}, not {SCHEMA}"
-        raise DataError(what, where=where, next="run it again with this version of zoo")
-    _check_parts(document, where)
     check_known(moved, INPUTS, "moved")
     places: dict[str, Any] = {k: as_path(path, f"moved {k}") for k, path in moved.items()}
-    options = (document.get("target") or {}).get("options") or {}
-    request = replace(request_of(folder), options=options, tuned="none", **places)
+    request = replace(request_of(folder), **places)
     if "weights" in places:
         request = replace(request, weights=str(places["weights"]))
     _check_files(request, document)
@@ -82,27 +75,21 @@ def plan_rebuild(
     return Rebuild(folder=folder, manifest=document, work=work, run=run, changes=changed)
 
 
-def _check_parts(document: Mapping[str, Any], where: str) -> None:
-    """Raises DataError where the parts that a rebuilt run is compared with are not there."""
-    kinds = {"weights": dict, "stages": list, "versions": dict, "protocol": dict, "artefact": dict}
-    whole = all(isinstance(document.get(name), kind) for name, kind in kinds.items())
-    if not whole or not all(
-        isinstance(_of(row, "parts"), dict) and isinstance(_of(row, "outputs"), dict)
-        for row in document["stages"]
-    ):
-        raise DataError("is damaged: parts are missing", where=where, next="run it again")
-
-
 def _check_files(request: RunRequest, document: Mapping[str, Any]) -> None:
     """Raises DataError for a file of the request that is gone, with the digest of the run's."""
-    files, data = _of(document, "weights", "files") or {}, document.get("dataset")
-    content = f"{_of(data, 'images')} images with the content digest {_of(data, 'content')}"
+    files, data = value_in(document, "weights", "files") or {}, document.get("dataset")
+    content = (
+        f"{value_in(data, 'images')} images with the content digest {value_in(data, 'content')}"
+    )
     wanted = {
-        **{role: f"{_of(row, 'name')}, sha256 {_of(row, 'sha256')}" for role, row in files.items()},
+        **{
+            role: f"{value_in(row, 'name')}, sha256 {value_in(row, 'sha256')}"
+            for role, row in files.items()
+        },
         "images": content,
         "annotations": content,
         "names": f"sha256 {document.get('names')}",
-        "calibration": f"images with the digest {_of(document, 'calibration', 'images')}",
+        "calibration": f"images with the digest {value_in(document, 'calibration', 'images')}",
     }
     for name in INPUTS:
         place = getattr(request, name)
@@ -112,12 +99,17 @@ def _check_files(request: RunRequest, document: Mapping[str, Any]) -> None:
             raise DataError(what, where=str(place), next=f"give --moved {name}=PATH")
 
 
+def _named(row: object) -> Iterator[str]:
+    """A weights file's name and digest."""
+    return (str(value_in(row, key)) for key in ("name", "sha256"))
+
+
 def changes(document: Mapping[str, Any], run: Run) -> Iterator[Change]:
     """What went into the run of a manifest and is not what goes into the planned one."""
-    resolved, old = run.resolved, partial(_of, document)
+    resolved, old = run.resolved, partial(value_in, document)
     data, used, names = resolved.data, resolved.calibration, run.request.names
-    stages = {_of(row, "name"): row for row in old("stages") or ()}
-    chosen = _of(stages.get("calibration"), "parts", "params", "content")
+    stages = {value_in(row, "name"): row for row in old("stages") or ()}
+    chosen = value_in(stages.get("calibration"), "parts", "params", "content")
     rows: list[tuple[str, Any, Any]] = [
         ("images or annotations", old("dataset", "content"), data and data.content),
         ("calibration images", chosen, used and used.content),
@@ -131,10 +123,3 @@ def changes(document: Mapping[str, Any], run: Run) -> Iterator[Change]:
     for what, then, now in rows:
         if (then or None) != (now or None):
             yield Change(what, str(then), str(now))
-
-
-def _of(document: Any, *keys: str) -> Any:
-    """A value inside; None where a damaged document lacks it."""
-    for key in keys:
-        document = document.get(key) if isinstance(document, dict) else None
-    return document

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.commands.finished.again import (
+from zoo_core.commands.finished.find import run_folder
+from zoo_core.commands.finished.replan import (
     needs_network,
-    plan_again,
+    plan_scored,
     tell_if_gone,
     with_floor,
 )
-from zoo_core.commands.finished.find import run_folder
 from zoo_core.commands.run import run
 from zoo_core.commands.workspace import open_workspace
 from zoo_core.errors import UsageError
@@ -35,7 +35,7 @@ def rescore(
 
     `changes` are `protocol`, a name, which takes the place of the run's with all its changes,
     `size` and protocol values. Raises UsageError for changes that need the network, and for none at
-    all; what `plan_again` raises.
+    all; what `plan_scored` raises.
     """
     folder, own = run_folder(reference), dict(changes)
     name, size = own.pop("protocol", None), own.pop("size", None)
@@ -46,7 +46,7 @@ def rescore(
         step = "name another folder with --output"
         raise UsageError("is the run itself", where=str(output), next=step)
     work = open_workspace()
-    before = plan_again(folder, work)
+    before = plan_scored(folder, work)
     request = before.request
     wanted = replace(
         request,

@@ -65,9 +65,11 @@ class TuneReport(Record):
     def sentence(self) -> str:
         """The outcome in words."""
         one = self.chosen
-        told = f"{self.metric} drops by {one.drop:.4f}{_span(one)}"
-        if one.name != PLAIN:
-            told += f" with {one.name} instead of {self.plain.drop:.4f}{_span(self.plain)}"
+        told = f"{self.metric} {_way(one)}{_span(one)}"
+        if one.name == PLAIN:
+            told += " without any option of tune, so none is written"
+        else:
+            told += f" with {one.name}; without any option it {_way(self.plain)}{_span(self.plain)}"
         limit = f"the limit {self.max_drop:g}"
         if not self.reached:
             nothing = ": nothing that was tried drops less" if one.name == PLAIN else ""
@@ -147,6 +149,11 @@ def speed_doubts(report: TuneReport) -> list[str]:
     told = f"measured against fp32, the chosen build loses {cost:.0%} of the gain in speed"
     beside = "" if report.chosen.cost is None else f", not {report.chosen.cost:.0%}"
     return [f"{told}{beside}: the machine was busy; measure with `zoo bench --vs :fp32` when idle"]
+
+
+def _way(trial: Trial) -> str:
+    drop = trial.drop or 0.0
+    return f"drops by {drop:.4f}" if drop >= 0 else f"gains {-drop:.4f}"
 
 
 def _span(trial: Trial) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from zoo_core.api import Tunable
 from zoo_core.benchmark.settings import BenchSettings
-from zoo_core.commands.tune.layers import ranked
+from zoo_core.commands.tune.rank import ranked
 from zoo_core.commands.tune.report import TuneReport, measured, optimism, speed_doubts
 from zoo_core.commands.tune.search import FASTER, PLAIN, Search
 from zoo_core.commands.tune.trials import Laboratory

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.errors import UsageError, did_you_mean
-from zoo_core.pipeline.resampling import paired_interval
+from zoo_core.pipeline.resampling import CONFIDENCE, paired_interval
 from zoo_core.reporting.gates.expression import SPEEDS, Kind
 from zoo_core.reporting.gates.rows import MISSED, PASSED, UNDECIDED, GateRow
 
@@ -121,7 +121,7 @@ def _decided(
         return replace(row, sentence=sentence, next=_MORE)
     low, high = (0.0 + bound for bound in bounds)
     row = replace(row, low=low, high=high)
-    what = f"{what} (95%: {low:.4f} to {high:.4f})"
+    what = f"{what} ({CONFIDENCE:.0%}: {low:.4f} to {high:.4f})"
     ok, bad = (high <= row.limit, low > row.limit) if most else (low >= row.limit, high < row.limit)
     if ok or bad:
         return replace(row, verdict=PASSED if ok else MISSED, sentence=what)

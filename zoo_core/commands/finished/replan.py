@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from zoo_core.commands.finished.find import read_manifest, request_of
+from zoo_core.commands.finished.find import read_manifest, request_of, value_in
+from zoo_core.commands.finished.rebuild import changes
 from zoo_core.errors import DataError
 from zoo_core.planning.build import FLOOR, Goal
 from zoo_core.planning.protocol_steps import protocol_steps, state_of
 from zoo_core.registry.protocols import task_values
-from zoo_core.system.hashing import digest
 from zoo_core.vision import Preprocess
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from zoo_core.api import ScoringProtocol
@@ -29,44 +28,23 @@ if TYPE_CHECKING:
 def plan_again(folder: Path, work: Workspace) -> Run:
     """The plan of a finished run; reads files and changes nothing.
 
-    Raises DataError for random weights, which have no accuracy, and where weights, data, protocol
-    or preprocessing are no longer those of the run.
+    Raises DataError where weights, data, calibration images, protocol or preprocessing are no
+    longer those of the run.
     """
-    manifest, request = read_manifest(folder), request_of(folder)
-    if (request.weights or "").partition(":")[0] == "random":
-        what, step = "has random weights, so no accuracy", "give a run of trained weights"
+    run = work.plan(request_of(folder), Goal.SCORE)
+    if changed := [row.name for row in changes(read_manifest(folder), run)]:
+        what = f"cannot be run again: {', '.join(changed)} changed since"
+        step = "run it again, or restore what it was made of"
         raise DataError(what, where=str(folder), next=step)
-    run = work.plan(request, Goal.SCORE)
-    if changed := list(_changed(manifest, run)):
-        what = f"cannot be scored again: {', '.join(changed)} changed since"
-        raise DataError(
-            what, where=str(folder), next="run it again, or restore what it was made of"
-        )
     return run
 
 
-def _changed(manifest: Mapping[str, Any], run: Run) -> Iterator[str]:
-    resolved = run.resolved
-    files = _of(manifest, "weights", "files")
-    if isinstance(files, dict):
-        known = {role: _of(files, role, "sha256") for role in files}
-        now = {role: source.sha256 for role, source in resolved.weights.files.items()}
-        if known != now:
-            yield "the weights"
-    if resolved.data and _of(manifest, "dataset", "content") != resolved.data.content:
-        yield "the images or annotations"
-    if _of(manifest, "protocol", "hash") != resolved.protocol.hash:
-        yield f"the values of protocol {resolved.protocol.name}"
-    if _of(manifest, "preprocess") != digest(resolved.preprocess.to_data()):
-        yield "the preprocessing in the model's card"
-
-
-def _of(document: Mapping[str, Any], *keys: str) -> Any:
-    """A value inside; None where a damaged document lacks it."""
-    found: Any = document
-    for key in keys:
-        found = found.get(key) if isinstance(found, dict) else None
-    return found
+def plan_scored(folder: Path, work: Workspace) -> Run:
+    """The plan of a finished run that has an accuracy; raises DataError for random weights too."""
+    if (request_of(folder).weights or "").partition(":")[0] == "random":
+        what, step = "has random weights, so no accuracy", "give a run of trained weights"
+        raise DataError(what, where=str(folder), next=step)
+    return plan_again(folder, work)
 
 
 def with_floor(request: RunRequest, before: Run) -> RunRequest:
@@ -94,8 +72,7 @@ def tell_if_gone(run: Run, folder: Path, work: Workspace, progress: ProgressRepo
     """Say so where the store no longer has the candidates of a finished run, and why."""
     if work.holds(run.shards):
         return
-    rows = read_manifest(folder).get("stages")
-    known = {_of(row, "key") for row in rows} if isinstance(rows, list) else set()
+    known = {value_in(row, "key") for row in read_manifest(folder)["stages"]}
     why = "were made by other versions of zoo, of a plugin or of a library"
     if known.issuperset(item.key for item in run.shards):
         why = "are no longer in the store"

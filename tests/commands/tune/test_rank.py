@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from zoo_core.commands.tune import layers
+from zoo_core.commands.tune import rank
 from zoo_core.planning.build import Goal
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Mapping[Goal, Any]:
             *(row("product", 1.0, "Mul"), row("", 0.0), row("bad", 6.0)),
         ],
     }
-    monkeypatch.setattr(layers, "_made", lambda work, request, goal, *_: rows[goal])
+    monkeypatch.setattr(rank, "_made", lambda work, request, goal, *_: rows[goal])
     return rows
 
 
@@ -64,4 +64,4 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Mapping[Goal, Any]:
 )
 def test_the_best_knowledge_counts(made: Any, compiler: Any, expected: list[str]) -> None:
     unused: Any = None
-    assert layers.ranked(unused, unused, compiler, unused) == expected
+    assert rank.ranked(unused, unused, compiler, unused) == expected

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.api import ScoringProtocol
-from zoo_core.commands.finished.again import with_floor
+from zoo_core.commands.finished.replan import with_floor
 from zoo_core.errors import ZooError, counted
 from zoo_core.planning.build import Goal
 from zoo_core.planning.preview import preview
